@@ -1,0 +1,88 @@
+/**
+ * The demonstration: an audit is started in one process, which is killed half way, and finished by another.
+ */
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { Runs } from "@waymark/core"
+import { FsStore } from "@waymark/store-fs"
+import { Console, DateTime, Effect, FileSystem, Layer, Option, Path, Stream } from "effect"
+import { Argument, Command } from "effect/cli"
+import { ChildProcess, ChildProcessSpawner } from "effect/process"
+import { Audit } from "./audit.ts"
+import { timeline } from "./timeline.ts"
+import { account } from "./witness.ts"
+
+const demo = Command.make(
+  "demo",
+  { lockfile: Argument.String("lockfile").pipe(Argument.optional) },
+  Effect.fn(function*({ lockfile }) {
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
+    const here = path.dirname(yield* path.fromFileUrl(new URL(import.meta.url)))
+    // npm runs this in the example's own folder; what the user names is relative to where the user is.
+    const cwd = process.env["INIT_CWD"] ?? process.cwd()
+    const target = Option.match(lockfile, {
+      onNone: () => path.resolve(here, "../../../package-lock.json"),
+      onSome: (given) => path.resolve(cwd, given)
+    })
+
+    const directory = path.resolve(here, "../.waymark")
+    const run = `audit-${DateTime.formatIso(yield* DateTime.now).replaceAll(/[:.]/g, "-")}`
+    const output = path.join(directory, "demo", run)
+    yield* fs.makeDirectory(output, { recursive: true })
+    const report = path.join(output, "report.md")
+    const witness = path.join(output, "witness.jsonl")
+    const shown = (file: string) => path.relative(cwd, file)
+
+    /** Runs a worker to its end; the answer is how it ended. */
+    const worker = Effect.fnUntraced(function*(flags: ReadonlyArray<string>) {
+      const handle = yield* spawner.spawn(
+        ChildProcess.make(
+          process.execPath,
+          [
+            "--conditions=@waymark/source",
+            path.join(here, "worker.ts"),
+            run,
+            target,
+            ...["--directory", directory, "--report", report, "--witness", witness],
+            ...flags
+          ],
+          { stdout: "inherit", stderr: "inherit" }
+        )
+      )
+      const pid = handle.pid
+      const exit = yield* Effect.result(handle.exitCode)
+      return { pid, exit }
+    }, Effect.scoped)
+
+    const packages = (yield* fs.readFileString(target)).split('"node_modules/').length - 1
+    yield* Console.log(`auditing ${packages} packages of ${shown(target)}`)
+    const first = yield* worker(["--kill-at", String(Math.max(2, Math.round(packages / 2)))])
+    yield* Console.log(`\nprocess ${first.pid} killed itself with SIGKILL, in the middle of a call; starting another one`)
+    const second = yield* worker([])
+
+    const { events, result } = yield* Effect.gen(function*() {
+      const runs = yield* Runs.Runs
+      const handle = Runs.ref(Audit, run)
+      return { events: yield* Stream.runCollect(runs.events(handle)), result: yield* runs.await(handle) }
+    }).pipe(Effect.provide(Layer.provide(Runs.layer, FsStore.layer({ directory, readOnly: true }))))
+
+    yield* Console.log("\ntimeline, from the journal")
+    for (const line of timeline(events)) yield* Console.log(`  ${line}`)
+
+    const { completedAgain, executed, inDoubtAgain } = yield* account(witness)
+    yield* Console.log("\nwhat was executed, from the file that the tools themselves wrote")
+    for (const { calls, process: pid } of executed) yield* Console.log(`  process ${pid}: ${calls} calls`)
+    yield* Console.log(`  completed calls executed again: ${completedAgain}`)
+    yield* Console.log(`  calls in doubt at the kill and executed again with the same key: ${inDoubtAgain}`)
+
+    yield* Console.log(`\n${result.verdict}: ${result.packages} packages, ${result.findings} findings`)
+    yield* Console.log(`  report   ${shown(report)}`)
+    yield* Console.log(`  witness  ${shown(witness)}`)
+    yield* Console.log(`  journal  ${shown(path.join(directory, "segments"))}  (JSON Lines: try jq, grep, tail)`)
+    if (completedAgain > 0) return yield* Effect.fail(new Error(`${completedAgain} completed calls were executed again`))
+    if (second.exit._tag === "Failure") return yield* second.exit.failure
+  })
+)
+
+Command.run(demo, { version: "0.0.0" }).pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain)

@@ -1,0 +1,42 @@
+/**
+ * What a node can meet besides the errors that its author declared.
+ *
+ * They are defects: they do not stand in the types of handlers, and end the run unless the node's `onDefect` says
+ * otherwise.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * An at-most-once call was under way when its process died: nobody knows whether it took effect, and the tool's policy
+ * is to fail then.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InDoubt extends Schema.TaggedError<InDoubt>()("InDoubt", {
+  tool: Schema.String,
+  /** The call's name within its visit. */
+  call: Schema.String
+}) {
+  override get message(): string {
+    return `whether call ${this.call} of tool ${this.tool} took effect is not known, and it must not be made twice`
+  }
+}
+
+/**
+ * A value does not fit the schema it was declared with, so it cannot be stored (or not be read any more).
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Unencodable extends Schema.TaggedError<Unencodable>()("Unencodable", {
+  /** Which value. */
+  what: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.what} does not fit its schema: ${this.detail}`
+  }
+}

@@ -1,0 +1,355 @@
+/**
+ * Flows: graphs of nodes over a typed state.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { Durability } from "./Event.ts"
+import { check, checkHandlers } from "./internal/definition/check.ts"
+import { fingerprintOf } from "./internal/definition/fingerprint.ts"
+import { holdSecrets, schemasOf } from "./internal/definition/inspect.ts"
+import { DefinitionError } from "./internal/definition/problem.ts"
+import type { Invalid } from "./internal/definition/invalid.ts"
+import { captureSite, type Site } from "./internal/definition/site.ts"
+import type * as Next from "./Next.ts"
+import type * as Node from "./Node.ts"
+import type * as State_ from "./State.ts"
+import type { Visit } from "./Visit.ts"
+
+/**
+ * Identifies the handlers of the flow `Id` among a layer's requirements.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Handlers<in out Id extends string> {
+  readonly "~waymark/Flow/Handlers": Id
+}
+
+/**
+ * The service behind {@link Handlers}: what a flow's layer provides.
+ *
+ * - `context`: what was there when the layer was built; the handlers run with it, and with a `Visit`
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HandlersService {
+  readonly flow: Any
+  readonly handlers: { readonly [node: string]: (context: any) => Effect.Effect<any, any, any> }
+  readonly context: Context.Context<any>
+}
+
+/**
+ * The key under which a flow's handlers are provided.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const handlersKey = <const Id extends string>(id: Id): Context.Key<Handlers<Id>, HandlersService> =>
+  Context.Service<Handlers<Id>, HandlersService>(`@waymark/core/Flow/${id}`)
+
+/**
+ * The nodes of a flow, by name.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Nodes {
+  readonly [node: string]: Node.Any
+}
+
+/**
+ * What the handler of a node gets.
+ *
+ * - `state`: the state at the start of the visit
+ * - `input`: the input of the run
+ * - `next`: the ways on
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HandlerContext<To extends string, Input, C extends State_.Channels, Output> {
+  readonly state: State_.State<C>
+  readonly input: Input
+  readonly next: Next.Nexts<To, C, Output>
+}
+
+/**
+ * The definition of a flow. It holds no behaviour: that is given with `toLayer`, where the flow is executed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Flow<
+  Id extends string,
+  I extends Schema.Codec<unknown, unknown>,
+  C extends State_.Channels,
+  O extends Schema.Codec<unknown, unknown>,
+  E extends Schema.Codec<unknown, unknown>,
+  N extends Nodes
+> {
+  readonly id: Id
+  /** The version of the definition; runs of another one are not continued without a migration. */
+  readonly version: number
+  readonly input: I
+  readonly state: C
+  readonly output: O
+  readonly error: E
+  readonly start: string
+  readonly nodes: N
+  readonly durability: Durability
+  /** How many visits a run may complete. */
+  readonly maxSteps: number
+  /** How often in a row a run may be recovered from crashes without completing a visit. */
+  readonly maxRecoveries: number
+  readonly description: string | undefined
+  readonly site: () => Site | undefined
+  /** A digest of the flow's shape and schemas: equal as long as runs of the one can be continued by the other. */
+  readonly fingerprint: string
+
+  /**
+   * Gives the flow its handlers, one per node: an object of them, or an effect that makes one.
+   *
+   * What the handlers need stays in the layer's requirements, the handlers of their tools included.
+   */
+  readonly toLayer: <H extends HandlersOf<I["Type"], C, O["Type"], E["Type"], N>, EX = never, RX = never>(
+    handlers: (H & NoOthers<H, N>) | Effect.Effect<H & NoOthers<H, N>, EX, RX>
+  ) => Layer.Layer<Handlers<Id>, EX, Exclude<RX, Scope.Scope> | HandlersServices<H>>
+}
+
+type HandlersOf<Input, C extends State_.Channels, Output, Err, N extends Nodes> = {
+  readonly [K in keyof N]: (
+    context: HandlerContext<N[K]["to"][number], Input, C, Output>
+  ) => Effect.Effect<Next.Returned<N[K]["to"][number], C, Output>, Err | N[K]["error"]["Type"], any>
+}
+
+type NoOthers<H, N> = {
+  readonly [K in Exclude<keyof H, keyof N>]: Invalid<`"${K & string}" is not a node of this flow`>
+}
+
+type HandlersServices<H> = Exclude<
+  { [K in keyof H]: H[K] extends (...args: any) => Effect.Effect<any, any, infer R> ? R : never }[keyof H],
+  Visit | Scope.Scope
+>
+
+/**
+ * Any flow.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Any {
+  readonly id: string
+  readonly version: number
+  readonly input: Schema.Codec<any, any>
+  readonly state: State_.Channels
+  readonly output: Schema.Codec<any, any>
+  readonly error: Schema.Codec<any, any>
+  readonly start: string
+  readonly nodes: Nodes
+  readonly durability: Durability
+  readonly maxSteps: number
+  readonly maxRecoveries: number
+  readonly description: string | undefined
+  readonly site: () => Site | undefined
+  readonly fingerprint: string
+}
+
+/**
+ * The input of a flow's runs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Input<F extends Any> = F["input"]["Type"]
+
+/**
+ * The output of a flow's runs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Output<F extends Any> = F["output"]["Type"]
+
+/**
+ * The errors that a flow's runs may fail with.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Error<F extends Any> = F["error"]["Type"]
+
+/**
+ * What a flow's handlers see of its state.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type State<F extends Any> = State_.State<F["state"]>
+
+/**
+ * The handler of the node `K` of a flow, to write it apart from the others.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Handler<F extends Any, K extends keyof F["nodes"], R = never> = (
+  context: HandlerContext<F["nodes"][K]["to"][number], Input<F>, F["state"], Output<F>>
+) => Effect.Effect<
+  Next.Returned<F["nodes"][K]["to"][number], F["state"], Output<F>>,
+  Error<F> | F["nodes"][K]["error"]["Type"],
+  R
+>
+
+/** The errors of a node that it does not handle. */
+type Unhandled<D extends Node.Any> = D["error"]["Type"] extends infer X
+  ? X extends { readonly _tag: D["~handled"] }
+    ? never
+    : X
+  : never
+
+type Named<D extends Node.Any> =
+  | D["to"][number]
+  | D["~routed"]
+  | NonNullable<D["fanOut"]>["to"][number]
+  | NonNullable<D["fanOut"]>["join"]
+
+type TagOf<X> = X extends { readonly _tag: infer T extends string } ? T : "without a tag"
+
+/** The node itself if it fits the flow, else what is wrong, as a text that the compiler shows. */
+type CheckNodes<N extends Nodes, E, O> = {
+  readonly [K in keyof N]: [Exclude<Named<N[K]>, keyof N | "end">] extends [never]
+    ? [Exclude<Unhandled<N[K]>, E>] extends [never]
+      ? "end" extends N[K]["~routed"]
+        ? [undefined] extends [O]
+          ? N[K]
+          : Invalid<`an error route to "end" has no output to give: go on at a node that ends the run`>
+        : N[K]
+      : Invalid<`the error ${TagOf<Exclude<Unhandled<N[K]>, E>>} is neither routed by this node's onError nor in the flow's error schema`>
+    : Invalid<`"${Exclude<Named<N[K]>, keyof N | "end"> & string}" is not a node of this flow`>
+}
+
+type Proto = Pick<Any, "fingerprint"> & { readonly toLayer: unknown }
+
+const fingerprints = new WeakMap<object, string>()
+
+const Proto: Proto & ThisType<Any> = {
+  get fingerprint() {
+    let fingerprint = fingerprints.get(this)
+    if (fingerprint === undefined) {
+      fingerprint = fingerprintOf(this)
+      fingerprints.set(this, fingerprint)
+    }
+    return fingerprint
+  },
+  toLayer(
+    this: Any,
+    build: HandlersService["handlers"] | Effect.Effect<HandlersService["handlers"], unknown, unknown>
+  ) {
+    const key: Context.Key<Handlers<string>, HandlersService> = handlersKey(this.id)
+    return Layer.effectContext(
+      Effect.gen({ self: this }, function* () {
+        const context = yield* Effect.context<any>()
+        const handlers = Effect.isEffect(build) ? yield* build : build
+        const problems = checkHandlers(this, handlers)
+        if (problems.length > 0)
+          return yield* Effect.die(new DefinitionError({ definition: "flow", id: this.id, problems }))
+        return Context.make(key, { flow: this, handlers, context })
+      })
+    )
+  }
+}
+
+/**
+ * Defines a flow.
+ *
+ * - `version`: 1 by default
+ * - `input`, `output`, `error`: schemas of what runs start with, end with (nothing by default) and may fail with (none
+ *   by default)
+ * - `state`: the channels (none by default)
+ * - `start`: the first node
+ * - `durability`: when what a run did becomes durable, `pipelined` by default
+ * - `maxSteps`: how many visits a run may complete, 10,000 by default; the visit after them fails the run
+ * - `maxRecoveries`: how often in a row a run may be recovered from crashes without completing a visit, 10 by default
+ *
+ * It throws a {@link DefinitionError} that lists everything that is wrong.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <
+  const Id extends string,
+  I extends Schema.Codec<unknown, unknown>,
+  const N extends Nodes,
+  C extends State_.Channels = {},
+  O extends Schema.Codec<unknown, unknown> = Schema.Void,
+  E extends Schema.Codec<unknown, unknown> = Schema.Never
+>(
+  id: Id,
+  options: {
+    readonly version?: number
+    readonly input: I
+    readonly state?: C
+    readonly output?: O
+    readonly error?: E
+    readonly start: keyof N & string
+    readonly nodes: N & CheckNodes<N, E["Type"], O["Type"]>
+    readonly durability?: Durability
+    readonly maxSteps?: number
+    readonly maxRecoveries?: number
+    readonly description?: string
+  }
+): Flow<Id, I, C, O, E, N> => {
+  const flow: Any = Object.assign(Object.create(Proto), {
+    id,
+    version: options.version ?? 1,
+    input: options.input,
+    state: options.state ?? {},
+    output: options.output ?? Schema.Void,
+    error: options.error ?? Schema.Never,
+    start: options.start,
+    nodes: options.nodes,
+    durability: options.durability ?? "pipelined",
+    maxSteps: options.maxSteps ?? 10_000,
+    maxRecoveries: options.maxRecoveries ?? 10,
+    description: options.description,
+    site: captureSite(make)
+  })
+  const problems = check(flow)
+  if (problems.length > 0) throw new DefinitionError({ definition: "flow", id, problems })
+  return flow as any
+}
+
+export {
+  /**
+   * A flow is defined in a way that cannot work.
+   *
+   * @category errors
+   * @since 0.1.0
+   */
+  DefinitionError
+}
+
+/**
+ * Whether a flow's schemas hold secrets (`Schema.Redacted`), which are stored encrypted only: the worker must have a
+ * codec that encrypts.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const requiresCodec = (flow: Any): boolean => holdSecrets(schemasOf(flow))
+
+export {
+  /**
+   * A flow as plain data: nodes, edges, policies, JSON Schemas, definition sites.
+   *
+   * @category constructors
+   * @since 0.1.0
+   */
+  manifest
+} from "./Manifest.ts"

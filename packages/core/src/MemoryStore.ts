@@ -1,0 +1,422 @@
+/**
+ * A store in memory: the reference implementation of the port, with everything it promises but the disk.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as ChangeHub from "./ChangeHub.ts"
+import { parse } from "./Journal.ts"
+import type { Entry, Head } from "./Journal.ts"
+import { Hasher } from "./Hasher.ts"
+import * as RunIndex from "./RunIndex.ts"
+import * as RunInfo from "./RunInfo.ts"
+import * as Store from "./Store.ts"
+
+interface Run {
+  readonly id: string
+  /** The durable entries, as they are stored. */
+  readonly lines: Array<string>
+  head: Head
+  /** Batches that were accepted and are not durable yet. */
+  readonly pending: Array<Store.Batch>
+  lease: (Store.Lease & { readonly holder: string | undefined; readonly instance: Instance }) | undefined
+  epoch: number
+  /** Whether the last owner was lost without releasing the run. */
+  crashed: boolean
+  readonly inbox: Array<Store.Received>
+  readonly commands: Set<string>
+}
+
+interface Instance {
+  readonly owner: string
+  readonly leases: Set<Run>
+  alive: boolean
+}
+
+/**
+ * What outlives a process: the "disk" that several memory stores may share, each one standing for a process.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Disk {
+  /**
+   * Cuts the power: what is not synced is gone, every store on the disk is dead, and none of their operations that
+   * are under way, or begin afterwards, ever comes back. A store made later finds what was durable.
+   */
+  readonly cutPower: () => void
+  /**
+   * Lets the leases of an owner lapse as if its process had been frozen for too long: others may take its runs over,
+   * and what it appends after that is refused.
+   */
+  readonly lapse: (owner: string) => void
+  /** @internal */
+  readonly state: DiskState
+}
+
+interface DiskState {
+  readonly runs: Map<string, Run>
+  readonly index: RunIndex.RunIndex
+  /** All durable entries in the order in which they became so; those of deleted runs are blanked. */
+  readonly log: Array<string | undefined>
+  readonly meta: Map<string, string>
+  readonly artifacts: Map<string, Uint8Array>
+  readonly hub: ChangeHub.ChangeHub
+  readonly instances: Set<Instance>
+  nextOwner: number
+}
+
+const letGo = (disk: DiskState, instance: Instance, crashed: boolean): void => {
+  for (const run of instance.leases) {
+    run.lease = undefined
+    run.crashed = crashed
+    run.pending.length = 0
+    disk.hub.publish({ run: run.id, what: "lease" })
+  }
+  instance.leases.clear()
+}
+
+const invalidCursor = (operation: string, cursor: string | undefined): Effect.Effect<never, Store.StoreError> =>
+  Effect.fail(
+    new Store.StoreError({
+      operation,
+      reason: { _tag: "Invalid", detail: `${JSON.stringify(cursor)} is not a cursor of this store` }
+    })
+  )
+
+/**
+ * An empty disk.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeDisk = (): Disk => {
+  const state: DiskState = {
+    runs: new Map(),
+    index: RunIndex.make(),
+    log: [],
+    meta: new Map(),
+    artifacts: new Map(),
+    hub: ChangeHub.make(),
+    instances: new Set(),
+    nextOwner: 1
+  }
+  return {
+    state,
+    cutPower: () => {
+      for (const instance of state.instances) {
+        instance.alive = false
+        letGo(state, instance, true)
+      }
+      state.instances.clear()
+    },
+    lapse: (owner) => {
+      for (const instance of state.instances) if (instance.owner === owner) letGo(state, instance, true)
+    }
+  }
+}
+
+/**
+ * How a memory store behaves.
+ *
+ * - `disk`: the disk to share; a new one unless given
+ * - `owner`: the name that stands in leases
+ * - `flush`: `"background"` (the default) makes accepted entries durable soon even if nobody waits for them; with
+ *   `"onSync"` they become durable only when somebody does, which is the worst a real disk may do
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  readonly disk?: Disk | undefined
+  readonly owner?: string | undefined
+  readonly flush?: "background" | "onSync" | undefined
+}
+
+/** An entry as it comes back from where it was stored. What this store holds it has written itself. */
+const entryOf = (line: string): Entry => Result.getOrThrow(parse(line))
+
+/** At most so many accepted entries of a run wait for the background before they are made durable at once. */
+const maxPendingBatches = 1024
+
+/**
+ * A store on a disk, released with the scope: its leases are let go in good order.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*(
+  options?: Options
+): Effect.fn.Return<Store.Store["Service"], never, Scope.Scope> {
+  const disk = (options?.disk ?? makeDisk()).state
+  const { hashBytes } = yield* Hasher
+  const background = options?.flush !== "onSync"
+  const instance: Instance = {
+    owner: options?.owner ?? `memory-${disk.nextOwner++}`,
+    leases: new Set(),
+    alive: true
+  }
+  disk.instances.add(instance)
+
+  /** Runs `body` in one step while the power is on; a dead store's operations never come back. */
+  const operation = <Body extends Effect.Effect<any, any>>(
+    body: () => Body
+  ): Effect.Effect<Effect.Success<Body>, Effect.Error<Body>> =>
+    Effect.suspend((): Effect.Effect<any, any> => (instance.alive ? body() : Effect.never))
+
+  /** The same for a run that must exist. Nothing happens between the look-up and `body`. */
+  const withRun = <A, E>(
+    run: string,
+    body: (known: Run) => Effect.Effect<A, E>
+  ): Effect.Effect<A, E | Store.RunNotFound> =>
+    operation((): Effect.Effect<A, E | Store.RunNotFound> => {
+      const known = disk.runs.get(run)
+      return known === undefined ? Effect.fail(new Store.RunNotFound({ run })) : body(known)
+    })
+
+  const holds = (run: Run | undefined, lease: Store.Lease): run is Run =>
+    run?.lease !== undefined && run.lease.epoch === lease.epoch && run.lease.instance === instance
+
+  const commit = (run: Run): void => {
+    let info = disk.index.get(run.id)
+    for (const batch of run.pending) {
+      for (const entry of batch.entries) {
+        run.lines.push(entry.line)
+        disk.log.push(entry.line)
+        info = RunInfo.apply(info, entry.event)
+      }
+      run.head = { seq: info!.seq, hash: batch.head }
+    }
+    run.pending.length = 0
+    disk.index.set(info!)
+    disk.hub.publish({ run: run.id, what: "journal" })
+    disk.hub.advanced(run.id, info!.seq)
+  }
+
+  const dirty = new Set<Run>()
+  const flushAll = Effect.sync(() => {
+    const runs = [...dirty]
+    dirty.clear()
+    for (const run of runs) if (run.pending.length > 0) commit(run)
+  })
+  const scope = yield* Effect.scope
+  const scheduleFlush = (run: Run): Effect.Effect<void> => {
+    if (!background) return Effect.void
+    if (run.pending.length >= maxPendingBatches) {
+      commit(run)
+      return Effect.void
+    }
+    const scheduled = dirty.size > 0
+    dirty.add(run)
+    if (scheduled) return Effect.void
+    return Effect.asVoid(Effect.forkIn(Effect.andThen(Effect.yieldNow, flushAll), scope))
+  }
+
+  const lastAccepted = (run: Run): number => {
+    const batch = run.pending[run.pending.length - 1]
+    return batch === undefined ? run.head.seq : batch.entries[batch.entries.length - 1]!.event.seq
+  }
+
+  const bounded = (limit: number | undefined): number => Math.max(0, limit ?? 1000)
+
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      if (!instance.alive) return
+      for (const run of instance.leases) if (run.pending.length > 0) commit(run)
+      letGo(disk, instance, false)
+      instance.alive = false
+      disk.instances.delete(instance)
+    })
+  )
+
+  return Store.Store.of({
+    owner: instance.owner,
+
+    create: (batch, createOptions) =>
+      operation(() => {
+        const id = batch.entries[0].event.run
+        if (disk.runs.has(id)) return Effect.fail(new Store.RunExists({ run: id }))
+        const lease: Store.Lease = { run: id, owner: instance.owner, epoch: 0 }
+        const run: Run = {
+          id,
+          lines: [],
+          head: { seq: -1, hash: "" },
+          pending: [batch],
+          lease: undefined,
+          epoch: 0,
+          crashed: false,
+          inbox: [],
+          commands: new Set()
+        }
+        disk.runs.set(id, run)
+        if (createOptions?.holder !== undefined) {
+          run.lease = { ...lease, holder: createOptions.holder, instance }
+          instance.leases.add(run)
+        }
+        commit(run)
+        return Effect.succeed(lease)
+      }),
+
+    append: (lease, expected, batch) =>
+      operation(() => {
+        const run = disk.runs.get(lease.run)
+        if (!holds(run, lease)) return Effect.fail(new Store.LeaseLost({ run: lease.run, epoch: lease.epoch }))
+        const actual = lastAccepted(run)
+        if (actual !== expected) return Effect.fail(new Store.SeqConflict({ run: lease.run, expected, actual }))
+        run.pending.push(batch)
+        return scheduleFlush(run)
+      }),
+
+    sync: (lease) =>
+      operation(() => {
+        const run = disk.runs.get(lease.run)
+        if (!holds(run, lease)) return Effect.fail(new Store.LeaseLost({ run: lease.run, epoch: lease.epoch }))
+        if (run.pending.length > 0) commit(run)
+        return Effect.void
+      }),
+
+    acquire: (run, holder) =>
+      withRun(run, (known): Effect.Effect<Store.Acquired, Store.LeaseHeld> => {
+        if (known.lease !== undefined) return Effect.fail(new Store.LeaseHeld({ run, owner: known.lease.owner }))
+        known.epoch += 1
+        const lease: Store.Lease = { run, owner: instance.owner, epoch: known.epoch }
+        known.lease = { ...lease, holder, instance }
+        instance.leases.add(known)
+        const previous = known.crashed ? "crash" : "handover"
+        known.crashed = false
+        return Effect.succeed({ lease, previous, info: disk.index.get(run)!, head: known.head })
+      }),
+
+    release: (lease) =>
+      operation(() => {
+        const run = disk.runs.get(lease.run)
+        if (holds(run, lease)) {
+          if (run.pending.length > 0) commit(run)
+          run.lease = undefined
+          instance.leases.delete(run)
+          disk.hub.publish({ run: lease.run, what: "lease" })
+        }
+        return Effect.void
+      }),
+
+    get: (run) =>
+      withRun(run, (known) =>
+        Effect.succeed({
+          info: disk.index.get(run)!,
+          head: known.head,
+          ...(known.lease === undefined ? undefined : { owner: known.lease.owner })
+        })
+      ),
+
+    read: (run, readOptions) =>
+      withRun(run, ({ lines }) => {
+        const limit = bounded(readOptions?.limit)
+        const last = lines.length - 1
+        if (readOptions?.direction === "backwards") {
+          const from = Math.min(readOptions.from ?? last, last)
+          const to = Math.max(readOptions.to ?? 0, from - limit + 1, 0)
+          return Effect.succeed(lines.slice(to, from + 1).reverse().map(entryOf))
+        }
+        const from = Math.max(readOptions?.from ?? 0, 0)
+        const to = Math.min(readOptions?.to ?? last, from + limit - 1, last)
+        return Effect.succeed(lines.slice(from, to + 1).map(entryOf))
+      }),
+
+    list: (query) =>
+      operation(() => {
+        const page = disk.index.list(query, {
+          isOwned: (run) => disk.runs.get(run)?.lease !== undefined,
+          isCommanded: (info) =>
+            disk.runs.get(info.run)!.inbox.some(({ position, source }) => !RunInfo.isHandled(info, source, position))
+        })
+        return page === undefined ? invalidCursor("list", query.cursor) : Effect.succeed(page)
+      }),
+
+    feed: (feedOptions) =>
+      operation(() => {
+        const cursor = feedOptions?.cursor ?? "0"
+        let at = cursor === "now" ? disk.log.length : /^\d+$/.test(cursor) ? Number(cursor) : Number.NaN
+        if (!(at <= disk.log.length)) return invalidCursor("feed", cursor)
+        const limit = bounded(feedOptions?.limit)
+        const entries: Array<Entry> = []
+        // What was deleted does not count: an empty page means that there is nothing more.
+        for (; at < disk.log.length && entries.length < limit; at++) {
+          const line = disk.log[at]
+          if (line !== undefined) entries.push(entryOf(line))
+        }
+        return Effect.succeed({ entries, cursor: String(at) })
+      }),
+
+    changes: Stream.filter(disk.hub.stream, () => instance.alive),
+
+    changed: (run, seq) =>
+      withRun(run, (known) =>
+        Effect.andThen(
+          disk.hub.waitBeyond(run, seq, () => known.head.seq > seq || disk.runs.get(run) !== known),
+          operation(() => Effect.void)
+        )
+      ),
+
+    send: (command) =>
+      withRun(command.run, (known) => {
+        if (known.commands.has(command.id)) return Effect.void
+        known.commands.add(command.id)
+        known.inbox.push({ source: "", position: known.inbox.length + 1, command })
+        disk.hub.publish({ run: command.run, what: "inbox" })
+        return Effect.void
+      }),
+
+    inbox: (run, cursor) => withRun(run, (known) => Effect.succeed(known.inbox.slice(cursor[""] ?? 0))),
+
+    delete: (run) =>
+      withRun(run, (known) => {
+        const info = disk.index.get(run)!
+        if (!RunInfo.isTerminal(info.status)) {
+          return Effect.fail(new Store.RunInUse({ run, detail: `it is ${info.status}; cancel it first` }))
+        }
+        for (const other of disk.index.values()) {
+          if (other.forkOf?.run === run) {
+            return Effect.fail(new Store.RunInUse({ run, detail: `run ${JSON.stringify(other.run)} is a fork of it` }))
+          }
+        }
+        known.lease?.instance.leases.delete(known)
+        known.lease = undefined
+        // Or a flush that is under way would bring it back.
+        known.pending.length = 0
+        disk.runs.delete(run)
+        disk.index.remove(run)
+        const deleted: ReadonlySet<string | undefined> = new Set(known.lines)
+        for (let i = disk.log.length - 1; i >= 0; i--) if (deleted.has(disk.log[i])) disk.log[i] = undefined
+        disk.hub.publish({ run, what: "deleted" })
+        disk.hub.advanced(run, Number.POSITIVE_INFINITY)
+        return Effect.void
+      }),
+
+    getMeta: (key) => operation(() => Effect.succeed(disk.meta.get(key))),
+    setMeta: (key, value) =>
+      operation(() => {
+        disk.meta.set(key, value)
+        return Effect.void
+      }),
+
+    putArtifact: (bytes) =>
+      operation(() => {
+        const id = hashBytes(bytes)
+        if (!disk.artifacts.has(id)) disk.artifacts.set(id, bytes.slice())
+        return Effect.succeed(id)
+      }),
+    getArtifact: (id) => operation(() => Effect.succeed(disk.artifacts.get(id)?.slice()))
+  })
+})
+
+/**
+ * A store in memory, on a disk of its own unless told otherwise.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: Options): Layer.Layer<Store.Store> => Layer.effect(Store.Store, make(options))

@@ -1,0 +1,122 @@
+/**
+ * Why a request to a run was not met.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { Failure } from "./Event.ts"
+import { describe } from "./internal/describe.ts"
+import { RunStatus } from "./RunInfo.ts"
+
+/**
+ * A run of this id exists, of another flow or with another input.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RunConflict extends Schema.TaggedError<RunConflict>()("RunConflict", {
+  run: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `run ${JSON.stringify(this.run)} exists already, and is another one: ${this.detail}`
+  }
+}
+
+/**
+ * A value that was given does not fit the flow's schema for it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidValue extends Schema.TaggedError<InvalidValue>()("InvalidValue", {
+  /** Which value: the input, a channel, an option. */
+  what: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `${this.what} is not valid: ${this.detail}`
+  }
+}
+
+/**
+ * A run failed for another reason than an error that its flow declares.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
+  run: Schema.String,
+  failure: Failure,
+  /** The node whose visit failed, if there was one. */
+  node: Schema.optionalKey(Schema.String)
+}) {
+  override get message(): string {
+    const at = this.node === undefined ? "" : ` at node ${this.node}`
+    return `run ${JSON.stringify(this.run)} failed${at}: ${describe(this.failure)}`
+  }
+}
+
+/**
+ * A run was cancelled.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RunCancelled extends Schema.TaggedError<RunCancelled>()("RunCancelled", {
+  run: Schema.String,
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `run ${JSON.stringify(this.run)} was cancelled: ${this.reason}`
+  }
+}
+
+/**
+ * A run had not ended in the time given. It goes on.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class AwaitTimeout extends Schema.TaggedError<AwaitTimeout>()("AwaitTimeout", {
+  run: Schema.String,
+  status: RunStatus,
+  millis: Schema.Finite
+}) {
+  override get message(): string {
+    return `run ${JSON.stringify(this.run)} is ${this.status} after ${this.millis} ms; it goes on`
+  }
+}
+
+/**
+ * What was asked for does not fit the run's status.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class CommandRefused extends Schema.TaggedError<CommandRefused>()("CommandRefused", {
+  run: Schema.String,
+  command: Schema.String,
+  status: RunStatus,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `run ${JSON.stringify(this.run)} is ${this.status}; cannot ${this.command}: ${this.detail}`
+  }
+}
+
+/**
+ * There is no such position in the run's journal, or nothing can go on from it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidCheckpoint extends Schema.TaggedError<InvalidCheckpoint>()("InvalidCheckpoint", {
+  run: Schema.String,
+  seq: Schema.Int,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `seq ${this.seq} of run ${JSON.stringify(this.run)}: ${this.detail}`
+  }
+}

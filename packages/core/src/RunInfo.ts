@@ -1,0 +1,219 @@
+/**
+ * One row of the run index: what lists, searches and workers need to know of a run.
+ *
+ * A row is a projection of the run's durable events by {@link apply} and holds nothing else, so it cannot disagree
+ * with the journal.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import type { Event, Failure } from "./Event.ts"
+import { Durability } from "./Event.ts"
+import * as Inbox from "./internal/inbox.ts"
+import { isTerminal as isTerminalStatus, runStatuses, statusAfter } from "./internal/status.ts"
+
+/**
+ * @category schemas
+ * @since 0.1.0
+ */
+export const RunStatus = Schema.Literals(runStatuses)
+/**
+ * The status of a run.
+ *
+ * - `pending`: waits for a worker
+ * - `running`: a worker executes it
+ * - `waiting`: waits for an event, a person, a time or another run
+ * - `paused`: stopped at a checkpoint until it is resumed
+ * - `cancelling`: is being cancelled; finalizers run
+ * - `completed`, `failed`, `cancelled`: ended
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type RunStatus = typeof RunStatus.Type
+
+/**
+ * Whether a run of this status has ended.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isTerminal: (status: RunStatus) => boolean = isTerminalStatus
+
+const optional = Schema.optionalKey
+
+/**
+ * A row of the run index. Times are milliseconds since 1970.
+ *
+ * - `seq`: the position of the run's last event; `epoch`: the fencing token it was written under
+ * - `node`: the node the run's main line is in, or ended in
+ * - `steps`: how many visits are done
+ * - `snapshot`: the position of the last complete snapshot
+ * - `ended`: the position of the event that ended the run
+ * - `due`: when the earliest open wait is over
+ * - `inbox`: which commands of the run's inboxes are dealt with, by source: all up to a position, and some beyond
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const RunInfo = Schema.Struct({
+  run: Schema.String,
+  flow: Schema.String,
+  version: Schema.Int,
+  status: RunStatus,
+  durability: Durability,
+  seq: Schema.Int,
+  epoch: Schema.Int,
+  steps: Schema.Int,
+  createdAt: Schema.Finite,
+  updatedAt: Schema.Finite,
+  endedAt: optional(Schema.Finite),
+  ended: optional(Schema.Int),
+  snapshot: optional(Schema.Int),
+  node: optional(Schema.String),
+  session: optional(Schema.String),
+  actor: optional(Schema.String),
+  correlation: optional(Schema.String),
+  tags: Schema.Array(Schema.String),
+  attributes: optional(Schema.Record(Schema.String, Schema.String)),
+  parent: optional(Schema.String),
+  forkOf: optional(Schema.Struct({ run: Schema.String, seq: Schema.Int })),
+  error: optional(Schema.Struct({ kind: Schema.String, tag: optional(Schema.String), message: optional(Schema.String) })),
+  pause: optional(Schema.String),
+  waits: Schema.Array(
+    Schema.Struct({ wait: Schema.String, type: Schema.String, name: optional(Schema.String), due: optional(Schema.Finite) })
+  ),
+  due: optional(Schema.Finite),
+  inbox: optional(
+    Schema.Record(Schema.String, Schema.Struct({ upTo: Schema.Int, beyond: Schema.Array(Schema.Int) }))
+  )
+})
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type RunInfo = typeof RunInfo.Type
+
+type Mutable<A> = { -readonly [K in keyof A]: A[K] }
+
+const errorOf = (failure: Failure): NonNullable<RunInfo["error"]> => {
+  const error: Mutable<NonNullable<RunInfo["error"]>> = { kind: failure.kind }
+  if (failure.kind === "error") error.tag = failure.tag
+  if (failure.kind === "defect") error.tag = failure.name
+  if ("message" in failure && typeof failure.message === "string") error.message = failure.message
+  return error
+}
+
+const start = (event: Extract<Event, { kind: "created" | "forked" }>): RunInfo => {
+  const info: Mutable<RunInfo> = {
+    run: event.run,
+    flow: event.flow,
+    version: event.version,
+    status: "pending",
+    durability: event.kind === "created" ? event.durability : "pipelined",
+    seq: event.seq,
+    epoch: event.epoch,
+    steps: 0,
+    createdAt: event.time,
+    updatedAt: event.time,
+    tags: event.tags ?? [],
+    waits: []
+  }
+  if (event.session !== undefined) info.session = event.session
+  if (event.actor !== undefined) info.actor = event.actor
+  if (event.correlation !== undefined) info.correlation = event.correlation
+  if (event.kind === "created") {
+    info.node = event.start
+    if (event.attributes !== undefined) info.attributes = event.attributes
+    if (event.parent !== undefined) info.parent = event.parent.run
+  } else {
+    info.forkOf = event.from
+  }
+  return info
+}
+
+const withWaits = (info: Mutable<RunInfo>, waits: RunInfo["waits"]): void => {
+  info.waits = waits
+  let due = Number.POSITIVE_INFINITY
+  for (const wait of waits) if (wait.due !== undefined && wait.due < due) due = wait.due
+  if (due === Number.POSITIVE_INFINITY) delete info.due
+  else info.due = due
+}
+
+/**
+ * The row after an event. `info` is `undefined` for the first event of a run and only then.
+ *
+ * It trusts the order of the events: a store calls it with events that the journal's own checks have let through.
+ *
+ * @category projections
+ * @since 0.1.0
+ */
+export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
+  if (event.kind === "created" || event.kind === "forked" || info === undefined) {
+    if (event.kind === "created" || event.kind === "forked") return start(event)
+    throw new TypeError(`RunInfo.apply: run ${event.run} begins with a ${event.kind} event at seq ${event.seq}`)
+  }
+  const next: Mutable<RunInfo> = { ...info, seq: event.seq, epoch: event.epoch, updatedAt: event.time }
+  const main = !("branch" in event) || event.branch === undefined || event.branch === ""
+  if ("command" in event && event.command !== undefined) {
+    const { position, source } = event.command
+    next.inbox = { ...info.inbox, [source]: Inbox.handle(info.inbox?.[source], position) }
+  }
+  switch (event.kind) {
+    case "visited":
+      next.steps = info.steps + 1
+      if (main && "to" in event.next) next.node = event.next.to
+      break
+    case "visitFailed":
+      next.steps = info.steps + 1
+      if (main) next.node = event.outcome.to
+      break
+    case "waitOpened": {
+      const wait: Mutable<RunInfo["waits"][number]> = { wait: event.wait, type: event.on.type }
+      if ("name" in event.on) wait.name = event.on.name
+      if (event.due !== undefined) wait.due = event.due
+      withWaits(next, [...info.waits, wait])
+      break
+    }
+    case "waitEnded":
+      withWaits(next, info.waits.filter((wait) => wait.wait !== event.wait))
+      break
+    case "paused":
+      next.pause = event.reason.kind
+      break
+    case "resumed":
+    case "cancelRequested":
+      delete next.pause
+      break
+    case "failed":
+      next.error = errorOf(event.error)
+      break
+    case "restarted":
+      delete next.error
+      delete next.ended
+      delete next.endedAt
+      break
+    case "snapshot":
+      next.snapshot = event.seq
+      break
+    case "migrated":
+      next.version = event.version
+      break
+  }
+  next.status = statusAfter(info.status, event, next.waits.length)
+  if (isTerminal(next.status) && !isTerminal(info.status)) {
+    next.ended = event.seq
+    next.endedAt = event.time
+    if (next.waits.length > 0) withWaits(next, [])
+  }
+  return next
+}
+
+/**
+ * Whether the run's journal names the command at this position of an inbox.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const isHandled = (info: RunInfo, source: string, position: number): boolean =>
+  Inbox.isHandled(info.inbox?.[source], position)

@@ -1,0 +1,239 @@
+/**
+ * What a run needs to go on, and no more: the fold of its journal.
+ *
+ * The fold is pure and total. It knows nothing of the flow that wrote the journal, so that a run can be read, shown
+ * and searched without the code that it ran.
+ *
+ * @since 0.1.0
+ */
+import type * as HashMap from "effect/HashMap"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type { Event, Failure, Of, Ops, PauseReason, WaitTarget } from "./Event.ts"
+import * as Cell from "./internal/cell.ts"
+import { begin, fork, illegal, Illegal, step } from "./internal/fold.ts"
+import type { Handled } from "./internal/inbox.ts"
+import type { RunStatus } from "./RunInfo.ts"
+
+/**
+ * A tool call of an open visit.
+ *
+ * - `started`: no result is known; in a later process it is in doubt
+ * - `attempt`: the attempt of the visit that asked for it first
+ * - `seq`: where its `callStarted` stands; `time`: when its last event happened
+ * - `retries`: the tries that failed so far, for the tool's retry policy to go on from
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Call {
+  readonly tool: string
+  readonly status: "started" | "completed" | "failed"
+  readonly attempt: number
+  readonly seq: number
+  readonly time: number
+  readonly output?: Schema.Json
+  readonly error?: Failure
+  readonly retries: ReadonlyArray<{ readonly time: number; readonly error: Failure }>
+  readonly due?: number
+  /** A person decided that the call is to be carried out (again). */
+  readonly released?: true
+}
+
+/**
+ * A visit that is not done.
+ *
+ * - `since`: the event that opened it
+ * - `failures`: the attempts that failed so far, for the node's retry policy to go on from
+ * - `due`: the next attempt does not begin before this time (milliseconds)
+ * - `item`: what a fan-out handed to this branch
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OpenVisit {
+  readonly node: string
+  readonly visit: number
+  readonly attempt: number
+  readonly since: { readonly seq: number; readonly time: number }
+  readonly failures: ReadonlyArray<{ readonly time: number; readonly error: Failure }>
+  readonly calls: HashMap.HashMap<string, Call>
+  readonly due?: number
+  readonly item?: Schema.Json
+}
+
+/**
+ * A wait that is open.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OpenWait {
+  readonly branch: string
+  readonly on: WaitTarget
+  readonly seq: number
+  readonly schema?: Schema.Json
+  readonly due?: number
+}
+
+/**
+ * A fan-out whose join has not happened: what its branches changed, by branch.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FanOut {
+  readonly branch: string
+  readonly visit: number
+  readonly join: string
+  readonly open: number
+  readonly updates: HashMap.HashMap<string, ReadonlyArray<Ops>>
+}
+
+/**
+ * How a run ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Ending =
+  | { readonly status: "completed"; readonly output: Schema.Json }
+  | { readonly status: "failed"; readonly error: Failure; readonly node?: string; readonly visit?: number }
+  | { readonly status: "cancelled"; readonly reason: string }
+
+/**
+ * Where the content of a channel can be read again: the events that hold it. `from` is the index of a list's first
+ * item in that event; `bytes` is roughly how much there is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Part {
+  readonly run: string
+  readonly seq: number
+  readonly from: number
+  readonly bytes: number
+}
+
+/**
+ * What the last snapshot wrote, so that the next one writes only what changed.
+ *
+ * - `seq`: where the snapshot stands; `bytes`: what it wrote; `since`: what the journal grew by after it
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SnapshotState {
+  readonly seq: number | undefined
+  readonly bytes: number
+  readonly since: number
+  readonly channels: { readonly [channel: string]: { readonly cell: Cell.Cell; readonly parts: ReadonlyArray<Part> } }
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface RunState {
+  readonly run: string
+  readonly flow: string
+  readonly version: number
+  readonly fingerprint: string
+  readonly seq: number
+  readonly epoch: number
+  readonly time: number
+  readonly status: RunStatus
+  readonly input: Cell.Plain<Schema.Json>
+  readonly channels: { readonly [channel: string]: Cell.Cell }
+  /** Open visits by branch; the main line is `""`. */
+  readonly open: { readonly [branch: string]: OpenVisit }
+  readonly fanOuts: { readonly [fanOut: string]: FanOut }
+  readonly waits: { readonly [wait: string]: OpenWait }
+  /** Commands for other runs that are not known to have arrived. */
+  readonly outbox: { readonly [message: string]: { readonly to: string; readonly body: Schema.Json } }
+  /** What of the inbox is dealt with: everything up to `upTo`, and some positions beyond. */
+  readonly inbox: { readonly [source: string]: Handled }
+  readonly steps: number
+  /** Take-overs after crashes since a visit last completed. */
+  readonly recoveries: number
+  readonly restarts: number
+  readonly durability: "pipelined" | "strict" | "ephemeral"
+  readonly maxSteps: number
+  readonly maxRecoveries: number
+  readonly session?: string
+  readonly actor?: string
+  readonly correlation?: string
+  readonly parent?: NonNullable<Of<"created">["parent"]>
+  readonly forkOf?: { readonly run: string; readonly seq: number }
+  readonly trace?: NonNullable<Of<"created">["trace"]>
+  readonly pause?: PauseReason
+  readonly cancel?: string
+  readonly ending?: Ending
+  readonly snapshot: SnapshotState
+}
+
+/**
+ * An event cannot follow the state: the journal was not written by this engine, or not in this order.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class IllegalEvent extends Schema.TaggedError<IllegalEvent>()("IllegalEvent", {
+  run: Schema.String,
+  seq: Schema.Int,
+  kind: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `run ${JSON.stringify(this.run)}: the ${this.kind} event at seq ${this.seq} cannot stand there: ${this.detail}`
+  }
+}
+
+/**
+ * The state after an event.
+ *
+ * `state` is `undefined` before the first event of a run that was not forked, and the state of the origin at the fork
+ * before the first event of a fork. `bytes` is the length of the event's stored line, which decides when the next
+ * snapshot is due.
+ *
+ * @category folding
+ * @since 0.1.0
+ */
+export const apply = (
+  state: RunState | undefined,
+  event: Event,
+  bytes: number
+): Result.Result<RunState, IllegalEvent> => {
+  try {
+    if (event.kind === "created" || event.kind === "forked") {
+      if (event.seq !== 0) illegal("a journal begins with it and holds it once")
+      if (event.kind === "created") {
+        return state === undefined ? Result.succeed(begin(event)) : illegal("a journal begins with it and holds it once")
+      }
+      return state === undefined ? illegal("the state of its origin is not known") : Result.succeed(fork(state, event))
+    }
+    if (state === undefined) return illegal("a journal begins with a created or a forked event")
+    return Result.succeed(step(state, event, bytes))
+  } catch (error) {
+    if (error instanceof Illegal) {
+      return Result.fail(
+        new IllegalEvent({ run: event.run, seq: event.seq, kind: event.kind, detail: error.message })
+      )
+    }
+    throw error
+  }
+}
+
+/**
+ * The content of the channels as plain JSON, with the keys of records in order.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const stateOf = (state: RunState): { readonly [channel: string]: Schema.Json } => {
+  const plain: { [channel: string]: Schema.Json } = {}
+  for (const channel of Object.keys(state.channels).sort()) {
+    Cell.define(plain, channel, Cell.toValue(state.channels[channel]!) as Schema.Json)
+  }
+  return plain
+}

@@ -1,0 +1,319 @@
+/**
+ * Tools: the effects of a flow on the world outside of it.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { holdSecrets, inspect } from "./internal/definition/inspect.ts"
+import { DefinitionError, type Problem, problemsOf } from "./internal/definition/problem.ts"
+import { captureSite, type Site } from "./internal/definition/site.ts"
+import { Visit } from "./Visit.ts"
+
+/**
+ * Identifies the handler of the tool `Name` among a layer's requirements.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Handler<in out Name extends string> {
+  readonly "~waymark/Tool/Handler": Name
+}
+
+/**
+ * The service behind a {@link Handler}: what a tool's layer provides.
+ *
+ * - `handler`: carries out one try of a call
+ * - `context`: what was there when the layer was built; a handler runs with it, and with an {@link Invocation}
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HandlerService {
+  readonly tool: Any
+  readonly handler: (input: any) => Effect.Effect<any, any, any>
+  readonly context: Context.Context<any>
+}
+
+/**
+ * The key under which a tool's handler is provided.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const handlerKey = <const Name extends string>(
+  name: Name
+): Context.Key<Handler<Name>, HandlerService> =>
+  Context.Service<Handler<Name>, HandlerService>(`@waymark/core/Tool/${name}`)
+
+/**
+ * The try of a call that a tool's handler is carrying out.
+ *
+ * - `key`: the idempotency key. It is the same for all tries of one call, in this process and the next, and no other
+ *   call has it: pass it on to systems that can recognise a request they have seen
+ * - `attempt`: counts the tries from 1
+ * - `run`, `branch`, `node`, `visit`: where the call was made
+ * - `repeated`: whether an earlier try may have taken effect without its result being known
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Invocation extends Context.Service<
+  Invocation,
+  {
+    readonly key: string
+    readonly attempt: number
+    readonly run: string
+    readonly branch: string
+    readonly node: string
+    readonly visit: number
+    readonly repeated: boolean
+  }
+>()("@waymark/core/Tool/Invocation") {}
+
+/**
+ * Options of one call.
+ *
+ * - `key`: tells calls of one visit apart that have the same input; by default they are numbered
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CallOptions {
+  readonly key?: string | undefined
+}
+
+/**
+ * - `atLeastOnce`: a call whose result is not known after a crash is carried out again, with the same key
+ * - `atMostOnce`: it is never carried out again
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Delivery = "atLeastOnce" | "atMostOnce"
+
+/**
+ * What becomes of an `atMostOnce` call whose result is not known: the run pauses for a person to decide, or the visit
+ * fails.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type InDoubt = "pause" | "fail"
+
+/**
+ * A definition of an effect on the outside world, with the schemas of what goes in and comes out.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Tool<
+  Name extends string,
+  Input extends Schema.Codec<unknown, unknown>,
+  Output extends Schema.Codec<unknown, unknown>,
+  Err extends Schema.Codec<unknown, unknown>
+> {
+  readonly name: Name
+  readonly input: Input
+  readonly output: Output
+  readonly error: Err
+  /** When a failed try is followed by another. */
+  readonly retry: Schedule.Schedule<unknown, any> | undefined
+  /** Which errors are followed by another try; all of them if it is `undefined`. */
+  readonly while: ((error: any) => boolean) | undefined
+  /** The limit of one try. */
+  readonly timeout: Duration.Duration | undefined
+  readonly delivery: Delivery
+  readonly inDoubt: InDoubt
+  readonly key: ((input: any) => string) | undefined
+  readonly description: string | undefined
+  readonly site: () => Site | undefined
+
+  /**
+   * Calls the tool, once and for all: if the run is executed again, the call answers with its recorded result.
+   *
+   * It can be used in the handlers of nodes only.
+   */
+  readonly call: (
+    input: Input["Type"],
+    options?: CallOptions
+  ) => Effect.Effect<Output["Type"], Err["Type"], Handler<Name> | Visit>
+
+  /**
+   * Gives the tool its handler: a function from the input, or an effect that makes one.
+   */
+  readonly toLayer: <R = never, EX = never, RX = never>(
+    handler:
+      | ((input: Input["Type"]) => Effect.Effect<Output["Type"], Err["Type"], R>)
+      | Effect.Effect<(input: Input["Type"]) => Effect.Effect<Output["Type"], Err["Type"], R>, EX, RX>
+  ) => Layer.Layer<Handler<Name>, EX, Exclude<R, Invocation | Scope.Scope> | Exclude<RX, Scope.Scope>>
+}
+
+/**
+ * Any tool.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Any {
+  readonly name: string
+  readonly input: Schema.Codec<any, any>
+  readonly output: Schema.Codec<any, any>
+  readonly error: Schema.Codec<any, any>
+  readonly retry: Schedule.Schedule<unknown, any> | undefined
+  readonly while: ((error: any) => boolean) | undefined
+  readonly timeout: Duration.Duration | undefined
+  readonly delivery: Delivery
+  readonly inDoubt: InDoubt
+  readonly key: ((input: any) => string) | undefined
+  readonly description: string | undefined
+  readonly site: () => Site | undefined
+}
+
+/**
+ * A try of a call took longer than the tool's `timeout` (milliseconds).
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ToolTimeout extends Schema.TaggedError<ToolTimeout>()("ToolTimeout", {
+  tool: Schema.String,
+  millis: Schema.Finite
+}) {
+  override get message(): string {
+    return `tool "${this.tool}" took longer than its timeout of ${this.millis} ms`
+  }
+}
+
+type InputOf<I> = I extends Schema.Codec<unknown, unknown> ? I : I extends Fields ? Schema.Struct<I> : never
+
+/**
+ * The fields of a struct whose schemas need no services.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Fields {
+  readonly [key: PropertyKey]: Schema.ConstraintCodec<unknown, unknown>
+}
+
+const Proto = {
+  call(this: Any, input: unknown, options?: CallOptions) {
+    return Effect.flatMap(Visit, (visit) => visit.call(this, input, options))
+  },
+  toLayer(
+    this: Any,
+    build: HandlerService["handler"] | Effect.Effect<HandlerService["handler"], unknown, unknown>
+  ) {
+    const key: Context.Key<Handler<string>, HandlerService> = handlerKey(this.name)
+    return Layer.effectContext(
+      Effect.gen({ self: this }, function* () {
+        const context: Context.Context<any> = yield* Effect.context<any>()
+        const handler = Effect.isEffect(build) ? yield* build : build
+        return Context.make(key, { tool: this, handler, context })
+      })
+    )
+  }
+}
+
+/**
+ * Defines a tool.
+ *
+ * - `input`: a schema, or the fields of a struct
+ * - `output`, `error`: nothing and none, by default
+ * - `retry`: when a failed try is followed by another; `while`: only after these errors
+ * - `timeout`: the limit of one try
+ * - `delivery`: what happens to a call whose result was lost in a crash, `atLeastOnce` by default; `inDoubt`: for
+ *   `atMostOnce`, `pause` by default
+ * - `key`: tells calls of one visit apart; by default their input's digest and their number do
+ *
+ * It throws a {@link DefinitionError} if values of its schemas could not be stored.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <
+  const Name extends string,
+  I extends Schema.Codec<unknown, unknown> | Fields,
+  Output extends Schema.Codec<unknown, unknown> = Schema.Void,
+  Err extends Schema.Codec<unknown, unknown> = Schema.Never,
+  Timeout extends Duration.Input | undefined = undefined
+>(
+  name: Name,
+  options: {
+    readonly input: I
+    readonly output?: Output
+    readonly error?: Err
+    readonly retry?: Schedule.Schedule<
+      unknown,
+      Err["Type"] | ([Timeout] extends [undefined] ? never : ToolTimeout)
+    >
+    readonly while?: (error: Err["Type"]) => boolean
+    readonly timeout?: Timeout
+    readonly delivery?: Delivery
+    readonly inDoubt?: InDoubt
+    readonly key?: (input: InputOf<I>["Type"]) => string
+    readonly description?: string
+  }
+): Tool<Name, InputOf<I>, Output, Err> => {
+  const input = Schema.isSchema(options.input) ? options.input : Schema.Struct(options.input)
+  const output = options.output ?? Schema.Void
+  const error = options.error ?? Schema.Never
+  const problems: Array<Problem> = []
+  if (name === "") problems.push({ _tag: "InvalidName", what: "tool", name, detail: "it is empty" })
+  problems.push(
+    ...problemsOf(inspect(input, "input")),
+    ...problemsOf(inspect(output, "output")),
+    ...problemsOf(inspect(error, "error"))
+  )
+  const timeout = options.timeout === undefined ? undefined : Duration.fromInputUnsafe(options.timeout)
+  if (timeout !== undefined && !(Duration.toMillis(timeout) > 0)) {
+    problems.push({ _tag: "InvalidOption", option: "timeout", detail: "must be longer than nothing" })
+  }
+  if (options.while !== undefined && options.retry === undefined) {
+    problems.push({
+      _tag: "InvalidOption",
+      option: "while",
+      detail: "says what to retry, but there is no `retry`"
+    })
+  }
+  if (problems.length > 0) throw new DefinitionError({ definition: "tool", id: name, problems })
+  return Object.assign(Object.create(Proto), {
+    name,
+    input,
+    output,
+    error,
+    retry: options.retry,
+    while: options.while,
+    timeout,
+    delivery: options.delivery ?? "atLeastOnce",
+    inDoubt: options.inDoubt ?? "pause",
+    key: options.key,
+    description: options.description,
+    site: captureSite(make)
+  })
+}
+
+export {
+  /**
+   * A tool is defined in a way that cannot work.
+   *
+   * @category errors
+   * @since 0.1.0
+   */
+  DefinitionError
+}
+
+/**
+ * Whether the tool's input, output or error holds secrets (`Schema.Redacted`), which are stored encrypted only: the
+ * worker must have a codec that encrypts.
+ *
+ * @category predicates
+ * @since 0.1.0
+ */
+export const requiresCodec = (tool: Any): boolean => holdSecrets([tool.input, tool.output, tool.error])

@@ -1,0 +1,36 @@
+/**
+ * The visit that a handler runs in.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Tool from "./Tool.ts"
+
+/**
+ * One execution of a node in a run. The engine provides it to the handlers of nodes, and only to them.
+ *
+ * - `run`, `flow`, `branch`, `node`: where the visit is; `branch` is `""` on the run's main line
+ * - `visit`: counts the visits of the branch from 1
+ * - `attempt`: counts the tries of this visit from 1
+ * - `call`: carries out a tool's call durably; `Tool.call` is the typed way to it
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Visit extends Context.Service<
+  Visit,
+  {
+    readonly run: string
+    readonly flow: string
+    readonly branch: string
+    readonly node: string
+    readonly visit: number
+    readonly attempt: number
+    readonly call: (
+      tool: Tool.Any,
+      input: unknown,
+      options: Tool.CallOptions | undefined
+    ) => Effect.Effect<any, any>
+  }
+>()("@waymark/core/Visit") {}

@@ -1,0 +1,145 @@
+/**
+ * Executes runs: claims them, recovers them after crashes, drains in good order.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Tracer from "effect/Tracer"
+import { Codec } from "./Codec.ts"
+import * as Flow from "./Flow.ts"
+import { Hasher } from "./Hasher.ts"
+import type { Environment } from "./internal/engine/execution.ts"
+import * as Pool from "./internal/engine/pool.ts"
+import { NodeMiddlewares, ToolMiddlewares } from "./Middleware.ts"
+import * as Runs from "./Runs.ts"
+import { Store } from "./Store.ts"
+import { ToolExecutor } from "./ToolExecutor.ts"
+
+/**
+ * A worker cannot work as it is set up.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class WorkerError extends Schema.TaggedError<WorkerError>()("WorkerError", {
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return this.detail
+  }
+}
+
+/**
+ * A running worker.
+ *
+ * - `owner`: the name of the store's owner that its leases are given to
+ * - `running`: the ids of the runs it is executing, and of those that wait for a free place
+ * - `drain`: stops claiming, interrupts what is executing without journaling a failure, makes everything durable and
+ *   lets go of all runs; it is done when that is done. Closing the layer does it, too
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Worker extends Context.Service<
+  Worker,
+  {
+    readonly owner: string
+    readonly running: Effect.Effect<ReadonlyArray<string>>
+    readonly drain: Effect.Effect<void>
+  }
+>()("@waymark/core/Worker") {}
+
+/**
+ * How a worker works.
+ *
+ * - `flows`: what it executes; their handlers, and those of their tools, are in the layer's requirements
+ * - `concurrency`: how many runs at once, 64 by default
+ * - `sweep`: how often it looks for runs that nobody owns besides being told of them, every 15 seconds by default
+ * - `drainTimeout`: how long draining waits for what is executing, 30 seconds by default; what takes longer is reported
+ *   and left behind
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<Flows extends ReadonlyArray<Flow.Any>> {
+  readonly flows: Flows
+  readonly concurrency?: number | undefined
+  readonly sweep?: Duration.Input | undefined
+  readonly drainTimeout?: Duration.Input | undefined
+}
+
+type HandlersOf<Flows extends ReadonlyArray<Flow.Any>> = Flows[number] extends infer F
+  ? F extends Flow.Any
+    ? Flow.Handlers<F["id"]>
+    : never
+  : never
+
+const servicesOf = (
+  flows: ReadonlyArray<Flow.Any>,
+  context: Context.Context<never>,
+  codec: Codec | undefined
+): Effect.Effect<ReadonlyMap<string, Flow.HandlersService>, WorkerError> =>
+  Effect.suspend(() => {
+    const services = new Map<string, Flow.HandlersService>()
+    for (const flow of flows) {
+      if (services.has(flow.id)) {
+        return Effect.fail(new WorkerError({ detail: `two flows given to the worker have the id ${JSON.stringify(flow.id)}` }))
+      }
+      if (Flow.requiresCodec(flow) && codec?.encrypts !== true) {
+        return Effect.fail(
+          new WorkerError({
+            detail: `flow ${JSON.stringify(flow.id)} has Redacted values: provide a Codec that encrypts what is stored`
+          })
+        )
+      }
+      const service = Context.getUnsafe(context, Flow.handlersKey(flow.id) as Context.Key<never, Flow.HandlersService>)
+      services.set(flow.id, { ...service, flow, context: Context.merge(context, service.context) as Context.Context<any> })
+    }
+    return Effect.succeed(services)
+  })
+
+/**
+ * A worker that executes the runs of some flows, and the client to start and steer runs with.
+ *
+ * It begins by taking up what is unfinished in the store and owned by nobody.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <const Flows extends ReadonlyArray<Flow.Any>>(
+  options: Options<Flows>
+): Layer.Layer<Worker | Runs.Runs, WorkerError, Store | HandlersOf<Flows>> =>
+  Layer.effectContext(
+    Effect.gen(function*() {
+      const context = yield* Effect.context<Store | HandlersOf<Flows>>()
+      const store = Context.get(context, Store)
+      const codec = yield* Codec
+      const environment: Environment = {
+        store,
+        codec,
+        hash: (yield* Hasher).hash,
+        clock: yield* Clock.Clock,
+        context: context as Context.Context<never>,
+        executor: yield* ToolExecutor,
+        nodeMiddlewares: yield* NodeMiddlewares,
+        toolMiddlewares: yield* ToolMiddlewares,
+        traced: context.mapUnsafe.has(Tracer.TracerKey)
+      }
+      const services = yield* servicesOf(options.flows, context as Context.Context<never>, codec)
+      const pool = yield* Pool.make(environment, services, {
+        concurrency: options.concurrency ?? 64,
+        sweep: options.sweep ?? "15 seconds",
+        drainTimeout: options.drainTimeout ?? "30 seconds"
+      })
+      const runs = yield* Runs.make({ starter: pool.starter })
+      return Context.make(
+        Worker,
+        Worker.of({ owner: store.owner, running: pool.running, drain: pool.drain })
+      ).pipe(Context.add(Runs.Runs, runs))
+    })
+  )

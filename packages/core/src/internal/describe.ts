@@ -1,0 +1,23 @@
+import type { Failure } from "../Event.ts"
+
+/** A failure in words. */
+export const describe = (failure: Failure): string => {
+  switch (failure.kind) {
+    case "error":
+      return `${failure.tag === "" ? "an error" : failure.tag}${failure.message === "" ? "" : `: ${String(failure.message)}`}`
+    case "defect":
+      return `${failure.name}: ${String(failure.message)}`
+    case "interrupted":
+      return "its handler interrupted itself"
+    case "timeout":
+      return `${failure.what} ${failure.name} took longer than ${failure.millis} ms`
+    case "stepLimit":
+      return `it has taken ${failure.limit} steps, as many as it may`
+    case "recoveries":
+      return `it crashed more than ${failure.limit} times without completing a visit`
+    case "inDoubt":
+      return `whether call ${failure.call} of tool ${failure.tool} took effect is not known, and it must not be made twice`
+    case "encoding":
+      return `${failure.what} does not fit its schema: ${String(failure.message)}`
+  }
+}

@@ -1,0 +1,368 @@
+/**
+ * The tool calls of a visit: served from the journal where they are recorded, carried out and recorded where not.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as HashMap from "effect/HashMap"
+import * as Option from "effect/Option"
+import type { Json } from "effect/Schema"
+import * as Scope from "effect/Scope"
+import type { Body, Durability, Failure, PauseReason } from "../../Event.ts"
+import { InDoubt, Unencodable } from "../../Failures.ts"
+import type { ToolMiddleware } from "../../Middleware.ts"
+import type { Call, OpenVisit } from "../../RunState.ts"
+import * as Tool from "../../Tool.ts"
+import type { ToolExecutor } from "../../ToolExecutor.ts"
+import { makeCodec } from "../definition/codec.ts"
+import { canonical } from "./canonical.ts"
+import * as Failures from "./failure.ts"
+import * as Retry from "./retry.ts"
+import type { VisitClock } from "./visitClock.ts"
+
+/** What a visit's calls need of the run they belong to. */
+export interface Host {
+  readonly run: string
+  readonly durability: Durability
+  readonly hash: (text: string) => string
+  /** The context that tool handlers and retry policies run in: not that of the visit, whose time stands still. */
+  readonly context: Context.Context<never>
+  readonly executor: ToolExecutor
+  readonly middlewares: ReadonlyArray<ToolMiddleware>
+  readonly traced: boolean
+  /** The open visit as the journal has it. */
+  readonly open: () => OpenVisit
+  /** Appends events; gives the journal's time. If that fails, the run is stopped and the effect never returns. */
+  readonly append: (body: Body) => Effect.Effect<number>
+  /** Waits until everything is durable; the same if that fails. */
+  readonly sync: Effect.Effect<void>
+  /** Whether the run is being stopped, by whatever: then interruption says nothing about a call. */
+  readonly stopping: () => boolean
+  /** Pauses the run; never returns. */
+  readonly pause: (reason: PauseReason) => Effect.Effect<never>
+  /** In a replay: a call that has no recorded result. It is not carried out; never returns. */
+  readonly refuse?: (call: { readonly tool: string; readonly call: string; readonly input: Json }) => Effect.Effect<never>
+}
+
+/** The visit that calls are made in. */
+export interface Place {
+  readonly branch: string
+  readonly node: string
+  readonly visit: number
+  readonly attempt: number
+  readonly clock: VisitClock
+  /** Whether an earlier process may have executed this attempt of the visit. */
+  readonly recovered: boolean
+}
+
+/** How long a call that looks like a divergence waits for the calls of other fibers of its visit, in milliseconds. */
+const divergenceGrace = 2_000
+
+export interface Calls {
+  readonly call: (tool: Tool.Any, input: unknown, options: Tool.CallOptions | undefined) => Effect.Effect<any, any>
+  /** The visit is over: what is left of it may call nothing any more. */
+  readonly close: () => void
+}
+
+export const make = (host: Host, place: Place, visitFiber: () => Fiber.Fiber<unknown, unknown> | undefined): Calls => {
+  const { attempt, branch, clock, node, visit } = place
+  const where = branch === "" ? { node, visit, attempt } : { branch, node, visit, attempt }
+  const occurrences = new Map<string, number>()
+  const claimed = new Set<string>()
+  let closed = false
+
+  const recorded = (call: string): Call | undefined => Option.getOrUndefined(HashMap.get(host.open().calls, call))
+
+  /** A recorded call of this attempt that the handler has not asked for. */
+  const unclaimed = (): readonly [string, Call] | undefined => {
+    for (const [id, call] of host.open().calls) {
+      const interrupted = call.error?.kind === "interrupted"
+      if (call.attempt === attempt && !interrupted && !claimed.has(id)) return [id, call]
+    }
+    return undefined
+  }
+
+  const consume = (call: Call): void => {
+    if (call.time > clock.now) clock.now = call.time
+  }
+
+  const fail = (tool: Tool.Any, failure: Failure): Effect.Effect<never, unknown> => {
+    const outcome = Failures.load(failure, [tool.error])
+    switch (outcome._tag) {
+      case "Error":
+        return Effect.fail(outcome.error)
+      case "Defect":
+        return Effect.die(outcome.defect)
+      case "Interrupted":
+        // Whatever interrupted it the first time (a timeout, the winner of a race) will do so again.
+        return Effect.never
+    }
+  }
+
+  const serve = (tool: Tool.Any, call: Call): Effect.Effect<unknown, unknown> => {
+    consume(call)
+    if (call.status === "failed") return fail(tool, call.error!)
+    const exit = makeCodec(tool.output).decode(call.output)
+    if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
+    return Effect.die(unencodable(`the recorded output of tool ${tool.name}`, exit))
+  }
+
+  const unencodable = (what: string, exit: Exit.Failure<unknown, { readonly message: string }>): Unencodable => {
+    const reason = exit.cause.reasons[0]
+    return new Unencodable({ what, detail: reason?._tag === "Fail" ? reason.error.message : "unknown" })
+  }
+
+  /**
+   * Waits until no recorded call is unclaimed. If this is the only fiber of the visit nobody else can claim them; other
+   * fibers get time to.
+   */
+  const awaitClaims = (tool: Tool.Any, id: string, input: Json): Effect.Effect<void> =>
+    Effect.withFiber((fiber) => {
+      const alone = fiber === visitFiber() && !hasChildren(fiber)
+      const diverged = (): Effect.Effect<void> => {
+        const [call, { seq, tool: expected }] = unclaimed()!
+        return host.pause({
+          kind: "diverged",
+          node,
+          visit,
+          expected: { tool: expected, call, seq },
+          got: { tool: tool.name, call: id, input }
+        })
+      }
+      const wait = (turns: number, until: number): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          if (unclaimed() === undefined) return Effect.void
+          if (turns > 0) return Effect.andThen(Effect.yieldNow, wait(turns - 1, until))
+          const live = Context.get(host.context, Clock.Clock)
+          if (live.currentTimeMillisUnsafe() >= until) return diverged()
+          return Effect.andThen(live.sleep(Duration.millis(20)), wait(0, until))
+        })
+      if (alone) return unclaimed() === undefined ? Effect.void : diverged()
+      return wait(16, Context.get(host.context, Clock.Clock).currentTimeMillisUnsafe() + divergenceGrace)
+    })
+
+  /** Carries out one try: the handler, inside executor, middleware, timeout, and its own scope. */
+  const once = (
+    tool: Tool.Any,
+    input: unknown,
+    invocation: Tool.Invocation["Service"],
+    handlerContext: Context.Context<never>
+  ): Effect.Effect<unknown, unknown> => {
+    const provided = Context.getOrUndefined(handlerContext, Tool.handlerKey(tool.name))
+    const local: Effect.Effect<unknown, unknown, any> =
+      provided === undefined
+        ? Effect.die(new Error(`tool ${tool.name} has no handler: provide the layer that ${tool.name}.toLayer(...) makes`))
+        : Effect.suspend(() => provided.handler(input))
+    const context =
+      provided === undefined ? host.context : Context.merge(host.context, provided.context as Context.Context<never>)
+    const inContext = Effect.suspend(() => {
+      const scope = Scope.makeUnsafe()
+      return local.pipe(
+        Effect.provideContext(
+          context.pipe(Context.add(Tool.Invocation, invocation), Context.add(Scope.Scope, scope)) as Context.Context<any>
+        ),
+        Effect.onExit((exit) => Scope.close(scope, exit))
+      )
+    })
+    const request = { tool, input, invocation }
+    let effect = host.executor.execute(request, inContext)
+    for (let i = host.middlewares.length - 1; i >= 0; i--) effect = host.middlewares[i]!(effect, request)
+    if (tool.timeout !== undefined) {
+      const millis = Duration.toMillis(tool.timeout)
+      effect = Effect.timeoutOrElse(effect, {
+        duration: tool.timeout,
+        orElse: () => Effect.die(new Tool.ToolTimeout({ tool: tool.name, millis }))
+      })
+    }
+    if (host.traced) {
+      effect = Effect.withSpan(effect, `tool ${tool.name}`, {
+        attributes: { "waymark.run": host.run, "waymark.tool": tool.name, "waymark.attempt": invocation.attempt }
+      })
+    }
+    // The visit's own Clock and Random are not for the outside world.
+    return Effect.setContext(effect, host.context)
+  }
+
+  /** Whether the tool's policy gives the call another try after this outcome, and when. */
+  const nextTry = (
+    tool: Tool.Any,
+    retry: Retry.Retry | undefined,
+    outcome: Failures.Outcome,
+    call: Call,
+    now: number
+  ): Effect.Effect<number | undefined> => {
+    if (retry === undefined) return Effect.succeed(undefined)
+    const error = retryable(tool, outcome)
+    if (error === undefined) return Effect.succeed(undefined)
+    const tried: Array<Retry.Tried> = []
+    for (const { error: failure, time } of call.retries) {
+      tried.push({ time, error: Failures.valueOf(Failures.load(failure, [tool.error])) })
+    }
+    tried.push({ time: now, error: error.value })
+    return Effect.setContext(retry.delayAfter(tried), host.context)
+  }
+
+  /** Tries a call until it succeeds, fails for good, or is interrupted; journals each outcome. */
+  const carryOut = (
+    tool: Tool.Any,
+    id: string,
+    key: string,
+    encoded: Json,
+    input: unknown,
+    begun: "fresh" | "repeat" | "inDoubt"
+  ): Effect.Effect<unknown, unknown> =>
+    Effect.withFiber((fiber) => {
+      const handlerContext = fiber.context
+      const live = Context.get(host.context, Clock.Clock)
+      const names = { ...where, call: id, tool: tool.name }
+      const retry = tool.retry === undefined ? undefined : Retry.make(tool.retry)
+      const commit = host.durability !== "ephemeral" || tool.delivery === "atMostOnce"
+      let repeated = begun === "inDoubt"
+
+      const settled = (body: Body) =>
+        Effect.map(host.append(body), (time) => {
+          if (time > clock.now) clock.now = time
+        })
+
+      /** If the run itself is being stopped the call stays without a result: it may have taken effect. */
+      const interrupted = (exit: Exit.Failure<unknown, unknown>): Effect.Effect<never, unknown> =>
+        host.stopping()
+          ? Effect.failCause(exit.cause)
+          : Effect.andThen(
+              settled({ kind: "callFailed", ...names, error: { kind: "interrupted" } }),
+              Effect.failCause(exit.cause)
+            )
+
+      const attemptCall = (started: boolean): Effect.Effect<unknown, unknown> => {
+        const begin: Body = started
+          ? { kind: "callRepeated", ...names }
+          : { kind: "callStarted", ...names, key, input: encoded }
+        return Effect.uninterruptibleMask((restore) =>
+          Effect.gen(function*() {
+            // One try after another; the events say where it stands if the process dies between any two of them.
+            let body = begin
+            while (true) {
+              yield* host.append(body)
+              const invocation: Tool.Invocation["Service"] = {
+                key,
+                attempt: (recorded(id)?.retries.length ?? 0) + 1,
+                run: host.run,
+                branch,
+                node,
+                visit,
+                repeated
+              }
+              const execute = once(tool, input, invocation, handlerContext)
+              // Nothing is asked of the world before everything that led to it is durable.
+              const exit = yield* Effect.exit(restore(commit ? Effect.andThen(host.sync, execute) : execute))
+              if (Exit.isSuccess(exit)) {
+                const output = makeCodec(tool.output).encode(exit.value)
+                if (Exit.isFailure(output)) {
+                  const defect = unencodable(`the output of tool ${tool.name}`, output)
+                  yield* settled({ kind: "callFailed", ...names, error: Failures.store({ _tag: "Defect", defect }, []) })
+                  return yield* Effect.die(defect)
+                }
+                yield* settled({ kind: "callCompleted", ...names, output: output.value })
+                return yield* serve(tool, recorded(id)!)
+              }
+              const outcome = Failures.outcomeOf(exit.cause)
+              if (outcome._tag === "Interrupted") return yield* interrupted(exit)
+              const failure = Failures.store(outcome, [tool.error])
+              const now = live.currentTimeMillisUnsafe()
+              const delay = yield* nextTry(tool, retry, outcome, recorded(id)!, now)
+              if (delay === undefined) {
+                yield* settled({ kind: "callFailed", ...names, error: failure })
+                return yield* fail(tool, failure)
+              }
+              yield* host.append({ kind: "callRetried", ...names, error: failure, due: now + delay })
+              const slept = yield* Effect.exit(restore(live.sleep(Duration.millis(delay))))
+              if (Exit.isFailure(slept)) return yield* interrupted(slept)
+              repeated = repeated || outcome._tag === "Defect"
+              body = { kind: "callRepeated", ...names }
+            }
+          })
+        )
+      }
+      return attemptCall(begun !== "fresh")
+    })
+
+  /** What to do about a call that was started and has no result. */
+  const resolve = (tool: Tool.Any, id: string, key: string, encoded: Json, input: unknown, call: Call) => {
+    if (call.due !== undefined) {
+      // Its last try is known to have failed; the next one has not begun.
+      const live = Context.get(host.context, Clock.Clock)
+      const delay = Math.max(0, call.due - live.currentTimeMillisUnsafe())
+      return Effect.andThen(live.sleep(Duration.millis(delay)), carryOut(tool, id, key, encoded, input, "repeat"))
+    }
+    if (tool.delivery === "atLeastOnce" || call.released === true) {
+      return carryOut(tool, id, key, encoded, input, "inDoubt")
+    }
+    if (tool.inDoubt === "pause") return host.pause({ kind: "inDoubt", node, visit, tool: tool.name, call: id })
+    const names = { ...where, call: id, tool: tool.name }
+    return Effect.andThen(
+      host.append({ kind: "callFailed", ...names, error: { kind: "inDoubt", tool: tool.name, call: id } }),
+      Effect.die(new InDoubt({ tool: tool.name, call: id }))
+    )
+  }
+
+  return {
+    close: () => {
+      closed = true
+    },
+    call: (tool, input, options) =>
+      Effect.suspend((): Effect.Effect<unknown, unknown> => {
+        if (closed) {
+          return Effect.die(
+            new Error(`tool ${tool.name} was called by something that outlived visit ${visit} of node ${node}`)
+          )
+        }
+        const exit = makeCodec(tool.input).encode(input)
+        if (Exit.isFailure(exit)) return Effect.die(unencodable(`the input of tool ${tool.name}`, exit))
+        const own = options?.key ?? tool.key?.(input) ?? host.hash(canonical(exit.value)).slice(0, 32)
+        const base = `${tool.name}/${own}`
+        const occurrence = occurrences.get(base) ?? 0
+        occurrences.set(base, occurrence + 1)
+        const id = `${base}/${occurrence}`
+        const key = host.hash(JSON.stringify([host.run, branch, node, visit, id])).slice(0, 32)
+        const known = recorded(id)
+        if (known !== undefined) {
+          claimed.add(id)
+          if (known.status === "started" && host.refuse !== undefined) {
+            return host.refuse({ tool: tool.name, call: id, input: exit.value })
+          }
+          return known.status === "started"
+            ? resolve(tool, id, key, exit.value, input, known)
+            : serve(tool, known)
+        }
+        if (host.refuse !== undefined) return host.refuse({ tool: tool.name, call: id, input: exit.value })
+        const fresh = carryOut(tool, id, key, exit.value, input, "fresh")
+        if (place.recovered && unclaimed() !== undefined) {
+          return Effect.andThen(awaitClaims(tool, id, exit.value), Effect.suspend(() => (claimed.add(id), fresh)))
+        }
+        claimed.add(id)
+        return fresh
+      })
+  }
+}
+
+/** Whether a fiber has forked others that still run; `true` if that cannot be told. */
+const hasChildren = (fiber: object): boolean =>
+  !("children" in fiber) || typeof fiber.children !== "function" || fiber.children().size > 0
+
+/** The error by which a retry policy decides, if the outcome is one that may be retried at all. */
+export const retryable = (
+  policy: { readonly while: ((error: any) => boolean) | undefined },
+  outcome: Failures.Outcome
+): { readonly value: unknown } | undefined => {
+  if (outcome._tag === "Error") {
+    return policy.while === undefined || policy.while(outcome.error) ? { value: outcome.error } : undefined
+  }
+  if (outcome._tag === "Defect") {
+    const tag = Failures.tagOf(outcome.defect)
+    if (tag === "ToolTimeout" || tag === "NodeTimeout") return { value: outcome.defect }
+  }
+  return undefined
+}

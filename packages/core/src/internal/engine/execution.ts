@@ -1,0 +1,320 @@
+/**
+ * The execution of one run by the worker that owns it: visits in sequence, commands, pauses, the end.
+ */
+import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Tracer from "effect/Tracer"
+import type { Body, PauseReason } from "../../Event.ts"
+import type * as Flow from "../../Flow.ts"
+import type { NodeMiddleware, ToolMiddleware } from "../../Middleware.ts"
+import type * as Store from "../../Store.ts"
+import type { ToolExecutor } from "../../ToolExecutor.ts"
+import { makeCodec } from "../definition/codec.ts"
+import * as Snapshot from "../snapshot.ts"
+import { isTerminal } from "../status.ts"
+import type * as Calls from "./calls.ts"
+import * as Commands from "./commands.ts"
+import * as Failures from "./failure.ts"
+import * as Handler from "./handler.ts"
+import * as Outcomes from "./outcomes.ts"
+import type { Journals } from "./reader.ts"
+import * as TypedState from "./typedState.ts"
+import type { WriteError, Writer } from "./writer.ts"
+
+/** What all executions of a worker share. */
+export interface Environment extends Journals {
+  readonly clock: Clock.Clock
+  readonly context: Context.Context<never>
+  readonly executor: ToolExecutor
+  readonly nodeMiddlewares: ReadonlyArray<NodeMiddleware>
+  readonly toolMiddlewares: ReadonlyArray<ToolMiddleware>
+  readonly traced: boolean
+}
+
+/** Why an execution has to stop before the run itself stops. */
+type Stop =
+  | { readonly _tag: "Drain" }
+  | { readonly _tag: "Cancel" }
+  | { readonly _tag: "Pause"; readonly reason: PauseReason }
+  | { readonly _tag: "Lost"; readonly error: WriteError }
+
+/** How the run came to this execution, if it was taken over from another owner. */
+export interface Claim {
+  readonly cause: "handover" | "crash"
+  readonly previous: { readonly epoch: number; readonly seq: number; readonly hash: string }
+}
+
+/** How an execution ended: at rest (ended, paused, drained), or because nothing more could be written. */
+export type Outcome = { readonly _tag: "AtRest" } | { readonly _tag: "Lost"; readonly error: WriteError }
+
+export interface Execution {
+  readonly run: string
+  readonly writer: Writer
+  /** Executes the run until it rests, on a fiber of its own: it is stopped by `drain` and in no other way. */
+  readonly execute: Effect.Effect<Outcome>
+  /** Stops executing and writes what there is; the run goes on wherever it is taken up next. */
+  readonly drain: Effect.Effect<void>
+  /** Whether commands were delivered that it did not look at. */
+  readonly hasUnread: () => boolean
+  /** Commands that were there before the execution began. */
+  readonly expect: (commands: ReadonlyArray<Store.Received>) => Effect.Effect<void>
+  /** Commands have come in: a cancel takes effect at once, the others at the next checkpoint. */
+  readonly deliver: (commands: ReadonlyArray<Store.Received>) => Effect.Effect<void>
+}
+
+const atRest: Outcome = { _tag: "AtRest" }
+
+export const make = (
+  environment: Environment,
+  /** The flow and its handlers, their context merged with the worker's. */
+  service: Flow.HandlersService,
+  writer: Writer,
+  claim: Claim | undefined
+): Execution => {
+  const { clock, hash } = environment
+  const { flow } = service
+  const run = writer.lease.run
+
+  let stop: Stop | undefined
+  let fiber: Fiber.Fiber<unknown, unknown> | undefined
+  let typed: TypedState.TypedState | undefined
+  let input: { readonly value: unknown } | undefined
+  let recovered = claim !== undefined
+  const inbox: Array<Store.Received> = []
+
+  /** Stops the execution; the first reason counts, but losing the right to write overrides the others. */
+  const halt = (reason: Stop): void => {
+    if (stop === undefined || reason._tag === "Lost") stop = reason
+    fiber?.interruptUnsafe()
+  }
+
+  /** For code that runs inside a handler: a run that cannot be written stops there, and the handler never knows. */
+  const orHalt = <A>(effect: Effect.Effect<A, WriteError>): Effect.Effect<A> =>
+    Effect.catch(effect, (error) => {
+      halt({ _tag: "Lost", error })
+      return Effect.never
+    })
+
+  const host: Calls.Host = {
+    run,
+    durability: flow.durability,
+    hash,
+    context: environment.context,
+    executor: environment.executor,
+    middlewares: environment.toolMiddlewares,
+    traced: environment.traced,
+    open: () => writer.state.open[""]!,
+    append: (body) => orHalt(Effect.map(writer.append(body), () => writer.state.time)),
+    sync: orHalt(writer.sync),
+    stopping: () => stop !== undefined,
+    pause: (reason) =>
+      Effect.suspend(() => {
+        halt({ _tag: "Pause", reason })
+        return Effect.never
+      })
+  }
+
+  const outcomes = Outcomes.make(flow, clock)
+
+  const takeSnapshot = Effect.fnUntraced(function*() {
+    const plan = Snapshot.plan(writer.state)
+    const at = writer.state.seq
+    let bytes = 0
+    for (const piece of plan.pieces) {
+      piece.placed(run, yield* writer.append(Snapshot.pieceBody(piece, at)))
+      bytes += piece.bytes
+      yield* Effect.yieldNow
+    }
+    const head = plan.head(writer.state)
+    const { previous, ...rest } = {
+      kind: "snapshot" as const,
+      at,
+      head: head as never,
+      bytes,
+      previous: writer.state.snapshot.seq
+    }
+    yield* writer.append(previous === undefined ? rest : { ...rest, previous })
+  })
+
+  /** Decodes what the handlers see; a run that the flow cannot read is paused, not failed. */
+  const decodeState = (): PauseReason | undefined => {
+    const { state } = writer
+    const incompatible = (message: string): PauseReason => ({ kind: "incompatible", message })
+    if (state.version !== flow.version || state.fingerprint !== flow.fingerprint) {
+      return incompatible(
+        `the run was started by version ${state.version} of flow ${flow.id} (${state.fingerprint.slice(0, 12)}); ` +
+          `this worker has version ${flow.version} (${flow.fingerprint.slice(0, 12)})`
+      )
+    }
+    if (input === undefined) {
+      const exit = makeCodec(flow.input).decode(state.input.value)
+      if (Exit.isFailure(exit)) return incompatible(Outcomes.mismatchOf("the input", exit).message)
+      input = { value: exit.value }
+    }
+    const decoded = TypedState.decode(flow.state, state.channels)
+    if (Result.isFailure(decoded)) return incompatible(`${decoded.failure.what}: ${decoded.failure.message}`)
+    typed = decoded.success
+    return undefined
+  }
+
+  const enqueue = (commands: ReadonlyArray<Store.Received>): void => {
+    for (const received of commands) if (!inbox.some((other) => sameCommand(other, received))) inbox.push(received)
+  }
+
+  /** Carries out the commands that have come in. Those that change the state make it decoded anew. */
+  const obey = Effect.fnUntraced(function*() {
+    for (let received = inbox.shift(); received !== undefined; received = inbox.shift()) {
+      const bodies = Commands.carryOut(writer.state, received)
+      if (bodies === undefined) continue
+      yield* writer.append(...bodies)
+      if (bodies.some((body) => body.kind === "restarted")) typed = undefined
+    }
+  })
+
+  const append = (bodies: ReadonlyArray<Body>) => writer.append(...(bodies as readonly [Body, ...ReadonlyArray<Body>]))
+
+  /** Executes the open visit: one attempt, and the events that come of it. */
+  const step = Effect.gen(function*() {
+    const visit = writer.state.open[""]!
+    if (visit.due !== undefined) {
+      const wait = visit.due - clock.currentTimeMillisUnsafe()
+      if (wait > 0) {
+        yield* Effect.exit(Effect.interruptible(clock.sleep(Duration.millis(wait))))
+        if (stop !== undefined || inbox.length > 0) return
+      }
+    }
+    const started = clock.currentTimeMillisUnsafe()
+    const { close, effect } = Handler.prepare(environment, service, host, {
+      visit,
+      branch: "",
+      state: typed!.view,
+      input: input!.value,
+      recovered,
+      timeout: flow.nodes[visit.node]!.timeout,
+      fiber: () => fiber
+    })
+    const exit = yield* Effect.exit(Effect.interruptible(effect))
+    yield* close(exit)
+    if (stop !== undefined) return
+    recovered = false
+    if (Exit.isSuccess(exit)) {
+      const answer = outcomes.answered(visit, started, exit.value, typed!)
+      typed = answer.state
+      yield* append(answer.bodies)
+    } else yield* append(yield* outcomes.failed(visit, started, Failures.outcomeOf(exit.cause)))
+    if (flow.durability === "strict") yield* writer.sync
+    if (Snapshot.isDue(writer.state) && !isTerminal(writer.state.status)) yield* takeSnapshot()
+  })
+
+  /** Opens the epoch. After a crash that is durable before any code of the flow's author runs. */
+  const takeOver = Effect.fnUntraced(function*({ cause, previous }: Claim) {
+    const { owner } = writer.lease
+    const span = environment.traced ? yield* Effect.serviceOption(Tracer.ParentSpan) : Option.none()
+    yield* writer.append(
+      Option.isNone(span)
+        ? { kind: "claimed", owner, cause, previous }
+        : {
+            kind: "claimed",
+            owner,
+            cause,
+            previous,
+            trace: { traceId: span.value.traceId, spanId: span.value.spanId }
+          }
+    )
+    const { maxRecoveries, open, recoveries, status } = writer.state
+    if (recoveries > maxRecoveries && !isTerminal(status)) {
+      yield* writer.append(Outcomes.failRun({ kind: "recoveries", limit: maxRecoveries }, open[""]!))
+    }
+    if (cause === "crash") yield* writer.sync
+  })
+
+  const loop = Effect.uninterruptible(
+    Effect.gen(function*(): Effect.fn.Return<Outcome, WriteError> {
+      if (claim !== undefined) yield* takeOver(claim)
+      while (true) {
+        if (stop !== undefined) {
+          if (stop._tag === "Lost") return stop
+          if (stop._tag === "Drain") break
+          const { status } = writer.state
+          if (stop._tag === "Pause" && status !== "cancelling" && !isTerminal(status)) {
+            yield* writer.append({ kind: "paused", reason: stop.reason })
+          }
+        }
+        if (inbox.length > 0) yield* obey()
+        const { status } = writer.state
+        if (isTerminal(status) || status === "paused") break
+        if (status === "cancelling") {
+          yield* writer.append({ kind: "cancelled", reason: writer.state.cancel ?? "" })
+          break
+        }
+        if (typed === undefined) {
+          const reason = decodeState()
+          if (reason !== undefined) {
+            yield* writer.append({ kind: "paused", reason })
+            break
+          }
+        }
+        if (writer.state.steps >= writer.state.maxSteps) {
+          yield* writer.append(
+            Outcomes.failRun({ kind: "stepLimit", limit: writer.state.maxSteps }, writer.state.open[""]!)
+          )
+          break
+        }
+        yield* step
+      }
+      yield* writer.sync
+      return atRest
+    })
+  ).pipe(Effect.catch((error): Effect.Effect<Outcome> => Effect.succeed({ _tag: "Lost", error })))
+
+  /** A span for the execution: under the one that started the run, or linked to that of the execution before it. */
+  const traced = (effect: Effect.Effect<Outcome>): Effect.Effect<Outcome> => {
+    if (!environment.traced) return effect
+    const { trace } = writer.state
+    const before = trace === undefined ? undefined : Tracer.externalSpan({ ...trace, sampled: true })
+    const attributes = { "waymark.run": run, "waymark.flow": flow.id, "waymark.epoch": writer.lease.epoch }
+    return Effect.withSpan(effect, `run ${flow.id}`, {
+      attributes,
+      ...(before === undefined
+        ? { root: true }
+        : claim === undefined
+          ? { parent: before }
+          : { root: true, links: [{ span: before, attributes: {} }] })
+    })
+  }
+
+  return {
+    run,
+    writer,
+    execute: Effect.withFiber((self) => {
+      fiber = self as Fiber.Fiber<unknown, unknown>
+      return traced(loop)
+    }),
+    drain: Effect.sync(() => halt({ _tag: "Drain" })),
+    hasUnread: () => inbox.length > 0,
+    expect: (commands) => Effect.sync(() => enqueue(commands)),
+    deliver: (commands) =>
+      Effect.suspend(() => {
+        enqueue(commands)
+        const cancel = inbox.find(({ command }) => command.request.type === "cancel")
+        if (cancel === undefined || isTerminal(writer.state.status)) return Effect.void
+        inbox.splice(inbox.indexOf(cancel), 1)
+        const bodies = Commands.carryOut(writer.state, cancel)
+        if (bodies === undefined) return Effect.void
+        // The request is in the journal before anything is interrupted: a crash in between goes on cancelling.
+        return Effect.andThen(
+          orHalt(append(bodies)),
+          Effect.sync(() => halt({ _tag: "Cancel" }))
+        )
+      })
+  }
+}
+
+const sameCommand = (a: Store.Received, b: Store.Received): boolean =>
+  a.source === b.source && a.position === b.position

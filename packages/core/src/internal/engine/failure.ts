@@ -1,0 +1,123 @@
+/**
+ * Failures as they are stored, and back.
+ */
+import type * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
+import type * as Schema from "effect/Schema"
+import type { Failure } from "../../Event.ts"
+import { InDoubt, Unencodable } from "../../Failures.ts"
+import { NodeTimeout } from "../../Node.ts"
+import { ToolTimeout } from "../../Tool.ts"
+import { makeCodec } from "../definition/codec.ts"
+
+/** What a cause amounts to: its defect if it has one, else its error, else that it was interrupted. */
+export type Outcome =
+  | { readonly _tag: "Error"; readonly error: unknown }
+  | { readonly _tag: "Defect"; readonly defect: unknown }
+  | { readonly _tag: "Interrupted" }
+
+export const outcomeOf = (cause: Cause.Cause<unknown>): Outcome => {
+  let outcome: Outcome = { _tag: "Interrupted" }
+  for (const reason of cause.reasons) {
+    if (reason._tag === "Die") return { _tag: "Defect", defect: reason.defect }
+    if (reason._tag === "Fail" && outcome._tag === "Interrupted") outcome = { _tag: "Error", error: reason.error }
+  }
+  return outcome
+}
+
+/** The tag by which policies know an error; `""` if it has none. */
+export const tagOf = (error: unknown): string =>
+  typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string" ? error._tag : ""
+
+const messageOf = (error: unknown): string =>
+  typeof error === "object" && error !== null && "message" in error && typeof error.message === "string"
+    ? error.message
+    : typeof error === "string"
+      ? error
+      : ""
+
+/** A failure to encode something is itself a failure that can always be stored. */
+export const encoding = (what: string, message: string): Failure => ({ kind: "encoding", what, message })
+
+const defect = (value: unknown): Failure => {
+  if (typeof value === "object" && value !== null) {
+    const name = "name" in value && typeof value.name === "string" ? value.name : "Defect"
+    const stack = "stack" in value && typeof value.stack === "string" ? value.stack : undefined
+    const message = messageOf(value)
+    return stack === undefined ? { kind: "defect", name, message } : { kind: "defect", name, message, stack }
+  }
+  return { kind: "defect", name: "Defect", message: String(value) }
+}
+
+/** The stored form of an outcome, its error encoded by the first of the schemas that it fits. */
+export const store = (outcome: Outcome, schemas: ReadonlyArray<Schema.Codec<any, any>>): Failure => {
+  if (outcome._tag === "Interrupted") return { kind: "interrupted" }
+  if (outcome._tag === "Defect") {
+    const known = tagOf(outcome.defect)
+    if (known === "Unencodable") {
+      const { detail, what } = outcome.defect as Unencodable
+      return encoding(what, detail)
+    }
+    if (known === "InDoubt") {
+      const { call, tool } = outcome.defect as InDoubt
+      return { kind: "inDoubt", tool, call }
+    }
+    if (known === "ToolTimeout") {
+      const { millis, tool } = outcome.defect as ToolTimeout
+      return { kind: "timeout", what: "tool", name: tool, millis }
+    }
+    return defect(outcome.defect)
+  }
+  const { error } = outcome
+  const tag = tagOf(error)
+  let problem = "it is not one of the declared errors"
+  for (const schema of schemas) {
+    const exit = makeCodec(schema).encode(error)
+    if (Exit.isSuccess(exit)) return { kind: "error", tag, error: exit.value, message: messageOf(error) }
+    const failed = exit.cause.reasons[0]
+    if (failed?._tag === "Fail") problem = (failed.error as Error).message
+  }
+  return encoding(`the error ${tag}`, problem)
+}
+
+/** An error or a defect that stands for a stored failure, where its schema does not say what it was. */
+export const load = (failure: Failure, schemas: ReadonlyArray<Schema.Codec<any, any>>): Outcome => {
+  switch (failure.kind) {
+    case "error": {
+      for (const schema of schemas) {
+        const exit = makeCodec(schema).decode(failure.error)
+        if (Exit.isSuccess(exit)) return { _tag: "Error", error: exit.value }
+      }
+      return {
+        _tag: "Defect",
+        defect: new Unencodable({ what: `the error ${failure.tag}`, detail: "its schema does not decode it any more" })
+      }
+    }
+    case "interrupted":
+      return { _tag: "Interrupted" }
+    case "timeout":
+      return {
+        _tag: "Defect",
+        defect:
+          failure.what === "tool"
+            ? new ToolTimeout({ tool: failure.name, millis: failure.millis })
+            : new NodeTimeout({ node: failure.name, millis: failure.millis })
+      }
+    case "inDoubt":
+      return { _tag: "Defect", defect: new InDoubt({ tool: failure.tool, call: failure.call }) }
+    case "encoding":
+      return { _tag: "Defect", defect: new Unencodable({ what: failure.what, detail: String(failure.message) }) }
+    case "defect": {
+      const error = new Error(String(failure.message))
+      error.name = failure.name
+      if (typeof failure.stack === "string") error.stack = failure.stack
+      return { _tag: "Defect", defect: error }
+    }
+    default:
+      return { _tag: "Defect", defect: new Error(failure.kind) }
+  }
+}
+
+/** The error or defect of an outcome, for policies that look at it. */
+export const valueOf = (outcome: Outcome): unknown =>
+  outcome._tag === "Error" ? outcome.error : outcome._tag === "Defect" ? outcome.defect : undefined

@@ -1,0 +1,99 @@
+/**
+ * The handler of a node, ready to be executed once for a visit.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
+import * as Scope from "effect/Scope"
+import type * as Flow from "../../Flow.ts"
+import type { NodeMiddleware } from "../../Middleware.ts"
+import * as Next from "../../Next.ts"
+import * as Node from "../../Node.ts"
+import type { OpenVisit } from "../../RunState.ts"
+import { Visit } from "../../Visit.ts"
+import * as Calls from "./calls.ts"
+import { SeededRandom, VisitClock } from "./visitClock.ts"
+
+export interface Surroundings {
+  readonly clock: Clock.Clock
+  readonly nodeMiddlewares: ReadonlyArray<NodeMiddleware>
+  readonly traced: boolean
+}
+
+export interface Attempt {
+  readonly visit: OpenVisit
+  readonly branch: string
+  readonly state: { readonly [channel: string]: unknown }
+  readonly input: unknown
+  /** Whether an earlier process may have executed this attempt. */
+  readonly recovered: boolean
+  readonly timeout: Duration.Duration | undefined
+  /** The fiber that the handler runs on, once it runs. */
+  readonly fiber: () => Fiber.Fiber<unknown, unknown> | undefined
+}
+
+export interface Prepared {
+  readonly effect: Effect.Effect<Next.Next, unknown>
+  /** To be run when the effect is done: its tool calls are over, and its scope is closed. */
+  readonly close: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+}
+
+/** Inside a visit time stands still, chance is repeatable, tools are durable, and resources last as long as the visit. */
+export const prepare = (
+  { clock, nodeMiddlewares, traced }: Surroundings,
+  { context: base, flow, handlers }: Flow.HandlersService,
+  host: Calls.Host,
+  { branch, fiber, input, recovered, state, timeout, visit }: Attempt
+): Prepared => {
+  const { attempt, node } = visit
+  const handler = handlers[node]!
+  const lastFailure = visit.failures[visit.failures.length - 1]
+  const visitClock = new VisitClock(clock, lastFailure?.time ?? visit.since.time)
+  // Most visits call no tool.
+  let calls: Calls.Calls | undefined
+  const call: Visit["Service"]["call"] = (tool, given, options) => {
+    calls ??= Calls.make(host, { branch, node, visit: visit.visit, attempt, clock: visitClock, recovered }, fiber)
+    if (closed) calls.close()
+    return calls.call(tool, given, options)
+  }
+  let closed = false
+  const info = { run: host.run, flow: flow.id, branch, node, visit: visit.visit, attempt }
+  const scope = Scope.makeUnsafe()
+  const context = base.pipe(
+    Context.add(Visit, { ...info, call }),
+    Context.add(Clock.Clock, visitClock),
+    Context.add(Random.Random, new SeededRandom(() => JSON.stringify([host.run, branch, node, visit.visit]))),
+    Context.add(Scope.Scope, scope)
+  )
+  const handled = Effect.suspend(() => handler({ state, input, next: Next.nexts }))
+  // The base has all that the worker's fibers have but their spans; merging the two for every visit would cost more
+  // than the rest of it.
+  let effect: Effect.Effect<Next.Next, unknown> = traced
+    ? Effect.provideContext(handled, context as Context.Context<any>)
+    : Effect.setContext(handled, context as Context.Context<any>)
+  for (let i = nodeMiddlewares.length - 1; i >= 0; i--) effect = nodeMiddlewares[i]!(effect, info)
+  if (timeout !== undefined) {
+    const millis = Duration.toMillis(timeout)
+    effect = Effect.timeoutOrElse(effect, {
+      duration: timeout,
+      orElse: () => Effect.die(new Node.NodeTimeout({ node, millis }))
+    })
+  }
+  if (traced) {
+    effect = Effect.withSpan(effect, `node ${node}`, {
+      attributes: { "waymark.run": host.run, "waymark.node": node, "waymark.visit": visit.visit }
+    })
+  }
+  return {
+    effect,
+    close: (exit) => {
+      closed = true
+      calls?.close()
+      return scope.state._tag === "Empty" ? Effect.void : Scope.close(scope, exit)
+    }
+  }
+}

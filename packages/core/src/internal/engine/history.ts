@@ -1,0 +1,150 @@
+/**
+ * Looking into a run's journal.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import type { Checkpoint, HistoryOptions } from "../../Checkpoint.ts"
+import type { Event, Kind } from "../../Event.ts"
+import * as Journal from "../../Journal.ts"
+import { InvalidCheckpoint } from "../../RunError.ts"
+import { isTerminal } from "../status.ts"
+import { open } from "./reader.ts"
+import type { Journals, ReadError } from "./reader.ts"
+
+/** The kinds of events after which a run stands at a checkpoint worth listing. */
+const checkpointKinds: ReadonlySet<Kind> = new Set([
+  "created",
+  "forked",
+  "visited",
+  "visitFailed",
+  "attemptFailed",
+  "waitOpened",
+  "waitEnded",
+  "joined",
+  "paused",
+  "resumed",
+  "cancelRequested",
+  "cancelled",
+  "completed",
+  "failed",
+  "restarted",
+  "migrated"
+])
+
+type Mutable<A> = { -readonly [K in keyof A]: A[K] }
+
+const checkpointOf = (event: Event): Checkpoint => {
+  const checkpoint: Mutable<Checkpoint> = { run: event.run, seq: event.seq, time: event.time, kind: event.kind }
+  if ("branch" in event && event.branch !== undefined) checkpoint.branch = event.branch
+  if ("node" in event && event.node !== undefined) checkpoint.node = event.node
+  if ("visit" in event && event.visit !== undefined) checkpoint.visit = event.visit
+  if ("attempt" in event && event.attempt !== undefined) checkpoint.attempt = event.attempt
+  if (event.kind === "visited") checkpoint.status = "completed"
+  if (event.kind === "visitFailed") checkpoint.status = event.outcome.status
+  if (event.kind === "failed" || event.kind === "attemptFailed") checkpoint.status = "failed"
+  return checkpoint
+}
+
+const pageSize = 1000
+
+export const checkpoints = Effect.fnUntraced(function*(
+  { store }: Journals,
+  run: string,
+  options: HistoryOptions
+): Effect.fn.Return<ReadonlyArray<Checkpoint>, ReadError> {
+  const limit = options.limit ?? 100
+  const oldest = options.order === "oldest"
+  const { info } = yield* store.get(run)
+  const low = options.after === undefined ? 0 : options.after + 1
+  const high = options.before === undefined ? info.seq : options.before - 1
+  const found: Array<Checkpoint> = []
+  let at = oldest ? low : Math.min(high, info.seq)
+  while (found.length < limit && at >= low && at <= high) {
+    const entries = yield* store.read(
+      run,
+      oldest
+        ? { from: at, to: high, limit: pageSize }
+        : { from: at, to: low, limit: pageSize, direction: "backwards" }
+    )
+    if (entries.length === 0) break
+    for (const { event } of entries) {
+      if (checkpointKinds.has(event.kind)) found.push(checkpointOf(event))
+      if (found.length === limit) break
+    }
+    const last = entries[entries.length - 1]!.event.seq
+    at = oldest ? last + 1 : last - 1
+  }
+  return found
+})
+
+/** The events from a position on: past, then live until the run has ended. */
+export const events = ({ codec, store }: Journals, run: string, from: number): Stream.Stream<Event, ReadError> =>
+  Stream.paginate(from, (next: number) =>
+    Effect.gen(function*(): Effect.fn.Return<readonly [ReadonlyArray<Event>, Option.Option<number>], ReadError> {
+      let entries = yield* store.read(run, { from: next, limit: pageSize })
+      while (entries.length === 0) {
+        const { info } = yield* store.get(run)
+        if (info.seq < next) {
+          if (isTerminal(info.status)) return [[], Option.none()]
+          yield* store.changed(run, next - 1)
+        }
+        entries = yield* store.read(run, { from: next, limit: pageSize })
+      }
+      const page = codec === undefined
+        ? entries.map(({ event }) => event)
+        : yield* Effect.forEach(entries, ({ event }) => open(codec, event))
+      return [page, Option.some(entries[entries.length - 1]!.event.seq + 1)]
+    })
+  )
+
+export const verify = Effect.fnUntraced(function*(
+  { hash, store }: Journals,
+  run: string,
+  options: { readonly from?: number | undefined; readonly expect?: Journal.Head | undefined }
+): Effect.fn.Return<Journal.Verified, Journal.ChainBroken | ReadError | InvalidCheckpoint> {
+  const from = options.from ?? 0
+  const stored = yield* store.get(run)
+  const { expect } = options
+  const broken = (seq: number, detail: string) => new Journal.ChainBroken({ run, seq, detail })
+  if (from > stored.head.seq) {
+    return yield* new InvalidCheckpoint({ run, seq: from, detail: `the journal ends at seq ${stored.head.seq}` })
+  }
+  if (expect !== undefined && expect.seq > stored.head.seq) {
+    return yield* broken(stored.head.seq, `it ends here, before seq ${expect.seq}, which is known to have been written`)
+  }
+  let head: Journal.Head | undefined
+  let anchor: string | undefined
+  for (let next = from; next <= stored.head.seq; ) {
+    const entries = yield* store.read(run, { from: next, to: stored.head.seq, limit: pageSize })
+    if (entries.length === 0) return yield* broken(next, "the entry is missing")
+    for (const entry of entries) {
+      const parsed = Journal.parse(entry.line)
+      if (Result.isFailure(parsed)) return yield* broken(next, parsed.failure.detail)
+      if (parsed.success.event.run !== run) return yield* broken(next, "the entry belongs to another run")
+      let origin: string | undefined
+      if (anchor === undefined) {
+        const first = parsed.success.event
+        anchor = first.prev
+        if (first.kind === "forked") {
+          const [source] = yield* store.read(first.from.run, { from: first.from.seq, limit: 1 })
+          if (source !== undefined) anchor = hash(source.line)
+        } else if (first.kind === "created") anchor = Journal.genesis
+        origin = anchor
+        head = from === 0 ? undefined : { seq: from - 1, hash: anchor }
+      }
+      const followed: Result.Result<Journal.Head, Journal.ChainBroken> = Journal.follow(hash, head, entry, origin)
+      if (Result.isFailure(followed)) return yield* followed.failure
+      head = followed.success
+      if (expect !== undefined && expect.seq === head.seq && expect.hash !== head.hash) {
+        return yield* broken(head.seq, `its hash is ${head.hash}, not ${expect.hash} as is known`)
+      }
+      next = head.seq + 1
+    }
+  }
+  if (head!.hash !== stored.head.hash) {
+    return yield* broken(head!.seq, `its hash is ${head!.hash}, not ${stored.head.hash} as the index says`)
+  }
+  return { run, from, to: head!.seq, anchor: anchor!, head: head!.hash }
+})

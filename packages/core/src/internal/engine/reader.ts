@@ -1,0 +1,111 @@
+/**
+ * Reading journals: opened by the codec, folded from the nearest snapshot.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { Codec, CodecError } from "../../Codec.ts"
+import { mapValues } from "../../Event.ts"
+import type { Event, Of } from "../../Event.ts"
+import type { Head } from "../../Journal.ts"
+import * as RunState from "../../RunState.ts"
+import * as Store from "../../Store.ts"
+import * as Snapshot from "../snapshot.ts"
+
+export type ReadError = Store.RunNotFound | Store.StoreError | CodecError
+
+export interface Journals {
+  readonly store: Store.Store["Service"]
+  readonly codec: Codec | undefined
+  readonly hash: (text: string) => string
+}
+
+/** An event as its writer meant it. */
+export const open = <E extends Event>(codec: Codec | undefined, event: E): Effect.Effect<E, CodecError> =>
+  codec === undefined ? Effect.succeed(event) : mapValues(event, (value) => codec.decode(value, event.run))
+
+/** Values as the codec stores them. */
+export const seal = <B extends Parameters<typeof mapValues>[0]>(
+  codec: Codec,
+  run: string,
+  body: B
+): Effect.Effect<B, CodecError> => mapValues(body, (value) => codec.encode(value, run))
+
+const corrupt = (operation: string, run: string, seq: number, detail: string): Store.StoreError =>
+  new Store.StoreError({ operation, reason: { _tag: "Corrupt", run, seq, detail } })
+
+/** One event of a run. */
+export const eventAt = Effect.fnUntraced(function*(
+  { codec, store }: Journals,
+  run: string,
+  seq: number
+): Effect.fn.Return<Event, ReadError> {
+  const entries = yield* store.read(run, { from: seq, limit: 1 })
+  const entry = entries[0]
+  if (entry === undefined || entry.event.seq !== seq) {
+    return yield* corrupt("read", run, seq, "the entry is missing")
+  }
+  return yield* open(codec, entry.event)
+})
+
+/** The nearest snapshot at or before `seq`, found from the latest one backwards. */
+const snapshotBefore = Effect.fnUntraced(function*(
+  journals: Journals,
+  run: string,
+  latest: number | undefined,
+  seq: number
+): Effect.fn.Return<Of<"snapshot"> | undefined, ReadError> {
+  let at = latest
+  while (at !== undefined) {
+    const event = yield* eventAt(journals, run, at)
+    if (event.kind !== "snapshot") return yield* corrupt("read", run, at, "a snapshot was expected here")
+    if (at <= seq) return event
+    at = event.previous
+  }
+  return undefined
+})
+
+const pageSize = 1000
+
+export interface Loaded {
+  readonly state: RunState.RunState
+  readonly head: Head
+}
+
+/** The state of a run after event `upTo`, or after its last durable event. */
+export const load = (journals: Journals, run: string, upTo?: number): Effect.Effect<Loaded, ReadError> =>
+  Effect.gen(function*() {
+    const { codec, hash, store } = journals
+    const stored = yield* store.get(run)
+    const target = Math.min(upTo ?? stored.head.seq, stored.head.seq)
+    const snapshot = yield* snapshotBefore(journals, run, stored.info.snapshot, target)
+
+    let state: RunState.RunState | undefined
+    let next = 0
+    if (snapshot !== undefined) {
+      state = yield* Snapshot.restore(
+        snapshot,
+        (other, seq) => eventAt(journals, other, seq),
+        (other, seq, detail) => corrupt("read", other, seq, detail)
+      )
+      next = snapshot.seq + 1
+    }
+    let line: string | undefined
+    while (next <= target) {
+      const entries = yield* store.read(run, { from: next, to: target, limit: pageSize })
+      if (entries.length === 0) return yield* corrupt("read", run, next, "the entry is missing")
+      for (const entry of entries) {
+        const event = codec === undefined ? entry.event : yield* open(codec, entry.event)
+        if (event.kind === "forked") state = (yield* load(journals, event.from.run, event.from.seq)).state
+        const folded = RunState.apply(state, event, entry.line.length)
+        if (Result.isFailure(folded)) {
+          return yield* corrupt("read", run, event.seq, folded.failure.message)
+        }
+        state = folded.success
+        line = entry.line
+        next = event.seq + 1
+      }
+    }
+    if (target === stored.head.seq) return { state: state!, head: stored.head }
+    if (line === undefined) line = (yield* store.read(run, { from: target, limit: 1 }))[0]!.line
+    return { state: state!, head: { seq: target, hash: hash(line) } }
+  })

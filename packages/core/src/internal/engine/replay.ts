@@ -1,0 +1,196 @@
+/**
+ * Executing a run's handlers again against what the journal recorded. Nothing is called, nothing is written.
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
+import type { Json } from "effect/Schema"
+import type { Body, Event, Of } from "../../Event.ts"
+import * as Flow from "../../Flow.ts"
+import { InvalidValue } from "../../RunError.ts"
+import * as RunState from "../../RunState.ts"
+import * as Store from "../../Store.ts"
+import { makeCodec } from "../definition/codec.ts"
+import type * as Calls from "./calls.ts"
+import { canonical } from "./canonical.ts"
+import * as Failures from "./failure.ts"
+import * as Handler from "./handler.ts"
+import * as Outcomes from "./outcomes.ts"
+import { load, open } from "./reader.ts"
+import type { Journals, ReadError } from "./reader.ts"
+import * as TypedState from "./typedState.ts"
+
+/**
+ * - `visits`: how many executions of handlers were compared with the journal
+ * - `divergence`: the first thing that was not as recorded: where, what the journal has there, and what came instead
+ */
+export interface Report {
+  readonly run: string
+  readonly visits: number
+  readonly divergence?: {
+    readonly seq: number
+    readonly node: string
+    readonly visit: number
+    readonly attempt: number
+    readonly expected: Json
+    readonly got: Json
+  }
+}
+
+type Closing = Of<"visited"> | Of<"visitFailed"> | Of<"attemptFailed"> | (Of<"failed"> & { readonly node: string })
+
+/** The events that end an attempt of a visit. */
+const isClosing = (event: Event): event is Closing =>
+  event.kind === "visited" ||
+  event.kind === "visitFailed" ||
+  event.kind === "attemptFailed" ||
+  (event.kind === "failed" && event.node !== undefined && event.error.kind !== "stepLimit" && event.error.kind !== "recoveries")
+
+/** What of an event has to be the same when the visit is executed again. */
+const essence = (event: Body): Json => {
+  switch (event.kind) {
+    case "visited":
+      return { kind: event.kind, next: event.next as Json, ops: (event.ops ?? {}) as Json }
+    case "visitFailed":
+      return { kind: event.kind, error: errorEssence(event.error), outcome: event.outcome as Json }
+    case "attemptFailed":
+    case "failed":
+      return { kind: event.kind, error: errorEssence(event.error) }
+    case "completed":
+      return { kind: event.kind, output: event.output }
+    default:
+      return { kind: event.kind }
+  }
+}
+
+const errorEssence = (error: Of<"failed">["error"]): Json => {
+  if (error.kind === "defect") return { kind: error.kind, name: error.name, message: error.message }
+  return error as Json
+}
+
+export const replay = <F extends Flow.Any>(
+  journals: Journals,
+  live: Clock.Clock,
+  flow: F,
+  run: string
+): Effect.Effect<Report, ReadError | InvalidValue, Flow.Handlers<F["id"]>> =>
+  Effect.gen(function*() {
+    const { codec, hash, store } = journals
+    const context = yield* Effect.context<Flow.Handlers<F["id"]>>()
+    const provided = Context.getUnsafe(context, Flow.handlersKey(flow.id) as Context.Key<never, Flow.HandlersService>)
+    // Nothing that handlers wait for happens in a replay, so waiting takes no time.
+    const clock: Clock.Clock = Object.assign(Object.create(live), { sleep: () => Effect.yieldNow })
+    const surroundings = context.pipe(Context.add(Clock.Clock, clock)) as Context.Context<never>
+    const service: Flow.HandlersService = {
+      ...provided,
+      flow,
+      context: Context.merge(surroundings, provided.context as Context.Context<never>) as Context.Context<any>
+    }
+    const outcomes = Outcomes.make(flow, clock)
+
+    /** Executes one attempt as recorded in `state`; the events it amounts to now, or the call that was not recorded. */
+    const execute = Effect.fnUntraced(function*(
+      state: RunState.RunState,
+      input: unknown
+    ): Effect.fn.Return<{ readonly bodies: ReadonlyArray<Body> } | { readonly refused: Json }, InvalidValue> {
+      const visit = state.open[""]!
+      const typed = TypedState.decode(flow.state, state.channels)
+      if (Result.isFailure(typed)) {
+        return yield* new InvalidValue({ what: typed.failure.what, detail: typed.failure.message })
+      }
+      const refused = yield* Deferred.make<Json>()
+      const host: Calls.Host = {
+        run,
+        durability: state.durability,
+        hash,
+        context: surroundings,
+        executor: { execute: (_request, local) => local },
+        middlewares: [],
+        traced: false,
+        open: () => visit,
+        append: () => Effect.never,
+        sync: Effect.never,
+        stopping: () => true,
+        pause: () => Effect.never,
+        refuse: ({ call, input: got, tool }) =>
+          Effect.andThen(Deferred.succeed(refused, { tool, call, input: got }), Effect.never)
+      }
+      let fiber: Fiber.Fiber<unknown, unknown> | undefined
+      const { close, effect } = Handler.prepare({ clock, nodeMiddlewares: [], traced: false }, service, host, {
+        visit,
+        branch: "",
+        state: typed.success.view,
+        input,
+        recovered: false,
+        timeout: undefined,
+        fiber: () => fiber
+      })
+      const running = yield* Effect.forkChild(effect)
+      fiber = running
+      const first = yield* Effect.raceFirst(
+        Effect.map(Fiber.await(running), (exit) => ({ exit })),
+        Effect.map(Deferred.await(refused), (call) => ({ refused: call }))
+      )
+      yield* Fiber.interrupt(running)
+      yield* close(Exit.void)
+      if ("refused" in first) return first
+      return Exit.isSuccess(first.exit)
+        ? { bodies: outcomes.answered(visit, 0, first.exit.value, typed.success).bodies }
+        : { bodies: yield* outcomes.failed(visit, 0, Failures.outcomeOf(first.exit.cause)) }
+    })
+
+    let state: RunState.RunState | undefined
+    let input: { readonly value: unknown } | undefined
+    let visits = 0
+    for (let next = 0; ; ) {
+      const entries = yield* store.read(run, { from: next, limit: 1000 })
+      if (entries.length === 0) return { run, visits }
+      for (let i = 0; i < entries.length; i++) {
+        const entry = entries[i]!
+        const event = yield* open(codec, entry.event)
+        if (event.kind === "forked") state = (yield* load(journals, event.from.run, event.from.seq)).state
+        if (state !== undefined && isClosing(event) && !isTimeout(event)) {
+          if (input === undefined) {
+            const exit = makeCodec(flow.input).decode(state.input.value)
+            if (Exit.isFailure(exit)) {
+              const { message, what } = Outcomes.mismatchOf("the input", exit)
+              return yield* new InvalidValue({ what, detail: message })
+            }
+            input = { value: exit.value }
+          }
+          const { attempt, node, visit } = state.open[""]!
+          const result = yield* execute(state, input.value)
+          visits += 1
+          const place = { seq: event.seq, node, visit, attempt }
+          if ("refused" in result) {
+            return { run, visits, divergence: { ...place, expected: essence(event), got: result.refused } }
+          }
+          const following = entries[i + 1]?.event
+          const recorded: Array<Body> = [event]
+          if (result.bodies.length > 1 && following !== undefined) recorded.push(yield* open(codec, following))
+          for (let k = 0; k < result.bodies.length; k++) {
+            const expected = recorded[k] === undefined ? null : essence(recorded[k]!)
+            const got = essence(result.bodies[k]!)
+            if (canonical(expected) !== canonical(got)) {
+              return { run, visits, divergence: { ...place, expected, got } }
+            }
+          }
+        }
+        const folded: Result.Result<RunState.RunState, RunState.IllegalEvent> = RunState.apply(state, event, entry.line.length)
+        if (Result.isFailure(folded)) {
+          return yield* new Store.StoreError({
+            operation: "replay",
+            reason: { _tag: "Corrupt", run, seq: event.seq, detail: folded.failure.message }
+          })
+        }
+        state = folded.success
+        next = event.seq + 1
+      }
+    }
+  })
+
+const isTimeout = (event: Closing): boolean => "error" in event && event.error.kind === "timeout"

@@ -1,0 +1,43 @@
+/**
+ * Retry policies whose position survives a crash: the schedule is stepped through the failures that the journal holds.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Pull from "effect/Pull"
+import * as Schedule from "effect/Schedule"
+
+/** A failure that was, or is about to be, retried. */
+export interface Tried {
+  readonly time: number
+  readonly error: unknown
+}
+
+export interface Retry {
+  /** Milliseconds to wait before the next try after the last of these failures; `undefined` if there is none. */
+  readonly delayAfter: (tried: ReadonlyArray<Tried>) => Effect.Effect<number | undefined>
+}
+
+/**
+ * Steps a schedule. It remembers how far it has come, so a failure costs one step; in a later process it first steps
+ * through the failures that were recorded.
+ */
+export const make = (schedule: Schedule.Schedule<unknown, any>): Retry => {
+  let step: ((now: number, input: unknown) => Pull.Pull<[unknown, Duration.Duration], never, unknown>) | undefined
+  let stepped = 0
+  return {
+    delayAfter: Effect.fnUntraced(function*(tried) {
+      step ??= yield* Schedule.toStep(schedule) as Effect.Effect<NonNullable<typeof step>>
+      let delay: number | undefined
+      while (stepped < tried.length) {
+        const { error, time } = tried[stepped]!
+        stepped += 1
+        delay = yield* step(time, error).pipe(
+          Effect.map(([, duration]) => Duration.toMillis(duration)),
+          Pull.catchDone(() => Effect.succeed(undefined))
+        )
+        if (delay === undefined) return undefined
+      }
+      return delay
+    })
+  }
+}

@@ -1,0 +1,278 @@
+/**
+ * The state as handlers see it: the channels decoded, kept beside the encoded ones so that a visit decodes and encodes
+ * only what it changed.
+ */
+import * as Exit from "effect/Exit"
+import * as HashMap from "effect/HashMap"
+import * as Result from "effect/Result"
+import type { Json } from "effect/Schema"
+import type { Op, Ops } from "../../Event.ts"
+import type * as State from "../../State.ts"
+import * as Cell from "../cell.ts"
+import { makeCodec } from "../definition/codec.ts"
+
+type Channels = { readonly [channel: string]: State.Any }
+type Cells = { readonly [channel: string]: Cell.Cell<any> }
+
+/** A value of the flow's author does not fit its schema. */
+export interface Mismatch {
+  readonly what: string
+  readonly message: string
+}
+
+/** Content of this many items or more is turned into a plain value only when a handler looks at it. */
+const lazyFrom = 512
+
+const views = new WeakMap<Cell.Cell<any>, unknown>()
+
+/** The plain value of a cell; the same object as long as the cell is the same. */
+const viewOf = (cell: Cell.Cell<any>): unknown => {
+  if (cell._tag === "Plain") return cell.value
+  let view = views.get(cell)
+  if (view === undefined) {
+    view = Cell.toValue(cell)
+    views.set(cell, view)
+  }
+  return view
+}
+
+const isLarge = (cell: Cell.Cell<any>): boolean =>
+  (cell._tag === "List" && cell.length >= lazyFrom) || (cell._tag === "Record" && HashMap.size(cell.map) >= lazyFrom)
+
+const mismatch = (what: string, exit: Exit.Exit<unknown, unknown>): Result.Result<never, Mismatch> => {
+  const error = Exit.isFailure(exit) ? exit.cause.reasons.find((reason) => reason._tag === "Fail") : undefined
+  return Result.fail({ what, message: error === undefined ? "unknown" : (error.error as Error).message })
+}
+
+/** What an absent channel is. */
+const empty = (channel: State.Any): Cell.Cell<any> =>
+  channel.kind === "list"
+    ? Cell.list<any>([])
+    : channel.kind === "record"
+      ? Cell.record<any>([])
+      : Cell.plain(channel.initial)
+
+const decodeCell = (name: string, channel: State.Any, cell: Cell.Cell): Result.Result<Cell.Cell<any>, Mismatch> => {
+  const { decode } = makeCodec(channel.schema)
+  const what = `channel ${JSON.stringify(name)}`
+  const value = Cell.toValue(cell)
+  if (channel.kind === "list") {
+    if (!Array.isArray(value)) return Result.fail({ what, message: "it holds no list" })
+    const items: Array<unknown> = []
+    for (const item of value) {
+      const exit = decode(item)
+      if (Exit.isFailure(exit)) return mismatch(`${what}, item ${items.length}`, exit)
+      items.push(exit.value)
+    }
+    return Result.succeed(Cell.list(items))
+  }
+  if (channel.kind === "record") {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      return Result.fail({ what, message: "it holds no record" })
+    }
+    const entries: Array<readonly [string, unknown]> = []
+    for (const [key, item] of Object.entries(value)) {
+      const exit = decode(item)
+      if (Exit.isFailure(exit)) return mismatch(`${what}, entry ${JSON.stringify(key)}`, exit)
+      entries.push([key, exit.value])
+    }
+    return Result.succeed(Cell.record(entries))
+  }
+  const exit = decode(value as Json)
+  return Exit.isFailure(exit) ? mismatch(what, exit) : Result.succeed(Cell.plain(exit.value))
+}
+
+/** The channels of a run, decoded. */
+export class TypedState {
+  readonly #channels: Channels
+  readonly #cells: Cells
+  #view: { readonly [channel: string]: unknown } | undefined
+
+  constructor(channels: Channels, cells: Cells) {
+    this.#channels = channels
+    this.#cells = cells
+  }
+
+  /** What a handler gets as `state`. */
+  get view(): { readonly [channel: string]: unknown } {
+    return (this.#view ??= viewOfCells(this.#channels, this.#cells))
+  }
+
+  /** The state after an update, and the operations that make the same change to the encoded channels. */
+  update(update: {
+    readonly [channel: string]: unknown
+  }): Result.Result<{ readonly state: TypedState; readonly ops: Ops | undefined }, Mismatch> {
+    const next: { [channel: string]: Cell.Cell<any> } = { ...this.#cells }
+    let ops: { [channel: string]: Op } | undefined
+    for (const name of Object.keys(update)) {
+      const channel = Object.hasOwn(this.#channels, name) ? this.#channels[name]! : undefined
+      if (channel === undefined) {
+        return Result.fail({ what: `channel ${JSON.stringify(name)}`, message: "the flow has no such channel" })
+      }
+      const given = update[name]
+      if (given === undefined && channel.kind !== "optional") continue
+      const applied = applyUpdate(name, channel, this.#cells[name]!, given)
+      if (Result.isFailure(applied)) return Result.fail(applied.failure)
+      next[name] = applied.success.cell
+      ops ??= {}
+      Cell.define(ops, name, applied.success.op)
+    }
+    return Result.succeed(ops === undefined ? { state: this, ops } : { state: new TypedState(this.#channels, next), ops })
+  }
+}
+
+const viewOfCells = (channels: Channels, cells: Cells): { readonly [channel: string]: unknown } => {
+  const view: { [channel: string]: unknown } = {}
+  for (const name of Object.keys(channels)) {
+    const cell = cells[name]!
+    if (isLarge(cell)) {
+      Object.defineProperty(view, name, { get: () => viewOf(cell), enumerable: true, configurable: true })
+    } else Cell.define(view, name, viewOf(cell))
+  }
+  return view
+}
+
+const applyUpdate = (
+  name: string,
+  channel: State.Any,
+  cell: Cell.Cell<any>,
+  given: unknown
+): Result.Result<{ readonly cell: Cell.Cell<any>; readonly op: Op }, Mismatch> => {
+  const { decode, encode } = makeCodec(channel.schema)
+  const what = `channel ${JSON.stringify(name)}`
+  // What handlers see is what a later process would see: the update as it comes back from its encoded form.
+  const roundTrip = (value: unknown): Exit.Exit<{ readonly encoded: Json; readonly decoded: unknown }, unknown> => {
+    const encoded = encode(value)
+    if (Exit.isFailure(encoded)) return Exit.failCause(encoded.cause)
+    const decoded = decode(encoded.value)
+    return Exit.isFailure(decoded) ? Exit.failCause(decoded.cause) : Exit.succeed({ encoded: encoded.value, decoded: decoded.value })
+  }
+  switch (channel.kind) {
+    case "optional":
+    case "value": {
+      if (given === undefined) return Result.succeed({ cell: Cell.plain(undefined), op: { unset: true } })
+      const exit = roundTrip(given)
+      return Exit.isFailure(exit)
+        ? mismatch(what, exit)
+        : Result.succeed({ cell: Cell.plain(exit.value.decoded), op: { set: exit.value.encoded } })
+    }
+    case "list": {
+      if (!Array.isArray(given)) return Result.fail({ what, message: "an update of a list is an array of items" })
+      const items: Array<Json> = []
+      const decoded: Array<unknown> = []
+      for (const item of given) {
+        const exit = roundTrip(item)
+        if (Exit.isFailure(exit)) return mismatch(`${what}, item ${items.length}`, exit)
+        items.push(exit.value.encoded)
+        decoded.push(exit.value.decoded)
+      }
+      return Result.succeed({ cell: Cell.append(cell, decoded)!, op: { append: items } })
+    }
+    case "record": {
+      if (typeof given !== "object" || given === null) {
+        return Result.fail({ what, message: "an update of a record is a record of entries" })
+      }
+      const entries: { [key: string]: Json } = {}
+      const decoded: { [key: string]: unknown } = {}
+      for (const key of Object.keys(given)) {
+        const exit = roundTrip((given as { [key: string]: unknown })[key])
+        if (Exit.isFailure(exit)) return mismatch(`${what}, entry ${JSON.stringify(key)}`, exit)
+        Cell.define(entries, key, exit.value.encoded)
+        Cell.define(decoded, key, exit.value.decoded)
+      }
+      return Result.succeed({ cell: Cell.merge(cell, decoded)!, op: { merge: entries } })
+    }
+    case "counter": {
+      if (typeof given !== "number" || !Number.isFinite(given)) {
+        return Result.fail({ what, message: "an update of a counter is a finite number" })
+      }
+      return Result.succeed({ cell: Cell.plain((cell as Cell.Plain<number>).value + given), op: { add: given } })
+    }
+    case "reduce": {
+      const combined = channel.reducer!.combine((cell as Cell.Plain<unknown>).value, given)
+      const exit = roundTrip(combined)
+      return Exit.isFailure(exit)
+        ? mismatch(what, exit)
+        : Result.succeed({ cell: Cell.plain(exit.value.decoded), op: { set: exit.value.encoded } })
+    }
+  }
+}
+
+/** The typed state of a run whose encoded channels are these. */
+export const decode = (
+  channels: Channels,
+  encoded: { readonly [channel: string]: Cell.Cell }
+): Result.Result<TypedState, Mismatch> => {
+  const cells: { [channel: string]: Cell.Cell<any> } = {}
+  for (const name of Object.keys(channels)) {
+    const channel = channels[name]!
+    const cell = Object.hasOwn(encoded, name) ? encoded[name]! : undefined
+    if (cell === undefined) {
+      cells[name] = empty(channel)
+      continue
+    }
+    const decoded = decodeCell(name, channel, cell)
+    if (Result.isFailure(decoded)) return Result.fail(decoded.failure)
+    cells[name] = decoded.success
+  }
+  return Result.succeed(new TypedState(channels, cells))
+}
+
+/** The encoded content that the channels of a new run have; empty lists, records and optional channels have none. */
+export const initial = (channels: Channels): Result.Result<{ readonly [channel: string]: Json }, Mismatch> => {
+  const encoded: { [channel: string]: Json } = {}
+  for (const name of Object.keys(channels)) {
+    const channel = channels[name]!
+    if (channel.kind === "list" || channel.kind === "record" || channel.kind === "optional") continue
+    const exit = makeCodec(channel.schema).encode(channel.initial)
+    if (Exit.isFailure(exit)) return mismatch(`the initial value of channel ${JSON.stringify(name)}`, exit)
+    Cell.define(encoded, name, exit.value)
+  }
+  return Result.succeed(encoded)
+}
+
+/** Edits of the state given by channel: the whole new content, checked against the channels' schemas. */
+export const edits = (
+  channels: Channels,
+  content: { readonly [channel: string]: unknown }
+): Result.Result<Ops, Mismatch> => {
+  const ops: { [channel: string]: Op } = {}
+  for (const name of Object.keys(content)) {
+    const channel = Object.hasOwn(channels, name) ? channels[name]! : undefined
+    const what = `channel ${JSON.stringify(name)}`
+    if (channel === undefined) return Result.fail({ what, message: "the flow has no such channel" })
+    const { encode } = makeCodec(channel.schema)
+    const given = content[name]
+    if (given === undefined) {
+      if (channel.kind !== "optional") return Result.fail({ what, message: "only an optional channel can be emptied" })
+      Cell.define(ops, name, { unset: true })
+      continue
+    }
+    if (channel.kind === "list") {
+      if (!Array.isArray(given)) return Result.fail({ what, message: "the content of a list is an array" })
+      const items: Array<Json> = []
+      for (const item of given) {
+        const exit = encode(item)
+        if (Exit.isFailure(exit)) return mismatch(`${what}, item ${items.length}`, exit)
+        items.push(exit.value)
+      }
+      Cell.define(ops, name, { set: items })
+    } else if (channel.kind === "record") {
+      if (typeof given !== "object" || given === null || Array.isArray(given)) {
+        return Result.fail({ what, message: "the content of a record is an object" })
+      }
+      const entries: { [key: string]: Json } = {}
+      for (const [key, value] of Object.entries(given)) {
+        const exit = encode(value)
+        if (Exit.isFailure(exit)) return mismatch(`${what}, entry ${JSON.stringify(key)}`, exit)
+        Cell.define(entries, key, exit.value)
+      }
+      Cell.define(ops, name, { set: entries })
+    } else {
+      const exit = encode(given)
+      if (Exit.isFailure(exit)) return mismatch(what, exit)
+      Cell.define(ops, name, { set: exit.value })
+    }
+  }
+  return Result.succeed(ops)
+}

@@ -1,0 +1,61 @@
+/**
+ * Time and chance inside a visit: the same every time the visit is executed.
+ */
+import type * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+
+const nanosPerMilli = BigInt(1_000_000)
+
+/**
+ * A clock that stands still at the time of the last event that the visit consumed. Sleeping takes real time, and so do
+ * the durations of spans, which read the clock through `currentTimeNanosUnsafe`.
+ */
+export class VisitClock implements Clock.Clock {
+  now: number
+  readonly live: Clock.Clock
+  constructor(live: Clock.Clock, now: number) {
+    this.live = live
+    this.now = now
+  }
+  currentTimeMillisUnsafe(): number {
+    return this.now
+  }
+  currentTimeNanosUnsafe(): bigint {
+    return this.live.currentTimeNanosUnsafe()
+  }
+  monotonicTimeNanosUnsafe(): bigint {
+    return this.live.monotonicTimeNanosUnsafe()
+  }
+  get currentTimeMillis(): Effect.Effect<number> {
+    return Effect.sync(() => this.now)
+  }
+  get currentTimeNanos(): Effect.Effect<bigint> {
+    return Effect.sync(() => BigInt(Math.trunc(this.now)) * nanosPerMilli)
+  }
+  get monotonicTimeNanos(): Effect.Effect<bigint> {
+    return this.live.monotonicTimeNanos
+  }
+  sleep(duration: Duration.Duration): Effect.Effect<void> {
+    return this.live.sleep(duration)
+  }
+}
+
+/** Random numbers that follow from a seed, which is worked out when the first number is asked for. */
+export class SeededRandom {
+  private source: { nextIntUnsafe(): number; nextDoubleUnsafe(): number } | undefined
+  private readonly seed: () => string
+  constructor(seed: () => string) {
+    this.seed = seed
+  }
+  private get numbers() {
+    return (this.source ??= Effect.runSync(Random.withSeed(Random.Random, this.seed())))
+  }
+  nextIntUnsafe(): number {
+    return this.numbers.nextIntUnsafe()
+  }
+  nextDoubleUnsafe(): number {
+    return this.numbers.nextDoubleUnsafe()
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Appending to the journal of a run that this process owns.
+ */
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Result from "effect/Result"
+import type { Codec, CodecError } from "../../Codec.ts"
+import type { Body, Event } from "../../Event.ts"
+import * as Journal from "../../Journal.ts"
+import * as RunState from "../../RunState.ts"
+import type * as Store from "../../Store.ts"
+import { seal } from "./reader.ts"
+
+export type WriteError = Store.LeaseLost | Store.SeqConflict | Store.StoreError | CodecError
+
+/**
+ * The one place where a run's events are made. Events get their seq, time and hash in the step in which they are
+ * folded, so the state never disagrees with what was appended; batches reach the store one at a time, in that order.
+ *
+ * After an error nothing is appended any more: what is in memory may be ahead of what is durable.
+ */
+export interface Writer {
+  readonly lease: Store.Lease
+  /** The state after the last appended event, durable or not. */
+  readonly state: RunState.RunState
+  readonly broken: WriteError | undefined
+  /** Appends events that belong together. Succeeds when the store has accepted them, with the first one's position. */
+  readonly append: (...bodies: readonly [Body, ...ReadonlyArray<Body>]) => Effect.Effect<number, WriteError>
+  /** Waits until everything appended is durable and was written under a valid lease. */
+  readonly sync: Effect.Effect<void, WriteError>
+}
+
+interface Pending {
+  readonly expected: number
+  readonly batch: Store.Batch
+  accepted: ((exit: Exit.Exit<void, WriteError>) => void) | undefined
+}
+
+export interface Options {
+  readonly store: Store.Store["Service"]
+  readonly codec: Codec | undefined
+  readonly hash: (text: string) => string
+  readonly clock: Clock.Clock
+  readonly lease: Store.Lease
+  readonly state: RunState.RunState
+  readonly head: Journal.Head
+}
+
+/**
+ * Adds events to a journal that stands at `head`: the entries to store, and the state and head after them.
+ */
+export const extend = (
+  options: Pick<Options, "hash">,
+  at: { readonly run: string; readonly epoch: number; readonly time: number },
+  state: RunState.RunState | undefined,
+  head: Journal.Head,
+  plain: ReadonlyArray<Body>,
+  sealed: ReadonlyArray<Body>
+): { readonly batch: Store.Batch; readonly state: RunState.RunState; readonly head: Journal.Head } => {
+  const entries: Array<Journal.Entry> = []
+  let { hash: prev, seq } = head
+  let next = state
+  for (let i = 0; i < plain.length; i++) {
+    seq += 1
+    // The clock may go back; a journal's time does not.
+    const time = Math.max(at.time, next?.time ?? 0)
+    const header = { run: at.run, seq, epoch: at.epoch, time, prev }
+    const entry = Journal.entry(header, sealed[i]!)
+    const event: Event = plain[i] === sealed[i] ? entry.event : ({ ...entry.event, ...plain[i]! } as Event)
+    const folded = RunState.apply(next, event, entry.line.length)
+    if (Result.isFailure(folded)) throw folded.failure
+    next = folded.success
+    prev = options.hash(entry.line)
+    entries.push(entry)
+  }
+  return {
+    batch: { entries: entries as unknown as Store.Batch["entries"], head: prev },
+    state: next!,
+    head: { seq, hash: prev }
+  }
+}
+
+export const make = (options: Options): Writer => {
+  const { clock, codec, lease, store } = options
+  let state = options.state
+  let head = options.head
+  let broken: WriteError | undefined
+  let flushing = false
+  const queue: Array<Pending> = []
+
+  const fail = (error: WriteError): Effect.Effect<never, WriteError> => {
+    broken ??= error
+    return Effect.fail(broken)
+  }
+
+  const settle = (pending: Pending, exit: Exit.Exit<void, WriteError>): void => pending.accepted?.(exit)
+
+  /** Hands the queue to the store, one batch after the other. */
+  const flush: Effect.Effect<void, WriteError> = Effect.suspend(() => {
+    const pending = queue[0]
+    if (pending === undefined) {
+      flushing = false
+      return Effect.void
+    }
+    return Effect.flatMap(Effect.exit(store.append(lease, pending.expected, pending.batch)), (exit) => {
+      if (Exit.isSuccess(exit)) {
+        queue.shift()
+        settle(pending, Exit.void)
+        return queue.length === 0 ? ((flushing = false), Effect.void) : flush
+      }
+      flushing = false
+      const waiting = queue.splice(0)
+      for (const each of waiting) settle(each, exit)
+      return Effect.failCause(exit.cause)
+    }).pipe(Effect.catch(fail))
+  })
+
+  const enqueue = (plain: ReadonlyArray<Body>, sealed: ReadonlyArray<Body>): Effect.Effect<number, WriteError> => {
+    if (broken !== undefined) return Effect.fail(broken)
+    const expected = head.seq
+    const time = clock.currentTimeMillisUnsafe()
+    const extended = extend(options, { run: lease.run, epoch: lease.epoch, time }, state, head, plain, sealed)
+    state = extended.state
+    head = extended.head
+    const pending: Pending = { expected, batch: extended.batch, accepted: undefined }
+    queue.push(pending)
+    const first = expected + 1
+    if (!flushing) {
+      flushing = true
+      return Effect.as(flush, first)
+    }
+    return Effect.callback<number, WriteError>((resume) => {
+      pending.accepted = (exit) => resume(Exit.isSuccess(exit) ? Effect.succeed(first) : Effect.failCause(exit.cause))
+    })
+  }
+
+  return {
+    lease,
+    get state() {
+      return state
+    },
+    get broken() {
+      return broken
+    },
+    append: (...bodies) =>
+      Effect.uninterruptible(
+        codec === undefined
+          ? Effect.suspend(() => enqueue(bodies, bodies))
+          : Effect.flatMap(
+              Effect.forEach(bodies, (body) => seal(codec, lease.run, body)).pipe(Effect.catch(fail)),
+              (sealed) => enqueue(bodies, sealed)
+            )
+      ),
+    sync: Effect.suspend(() => (broken === undefined ? Effect.catch(store.sync(lease), fail) : Effect.fail(broken)))
+  }
+}

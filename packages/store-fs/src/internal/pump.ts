@@ -1,0 +1,331 @@
+/**
+ * Writes what all runs of this instance appended: one write, one sync and one look at the lease for as many as there are.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as FileSystem from "effect/FileSystem"
+import * as Scope from "effect/Scope"
+import type { Batch, StoreError } from "@waymark/core/Store"
+import type { Catalog } from "./catalog.ts"
+import { fileName } from "./catalog.ts"
+import type { Disk } from "./disk.ts"
+import { failure, fromPlatform } from "./failures.ts"
+import { formatControl, formatVersion } from "./format.ts"
+import type { SegmentHeader } from "./format.ts"
+import { makeSegment } from "./model.ts"
+import type { Position, Run, Segment } from "./model.ts"
+import type { Ownership } from "./ownership.ts"
+
+/** Lines that stand or fall together. */
+export interface Unit {
+  /** The run whose entries these are. */
+  readonly run: Run | undefined
+  readonly batch: Batch | undefined
+  /** Control lines before and after the entries. */
+  readonly before: ReadonlyArray<string>
+  readonly after: ReadonlyArray<string>
+  /** Told when it is durable, after its entries were taken in; `offset` and `length` are of its last line. */
+  readonly done: ((segment: Segment, offset: number, length: number) => void) | undefined
+  /** Told when it will not be; `"lost"` if that is because the lease is gone. */
+  readonly failed: ((why: StoreError | "lost") => void) | undefined
+}
+
+export interface Pump {
+  readonly enqueue: (unit: Unit) => void
+  /** Lines that go along with the next unit; they alone cause no write. */
+  readonly enqueueLazily: (line: string) => void
+  /** Whether so much is unsynced that those who append have to wait. */
+  readonly isFull: () => boolean
+  readonly awaitRoom: Effect.Effect<void>
+  /** How far this instance's series is durable. */
+  readonly position: () => Position
+  /** Runs until it is interrupted. */
+  readonly run: Effect.Effect<never>
+}
+
+export interface Options {
+  readonly disk: Disk
+  readonly catalog: Catalog
+  readonly ownership: Ownership
+  /** In bytes. */
+  readonly segmentSize: number
+  /** In characters. */
+  readonly maxUnsynced: number
+  readonly scope: Scope.Scope
+  /** Called when writing failed or the lease is gone, before anybody is told. */
+  readonly onFailure: (why: StoreError | "lost") => void
+  readonly onSettled: () => void
+}
+
+/** The segment that is written. */
+interface Active {
+  readonly segment: Segment
+  readonly path: string
+  readonly file: FileSystem.File
+  readonly scope: Scope.Closeable
+  /** Everything before this is durable. */
+  end: number
+  /** Where the last `synced` line stands. */
+  noted: number
+}
+
+/** After so many bytes a line says that everything before it is synced. */
+const noteInterval = 16 * 1024
+
+/** Collects lines as bytes. */
+const makeEncoder = () => {
+  let buffer = Buffer.allocUnsafe(256 * 1024)
+  let size = 0
+  return {
+    reset: () => {
+      // One huge value does not keep its memory.
+      if (buffer.length > 8 * 1024 * 1024) buffer = Buffer.allocUnsafe(256 * 1024)
+      size = 0
+    },
+    line: (text: string): void => {
+      const needed = size + text.length * 3 + 1
+      if (needed > buffer.length) {
+        const grown = Buffer.allocUnsafe(Math.max(needed, buffer.length * 2))
+        buffer.copy(grown, 0, 0, size)
+        buffer = grown
+      }
+      size += buffer.write(text, size, "utf8")
+      buffer[size++] = 0x0a
+    },
+    get size() {
+      return size
+    },
+    bytes: () => buffer.subarray(0, size)
+  }
+}
+
+/** What to tell those who wait. Whatever went wrong, somebody has to be told, and the pump goes on. */
+const errorIn = (cause: Cause.Cause<StoreError>): StoreError => {
+  const error = Cause.findErrorOption(cause)
+  if (error._tag === "Some") return error.value
+  return Cause.hasInterruptsOnly(cause)
+    ? failure({ _tag: "Closed", detail: "this store was closed" })
+    : failure({ _tag: "Io", code: "unexpected" }, Cause.squash(cause))
+}
+
+const noLines: ReadonlyArray<string> = []
+
+/** A unit of journal entries alone. */
+export const entries = (run: Run, batch: Batch): Unit => ({
+  run,
+  batch,
+  before: noLines,
+  after: noLines,
+  done: undefined,
+  failed: undefined
+})
+
+const sizeOf = (unit: Unit): number => {
+  let size = 0
+  if (unit.batch !== undefined) for (const { line } of unit.batch.entries) size += line.length
+  for (const line of unit.before) size += line.length
+  for (const line of unit.after) size += line.length
+  return size
+}
+
+export const make = (options: Options): Pump => {
+  const { catalog, disk, ownership } = options
+  const encoder = makeEncoder()
+  let queue: Array<Unit> = []
+  let lazy: Array<string> = []
+  let unsynced = 0
+  let wake: (() => void) | undefined
+  const waitingForRoom: Array<() => void> = []
+  let active: Active | undefined
+  /** The last segment that counts, of the series that is written, and how far. */
+  let last: { readonly series: string; readonly segment: number; readonly end: number } | undefined
+  let attempts = 0
+
+  const enqueue = (unit: Unit): void => {
+    queue.push(unit)
+    unsynced += sizeOf(unit)
+    wake?.()
+  }
+
+  const makeRoom = (): void => {
+    if (unsynced >= options.maxUnsynced) return
+    for (const resume of waitingForRoom.splice(0)) resume()
+  }
+
+  const fail = (units: ReadonlyArray<Unit>, why: StoreError | "lost"): void => {
+    const all = [...units, ...queue]
+    queue = []
+    unsynced = 0
+    options.onFailure(why)
+    for (const unit of all) unit.failed?.(why)
+    makeRoom()
+  }
+
+  /** Begins a segment; its header goes out with the first lines. */
+  const begin = Effect.fnUntraced(function*() {
+    const series = yield* ownership.ensure
+    if (active !== undefined) {
+      if (active.segment.series === series && active.end < options.segmentSize) return active
+      yield* Scope.close(active.scope, Exit.void)
+      active = undefined
+    }
+    if (last?.series !== series.id) {
+      last = undefined
+      attempts = 0
+    }
+    const segment = makeSegment(series, ++attempts, 0)
+    const path = disk.path("segments", fileName(segment))
+    const scope = yield* Scope.fork(options.scope)
+    const file = yield* disk.open(path, "wx").pipe(
+      Scope.provide(scope),
+      Effect.onError(() => Scope.close(scope, Exit.void))
+    )
+    active = { segment, path, file, scope, end: 0, noted: 0 }
+    return active
+  })
+
+  /** Closes a segment in which something failed. What it holds beyond its end is nothing, whatever becomes of it. */
+  const abandon = (target: Active): Effect.Effect<void> => {
+    active = undefined
+    const tidy = target.end === 0 ? disk.remove(target.path) : Effect.mapError(target.file.truncate(target.end), fromPlatform(target.path))
+    return Effect.andThen(
+      // Only to free the space: the next segment says that these bytes do not count.
+      Effect.catch(tidy, (error) => Effect.logDebug("a segment could not be cut", { path: target.path, error: error.message })),
+      Scope.close(target.scope, Exit.void)
+    )
+  }
+
+  /** Writes the lines of the units behind one another; afterwards `offsets` holds where each line begins, and the end. */
+  const encode = (target: Active, units: ReadonlyArray<Unit>, offsets: Array<number>): Uint8Array => {
+    encoder.reset()
+    const note = (text: string): void => {
+      offsets.push(target.end + encoder.size)
+      encoder.line(text)
+    }
+    if (target.end === 0) {
+      const header: SegmentHeader = {
+        $: "segment",
+        format: formatVersion,
+        series: target.segment.series.id,
+        segment: target.segment.number,
+        ...(last === undefined ? undefined : { closes: { segment: last.segment, end: last.end } })
+      }
+      encoder.line(formatControl(header))
+    } else if (target.end - target.noted >= noteInterval) {
+      encoder.line(formatControl({ $: "synced", to: target.end }))
+    }
+    for (const line of lazy) encoder.line(line)
+    for (const unit of units) {
+      const count = unit.before.length + (unit.batch?.entries.length ?? 0) + unit.after.length
+      if (count > 1) encoder.line(formatControl({ $: "batch", lines: count }))
+      for (const line of unit.before) note(line)
+      if (unit.batch !== undefined) for (const { line } of unit.batch.entries) note(line)
+      for (const line of unit.after) note(line)
+      // Where the next line begins, which may be that of a batch.
+      offsets.push(target.end + encoder.size)
+    }
+    return encoder.bytes()
+  }
+
+  /** Takes in what has become durable, and tells those who wait for it. */
+  const settle = (target: Active, units: ReadonlyArray<Unit>, offsets: ReadonlyArray<number>): void => {
+    const { segment } = target
+    let at = 0
+    for (const unit of units) {
+      const { batch, run } = unit
+      at += unit.before.length
+      if (batch !== undefined && run !== undefined) {
+        for (const entry of batch.entries) {
+          catalog.takeOwn(run, segment, offsets[at]!, offsets[at + 1]! - offsets[at]!, entry)
+          at += 1
+        }
+        run.hash = batch.head
+        run.lastLine = ""
+      }
+      at += unit.after.length
+      unit.done?.(segment, offsets[at - 1]!, offsets[at]! - offsets[at - 1]!)
+      at += 1
+    }
+    for (const { run } of units) {
+      if (run?.waiters === undefined) continue
+      const waiting = run.waiters
+      run.waiters = undefined
+      for (const waiter of waiting) {
+        if (waiter.seq <= run.last) waiter.done(undefined)
+        else (run.waiters ??= []).push(waiter)
+      }
+    }
+  }
+
+  const group: Effect.Effect<void> = Effect.gen(function*() {
+    const units = queue
+    const size = unsynced
+    queue = []
+    const begun = yield* Effect.exit(begin())
+    if (Exit.isFailure(begun)) return fail(units, errorIn(begun.cause))
+    const target = begun.value
+    const isNew = target.end === 0
+    const offsets: Array<number> = []
+    const withLazy = lazy.length
+    const bytes = encode(target, units, offsets)
+    const outcome = yield* Effect.exit(
+      Effect.gen(function*() {
+        yield* Effect.mapError(target.file.writeAll(bytes), fromPlatform(target.path))
+        yield* Effect.mapError(target.file.sync, fromPlatform(target.path))
+        if (isNew) yield* disk.syncDirectory(disk.path("segments"))
+        return yield* ownership.isHeld
+      })
+    )
+    if (Exit.isFailure(outcome)) {
+      yield* abandon(target)
+      return fail(units, errorIn(outcome.cause))
+    }
+    if (!outcome.value) {
+      active = undefined
+      yield* Scope.close(target.scope, Exit.void)
+      ownership.relinquish()
+      return fail(units, "lost")
+    }
+    const { segment } = target
+    if (isNew) segment.series.segments.set(segment.number, segment)
+    if (isNew || target.end - target.noted >= noteInterval) target.noted = target.end
+    lazy = lazy.slice(withLazy)
+    target.end += bytes.length
+    last = { series: segment.series.id, segment: segment.number, end: target.end }
+    segment.series.at = { segment: segment.number, offset: target.end }
+    unsynced -= size
+    settle(target, units, offsets)
+    ownership.mark({ segment: segment.number, offset: target.end })
+    catalog.notify()
+    makeRoom()
+    options.onSettled()
+  })
+
+  const awaitWork = Effect.callback<void>((resume) => {
+    if (queue.length > 0) return resume(Effect.void)
+    wake = () => {
+      wake = undefined
+      resume(Effect.void)
+    }
+  })
+
+  return {
+    enqueue,
+    enqueueLazily: (line) => {
+      lazy.push(line)
+    },
+    isFull: () => unsynced >= options.maxUnsynced,
+    awaitRoom: Effect.callback<void>((resume) => {
+      const done = () => resume(Effect.void)
+      if (unsynced < options.maxUnsynced) return done()
+      waitingForRoom.push(done)
+      return Effect.sync(() => {
+        const at = waitingForRoom.indexOf(done)
+        if (at >= 0) waitingForRoom.splice(at, 1)
+      })
+    }),
+    position: () => (last === undefined ? { segment: 0, offset: 0 } : { segment: last.segment, offset: last.end }),
+    run: Effect.forever(Effect.andThen(awaitWork, group))
+  }
+}

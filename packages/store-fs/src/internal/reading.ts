@@ -1,0 +1,166 @@
+/**
+ * Reads entries of a run wherever they lie, and nothing else.
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Journal from "@waymark/core/Journal"
+import type { Entry } from "@waymark/core/Journal"
+import type { StoreError } from "@waymark/core/Store"
+import type { Disk } from "./disk.ts"
+import { window } from "./catalog.ts"
+import { failure } from "./failures.ts"
+import { isControl } from "./format.ts"
+import type { Run, Segment } from "./model.ts"
+import * as SegmentFile from "./segmentFile.ts"
+
+/** The point from which on the entry at `seq` is found. */
+const pointAt = (run: Run, seq: number): number => {
+  let low = 0
+  let high = run.pointSeqs.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (run.pointSeqs[middle]! <= seq) low = middle + 1
+    else high = middle
+  }
+  return low - 1
+}
+
+const corrupt = (run: Run, path: string, offset: number, seq: number, detail: string): StoreError =>
+  failure({ _tag: "Corrupt", path, offset, run: run.id, seq, detail })
+
+/** What stands at the beginning of the lines of a run, as this version writes them. */
+const prefixOf = (run: Run): Buffer => Buffer.from(`{"run":${JSON.stringify(run.id)},"seq":`)
+const anyPrefix = Buffer.from(`{"run":"`)
+
+const startsWith = (bytes: Buffer, at: number, end: number, prefix: Buffer): boolean =>
+  end - at > prefix.length && bytes.compare(prefix, 0, prefix.length, at, at + prefix.length) === 0
+
+/** The number at a place, up to what is no digit. */
+const numberAt = (bytes: Buffer, at: number): number => {
+  let value = 0
+  for (let i = at; bytes[i]! >= 0x30 && bytes[i]! <= 0x39; i++) value = value * 10 + bytes[i]! - 0x30
+  return value
+}
+
+/** The position in the journal of `run` that a line has, or -1 if it is not one of its lines. */
+const seqOf = (run: Run, prefix: Buffer, bytes: Buffer, start: number, end: number): number => {
+  if (startsWith(bytes, start, end, prefix)) return numberAt(bytes, start + prefix.length)
+  if (isControl(bytes, start) || startsWith(bytes, start, end, anyPrefix)) return -1
+  // Another program may have written the keys in another order.
+  try {
+    const value = JSON.parse(bytes.toString("utf8", start, end)) as { run?: unknown; seq?: unknown }
+    return value.run === run.id && typeof value.seq === "number" ? value.seq : -1
+  } catch {
+    return -1
+  }
+}
+
+const parse = (run: Run, path: string, offset: number, seq: number, line: string): Effect.Effect<Entry, StoreError> => {
+  const parsed = Journal.parse(line)
+  return Result.isSuccess(parsed)
+    ? Effect.succeed(parsed.success)
+    : Effect.fail(corrupt(run, path, offset, seq, parsed.failure.detail))
+}
+
+/** Entries that lie close together: those from `first` to `last` begin within a window behind `offset`. */
+interface Stretch {
+  readonly offset: number
+  readonly first: number
+  readonly last: number
+}
+
+const readStretches = (
+  disk: Disk,
+  run: Run,
+  segment: Segment,
+  stretches: ReadonlyArray<Stretch>,
+  into: Array<Entry>
+): Effect.Effect<void, StoreError> =>
+  Effect.scoped(
+    Effect.gen(function*() {
+      const reader = yield* SegmentFile.open(disk, segment)
+      const prefix = prefixOf(run)
+      for (const { first, last, offset } of stretches) {
+        let at = offset
+        let size = window
+        let seq = first
+        while (seq <= last) {
+          const slice = yield* reader.read(at, size)
+          if (slice === undefined) break
+          const { bytes } = slice
+          let start = 0
+          for (
+            let end = SegmentFile.endOfLine(bytes, 0);
+            end >= 0 && seq <= last;
+            end = SegmentFile.endOfLine(bytes, start)
+          ) {
+            const found = seqOf(run, prefix, bytes, start, end)
+            const here = slice.at + start
+            if (found === seq) {
+              into.push(yield* parse(run, reader.path, here, seq, bytes.toString("utf8", start, end)))
+              seq += 1
+            } else if (found > seq) {
+              const detail = `it is missing; seq ${found} follows`
+              return yield* corrupt(run, reader.path, damageBefore(segment, here), seq, detail)
+            }
+            start = end + 1
+          }
+          if (start === 0) {
+            if (bytes.length < size) break
+            size *= 4
+            at = slice.at
+          } else {
+            at = slice.at + start
+          }
+        }
+        if (seq <= last) {
+          return yield* corrupt(run, reader.path, damageBefore(segment, at), seq, "it is not where it was written")
+        }
+      }
+    })
+  )
+
+/** Where the damage begins that shows at `offset`. */
+const damageBefore = (segment: Segment, offset: number): number => {
+  let at = offset
+  for (const line of segment.series.damage) if (line.segment === segment.number && line.offset < offset) at = line.offset
+  return at
+}
+
+/** Reads the entries from `first` to `last`, both included, which must be there. */
+export const readEntries = (
+  disk: Disk,
+  run: Run,
+  first: number,
+  last: number
+): Effect.Effect<Array<Entry>, StoreError> =>
+  Effect.suspend(() => {
+    const entries: Array<Entry> = []
+    if (first > last) return Effect.succeed(entries)
+    const { recent } = run
+    const remembered = recent.length === 0 ? Number.POSITIVE_INFINITY : recent[0]!.event.seq
+    // What is in memory now may be forgotten while the rest is being read.
+    const tail = recent.slice(Math.max(0, first - remembered), Math.max(0, last + 1 - remembered))
+    const fromDisk = Math.min(last, remembered - 1)
+    if (first > fromDisk) return Effect.succeed(tail)
+    return Effect.gen(function*() {
+      let point = pointAt(run, first)
+      let seq = first
+      while (seq <= fromDisk) {
+        const segment = run.pointSegments[point]
+        if (segment === undefined) {
+          const { damage } = run
+          return yield* corrupt(run, damage?.path ?? disk.root, damage?.offset ?? 0, seq, damage?.detail ?? "it is missing")
+        }
+        const stretches: Array<Stretch> = []
+        for (; run.pointSegments[point] === segment && seq <= fromDisk; point++) {
+          const to = Math.min(fromDisk, (run.pointSeqs[point + 1] ?? run.last + 1) - 1)
+          stretches.push({ offset: run.pointOffsets[point]!, first: seq, last: to })
+          seq = to + 1
+        }
+        yield* readStretches(disk, run, segment, stretches, entries)
+      }
+      for (const entry of tail) entries.push(entry)
+      return entries
+    })
+  })

@@ -1,0 +1,162 @@
+/**
+ * Goes through the lines of a segment and tells a torn tail from damage.
+ */
+import * as Effect from "effect/Effect"
+import type { StoreError } from "@waymark/core/Store"
+import type { Disk } from "./disk.ts"
+import { isControl, parseControl } from "./format.ts"
+import type { Segment } from "./model.ts"
+import * as SegmentFile from "./segmentFile.ts"
+
+export interface Sink {
+  /** Takes in a line; `false` if it is not what a line can be. */
+  readonly take: (segment: Segment, offset: number, length: number, line: string, isControl: boolean) => boolean
+  /** A line that was synced once and cannot be read. */
+  readonly damaged: (segment: Segment, offset: number) => void
+}
+
+export interface Scope {
+  readonly from: number
+  /** Where to stop; `Infinity` for the end of the file. */
+  readonly to: number
+  /** Up to where everything is known to have been synced. */
+  readonly certain: number
+}
+
+export interface Scanned {
+  /** Behind the last whole line, or batch of lines, that was taken in. */
+  readonly end: number
+  /** Whether something that is not whole follows. */
+  readonly torn: boolean
+}
+
+interface Line {
+  readonly offset: number
+  readonly length: number
+  readonly text: string
+  readonly control: boolean
+}
+
+const chunk = 256 * 1024
+
+const isJson = (text: string): boolean => {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Up to where marks behind `from` say that everything was synced. */
+const certainBeyond = (
+  reader: SegmentFile.SegmentReader,
+  from: number,
+  to: number
+): Effect.Effect<number, StoreError> =>
+  Effect.gen(function*() {
+    let certain = 0
+    let at = from
+    let size = chunk
+    while (at < to) {
+      const slice = yield* reader.read(at, Math.min(size, to - at))
+      if (slice === undefined) break
+      let start = 0
+      for (let end = SegmentFile.endOfLine(slice.bytes, 0); end >= 0; end = SegmentFile.endOfLine(slice.bytes, start)) {
+        if (isControl(slice.bytes, start)) {
+          const control = parseControl(slice.bytes.toString("utf8", start, end))
+          if (control?.$ === "synced") certain = Math.max(certain, control.to)
+          if (control?.$ === "closed") certain = slice.at + end + 1
+        }
+        start = end + 1
+      }
+      if (start === 0) {
+        if (slice.bytes.length < size) break
+        size *= 4
+      }
+      at = slice.at + start
+    }
+    return certain
+  })
+
+/** Hands the lines of a part of a segment to the sink, those of a batch all or none. */
+export const scan = (
+  disk: Disk,
+  segment: Segment,
+  scope: Scope,
+  sink: Sink
+): Effect.Effect<Scanned, StoreError> =>
+  Effect.scoped(
+    Effect.gen(function*() {
+      const { to } = scope
+      if (scope.from >= to) return { end: scope.from, torn: false }
+      const reader = yield* SegmentFile.open(disk, segment)
+      let certain = segment.generation > 0 ? Number.POSITIVE_INFINITY : scope.certain
+      let at = scope.from
+      let size = chunk
+      // The batch that is being read: how many lines are still missing, those it has, and where it begins.
+      let missing = 0
+      let batch: Array<Line> = []
+      let batchStart = 0
+
+      const take = (line: Line): void => {
+        if (!sink.take(segment, line.offset, line.length, line.text, line.control)) sink.damaged(segment, line.offset)
+      }
+
+      while (at < to) {
+        const wanted = Math.min(size, to - at)
+        const slice = yield* reader.read(at, wanted)
+        if (slice === undefined) break
+        const { bytes } = slice
+        let start = 0
+        for (let end = SegmentFile.endOfLine(bytes, 0); end >= 0; end = SegmentFile.endOfLine(bytes, start)) {
+          const offset = slice.at + start
+          const length = end + 1 - start
+          const control = isControl(bytes, start)
+          const text = bytes.toString("utf8", start, end)
+          start = end + 1
+          const line: Line = { offset, length, text, control }
+
+          if (missing > 0) {
+            batch.push(line)
+            if (--missing > 0) continue
+            const bad = batch.find((each) => !isJson(each.text))
+            if (bad !== undefined && bad.offset >= certain) {
+              certain = Math.max(certain, yield* certainBeyond(reader, slice.at + start, to))
+              if (bad.offset >= certain) return { end: batchStart, torn: true }
+            }
+            for (const each of batch) take(each)
+            batch = []
+            continue
+          }
+          if (control) {
+            const parsed = parseControl(text)
+            if (parsed?.$ === "batch") {
+              missing = parsed.lines
+              batchStart = offset
+              continue
+            }
+            if (parsed?.$ === "synced") certain = Math.max(certain, parsed.to)
+          }
+          if (sink.take(segment, offset, length, text, control)) continue
+          if (offset >= certain) {
+            certain = Math.max(certain, yield* certainBeyond(reader, slice.at + start, to))
+            if (offset >= certain) return { end: offset, torn: true }
+          }
+          sink.damaged(segment, offset)
+        }
+        if (start === 0) {
+          // No whole line in so many bytes: the line is longer, or it was never finished.
+          if (bytes.length < wanted || slice.at + bytes.length >= to) {
+            const end = missing > 0 ? batchStart : slice.at
+            return { end, torn: true }
+          }
+          size *= 4
+          at = slice.at
+        } else {
+          at = slice.at + start
+        }
+      }
+      return missing > 0 ? { end: batchStart, torn: true } : { end: Math.max(at, scope.from), torn: false }
+    })
+  )

@@ -1,0 +1,195 @@
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type { Lease } from "@waymark/core/Store"
+import * as Journal from "../../JournalBuilder.ts"
+import type { Check } from "../../StoreHarness.ts"
+import { acquireFree, begin, claim, restart, shows } from "./observation.ts"
+import type { Instance, Trial } from "./trial.ts"
+import { check, holds, refused, same } from "./trial.ts"
+
+/** Many create one id at once; each brings another input, so that the winner can be told. */
+const race = Effect.fnUntraced(function* (trial: Trial, instances: ReadonlyArray<Instance>) {
+  const journals = yield* Effect.forEach(instances, (_, index) =>
+    Effect.tap(Journal.make("contested"), (journal) =>
+      Effect.sync(() => journal.batch(Journal.created({ input: index }), Journal.visited()))
+    )
+  )
+  const results = yield* Effect.forEach(
+    instances,
+    (store, index) => {
+      const { entries, head } = journals[index]!
+      return Effect.result(
+        store.create(
+          { entries: [entries[0]!, ...entries.slice(1)], head: head.hash },
+          { holder: `holder ${index}` }
+        )
+      )
+    },
+    { concurrency: "unbounded" }
+  )
+  const winners = results.flatMap((result, index) => (Result.isSuccess(result) ? [index] : []))
+  yield* same("how many of those that created one id at once succeeded", winners.length, 1)
+  for (const result of results) {
+    if (Result.isFailure(result))
+      yield* same("the error of those that lost", result.failure._tag, "RunExists")
+  }
+  for (const store of instances) yield* trial.eventually(shows(store, journals[winners[0]!]!))
+})
+
+const plain = ({ run, owner, epoch }: Lease) => ({ run, owner, epoch })
+
+export const createChecks: ReadonlyArray<Check> = [
+  check(
+    "create",
+    "the run is there, with its first entries and the index row that follows from them",
+    [],
+    Effect.fnUntraced(function* (trial) {
+      const store = yield* trial.open
+      const { journal, lease } = yield* begin(store, "run", {
+        steps: [
+          Journal.created({
+            session: "s",
+            actor: "a",
+            correlation: "c",
+            tags: ["t1", "t2"],
+            attributes: { k: "v" },
+            parent: { run: "parent", node: "n", visit: 1 }
+          }),
+          Journal.visited({ list: { append: ["x"] } })
+        ]
+      })
+      yield* same("the lease", plain(lease), { run: "run", owner: store.owner, epoch: 0 })
+      yield* shows(store, journal)
+      const fork = journal.fork("fork", 1)
+      yield* store.create(fork.batch)
+      yield* shows(store, fork.journal)
+    })
+  ),
+  check(
+    "create",
+    "with a holder, the run belongs to this instance from the start",
+    [],
+    Effect.fnUntraced(function* (trial) {
+      const store = yield* trial.open
+      const run = yield* begin(store, "run")
+      yield* same("the owner", (yield* store.get("run")).owner, store.owner)
+      const held = yield* refused("another holder acquires it", "LeaseHeld", store.acquire("run", "another"))
+      yield* same("who holds it", { run: held.run, owner: held.owner }, { run: "run", owner: store.owner })
+      yield* run.append(Journal.visited())
+      yield* run.sync
+      yield* shows(store, run.journal)
+    })
+  ),
+  check(
+    "create",
+    "without a holder, the run belongs to nobody and the first that acquires it gets epoch 1",
+    [],
+    Effect.fnUntraced(function* (trial) {
+      const store = yield* trial.open
+      const journal = yield* Journal.make("run")
+      const lease = yield* store.create(journal.batch(Journal.created()))
+      yield* same("the owner", (yield* store.get("run")).owner, undefined)
+      yield* refused(
+        "appending to a run that belongs to nobody",
+        "LeaseLost",
+        Effect.suspend(() => store.append(lease, 0, journal.batch(Journal.visited())))
+      )
+      journal.rewind(0)
+      const acquired = yield* store.acquire("run", "worker")
+      yield* same("the lease", plain(acquired.lease), { run: "run", owner: store.owner, epoch: 1 })
+      yield* same("how the owner before let go", acquired.previous, "handover")
+      const run = yield* claim(store, acquired, journal)
+      yield* run.sync
+      yield* shows(store, journal)
+    })
+  ),
+  check(
+    "create",
+    "an id that exists is refused, and nothing changes",
+    [],
+    Effect.fnUntraced(function* (trial) {
+      const store = yield* trial.open
+      const run = yield* begin(store, "run")
+      const second = yield* refused(
+        "creating it again",
+        "RunExists",
+        begin(store, "run", { time: 5, holder: "thief" })
+      )
+      yield* same("the run it names", second.run, "run")
+      yield* shows(store, run.journal)
+      yield* run.append(Journal.completed())
+      yield* run.sync
+      yield* refused("creating it again after its end", "RunExists", begin(store, "run", { time: 5 }))
+      yield* shows(store, run.journal)
+    })
+  ),
+  check(
+    "create",
+    "of many that create one id at once, exactly one succeeds",
+    [],
+    Effect.fnUntraced(function* (trial) {
+      const store = yield* trial.open
+      yield* race(
+        trial,
+        Array.from({ length: 10 }, () => store)
+      )
+    })
+  ),
+  check(
+    "create",
+    "of many instances that create one id at once, exactly one succeeds",
+    ["several"],
+    Effect.fnUntraced(function* (trial) {
+      const instances = yield* Effect.all(Array.from({ length: 5 }, () => trial.open))
+      yield* race(trial, [...instances, ...instances])
+      yield* same("how many names the instances have", new Set(instances.map((store) => store.owner)).size, 5)
+    })
+  ),
+  check(
+    "create",
+    "a run that another instance created is seen, and its id is refused",
+    ["several"],
+    Effect.fnUntraced(function* (trial) {
+      const one = yield* trial.open
+      const two = yield* trial.open
+      const run = yield* begin(one, "run")
+      yield* refused("creating it on another instance", "RunExists", begin(two, "run", { time: 5 }))
+      yield* trial.eventually(shows(two, run.journal))
+      yield* trial.eventually(
+        Effect.flatMap(two.get("run"), ({ owner }) =>
+          same("the owner, as another instance sees it", owner, one.owner)
+        )
+      )
+    })
+  ),
+  check(
+    "create",
+    "what was created survives a power cut",
+    ["crash"],
+    Effect.fnUntraced(function* (trial) {
+      const store = yield* trial.open
+      const held = yield* begin(store, "held", {
+        steps: [Journal.created(), Journal.visited(), Journal.visited()]
+      })
+      const free = yield* Journal.make("free")
+      yield* store.create(free.batch(Journal.created()))
+      const again = yield* restart(trial)
+      yield* shows(again, held.journal)
+      yield* shows(again, free)
+      const acquired = yield* acquireFree(trial, again, "held")
+      yield* holds("the epoch after a crash is greater than 0", acquired.lease.epoch > 0)
+      yield* refused("creating it again", "RunExists", begin(again, "held"))
+    })
+  ),
+  check(
+    "create",
+    "a run whose first batch ends it has ended",
+    [],
+    Effect.fnUntraced(function* (trial) {
+      const store = yield* trial.open
+      const { journal } = yield* begin(store, "run", { steps: [Journal.created(), Journal.completed("out")] })
+      yield* shows(store, journal)
+      yield* same("its status", (yield* store.get("run")).info.status, "completed")
+    })
+  )
+]

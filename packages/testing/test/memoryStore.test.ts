@@ -1,0 +1,17 @@
+import * as MemoryStore from "@waymark/core/MemoryStore"
+import * as Effect from "effect/Effect"
+import * as StoreSuite from "../src/StoreSuite.ts"
+
+for (const flush of ["onSync", "background"] as const) {
+  StoreSuite.suite({
+    name: `memory, flushed ${flush === "onSync" ? "when somebody waits for it" : "in the background"}`,
+    place: Effect.sync(MemoryStore.makeDisk),
+    open: (disk) => MemoryStore.make({ disk, flush }),
+    several: true,
+    reopen: true,
+    crash: (disk) => Effect.sync(disk.cutPower),
+    lapse: (disk, owner) => Effect.sync(() => disk.lapse(owner)),
+    failWrites: { missing: "memory does not fail; test/failingStore.test.ts gives it a disk that does" },
+    leaseMillis: { missing: "leases in memory do not run out with time" }
+  })
+}

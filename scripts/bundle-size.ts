@@ -1,0 +1,31 @@
+// Measures what @waymark/core adds to a bundle on top of the parts of effect that it uses, minified and gzipped, and
+// fails if it is more than the budget.
+import { resolve } from "node:path"
+import { measure } from "./bundle/size.ts"
+
+const budget = 40_000
+
+const cases = [
+  {
+    name: "a program with Flow, Worker, Runs and MemoryStore",
+    entry: { file: resolve(import.meta.dirname, "bundle/program.ts") }
+  },
+  {
+    name: "everything @waymark/core exports",
+    entry: { text: 'import * as core from "@waymark/core"\nglobalThis.core = core' }
+  }
+]
+
+let failed = 0
+for (const { entry, name } of cases) {
+  const { added, effect, own, total } = await measure(entry)
+  // Nothing measured is no success: an empty bundle would pass any budget.
+  const verdict =
+    added > budget ? `OVER the budget of ${budget}` : added > 0 ? `budget ${budget}` : "NOTHING MEASURED"
+  if (added > budget || added <= 0) failed++
+  console.log(
+    `${name}: ${added} bytes gzipped on top of effect (${verdict}); ${total} in all, ${effect} of them effect; ` +
+      `${own} bundled alone`
+  )
+}
+process.exitCode = failed === 0 ? 0 : 1

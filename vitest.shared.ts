@@ -1,0 +1,21 @@
+import { defineConfig } from "vitest/config"
+
+/** Lets tests import the sources of the workspace's packages, so that they need no build. */
+const conditions = ["@waymark/source"]
+
+export const shared = defineConfig({
+  resolve: { conditions: [...conditions, "module", "node", "development|production"] },
+  ssr: {
+    resolve: {
+      conditions: [...conditions, "module", "node", "development|production"],
+      externalConditions: conditions
+    }
+  },
+  test: {
+    include: ["test/**/*.test.ts"],
+    sequence: { concurrent: true },
+    // The report is what scripts/test-totals.ts adds up; it lies in each project's own folder.
+    reporters: ["default", "json"],
+    outputFile: { json: "test-results/report.json" }
+  }
+})
