@@ -2,5 +2,5 @@
 import { defineConfig } from "vitest/config"
 
 export default defineConfig({
-  test: { projects: ["packages/*/vitest.config.ts", "scripts/vitest.config.ts"] }
+  test: { projects: ["{packages,examples}/*/vitest.config.ts", "scripts/vitest.config.ts"] }
 })

@@ -71,7 +71,12 @@ export const Audit = Flow.make("dependency-audit", {
     findings: State.list(Finding),
     verdict: State.optional(Verdict)
   },
-  output: Schema.Struct({ verdict: Verdict, packages: Schema.Int, findings: Schema.Int, report: Schema.String }),
+  output: Schema.Struct({
+    verdict: Verdict,
+    packages: Schema.Int,
+    findings: Schema.Int,
+    report: Schema.String
+  }),
   error: LockfileUnreadable,
   start: "read",
   maxSteps: 100_000,

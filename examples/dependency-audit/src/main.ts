@@ -14,7 +14,7 @@ import { account } from "./witness.ts"
 const demo = Command.make(
   "demo",
   { lockfile: Argument.String("lockfile").pipe(Argument.optional) },
-  Effect.fn(function*({ lockfile }) {
+  Effect.fn(function* ({ lockfile }) {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
@@ -35,7 +35,7 @@ const demo = Command.make(
     const shown = (file: string) => path.relative(cwd, file)
 
     /** Runs a worker to its end; the answer is how it ended. */
-    const worker = Effect.fnUntraced(function*(flags: ReadonlyArray<string>) {
+    const worker = Effect.fnUntraced(function* (flags: ReadonlyArray<string>) {
       const handle = yield* spawner.spawn(
         ChildProcess.make(
           process.execPath,
@@ -56,12 +56,14 @@ const demo = Command.make(
     }, Effect.scoped)
 
     const packages = (yield* fs.readFileString(target)).split('"node_modules/').length - 1
-    yield* Console.log(`auditing ${packages} packages of ${shown(target)}`)
+    yield* Console.log(`auditing ${shown(target)}`)
     const first = yield* worker(["--kill-at", String(Math.max(2, Math.round(packages / 2)))])
-    yield* Console.log(`\nprocess ${first.pid} killed itself with SIGKILL, in the middle of a call; starting another one`)
+    yield* Console.log(
+      `\nprocess ${first.pid} killed itself with SIGKILL, in the middle of a call; starting another one`
+    )
     const second = yield* worker([])
 
-    const { events, result } = yield* Effect.gen(function*() {
+    const { events, result } = yield* Effect.gen(function* () {
       const runs = yield* Runs.Runs
       const handle = Runs.ref(Audit, run)
       return { events: yield* Stream.runCollect(runs.events(handle)), result: yield* runs.await(handle) }
@@ -79,8 +81,11 @@ const demo = Command.make(
     yield* Console.log(`\n${result.verdict}: ${result.packages} packages, ${result.findings} findings`)
     yield* Console.log(`  report   ${shown(report)}`)
     yield* Console.log(`  witness  ${shown(witness)}`)
-    yield* Console.log(`  journal  ${shown(path.join(directory, "segments"))}  (JSON Lines: try jq, grep, tail)`)
-    if (completedAgain > 0) return yield* Effect.fail(new Error(`${completedAgain} completed calls were executed again`))
+    yield* Console.log(
+      `  journal  ${shown(path.join(directory, "segments"))}  (JSON Lines: try jq, grep, tail)`
+    )
+    if (completedAgain > 0)
+      return yield* Effect.fail(new Error(`${completedAgain} completed calls were executed again`))
     if (second.exit._tag === "Failure") return yield* second.exit.failure
   })
 )

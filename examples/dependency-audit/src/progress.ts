@@ -14,10 +14,12 @@ const draw = (done: number, total: number): string => {
 
 /** Shows how many of the packages are inspected until the run has ended. */
 export const followProgress = <F extends Flow.Any>(run: Runs.Run<F>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const runs = yield* Runs.Runs
     const terminal = yield* Terminal.Terminal
     const inPlace = process.stdout.isTTY === true
+    // What an earlier process did is counted, and shown as where this one begins.
+    const { seq: begin } = yield* runs.get(run)
     let total = 0
     let done = 0
     let shown = -1
@@ -34,7 +36,7 @@ export const followProgress = <F extends Flow.Any>(run: Runs.Run<F>) =>
           const { inspected, packages } = event.ops
           if (packages !== undefined && "append" in packages) total += packages.append.length
           if (inspected !== undefined && "add" in inspected) done += inspected.add
-          return show
+          return event.seq < begin ? Effect.void : show
         })
       )
     )

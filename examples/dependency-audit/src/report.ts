@@ -1,7 +1,11 @@
 import type { Finding, Locked } from "./audit.ts"
 
 const headings = { critical: "Critical", warning: "To be looked at", info: "For information" } as const
-const verdicts = { pass: "Nothing stands against it.", review: "Somebody should look at it.", reject: "It must not go out like this." }
+const verdicts = {
+  pass: "Nothing stands against it.",
+  review: "Somebody should look at it.",
+  reject: "It must not go out like this."
+}
 
 /** The report as Markdown. It holds nothing that a second run over the same packages would say differently. */
 export const renderReport = (

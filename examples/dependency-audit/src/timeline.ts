@@ -12,6 +12,8 @@ interface Row {
   calls: number
 }
 
+const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
+
 const seconds = (millis: number): string => `${(millis / 1000).toFixed(3).padStart(8)} s`
 
 /** Consecutive visits of one node make one line. */
@@ -24,7 +26,9 @@ export const timeline = (events: ReadonlyArray<Event.Event>): ReadonlyArray<stri
   const flush = () => {
     if (row === undefined) return
     const visits = row.first === row.last ? `visit ${row.first}` : `visits ${row.first} to ${row.last}`
-    lines.push(`${seconds(row.from - start)}  ${row.node.padEnd(8)} ${visits.padEnd(16)} ${row.calls} calls, ${row.to - row.from} ms`)
+    lines.push(
+      `${seconds(row.from - start)}  ${row.node.padEnd(8)} ${visits.padEnd(16)} ${counted(row.calls, "call")}, ${row.to - row.from} ms`
+    )
     row = undefined
   }
   for (const event of events) {
@@ -43,7 +47,7 @@ export const timeline = (events: ReadonlyArray<Event.Event>): ReadonlyArray<stri
       case "claimed":
         flush()
         lines.push(
-          `${seconds(event.time - start)}  ✂ its process was gone, with ${open.size} calls under way; ` +
+          `${seconds(event.time - start)}  ✂ its process was gone, with ${counted(open.size, "call")} under way; ` +
             `${event.owner} took the run over (epoch ${event.epoch})`
         )
         break
@@ -54,7 +58,14 @@ export const timeline = (events: ReadonlyArray<Event.Event>): ReadonlyArray<stri
           row.calls += calls
         } else {
           flush()
-          row = { from: event.started, to: event.time, node: event.node, first: event.visit, last: event.visit, calls }
+          row = {
+            from: event.started,
+            to: event.time,
+            node: event.node,
+            first: event.visit,
+            last: event.visit,
+            calls
+          }
         }
         calls = 0
         open = new Set()

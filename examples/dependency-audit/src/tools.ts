@@ -4,7 +4,14 @@
  */
 import { Tool } from "@waymark/core"
 import { Context, Effect, FileSystem, Layer, Option, Path, Schema } from "effect"
-import { LockfileUnreadable, type Manifest, ManifestUnreadable, ReadLockfile, ReadManifest, WriteReport } from "./audit.ts"
+import {
+  LockfileUnreadable,
+  type Manifest,
+  ManifestUnreadable,
+  ReadLockfile,
+  ReadManifest,
+  WriteReport
+} from "./audit.ts"
 import { Witness } from "./witness.ts"
 
 const Lockfile = Schema.fromJsonString(
@@ -32,7 +39,8 @@ const PackageJson = Schema.fromJsonString(
 
 const installHooks = ["preinstall", "install", "postinstall"]
 
-const nameAt = (path: string): string => path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length)
+const nameAt = (path: string): string =>
+  path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length)
 
 const licenceOf = ({ license, licenses }: typeof PackageJson.Type): string | undefined =>
   typeof license === "string" ? license : (license?.type ?? licenses?.map(({ type }) => type).join(" OR "))
@@ -47,7 +55,7 @@ export class Interference extends Context.Service<
 
 /** Carries out a call between its two lines in the witness file. */
 const witnessed = <A, E, R>(work: Effect.Effect<A, E, R>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const invocation = yield* Tool.Invocation
     const witness = yield* Witness
     const interference = yield* Interference
@@ -59,16 +67,23 @@ const witnessed = <A, E, R>(work: Effect.Effect<A, E, R>) =>
   })
 
 const ReadLockfileLive = ReadLockfile.toLayer(({ path }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const text = yield* fs.readFileString(path)
     const { lockfileVersion, packages } = yield* Schema.decodeEffect(Lockfile)(text)
     if (lockfileVersion < 2) {
-      return yield* new LockfileUnreadable({ path, reason: `lockfileVersion ${lockfileVersion} lists no packages; use npm 7 or later` })
+      return yield* new LockfileUnreadable({
+        path,
+        reason: `lockfileVersion ${lockfileVersion} lists no packages; use npm 7 or later`
+      })
     }
     return Object.entries(packages)
       .filter(([location, { link }]) => location.includes("node_modules/") && link !== true)
-      .map(([location, { name, version }]) => ({ path: location, name: name ?? nameAt(location), version: version ?? "0.0.0" }))
+      .map(([location, { name, version }]) => ({
+        path: location,
+        name: name ?? nameAt(location),
+        version: version ?? "0.0.0"
+      }))
   }).pipe(
     Effect.catchTag(["PlatformError", "SchemaError"], (error) =>
       Effect.fail(new LockfileUnreadable({ path, reason: error.message }))
@@ -78,7 +93,7 @@ const ReadLockfileLive = ReadLockfile.toLayer(({ path }) =>
 )
 
 const ReadManifestLive = ReadManifest.toLayer(({ lockfile, path }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const { dirname, join } = yield* Path.Path
     const file = join(dirname(lockfile), path, "package.json")
@@ -96,13 +111,15 @@ const ReadManifestLive = ReadManifest.toLayer(({ lockfile, path }) =>
       ...(typeof json.deprecated === "string" ? { deprecated: json.deprecated } : undefined)
     }
   }).pipe(
-    Effect.catchTag("SchemaError", (error) => Effect.fail(new ManifestUnreadable({ path, reason: error.message }))),
+    Effect.catchTag("SchemaError", (error) =>
+      Effect.fail(new ManifestUnreadable({ path, reason: error.message }))
+    ),
     witnessed
   )
 )
 
 const WriteReportLive = WriteReport.toLayer(({ markdown, path }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     // Written whole or not at all: the call may be repeated.
     yield* fs.writeFileString(`${path}.tmp`, markdown)

@@ -3,7 +3,11 @@
  */
 import { Context, Effect, FileSystem, Layer, Schema } from "effect"
 
-const Line = Schema.Struct({ process: Schema.Int, key: Schema.String, what: Schema.Literals(["begin", "end"]) })
+const Line = Schema.Struct({
+  process: Schema.Int,
+  key: Schema.String,
+  what: Schema.Literals(["begin", "end"])
+})
 type Line = typeof Line.Type
 const decodeLine = Schema.decodeEffect(Schema.fromJsonString(Line))
 
@@ -17,7 +21,7 @@ export class Witness extends Context.Service<
   static readonly layer = (file: string) =>
     Layer.effect(
       Witness,
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
         const append = (line: Line) =>
           Effect.orDie(fs.writeFileString(file, `${JSON.stringify(line)}\n`, { flag: "a" }))
@@ -38,11 +42,16 @@ export interface Account {
   readonly inDoubtAgain: number
 }
 
-/** What the witness file says. */
-export const account = Effect.fn("account")(function*(file: string) {
+/** The lines of a witness file; one that was cut short by a kill does not count. */
+export const readLines = Effect.fn("readLines")(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   const text = yield* fs.readFileString(file)
-  const lines = yield* Effect.forEach(text.split("\n").filter((line) => line !== ""), (line) => decodeLine(line))
+  return yield* Effect.forEach(text.split("\n").slice(0, -1), (line) => decodeLine(line))
+})
+
+/** What the witness file says. */
+export const account = Effect.fn("account")(function* (file: string) {
+  const lines = yield* readLines(file)
   const begun = new Map<number, Set<string>>()
   const ended = new Map<string, number>()
   const open = new Map<string, number>()

@@ -12,15 +12,18 @@ import { followProgress } from "./progress.ts"
 import { AuditTools, Interference } from "./tools.ts"
 import { Witness } from "./witness.ts"
 
-/** From call number `killAt` on nothing is finished any more; a moment later, in the middle of these calls, the end. */
-const interference = (killAt: number): Layer.Layer<Interference> =>
+/**
+ * Every call takes at least `slow` milliseconds. From call number `killAt` on none is finished any more, and a moment
+ * later, in the middle of these calls, the process kills itself.
+ */
+const interference = (slow: number, killAt: number): Layer.Layer<Interference> =>
   Layer.sync(Interference, () => {
     let calls = 0
     return Interference.of({
       during: () =>
         Effect.suspend(() => {
           calls += 1
-          if (calls < killAt) return Effect.void
+          if (calls < killAt) return slow === 0 ? Effect.void : Effect.sleep(slow)
           if (calls > killAt) return Effect.never
           return Effect.andThen(
             Effect.sleep("100 millis"),
@@ -40,10 +43,11 @@ const work = Command.make(
     directory: Flag.String("directory"),
     report: Flag.String("report"),
     witness: Flag.String("witness"),
+    slow: Flag.Int("slow").pipe(Flag.withDefault(0)),
     killAt: Flag.Int("kill-at").pipe(Flag.withDefault(Number.MAX_SAFE_INTEGER))
   },
-  ({ directory, killAt, lockfile, report, run, witness }) =>
-    Effect.gen(function*() {
+  ({ directory, killAt, lockfile, report, run, slow, witness }) =>
+    Effect.gen(function* () {
       const runs = yield* Runs.Runs
       // The first process starts the run; the second joins it.
       const started = yield* runs.start(Audit, { lockfile, report }, { id: run })
@@ -54,7 +58,7 @@ const work = Command.make(
         Worker.layer({ flows: [Audit] }).pipe(
           Layer.provide(AuditHandlers),
           Layer.provide(AuditTools),
-          Layer.provide([Witness.layer(witness), interference(killAt)]),
+          Layer.provide([Witness.layer(witness), interference(slow, killAt)]),
           Layer.provide(FsStore.layer({ directory }))
         )
       )

@@ -36,13 +36,16 @@ const encode = (value: number, length: number): string => {
  * @category services
  * @since 0.1.0
  */
-export const IdGenerator: Context.Reference<IdGenerator> = Context.Reference<IdGenerator>("@waymark/core/IdGenerator", {
-  defaultValue: () => ({
-    next: Effect.gen(function*() {
-      const now = yield* Clock.currentTimeMillis
-      let id = encode(now, 10)
-      for (let i = 0; i < 4; i++) id += encode(yield* Random.nextIntBetween(0, 2 ** 20), 4)
-      return id
+export const IdGenerator: Context.Reference<IdGenerator> = Context.Reference<IdGenerator>(
+  "@waymark/core/IdGenerator",
+  {
+    defaultValue: () => ({
+      next: Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        let id = encode(now, 10)
+        for (let i = 0; i < 4; i++) id += encode(yield* Random.nextIntBetween(0, 2 ** 20), 4)
+        return id
+      })
     })
-  })
-})
+  }
+)

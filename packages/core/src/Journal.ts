@@ -4,13 +4,14 @@
  *
  * @since 0.1.0
  */
-import * as Exit from "effect/Exit"
 import * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { Event } from "./Event.ts"
 import type { Body, Header } from "./Event.ts"
+import { guardOf } from "./internal/guard.ts"
 
 /**
  * What the first event of a run that was not forked names as the hash before it.
@@ -97,20 +98,32 @@ export const entry = (header: Header, body: Body): Entry => {
   return { event, line: JSON.stringify(event) }
 }
 
-const decodeEvent = Schema.decodeUnknownExit(Event)
-const kinds: ReadonlySet<unknown> = new Set(Event.members.map((member) => member.fields.kind.literal))
+const isEvent = guardOf(Event)
+/** What explains why a value is not an event of its kind. */
+const decoders = new Map(
+  Event.members.map(
+    (member) =>
+      [
+        member.fields.kind.literal as unknown,
+        Schema.decodeUnknownExit(member as Schema.Codec<Event>, { onExcessProperty: "error" })
+      ] as const
+  )
+)
 
 const positionOf = (value: unknown): { run?: string; seq?: number } => {
   const position: { run?: string; seq?: number } = {}
   if (typeof value === "object" && value !== null) {
     if ("run" in value && typeof value.run === "string") position.run = value.run
-    if ("seq" in value && Number.isInteger(value.seq)) position.seq = value.seq as number
+    if ("seq" in value && Number.isSafeInteger(value.seq)) position.seq = value.seq as number
   }
   return position
 }
 
 /**
  * Reads one stored line.
+ *
+ * A field that this version does not know is an error, as a kind that it does not know is: to ignore it would be to fold
+ * something else than what was written.
  *
  * @category decoding
  * @since 0.1.0
@@ -122,13 +135,18 @@ export const parse = (line: string): Result.Result<Entry, CorruptEntry> => {
   } catch (error) {
     return Result.fail(new CorruptEntry({ detail: `it is not JSON (${(error as Error).message})` }))
   }
-  const exit = decodeEvent(value)
+  if (isEvent(value)) return Result.succeed({ event: value, line })
+  const corrupt = (detail: string) => Result.fail(new CorruptEntry({ ...positionOf(value), detail }))
+  if (typeof value !== "object" || value === null || !("kind" in value)) return corrupt("it has no kind")
+  const decode = decoders.get(value.kind)
+  if (decode === undefined) {
+    return corrupt(`its kind ${JSON.stringify(value.kind)} is unknown to this version of @waymark/core; a newer one may read it`)
+  }
+  const exit = decode(value)
   if (Exit.isSuccess(exit)) return Result.succeed({ event: exit.value, line })
-  const kind = typeof value === "object" && value !== null && "kind" in value ? value.kind : undefined
-  const detail = kinds.has(kind)
-    ? Option.match(Cause.findErrorOption(exit.cause), { onNone: () => "it does not decode", onSome: (e) => e.message })
-    : `its kind ${JSON.stringify(kind)} is unknown to this version of @waymark/core; a newer one may read it`
-  return Result.fail(new CorruptEntry({ ...positionOf(value), detail }))
+  return corrupt(
+    Option.match(Cause.findErrorOption(exit.cause), { onNone: () => "it does not decode", onSome: (e) => e.message })
+  )
 }
 
 /**
@@ -146,9 +164,13 @@ export const follow = (
   { event, line }: Entry,
   origin: string = genesis
 ): Result.Result<Head, ChainBroken> => {
-  const broken = (detail: string) => Result.fail(new ChainBroken({ run: event.run, seq: event.seq, detail }))
   const seq = head === undefined ? 0 : head.seq + 1
-  if (event.seq !== seq) return broken(`seq ${seq} was expected here`)
+  // Where it stands, not where it says it stands.
+  const broken = (detail: string) => Result.fail(new ChainBroken({ run: event.run, seq, detail }))
+  if (event.seq !== seq) return broken(`an entry stands here that says it is seq ${event.seq}`)
+  if (head === undefined && event.kind !== "created" && event.kind !== "forked") {
+    return broken(`a journal begins with a created or a forked event, not with ${event.kind}`)
+  }
   const prev = head === undefined ? origin : head.hash
   if (event.prev !== prev) return broken(`it names ${event.prev} as the hash before it, which is ${prev}`)
   return Result.succeed({ seq, hash: hash(line) })

@@ -80,7 +80,10 @@ const letGo = (disk: DiskState, instance: Instance, crashed: boolean): void => {
   instance.leases.clear()
 }
 
-const invalidCursor = (operation: string, cursor: string | undefined): Effect.Effect<never, Store.StoreError> =>
+const invalidCursor = (
+  operation: string,
+  cursor: string | undefined
+): Effect.Effect<never, Store.StoreError> =>
   Effect.fail(
     new Store.StoreError({
       operation,
@@ -149,7 +152,7 @@ const maxPendingBatches = 1024
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function*(
+export const make = Effect.fnUntraced(function* (
   options?: Options
 ): Effect.fn.Return<Store.Store["Service"], never, Scope.Scope> {
   const disk = (options?.disk ?? makeDisk()).state
@@ -264,9 +267,11 @@ export const make = Effect.fnUntraced(function*(
     append: (lease, expected, batch) =>
       operation(() => {
         const run = disk.runs.get(lease.run)
-        if (!holds(run, lease)) return Effect.fail(new Store.LeaseLost({ run: lease.run, epoch: lease.epoch }))
+        if (!holds(run, lease))
+          return Effect.fail(new Store.LeaseLost({ run: lease.run, epoch: lease.epoch }))
         const actual = lastAccepted(run)
-        if (actual !== expected) return Effect.fail(new Store.SeqConflict({ run: lease.run, expected, actual }))
+        if (actual !== expected)
+          return Effect.fail(new Store.SeqConflict({ run: lease.run, expected, actual }))
         run.pending.push(batch)
         return scheduleFlush(run)
       }),
@@ -274,14 +279,16 @@ export const make = Effect.fnUntraced(function*(
     sync: (lease) =>
       operation(() => {
         const run = disk.runs.get(lease.run)
-        if (!holds(run, lease)) return Effect.fail(new Store.LeaseLost({ run: lease.run, epoch: lease.epoch }))
+        if (!holds(run, lease))
+          return Effect.fail(new Store.LeaseLost({ run: lease.run, epoch: lease.epoch }))
         if (run.pending.length > 0) commit(run)
         return Effect.void
       }),
 
     acquire: (run, holder) =>
       withRun(run, (known): Effect.Effect<Store.Acquired, Store.LeaseHeld> => {
-        if (known.lease !== undefined) return Effect.fail(new Store.LeaseHeld({ run, owner: known.lease.owner }))
+        if (known.lease !== undefined)
+          return Effect.fail(new Store.LeaseHeld({ run, owner: known.lease.owner }))
         known.epoch += 1
         const lease: Store.Lease = { run, owner: instance.owner, epoch: known.epoch }
         known.lease = { ...lease, holder, instance }
@@ -319,7 +326,12 @@ export const make = Effect.fnUntraced(function*(
         if (readOptions?.direction === "backwards") {
           const from = Math.min(readOptions.from ?? last, last)
           const to = Math.max(readOptions.to ?? 0, from - limit + 1, 0)
-          return Effect.succeed(lines.slice(to, from + 1).reverse().map(entryOf))
+          return Effect.succeed(
+            lines
+              .slice(to, from + 1)
+              .reverse()
+              .map(entryOf)
+          )
         }
         const from = Math.max(readOptions?.from ?? 0, 0)
         const to = Math.min(readOptions?.to ?? last, from + limit - 1, last)
@@ -331,7 +343,9 @@ export const make = Effect.fnUntraced(function*(
         const page = disk.index.list(query, {
           isOwned: (run) => disk.runs.get(run)?.lease !== undefined,
           isCommanded: (info) =>
-            disk.runs.get(info.run)!.inbox.some(({ position, source }) => !RunInfo.isHandled(info, source, position))
+            disk.runs
+              .get(info.run)!
+              .inbox.some(({ position, source }) => !RunInfo.isHandled(info, source, position))
         })
         return page === undefined ? invalidCursor("list", query.cursor) : Effect.succeed(page)
       }),
@@ -380,7 +394,9 @@ export const make = Effect.fnUntraced(function*(
         }
         for (const other of disk.index.values()) {
           if (other.forkOf?.run === run) {
-            return Effect.fail(new Store.RunInUse({ run, detail: `run ${JSON.stringify(other.run)} is a fork of it` }))
+            return Effect.fail(
+              new Store.RunInUse({ run, detail: `run ${JSON.stringify(other.run)} is a fork of it` })
+            )
           }
         }
         known.lease?.instance.leases.delete(known)

@@ -56,7 +56,10 @@ export interface Options<E, R> {
   readonly retry?: Schedule.Schedule<unknown, unknown> | undefined
 }
 
-const defaultRetry = /* @__PURE__ */ Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("30 seconds")])
+const defaultRetry = /* @__PURE__ */ Schedule.min([
+  Schedule.exponential("100 millis"),
+  Schedule.spaced("30 seconds")
+])
 
 const pageSize = 256
 
@@ -68,7 +71,7 @@ const pageSize = 256
  */
 export const layer = <E, R>(options: Options<E, R>): Layer.Layer<never, StoreError, Store | R> =>
   Layer.effectDiscard(
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const store = yield* Store
       const codec = yield* Codec
       const name = options.name ?? "(unnamed)"
@@ -76,12 +79,17 @@ export const layer = <E, R>(options: Options<E, R>): Layer.Layer<never, StoreErr
       const retry = options.retry ?? defaultRetry
 
       const failed = (event: Event, cause: Cause.Cause<E | CodecError>) =>
-        Effect.logError(new ObserverError({ observer: name, run: event.run, seq: event.seq, cause }).message, cause)
+        Effect.logError(
+          new ObserverError({ observer: name, run: event.run, seq: event.seq, cause }).message,
+          cause
+        )
 
       /** Handles one event; what its handler throws is a failure like any other. */
       const handle = (event: Event): Effect.Effect<void, never, R> => {
         const opened: Effect.Effect<Event, CodecError> =
-          codec === undefined ? Effect.succeed(event) : mapValues(event, (value) => codec.decode(value, event.run))
+          codec === undefined
+            ? Effect.succeed(event)
+            : mapValues(event, (value) => codec.decode(value, event.run))
         return Effect.flatMap(opened, options.handle).pipe(
           Effect.sandbox,
           Effect.tapError((cause) => failed(event, cause)),
@@ -92,16 +100,20 @@ export const layer = <E, R>(options: Options<E, R>): Layer.Layer<never, StoreErr
 
       const kept = options.name === undefined ? undefined : yield* store.getMeta(key)
       // "now" is now, and not when the fiber below gets to it.
-      let cursor = kept ?? (options.from === "oldest" ? undefined : (yield* store.feed({ cursor: "now", limit: 0 })).cursor)
+      let cursor =
+        kept ??
+        (options.from === "oldest" ? undefined : (yield* store.feed({ cursor: "now", limit: 0 })).cursor)
       const changed = yield* Latch.make(true)
 
       yield* Stream.runForEach(store.changes, () => changed.open).pipe(
-        Effect.tapError((error) => Effect.logWarning(`observer ${name} cannot follow the store: ${error.message}`)),
+        Effect.tapError((error) =>
+          Effect.logWarning(`observer ${name} cannot follow the store: ${error.message}`)
+        ),
         Effect.retry(defaultRetry),
         Effect.forkScoped({ startImmediately: true })
       )
 
-      const follow = Effect.gen(function*() {
+      const follow = Effect.gen(function* () {
         yield* changed.close
         const page = yield* store.feed({ cursor, limit: pageSize })
         yield* Effect.forEach(page.entries, ({ event }) => handle(event), { discard: true })
@@ -111,7 +123,9 @@ export const layer = <E, R>(options: Options<E, R>): Layer.Layer<never, StoreErr
         if (page.entries.length === 0) yield* changed.await
       })
       yield* follow.pipe(
-        Effect.tapError((error) => Effect.logWarning(`observer ${name} cannot read the store: ${error.message}`)),
+        Effect.tapError((error) =>
+          Effect.logWarning(`observer ${name} cannot read the store: ${error.message}`)
+        ),
         Effect.retry(defaultRetry),
         Effect.forever,
         Effect.forkScoped

@@ -107,7 +107,7 @@ export const make = (): RunIndex => {
       rows.delete(run)
       order.splice(search(known), 1)
     },
-    values: function*() {
+    values: function* () {
       // `order` holds the row each run was added with; `rows` holds the latest.
       for (const row of order) yield rows.get(row.run)!
     },

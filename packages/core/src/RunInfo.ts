@@ -10,6 +10,8 @@ import * as Schema from "effect/Schema"
 import type { Event, Failure } from "./Event.ts"
 import { Durability } from "./Event.ts"
 import * as Inbox from "./internal/inbox.ts"
+import { get } from "./internal/record.ts"
+import type { Mutable } from "./internal/record.ts"
 import { isTerminal as isTerminalStatus, runStatuses, statusAfter } from "./internal/status.ts"
 
 /**
@@ -46,8 +48,8 @@ const optional = Schema.optionalKey
  * A row of the run index. Times are milliseconds since 1970.
  *
  * - `seq`: the position of the run's last event; `epoch`: the fencing token it was written under
- * - `node`: the node the run's main line is in, or ended in
- * - `steps`: how many visits are done
+ * - `node`: the node the run's main line is in, or ended in; while branches are open, the one that joins them
+ * - `steps`: how many visits are done; of a fork, those before it included
  * - `snapshot`: the position of the last complete snapshot
  * - `ended`: the position of the event that ended the run
  * - `due`: when the earliest open wait is over
@@ -94,8 +96,6 @@ export const RunInfo = Schema.Struct({
  */
 export type RunInfo = typeof RunInfo.Type
 
-type Mutable<A> = { -readonly [K in keyof A]: A[K] }
-
 const errorOf = (failure: Failure): NonNullable<RunInfo["error"]> => {
   const error: Mutable<NonNullable<RunInfo["error"]>> = { kind: failure.kind }
   if (failure.kind === "error") error.tag = failure.tag
@@ -110,10 +110,10 @@ const start = (event: Extract<Event, { kind: "created" | "forked" }>): RunInfo =
     flow: event.flow,
     version: event.version,
     status: "pending",
-    durability: event.kind === "created" ? event.durability : "pipelined",
+    durability: event.durability ?? "pipelined",
     seq: event.seq,
     epoch: event.epoch,
-    steps: 0,
+    steps: event.kind === "forked" ? (event.steps ?? 0) : 0,
     createdAt: event.time,
     updatedAt: event.time,
     tags: event.tags ?? [],
@@ -128,6 +128,7 @@ const start = (event: Extract<Event, { kind: "created" | "forked" }>): RunInfo =
     if (event.parent !== undefined) info.parent = event.parent.run
   } else {
     info.forkOf = event.from
+    if (event.node !== undefined) info.node = event.node
   }
   return info
 }
@@ -138,6 +139,11 @@ const withWaits = (info: Mutable<RunInfo>, waits: RunInfo["waits"]): void => {
   for (const wait of waits) if (wait.due !== undefined && wait.due < due) due = wait.due
   if (due === Number.POSITIVE_INFINITY) delete info.due
   else info.due = due
+}
+
+/** The main line goes on to a node; at the end it stays where it was. */
+const leadTo = (info: Mutable<RunInfo>, to: string): void => {
+  if (to !== "end") info.node = to
 }
 
 /**
@@ -157,16 +163,17 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
   const main = !("branch" in event) || event.branch === undefined || event.branch === ""
   if ("command" in event && event.command !== undefined) {
     const { position, source } = event.command
-    next.inbox = { ...info.inbox, [source]: Inbox.handle(info.inbox?.[source], position) }
+    next.inbox = { ...info.inbox, [source]: Inbox.handle(get(info.inbox ?? {}, source), position) }
   }
   switch (event.kind) {
     case "visited":
       next.steps = info.steps + 1
-      if (main && "to" in event.next) next.node = event.next.to
+      if (main && "to" in event.next) leadTo(next, event.next.to)
+      if (main && "join" in event.next) leadTo(next, event.next.join)
       break
     case "visitFailed":
       next.steps = info.steps + 1
-      if (main) next.node = event.outcome.to
+      if (main) leadTo(next, event.outcome.to)
       break
     case "waitOpened": {
       const wait: Mutable<RunInfo["waits"][number]> = { wait: event.wait, type: event.on.type }
@@ -186,6 +193,7 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
       delete next.pause
       break
     case "failed":
+      delete next.pause
       next.error = errorOf(event.error)
       break
     case "restarted":
@@ -216,4 +224,4 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
  * @since 0.1.0
  */
 export const isHandled = (info: RunInfo, source: string, position: number): boolean =>
-  Inbox.isHandled(info.inbox?.[source], position)
+  Inbox.isHandled(get(info.inbox ?? {}, source), position)

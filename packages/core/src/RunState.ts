@@ -11,8 +11,11 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Event, Failure, Of, Ops, PauseReason, WaitTarget } from "./Event.ts"
 import * as Cell from "./internal/cell.ts"
-import { begin, fork, illegal, Illegal, step } from "./internal/fold.ts"
+import { begin, fork } from "./internal/begin.ts"
+import { step } from "./internal/fold.ts"
+import { illegal, isIllegal } from "./internal/illegal.ts"
 import type { Handled } from "./internal/inbox.ts"
+import { mainNode, visitIn, visitsOf } from "./internal/visits.ts"
 import type { RunStatus } from "./RunInfo.ts"
 
 /**
@@ -41,10 +44,24 @@ export interface Call {
 }
 
 /**
+ * A wait of an open visit that ended: what the visit finds when it is executed again. `seq` and `time` are those of its
+ * `waitEnded` (milliseconds).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EndedWait {
+  readonly seq: number
+  readonly time: number
+  readonly outcome: Of<"waitEnded">["outcome"]
+}
+
+/**
  * A visit that is not done.
  *
  * - `since`: the event that opened it
  * - `failures`: the attempts that failed so far, for the node's retry policy to go on from
+ * - `waiting`: its waits that are open, in the order in which they were opened; `ended`: those that are over
  * - `due`: the next attempt does not begin before this time (milliseconds)
  * - `item`: what a fan-out handed to this branch
  *
@@ -58,6 +75,8 @@ export interface OpenVisit {
   readonly since: { readonly seq: number; readonly time: number }
   readonly failures: ReadonlyArray<{ readonly time: number; readonly error: Failure }>
   readonly calls: HashMap.HashMap<string, Call>
+  readonly waiting: ReadonlyArray<string>
+  readonly ended: { readonly [wait: string]: EndedWait }
   readonly due?: number
   readonly item?: Schema.Json
 }
@@ -87,7 +106,7 @@ export interface FanOut {
   readonly visit: number
   readonly join: string
   readonly open: number
-  readonly updates: HashMap.HashMap<string, ReadonlyArray<Ops>>
+  readonly updates: HashMap.HashMap<string, Cell.List<Ops>>
 }
 
 /**
@@ -145,12 +164,14 @@ export interface RunState {
   readonly status: RunStatus
   readonly input: Cell.Plain<Schema.Json>
   readonly channels: { readonly [channel: string]: Cell.Cell }
-  /** Open visits by branch; the main line is `""`. */
+  /** The open visit of the main line under `""`; nothing while branches are open, and at the end. */
   readonly open: { readonly [branch: string]: OpenVisit }
-  readonly fanOuts: { readonly [fanOut: string]: FanOut }
-  readonly waits: { readonly [wait: string]: OpenWait }
+  /** The open visits of branches: there may be thousands, so that no event copies them. */
+  readonly branches: HashMap.HashMap<string, OpenVisit>
+  readonly fanOuts: HashMap.HashMap<string, FanOut>
+  readonly waits: HashMap.HashMap<string, OpenWait>
   /** Commands for other runs that are not known to have arrived. */
-  readonly outbox: { readonly [message: string]: { readonly to: string; readonly body: Schema.Json } }
+  readonly outbox: HashMap.HashMap<string, { readonly to: string; readonly body: Schema.Json }>
   /** What of the inbox is dealt with: everything up to `upTo`, and some positions beyond. */
   readonly inbox: { readonly [source: string]: Handled }
   readonly steps: number
@@ -215,7 +236,7 @@ export const apply = (
     if (state === undefined) return illegal("a journal begins with a created or a forked event")
     return Result.succeed(step(state, event, bytes))
   } catch (error) {
-    if (error instanceof Illegal) {
+    if (isIllegal(error)) {
       return Result.fail(
         new IllegalEvent({ run: event.run, seq: event.seq, kind: event.kind, detail: error.message })
       )
@@ -237,3 +258,28 @@ export const stateOf = (state: RunState): { readonly [channel: string]: Schema.J
   }
   return plain
 }
+
+/**
+ * The node that the run's main line is in; while branches are open, the one that joins them. `undefined` when nothing is
+ * left to execute.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const nodeOf: (state: RunState) => string | undefined = mainNode
+
+/**
+ * The open visit of a branch; that of the main line is under `""`.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const visitOf: (state: RunState, branch: string) => OpenVisit | undefined = visitIn
+
+/**
+ * All open visits by branch, that of the main line first.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const openVisits: (state: RunState) => Iterable<readonly [branch: string, visit: OpenVisit]> = visitsOf

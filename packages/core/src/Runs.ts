@@ -18,12 +18,14 @@ import type { Checkpoint, HistoryOptions } from "./Checkpoint.ts"
 import { Codec } from "./Codec.ts"
 import type { CodecError } from "./Codec.ts"
 import type { Request } from "./Command.ts"
-import type { Body, Durability, Event, Ops } from "./Event.ts"
+import type { Body, Durability, Event } from "./Event.ts"
+import { requiresCodec } from "./Flow.ts"
 import type * as Flow from "./Flow.ts"
 import { Hasher } from "./Hasher.ts"
 import { IdGenerator } from "./IdGenerator.ts"
 import { makeCodec } from "./internal/definition/codec.ts"
 import { canonical } from "./internal/engine/canonical.ts"
+import * as Commands from "./internal/engine/commands.ts"
 import * as Failures from "./internal/engine/failure.ts"
 import * as History from "./internal/engine/history.ts"
 import type { Starter } from "./internal/engine/pool.ts"
@@ -296,6 +298,8 @@ const invalidChannel = ({ message, what }: TypedState.Mismatch): InvalidValue =>
 
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
 
+const secrets = new WeakMap<Flow.Any, boolean>()
+
 /**
  * A client; with a `starter`, runs of the flows it has are executed in this process from the start.
  *
@@ -312,21 +316,36 @@ export const make = Effect.fnUntraced(function*(options: {
   const { starter } = options
   const journals: Reader.Journals = { store, codec, hash }
 
+  /** What a flow stores in plain text must not be secret. */
+  const checkSecrets = (flow: Flow.Any): Effect.Effect<void, InvalidValue> => {
+    if (codec?.encrypts === true) return Effect.void
+    let secret = secrets.get(flow)
+    if (secret === undefined) secrets.set(flow, (secret = requiresCodec(flow)))
+    const detail = "its values would be stored in plain text, and it has Redacted ones: provide a Codec that encrypts"
+    return secret ? Effect.fail(new InvalidValue({ what: `the flow ${flow.id}`, detail })) : Effect.void
+  }
+
   /** Writes the first event of a run. */
   const create = Effect.fnUntraced(function*(
     run: string,
     flow: Flow.Any,
-    body: Extract<Body, { kind: "created" | "forked" }>,
+    given: Extract<Body, { kind: "created" | "forked" }>,
     origin: { readonly state: RunState.RunState; readonly hash: string } | undefined
   ) {
+    const here = starter?.has(flow.id) === true ? starter : undefined
+    const span = here === undefined ? undefined : yield* here.span(run, flow.id)
+    const trace = span ?? Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
+    const body = trace === undefined ? given : { ...given, trace: { traceId: trace.traceId, spanId: trace.spanId } }
     const sealed = codec === undefined ? body : yield* Reader.seal(codec, run, body)
     const at = { run, epoch: 0, time: clock.currentTimeMillisUnsafe() }
     const head = { seq: -1, hash: origin?.hash ?? Journal.genesis }
     const extended = extend(journals, at, origin?.state, head, [body], [sealed])
-    const here = starter?.has(flow.id) === true ? starter : undefined
-    const lease = yield* store.create(extended.batch, { holder: here?.holder })
-    here?.start(lease, extended.state, extended.head)
-  })
+    const lease = yield* Effect.onError(store.create(extended.batch, { holder: here?.holder }), (cause) =>
+      Effect.sync(() => span?.end(clock.currentTimeNanosUnsafe(), Exit.failCause(cause)))
+    )
+    here?.start(lease, extended.state, extended.head, span)
+    // Between the two, the run would be owned and never executed.
+  }, Effect.uninterruptible)
 
   /** Whether the run that is there is the one that was to be started. */
   const join = Effect.fnUntraced(function*(run: string, flow: Flow.Any, input: Schema.Json) {
@@ -342,6 +361,7 @@ export const make = Effect.fnUntraced(function*(options: {
     input: Flow.Input<F>,
     startOptions: StartOptions = {}
   ) {
+    yield* checkSecrets(flow)
     const encoded = makeCodec(flow.input).encode(input)
     if (Exit.isFailure(encoded)) return yield* invalid(`the input of flow ${flow.id}`, encoded)
     const initial = TypedState.initial(flow.state)
@@ -373,8 +393,6 @@ export const make = Effect.fnUntraced(function*(options: {
     if (startOptions.correlation !== undefined) body.correlation = startOptions.correlation
     if (startOptions.tags !== undefined) body.tags = startOptions.tags
     if (startOptions.attributes !== undefined) body.attributes = startOptions.attributes
-    const span = yield* Effect.serviceOption(Tracer.ParentSpan)
-    if (Option.isSome(span)) body.trace = { traceId: span.value.traceId, spanId: span.value.spanId }
     yield* create(id, flow, body, undefined).pipe(
       Effect.catchTag("RunExists", () =>
         Effect.catchTag(join(id, flow, encoded.value), "RunNotFound", () =>
@@ -441,7 +459,8 @@ export const make = Effect.fnUntraced(function*(options: {
     return Effect.flatMap(end, (info) => resultOf(run, info))
   }
 
-  const send = Effect.fnUntraced(function*(run: string, request: Request, commandOptions: CommandOptions = {}) {
+  const send = Effect.fnUntraced(function*(run: string, plain: Request, commandOptions: CommandOptions = {}) {
+    const request = yield* Commands.seal(codec, run, plain)
     const id = commandOptions.commandId ?? (yield* ids.next)
     const time = clock.currentTimeMillisUnsafe()
     const { actor } = commandOptions
@@ -465,19 +484,25 @@ export const make = Effect.fnUntraced(function*(options: {
     yield* send(id, request, commandOptions)
   })
 
-  const editsOf = (flow: Flow.Any, edits: { readonly [channel: string]: unknown }): Effect.Effect<Ops, InvalidValue> => {
+  const editsOf = Effect.fnUntraced(function*(flow: Flow.Any, edits: { readonly [channel: string]: unknown }) {
+    yield* checkSecrets(flow)
     const ops = TypedState.edits(flow.state, edits)
-    return Result.isFailure(ops) ? Effect.fail(invalidChannel(ops.failure)) : Effect.succeed(ops.success)
-  }
-
-  const stateAt = Effect.fnUntraced(function*(run: RunLike, seq?: number) {
-    const id = idOf(run)
-    const loaded = yield* Reader.load(journals, id, seq)
-    if (seq !== undefined && loaded.head.seq !== seq) {
-      return yield* new InvalidCheckpoint({ run: id, seq, detail: `the journal ends at seq ${loaded.head.seq}` })
-    }
-    return loaded.state
+    return Result.isFailure(ops) ? yield* invalidChannel(ops.failure) : ops.success
   })
+
+  /** The run after the event at `seq`, or after its last one. */
+  const load = Effect.fnUntraced(function*(run: string, seq: number | undefined) {
+    if (seq !== undefined && !(Number.isSafeInteger(seq) && seq >= 0)) {
+      return yield* new InvalidCheckpoint({ run, seq: -1, detail: `${seq} is no position in a journal` })
+    }
+    const loaded = yield* Reader.load(journals, run, seq)
+    if (seq !== undefined && loaded.head.seq !== seq) {
+      return yield* new InvalidCheckpoint({ run, seq, detail: `the journal ends at seq ${loaded.head.seq}` })
+    }
+    return loaded
+  })
+
+  const stateAt = (run: RunLike, seq?: number) => Effect.map(load(idOf(run), seq), ({ state }) => state)
 
   return Runs.of({
     start,
@@ -545,9 +570,10 @@ export const make = Effect.fnUntraced(function*(options: {
       seq: number,
       forkOptions: Parameters<Runs["Service"]["fork"]>[2] = {}
     ) {
-      const { head, state } = yield* Reader.load(journals, run.id, seq)
-      if (head.seq !== seq) {
-        return yield* new InvalidCheckpoint({ run: run.id, seq, detail: `the journal ends at seq ${head.seq}` })
+      const { head, state } = yield* load(run.id, seq)
+      if (state.flow !== run.flow.id) {
+        const detail = `run ${JSON.stringify(run.id)} is one of ${JSON.stringify(state.flow)}`
+        return yield* new InvalidValue({ what: "the flow", detail })
       }
       if (Object.keys(state.open).length === 0) {
         return yield* new InvalidCheckpoint({ run: run.id, seq, detail: "nothing is left to execute; fork from before the end" })

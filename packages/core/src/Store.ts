@@ -6,6 +6,10 @@
  *
  * An instance of the service is one *owner*: one process, or one connection, that leases are given to. All that an
  * instance reads is durable: an entry that was appended but is not yet synced is seen by nobody, its writer included.
+ * Closing an instance syncs what it was given and releases its leases in good order.
+ *
+ * Any text is a valid run id but the empty one, one with a NUL character and one with a lone surrogate: a store may refuse
+ * those three with `Invalid`, or has to work with them.
  *
  * @since 0.1.0
  */
@@ -262,7 +266,7 @@ export interface ReadOptions {
 }
 
 /**
- * What to list. All conditions must hold. Times are milliseconds since 1970. `text` is looked for in ids and errors.
+ * What to list. All conditions must hold. Times are milliseconds since 1970.
  *
  * @category models
  * @since 0.1.0
@@ -282,7 +286,7 @@ export const ListQuery = Schema.Struct({
   unowned: Schema.optionalKey(Schema.Boolean),
   /** Only runs whose inboxes hold commands that their journals do not name. */
   commanded: Schema.optionalKey(Schema.Boolean),
-  /** By time of creation; newest first unless said otherwise. Ties are broken by id. */
+  /** By time of creation, then by id in code-unit order; newest first unless said otherwise, which is the exact reverse. */
   order: Schema.optionalKey(Schema.Literals(["newest", "oldest"])),
   limit: Schema.optionalKey(Schema.Int),
   cursor: Schema.optionalKey(Schema.String)
@@ -400,6 +404,8 @@ export class Store extends Context.Service<
     /**
      * Takes the lease on a run that nobody alive holds. `holder` names who in this process wants it; a run that another
      * holder of this process has is `LeaseHeld` too. While an instance is open it keeps its leases alive itself.
+     *
+     * Whoever is interrupted while acquiring may have got the lease all the same: acquire where nothing interrupts.
      */
     readonly acquire: (
       run: string,
@@ -420,13 +426,15 @@ export class Store extends Context.Service<
 
     /**
      * Lists runs. Paging by cursor neither repeats nor skips a run that matches throughout, whatever is written
-     * meanwhile.
+     * meanwhile. A cursor that the store did not give is `Invalid`.
      */
     readonly list: (query: ListQuery) => Effect.Effect<Page, StoreError>
 
     /**
      * Durable entries of all runs after `cursor`, at most `limit` (1,000 unless said otherwise): those of one run in
-     * order and without gaps. Without a cursor it begins at the oldest; `"now"` begins after the newest.
+     * order and without gaps. Without a cursor it begins at the oldest; `"now"` begins after the newest. An empty page
+     * says that there is nothing more for now. Cursors outlive the instance that gave them; one that no instance of the
+     * store gave is `Invalid`.
      */
     readonly feed: (options?: {
       readonly cursor?: string | undefined
@@ -440,7 +448,7 @@ export class Store extends Context.Service<
      */
     readonly changes: Stream.Stream<Change, StoreError>
 
-    /** Waits until the durable journal of the run goes beyond `seq`, or the run is deleted. */
+    /** Waits until the durable journal of the run goes beyond `seq`, or the run is deleted (which may be `RunNotFound`). */
     readonly changed: (run: string, seq: number) => Effect.Effect<void, RunNotFound | StoreError>
 
     /** Puts a command in a run's inbox, durably. A command whose id is in the inbox already is not put there again. */
@@ -454,7 +462,7 @@ export class Store extends Context.Service<
 
     /**
      * Deletes a run that has ended, with its inbox. Fails with `RunInUse` while it has not ended or other runs are
-     * forked from it.
+     * forked from it. A lease on it is void then.
      */
     readonly delete: (run: string) => Effect.Effect<void, RunNotFound | RunInUse | StoreError>
 

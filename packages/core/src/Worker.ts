@@ -79,6 +79,9 @@ type HandlersOf<Flows extends ReadonlyArray<Flow.Any>> = Flows[number] extends i
     : never
   : never
 
+const withoutSpan = <R>(context: Context.Context<R>): Context.Context<R> =>
+  Context.omit(Tracer.ParentSpan)(context as Context.Context<any>)
+
 const servicesOf = (
   flows: ReadonlyArray<Flow.Any>,
   context: Context.Context<never>,
@@ -98,7 +101,8 @@ const servicesOf = (
         )
       }
       const service = Context.getUnsafe(context, Flow.handlersKey(flow.id) as Context.Key<never, Flow.HandlersService>)
-      services.set(flow.id, { ...service, flow, context: Context.merge(context, service.context) as Context.Context<any> })
+      const merged = Context.merge(context, withoutSpan(service.context as Context.Context<never>))
+      services.set(flow.id, { ...service, flow, context: merged as Context.Context<any> })
     }
     return Effect.succeed(services)
   })
@@ -116,7 +120,8 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>>(
 ): Layer.Layer<Worker | Runs.Runs, WorkerError, Store | HandlersOf<Flows>> =>
   Layer.effectContext(
     Effect.gen(function*() {
-      const context = yield* Effect.context<Store | HandlersOf<Flows>>()
+      // Spans of runs do not belong to whatever builds the layer.
+      const context = withoutSpan(yield* Effect.context<Store | HandlersOf<Flows>>())
       const store = Context.get(context, Store)
       const codec = yield* Codec
       const environment: Environment = {

@@ -11,8 +11,8 @@
  * - after a failed fsync the next one succeeds, and what failed is not on the disk: so do real systems
  * - a call is carried out even if its caller is interrupted meanwhile
  *
- * Programs run as processes of one machine; after a power cut their calls never come back. There are no symbolic links,
- * owners or watchers.
+ * Programs run as processes of one machine; after a power cut their calls never come back, and can only be interrupted.
+ * There are no symbolic links, owners or watchers.
  *
  * @since 0.1.0
  */
@@ -133,9 +133,12 @@ export interface Disk {
   /** Waits until the power is cut. */
   readonly whenCut: Effect.Effect<void>
   /**
-   * Runs a program until it ends or the power is cut; nobody waits for what is left of it then, its finalizers included.
+   * Runs a program until it ends or the power is cut. What is left of it then is interrupted, and nobody waits for its
+   * finalizers: they can reach no disk.
    */
-  readonly untilCut: <A, E, R>(program: Effect.Effect<A, E, R>) => Effect.Effect<Option.Option<Exit.Exit<A, E>>, never, R>
+  readonly untilCut: <A, E, R>(
+    program: Effect.Effect<A, E, R>
+  ) => Effect.Effect<Option.Option<Exit.Exit<A, E>>, never, R>
   /**
    * Cuts the power if it is on, and starts the machine again with what is left. Failures that were set up are over;
    * processes from before stay dead.
@@ -153,7 +156,8 @@ export interface Disk {
   readonly failWhen: (failure: ((operation: Operation) => Failure | undefined) | undefined) => void
 }
 
-const fateOf = (survival: Survival) => ("seed" in survival ? seeded(survival.seed) : fixed(survival.data, survival.entries))
+const fateOf = (survival: Survival) =>
+  "seed" in survival ? seeded(survival.seed) : fixed(survival.data, survival.entries)
 
 const makeOn = (kernel: Machine.Kernel): Disk => {
   const makeProcess = (): Process => {
@@ -189,7 +193,7 @@ const makeOn = (kernel: Machine.Kernel): Disk => {
     untilCut: (program) =>
       Effect.flatMap(Effect.forkDetach(program), (fiber) =>
         Effect.raceFirst(
-          Effect.map(Fiber.await(fiber), Option.some),
+          Effect.asSome(Fiber.await(fiber)),
           Effect.map(Machine.whenCut(kernel), () => {
             fiber.interruptUnsafe()
             return Option.none()

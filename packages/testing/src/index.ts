@@ -1,7 +1,10 @@
 /**
+ * Tools for testing flows, stores, and whatever else stands on Waymark.
+ *
  * @since 0.1.0
  */
 export * as JournalBuilder from "./JournalBuilder.ts"
+export * as PowerLossFileSystem from "./PowerLossFileSystem.ts"
 export * as StoreChecks from "./StoreChecks.ts"
 export * as StoreHarness from "./StoreHarness.ts"
 export * as StoreSuite from "./StoreSuite.ts"

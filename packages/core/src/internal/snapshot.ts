@@ -8,17 +8,17 @@
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
 import type { Json } from "effect/Schema"
-import type { Body, Event } from "../Event.ts"
+import type { Body, Event, Of, Ops } from "../Event.ts"
 import type { Part, RunState } from "../RunState.ts"
 import * as Cell from "./cell.ts"
+import { define, get } from "./record.ts"
+import { headOf, isSnapshotHead, plainHead, roughSize, stateOf } from "./snapshotHead.ts"
 import type { ChannelHead, SnapshotHead } from "./snapshotHead.ts"
 
 /** No snapshot before the journal has grown by this many bytes. */
 const minimumGrowth = 64 * 1024
 /** Pieces of a snapshot are about this large, so that writing one does not hold up other runs. */
 const partBytes = 64 * 1024
-/** A value up to this size stands in the head. */
-const inlineBytes = 512
 
 /**
  * Whether a snapshot is due: when the journal grew by more than the last snapshot wrote. So writing snapshots costs a
@@ -26,25 +26,6 @@ const inlineBytes = 512
  */
 export const isDue = ({ snapshot }: RunState): boolean =>
   snapshot.since >= minimumGrowth && snapshot.since >= snapshot.bytes
-
-/** Roughly the length of a value as JSON; it stops counting at `limit`. */
-export const roughSize = (value: unknown, limit: number): number => {
-  if (typeof value === "string") return value.length + 2
-  if (typeof value !== "object" || value === null) return 8
-  let size = 2
-  if (Array.isArray(value)) {
-    for (const item of value) {
-      if (size >= limit) return size
-      size += roughSize(item, limit - size) + 1
-    }
-    return size
-  }
-  for (const key of Object.keys(value)) {
-    if (size >= limit) return size
-    size += key.length + 4 + roughSize((value as { [key: string]: unknown })[key], limit - size)
-  }
-  return size
-}
 
 /** A piece to write, and what to do with the place it got. */
 interface Piece {
@@ -57,14 +38,6 @@ export interface Plan {
   readonly pieces: ReadonlyArray<Piece>
   /** The head, once all pieces have their places: of the state as it is then, whose channels must be those of the plan. */
   readonly head: (state: RunState) => SnapshotHead
-}
-
-const plainHead = (cell: Cell.Plain<Json>): ChannelHead | undefined => {
-  const bytes = roughSize(cell.value, inlineBytes)
-  if (bytes < inlineBytes) return { type: "Plain", value: cell.value }
-  return cell.origin === undefined
-    ? undefined
-    : { type: "Plain", parts: [{ run: cell.origin.run, seq: cell.origin.seq, from: 0, bytes }] }
 }
 
 /** What a snapshot of the state has to write. */
@@ -107,19 +80,19 @@ export const plan = (state: RunState): Plan => {
 
   for (const channel of Object.keys(state.channels)) {
     const cell = state.channels[channel]!
-    const before = Object.hasOwn(state.snapshot.channels, channel) ? state.snapshot.channels[channel] : undefined
+    const before = get(state.snapshot.channels, channel)
     switch (cell._tag) {
       case "Plain": {
         const head = plainHead(cell)
         if (head !== undefined) {
-          channels[channel] = head
+          define(channels, channel, head)
           break
         }
         const parts: Array<Part> = before?.cell === cell ? [...before.parts] : []
         if (parts.length === 0) {
           write(parts, 0, [cell.value], (value) => roughSize(value, partBytes), ([set]) => ({ channel, set: set! }))
         }
-        channels[channel] = { type: "Plain", parts }
+        define(channels, channel, { type: "Plain", parts: parts as unknown as readonly [Part] })
         break
       }
       case "List": {
@@ -147,12 +120,13 @@ export const plan = (state: RunState): Plan => {
           (item) => roughSize(item, partBytes),
           (append) => ({ channel, append })
         )
-        channels[channel] = { type: "List", length: cell.length, parts }
+        define(channels, channel, { type: "List", length: cell.length, parts })
         break
       }
       case "Record": {
-        const parts: Array<Part> = before?.cell === cell ? [...before.parts] : []
-        if (before?.cell !== cell) {
+        const unchanged = before?.cell._tag === "Record" && before.cell.map === cell.map
+        const parts: Array<Part> = unchanged ? [...before.parts] : []
+        if (!unchanged) {
           write(
             parts,
             0,
@@ -161,47 +135,55 @@ export const plan = (state: RunState): Plan => {
             (entries) => ({ channel, merge: entries as ReadonlyArray<readonly [string, Json]> })
           )
         }
-        channels[channel] = { type: "Record", parts }
+        define(channels, channel, { type: "Record", parts })
         break
       }
     }
   }
 
-  return {
-    pieces,
-    head: (current) => {
-      const { seq, epoch, time, input, channels: _, open, fanOuts, snapshot, ...rest } = current
-      const openHead: { -readonly [K in keyof SnapshotHead["open"]]: SnapshotHead["open"][K] } = {}
-      for (const branch of Object.keys(open)) openHead[branch] = { ...open[branch]!, calls: [...open[branch]!.calls] }
-      const fanOutHead: { -readonly [K in keyof SnapshotHead["fanOuts"]]: SnapshotHead["fanOuts"][K] } = {}
-      for (const id of Object.keys(fanOuts)) {
-        fanOutHead[id] = { ...fanOuts[id]!, updates: [...fanOuts[id]!.updates] }
-      }
-      return { ...rest, input: plainHead(input)!, channels, open: openHead, fanOuts: fanOutHead }
-    }
-  }
+  return { pieces, head: (current) => headOf(current, channels) }
+}
+
+/** What an event holds of a channel: a whole value, or items of a list, or entries of a record. */
+interface Content {
+  readonly set?: Json
+  readonly append?: ReadonlyArray<Json>
+  readonly merge?: ReadonlyArray<readonly [string, Json]>
+}
+
+const isEntry = (entry: Json): boolean => Array.isArray(entry) && entry.length === 2 && typeof entry[0] === "string"
+
+/** The content of a part of a snapshot, if it is of this channel. */
+const contentOfPart = (content: Json, channel: string): Content | undefined => {
+  if (typeof content !== "object" || content === null || Array.isArray(content)) return undefined
+  const { append, channel: of, merge, set } = content as { readonly [key: string]: Json }
+  if (of !== channel) return undefined
+  if (set !== undefined) return { set }
+  if (Array.isArray(append)) return { append }
+  if (Array.isArray(merge) && merge.every(isEntry)) return { merge: merge as ReadonlyArray<any> }
+  return undefined
 }
 
 /** The content of a channel in an event that holds it whole or in part, or `undefined` if it is not there. */
-const contentOf = (event: Event, channel: string): { readonly [op: string]: Json } | undefined => {
+const contentOf = (event: Event, channel: string): Content | undefined => {
+  const setBy = (ops: Ops | undefined): Content | undefined => {
+    const op = ops === undefined ? undefined : get(ops, channel)
+    return op !== undefined && "set" in op ? { set: op.set } : undefined
+  }
   switch (event.kind) {
-    case "snapshotPart": {
-      const content = event.content as { readonly channel: string; readonly [op: string]: Json }
-      return content.channel === channel ? content : undefined
+    case "snapshotPart":
+      return contentOfPart(event.content, channel)
+    case "created": {
+      const set = get(event.state, channel)
+      return set === undefined ? undefined : { set }
     }
-    case "created":
-      return Object.hasOwn(event.state, channel) ? { set: event.state[channel]! } : undefined
     case "visited":
     case "joined":
-    case "migrated": {
-      const op = event.ops?.[channel]
-      return op !== undefined && "set" in op ? { set: op.set } : undefined
-    }
+    case "migrated":
+      return setBy(event.ops)
     case "restarted":
-    case "forked": {
-      const op = event.edits?.[channel]
-      return op !== undefined && "set" in op ? { set: op.set } : undefined
-    }
+    case "forked":
+      return setBy(event.edits)
     default:
       return undefined
   }
@@ -212,75 +194,72 @@ const contentOf = (event: Event, channel: string): { readonly [op: string]: Json
  * makes the error for an event that does not hold what the snapshot says.
  */
 export const restore = Effect.fnUntraced(function*<E>(
-  event: Extract<Event, { readonly kind: "snapshot" }>,
+  event: Of<"snapshot">,
   read: (run: string, seq: number) => Effect.Effect<Event, E>,
   lost: (run: string, seq: number, detail: string) => E
 ): Effect.fn.Return<RunState, E> {
-  const { input, channels: heads, open: openHead, fanOuts: fanOutHead, ...rest } = event.head as unknown as SnapshotHead
+  const head: unknown = event.head
+  if (!isSnapshotHead(head) || head.run !== event.run) {
+    return yield* Effect.fail(lost(event.run, event.seq, "its head is not that of a snapshot of this run"))
+  }
 
-  const part = Effect.fnUntraced(function*(channel: string, { run, seq }: Part) {
-    const content = contentOf(yield* read(run, seq), channel)
+  const contentIn = Effect.fnUntraced(function*<K extends keyof Content>(channel: string, { run, seq }: Part, kind: K) {
+    const content = contentOf(yield* read(run, seq), channel)?.[kind]
     if (content === undefined) {
       return yield* Effect.fail(lost(run, seq, `a snapshot says that it holds channel ${JSON.stringify(channel)}`))
     }
-    return content
+    return content as NonNullable<Content[K]>
+  })
+
+  const cellOf = Effect.fnUntraced(function*(channel: string, held: ChannelHead): Effect.fn.Return<Cell.Cell, E> {
+    if (held.type === "Record") {
+      const entries: Array<readonly [string, Json]> = []
+      for (const part of held.parts) for (const entry of yield* contentIn(channel, part, "merge")) entries.push(entry)
+      return Cell.record(entries)
+    }
+    if (held.type === "Plain") {
+      if (!("parts" in held)) return Cell.plain(held.value)
+      const { run, seq } = held.parts[0]
+      return Cell.plain(yield* contentIn(channel, held.parts[0], "set"), { run, seq })
+    }
+    const items: Array<Json> = []
+    for (const part of held.parts) {
+      if (part.from !== items.length) {
+        return yield* Effect.fail(lost(part.run, part.seq, `item ${items.length} of channel ${JSON.stringify(channel)} is missing`))
+      }
+      for (const item of yield* contentIn(channel, part, "append")) items.push(item)
+    }
+    if (items.length === held.length) return Cell.list(items)
+    const counts = `${items.length} of ${held.length} items of channel ${JSON.stringify(channel)} are there`
+    return yield* Effect.fail(lost(event.run, event.seq, counts))
   })
 
   const channels: { [channel: string]: Cell.Cell } = {}
   const known: { [channel: string]: { readonly cell: Cell.Cell; readonly parts: ReadonlyArray<Part> } } = {}
-  for (const channel of Object.keys(heads)) {
-    const head = heads[channel]!
-    const parts = head.parts ?? []
-    let cell: Cell.Cell
-    if (head.type === "List") {
-      const items: Array<Json> = []
-      for (const each of parts) {
-        for (const item of (yield* part(channel, each))["append"] as ReadonlyArray<Json>) items.push(item)
-      }
-      cell = Cell.list(items)
-    } else if (head.type === "Record") {
-      const entries: Array<readonly [string, Json]> = []
-      for (const each of parts) {
-        for (const entry of (yield* part(channel, each))["merge"] as unknown as ReadonlyArray<readonly [string, Json]>) {
-          entries.push(entry)
-        }
-      }
-      cell = Cell.record(entries)
-    } else if (parts[0] !== undefined) {
-      cell = Cell.plain((yield* part(channel, parts[0]))["set"]!, { run: parts[0].run, seq: parts[0].seq })
-    } else cell = Cell.plain(head.value!)
-    channels[channel] = cell
-    known[channel] = { cell, parts }
+  for (const channel of Object.keys(head.channels)) {
+    const held = head.channels[channel]!
+    const cell = yield* cellOf(channel, held)
+    define(channels, channel, cell)
+    define(known, channel, { cell, parts: "parts" in held ? held.parts : [] })
   }
 
-  let inputCell: Cell.Plain<Json>
-  const inputPart = input.parts?.[0]
-  if (inputPart === undefined) inputCell = Cell.plain(input.value!)
-  else {
-    const created = yield* read(inputPart.run, inputPart.seq)
+  let input: Cell.Plain<Json>
+  if ("parts" in head.input) {
+    const { run, seq } = head.input.parts[0]
+    const created = yield* read(run, seq)
     if (created.kind !== "created") {
-      return yield* Effect.fail(lost(inputPart.run, inputPart.seq, "a snapshot says that it holds the run's input"))
+      return yield* Effect.fail(lost(run, seq, "a snapshot says that it holds the run's input"))
     }
-    inputCell = Cell.plain(created.input, inputPart)
-  }
+    input = Cell.plain(created.input, { run, seq })
+  } else input = Cell.plain(head.input.value)
 
-  const open: { -readonly [K in keyof RunState["open"]]: RunState["open"][K] } = {}
-  for (const branch of Object.keys(openHead)) {
-    open[branch] = { ...openHead[branch]!, calls: HashMap.fromIterable(openHead[branch]!.calls) }
-  }
-  const fanOuts: { -readonly [K in keyof RunState["fanOuts"]]: RunState["fanOuts"][K] } = {}
-  for (const id of Object.keys(fanOutHead)) {
-    fanOuts[id] = { ...fanOutHead[id]!, updates: HashMap.fromIterable(fanOutHead[id]!.updates as never) }
-  }
   return {
-    ...rest,
+    ...stateOf(head),
     seq: event.seq,
     epoch: event.epoch,
     time: event.time,
-    input: inputCell,
+    input,
     channels,
-    open,
-    fanOuts,
     snapshot: { seq: event.seq, bytes: event.bytes, since: 0, channels: known }
   }
 })
@@ -291,3 +270,17 @@ export const pieceBody = (piece: Piece, at: number): Extract<Body, { readonly ki
   at,
   content: piece.content
 })
+
+/**
+ * The body of the event that completes a snapshot which was begun after event `at`, once all pieces have their places.
+ *
+ * It has to be appended to exactly this state. It counts the head among what the snapshot wrote: the calls of an open
+ * visit stand in it, and they may be large.
+ */
+export const headBody = (plan: Plan, state: RunState, at: number): Extract<Body, { readonly kind: "snapshot" }> => {
+  const head = plan.head(state)
+  let bytes = roughSize(head, Number.POSITIVE_INFINITY)
+  for (const piece of plan.pieces) bytes += piece.bytes
+  const body = { kind: "snapshot" as const, at, head: head as unknown as Json, bytes }
+  return state.snapshot.seq === undefined ? body : { ...body, previous: state.snapshot.seq }
+}

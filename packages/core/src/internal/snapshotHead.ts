@@ -1,27 +1,226 @@
+/**
+ * The head of a snapshot: the state of a run without the content of its large channels.
+ */
+import * as HashMap from "effect/HashMap"
+import * as Option from "effect/Option"
 import type { Json } from "effect/Schema"
-import type { Call, FanOut, OpenVisit, Part, RunState } from "../RunState.ts"
+import * as Schema from "effect/Schema"
+import type { Call, OpenVisit, RunState } from "../RunState.ts"
+import * as Cell from "./cell.ts"
+import { Count, Durability, Failure, optional, Ops, PauseReason, TraceRef, Value, WaitTarget } from "./event/values.ts"
+import { Created } from "./event/runKinds.ts"
+import { WaitEnded } from "./event/visitKinds.ts"
+import { guardOf } from "./guard.ts"
+import { define, get } from "./record.ts"
+import { runStatuses } from "./status.ts"
+import { visitsOf } from "./visits.ts"
 
-/** How a snapshot holds a channel: small values in place, others by where they can be read. */
-export interface ChannelHead {
-  readonly type: "Plain" | "List" | "Record"
-  readonly value?: Json
-  readonly parts?: ReadonlyArray<Part>
-  /** How many items a list has. */
-  readonly length?: number
+/** A value up to this size stands in the head. */
+export const inlineBytes = 512
+
+/** Roughly the length of a value as JSON; it stops counting at `limit`. */
+export const roughSize = (value: unknown, limit: number): number => {
+  if (typeof value === "string") return value.length + 2
+  if (typeof value !== "object" || value === null) return 8
+  let size = 2
+  if (Array.isArray(value)) {
+    for (const item of value) {
+      if (size >= limit) return size
+      size += roughSize(item, limit - size) + 1
+    }
+    return size
+  }
+  for (const key of Object.keys(value)) {
+    if (size >= limit) return size
+    size += key.length + 4 + roughSize((value as { [key: string]: unknown })[key], limit - size)
+  }
+  return size
 }
 
-/** The state of a run in a snapshot: everything but the content of its large channels. */
-export interface SnapshotHead
-  extends Omit<RunState, "seq" | "epoch" | "time" | "input" | "channels" | "open" | "fanOuts" | "snapshot">
-{
-  readonly input: ChannelHead
-  readonly channels: { readonly [channel: string]: ChannelHead }
-  readonly open: {
-    readonly [branch: string]: Omit<OpenVisit, "calls"> & { readonly calls: ReadonlyArray<readonly [string, Call]> }
+const Part = Schema.Struct({ run: Schema.String, seq: Count, from: Count, bytes: Count })
+
+const InPlace = Schema.Struct({ type: Schema.Literal("Plain"), value: Value })
+const Elsewhere = Schema.Struct({ type: Schema.Literal("Plain"), parts: Schema.Tuple([Part]) })
+const ListHead = Schema.Struct({ type: Schema.Literal("List"), length: Count, parts: Schema.Array(Part) })
+const RecordHead = Schema.Struct({ type: Schema.Literal("Record"), parts: Schema.Array(Part) })
+
+/**
+ * How a snapshot holds a channel: small values in place, others by where they can be read. `length` is how many items a
+ * list has.
+ */
+export const ChannelHead = Schema.Union([InPlace, Elsewhere, ListHead, RecordHead])
+export type ChannelHead = typeof ChannelHead.Type
+export type PlainHead = typeof InPlace.Type | typeof Elsewhere.Type
+
+const Tried = Schema.Struct({ time: Schema.Finite, error: Failure })
+
+const CallHead: Schema.Codec<Call> = Schema.Struct({
+  tool: Schema.String,
+  status: Schema.Literals(["started", "completed", "failed"]),
+  attempt: Count,
+  seq: Count,
+  time: Schema.Finite,
+  output: optional(Value),
+  error: optional(Failure),
+  retries: Schema.Array(Tried),
+  due: optional(Schema.Finite),
+  released: optional(Schema.Literal(true))
+})
+
+const VisitHead = Schema.Struct({
+  node: Schema.String,
+  visit: Count,
+  attempt: Count,
+  since: Schema.Struct({ seq: Count, time: Schema.Finite }),
+  failures: Schema.Array(Tried),
+  calls: Schema.Array(Schema.Tuple([Schema.String, CallHead])),
+  waiting: Schema.Array(Schema.String),
+  ended: Schema.Record(
+    Schema.String,
+    Schema.Struct({ seq: Count, time: Schema.Finite, outcome: WaitEnded.fields.outcome })
+  ),
+  due: optional(Schema.Finite),
+  item: optional(Value)
+})
+
+const FanOutHead = Schema.Struct({
+  branch: Schema.String,
+  visit: Count,
+  join: Schema.String,
+  open: Count,
+  updates: Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Ops)]))
+})
+
+const WaitHead = Schema.Struct({
+  branch: Schema.String,
+  on: WaitTarget,
+  seq: Count,
+  schema: optional(Value),
+  due: optional(Schema.Finite)
+})
+
+export const SnapshotHead = Schema.Struct({
+  run: Schema.String,
+  flow: Schema.String,
+  version: Count,
+  fingerprint: Schema.String,
+  status: Schema.Literals(runStatuses),
+  input: Schema.Union([InPlace, Elsewhere]),
+  channels: Schema.Record(Schema.String, ChannelHead),
+  open: Schema.Record(Schema.String, VisitHead),
+  fanOuts: Schema.Record(Schema.String, FanOutHead),
+  waits: Schema.Record(Schema.String, WaitHead),
+  outbox: Schema.Record(Schema.String, Schema.Struct({ to: Schema.String, body: Value })),
+  inbox: Schema.Record(Schema.String, Schema.Struct({ upTo: Count, beyond: Schema.Array(Count) })),
+  steps: Count,
+  recoveries: Count,
+  restarts: Count,
+  durability: Durability,
+  maxSteps: Count,
+  maxRecoveries: Count,
+  session: optional(Schema.String),
+  actor: optional(Schema.String),
+  correlation: optional(Schema.String),
+  parent: Created.fields.parent,
+  forkOf: optional(Schema.Struct({ run: Schema.String, seq: Count })),
+  trace: optional(TraceRef),
+  pause: optional(PauseReason),
+  cancel: optional(Schema.String)
+})
+export type SnapshotHead = typeof SnapshotHead.Type
+
+export const isSnapshotHead: (value: unknown) => value is SnapshotHead = guardOf(SnapshotHead)
+
+/** How the head holds a plain value, unless it is large and stands in no event. */
+export const plainHead = ({ origin, value }: Cell.Plain<Json>): PlainHead | undefined => {
+  const bytes = roughSize(value, inlineBytes)
+  if (bytes < inlineBytes) return { type: "Plain", value }
+  return origin === undefined
+    ? undefined
+    : { type: "Plain", parts: [{ run: origin.run, seq: origin.seq, from: 0, bytes }] }
+}
+
+const sorted = <A>(map: HashMap.HashMap<string, A>): Array<readonly [string, A]> =>
+  [...map].sort((a, b) => (a[0] < b[0] ? -1 : 1))
+
+const recordOf = <A, B>(entries: Iterable<readonly [string, A]>, f: (value: A) => B): { readonly [key: string]: B } => {
+  const record: { [key: string]: B } = {}
+  for (const [key, value] of entries) define(record, key, f(value))
+  return record
+}
+
+/** The head of a state whose channels are held like this. */
+export const headOf = (state: RunState, channels: SnapshotHead["channels"]): SnapshotHead => {
+  const { branches: _b, channels: _c, ending: _e, epoch: _ep, fanOuts, input, outbox, seq: _s, snapshot: _sn, time: _t, waits, ...rest } =
+    state
+  return {
+    ...rest,
+    input: plainHead(input)!,
+    channels,
+    open: recordOf(visitsOf(state), ({ calls, ...visit }) => ({ ...visit, calls: sorted(calls) })),
+    fanOuts: recordOf(fanOuts, ({ updates, ...fanOut }) => ({
+      ...fanOut,
+      updates: sorted(updates).map(([branch, made]) => [branch, Cell.toArray(made)] as const)
+    })),
+    waits: recordOf(waits, (wait) => wait),
+    outbox: recordOf(outbox, (message) => message)
   }
-  readonly fanOuts: {
-    readonly [fanOut: string]: Omit<FanOut, "updates"> & {
-      readonly updates: ReadonlyArray<readonly [string, ReadonlyArray<unknown>]>
-    }
+}
+
+/** Whether two values are the same once they are JSON, whatever the order of keys. */
+const isSame = (a: unknown, b: unknown): boolean => {
+  if (a === b) return true
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a !== a && b !== b
+  if (Array.isArray(a)) {
+    return Array.isArray(b) && a.length === b.length && a.every((item, i) => isSame(item, b[i]))
+  }
+  if (Array.isArray(b)) return false
+  const [left, right] = [a as { [key: string]: unknown }, b as { [key: string]: unknown }]
+  const keys = Object.keys(left)
+  return (
+    keys.length === Object.keys(right).length &&
+    keys.every((key) => Object.hasOwn(right, key) && isSame(left[key], right[key]))
+  )
+}
+
+const holds = (head: ChannelHead | undefined, cell: Cell.Cell): boolean => {
+  if (head?.type !== cell._tag) return false
+  if (head.type === "List") return head.length === (cell as Cell.List<Json>).length
+  return !("value" in head) || isSame(head.value, (cell as Cell.Plain<Json>).value)
+}
+
+/** In what a head is not that of the state, as far as it can tell without reading parts. */
+export const disagreement = (head: SnapshotHead, state: RunState): string | undefined => {
+  const expected = headOf(state, head.channels)
+  for (const key of new Set([...Object.keys(expected), ...Object.keys(head)]) as Set<keyof SnapshotHead>) {
+    if (!isSame(head[key], expected[key])) return key
+  }
+  for (const channel of new Set([...Object.keys(state.channels), ...Object.keys(head.channels)])) {
+    const cell = get(state.channels, channel)
+    if (cell === undefined || !holds(get(head.channels, channel), cell)) return `channel ${JSON.stringify(channel)}`
+  }
+  return undefined
+}
+
+const mapOf = <A, B>(record: { readonly [key: string]: A }, f: (value: A) => B): HashMap.HashMap<string, B> =>
+  HashMap.fromIterable(Object.keys(record).map((key) => [key, f(record[key]!)] as const))
+
+/** What a head holds, as the state has it; what it names is read elsewhere. */
+export const stateOf = (
+  head: SnapshotHead
+): Omit<RunState, "seq" | "epoch" | "time" | "input" | "channels" | "snapshot"> => {
+  const { channels: _channels, input: _input, ...rest } = head
+  const visits = mapOf(head.open, ({ calls, ...visit }): OpenVisit => ({ ...visit, calls: HashMap.fromIterable(calls) }))
+  const main = Option.getOrUndefined(HashMap.get(visits, ""))
+  return {
+    ...rest,
+    open: main === undefined ? {} : { "": main },
+    branches: HashMap.remove(visits, ""),
+    fanOuts: mapOf(head.fanOuts, ({ updates, ...fanOut }) => ({
+      ...fanOut,
+      updates: HashMap.fromIterable(updates.map(([branch, made]) => [branch, Cell.list([...made])] as const))
+    })),
+    waits: mapOf(head.waits, (wait) => wait),
+    outbox: mapOf(head.outbox, (message) => message)
   }
 }

@@ -50,7 +50,7 @@ export const statusAfter = (status: RunStatus, event: Event, openWaits: number):
     case "migrated":
       return status
     default:
-      if (status === "cancelling" || status === "paused") return status
+      if (status === "cancelling" || status === "paused" || isTerminal(status)) return status
       return openWaits > 0 ? "waiting" : "running"
   }
 }

@@ -33,7 +33,7 @@ const execute = (id: string, to: number) => Runs.Runs.use((runs) => runs.execute
 
 describe("Observer", () => {
   it.live("sees every durable event of every run in order", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const seen: Array<string> = []
       const done = yield* Deferred.make<void>()
       const observer = Observer.layer({
@@ -43,7 +43,7 @@ describe("Observer", () => {
             return seen.length === 8 ? Deferred.succeed(done, undefined) : Effect.void
           })
       })
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         yield* execute("a", 2)
         yield* execute("b", 2)
         yield* Deferred.await(done)
@@ -53,7 +53,7 @@ describe("Observer", () => {
   )
 
   it.live("a named observer goes on where it stopped, and gets what happened meanwhile", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const disk = MemoryStore.makeDisk()
       const seen: Array<string> = []
       const until = (count: number, done: Deferred.Deferred<void>) =>
@@ -68,16 +68,26 @@ describe("Observer", () => {
         })
       yield* execute("a", 1).pipe(Effect.provide(process(disk)))
       const first = yield* Deferred.make<void>()
-      yield* Deferred.await(first).pipe(Effect.andThen(settled(disk)), Effect.provide(process(disk, until(3, first))))
+      yield* Deferred.await(first).pipe(
+        Effect.andThen(settled(disk)),
+        Effect.provide(process(disk, until(3, first)))
+      )
       yield* execute("b", 1).pipe(Effect.provide(process(disk)))
       const second = yield* Deferred.make<void>()
       yield* Deferred.await(second).pipe(Effect.provide(process(disk, until(6, second))))
-      assert.deepStrictEqual(seen, ["a:created", "a:visited", "a:completed", "b:created", "b:visited", "b:completed"])
+      assert.deepStrictEqual(seen, [
+        "a:created",
+        "a:visited",
+        "a:completed",
+        "b:created",
+        "b:visited",
+        "b:completed"
+      ])
     })
   )
 
   it.live("an event that cannot be handled is tried again, and no run notices", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       let attempts = 0
       const done = yield* Deferred.make<void>()
       const observer = Observer.layer({
@@ -90,7 +100,7 @@ describe("Observer", () => {
             return attempts < 3 ? Effect.die(new Error("not yet")) : Effect.void
           })
       })
-      yield* Effect.gen(function*() {
+      yield* Effect.gen(function* () {
         assert.strictEqual(yield* execute("a", 1), 1)
         yield* Deferred.await(done)
       }).pipe(Effect.provide(process(MemoryStore.makeDisk(), observer)))
@@ -99,12 +109,14 @@ describe("Observer", () => {
   )
 
   it.live("an event that is never handled is passed over when its retries are used up", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const done = yield* Deferred.make<void>()
       const observer = Observer.layer({
         retry: Schedule.recurs(1),
         handle: (event) =>
-          event.kind === "completed" ? Deferred.succeed(done, undefined) : Effect.fail(`${event.kind} is too much`)
+          event.kind === "completed"
+            ? Deferred.succeed(done, undefined)
+            : Effect.fail(`${event.kind} is too much`)
       })
       yield* Effect.andThen(execute("a", 2), Deferred.await(done)).pipe(
         Effect.provide(process(MemoryStore.makeDisk(), observer))
@@ -115,7 +127,7 @@ describe("Observer", () => {
 
 /** Waits until the observer has kept its place. */
 const settled = (disk: MemoryStore.Disk): Effect.Effect<void> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const store = yield* Store.Store
     while ((yield* store.getMeta("observer/export")) === undefined) yield* Effect.sleep("1 millis")
   }).pipe(Effect.orDie, Effect.provide(MemoryStore.layer({ disk })))

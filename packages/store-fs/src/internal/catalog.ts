@@ -12,28 +12,31 @@ import { ownerOf, parseControl, segmentName } from "./format.ts"
 import { makeRun, touchedInbox, touchedJournal, touchedLease } from "./model.ts"
 import type { InboxItem, Run, Segment, Series } from "./model.ts"
 
-/** A run that was deleted, and the segments that still hold some of it. */
-export interface Tombstone {
-  incarnation: number
-  readonly segments: Set<Segment>
-}
-
 export interface Catalog {
   readonly runs: Map<string, Run>
   readonly series: Map<string, Series>
   readonly index: RunIndex.RunIndex
-  readonly tombstones: Map<string, Tombstone>
+  /** Runs that were deleted, and up to which incarnation. */
+  readonly tombstones: Map<string, number>
   /** Who is forked from a run. */
   readonly forks: Map<string, Set<string>>
   /** How many bytes were taken in since the index was last written. */
   unindexed: number
+  /** How many series the index knows. */
+  indexedSeries: number
   /** A run that is there. */
   readonly find: (id: string) => Run | undefined
   /** A run, or the place where it will be. */
   readonly expect: (id: string) => Run
   readonly seriesOf: (id: string) => Series
   /** Takes in one line; `false` if it is not what a line can be. */
-  readonly take: (segment: Segment, offset: number, length: number, line: string, isControl: boolean) => boolean
+  readonly take: (
+    segment: Segment,
+    offset: number,
+    length: number,
+    line: string,
+    isControl: boolean
+  ) => boolean
   /** Takes in an entry that this instance wrote and synced. */
   readonly takeOwn: (run: Run, segment: Segment, offset: number, length: number, entry: Entry) => void
   readonly takeCommand: (
@@ -73,7 +76,7 @@ export const make = (
   const runs = new Map<string, Run>()
   const allSeries = new Map<string, Series>()
   const index = RunIndex.make()
-  const tombstones = new Map<string, Tombstone>()
+  const tombstones = new Map<string, number>()
   const forks = new Map<string, Set<string>>()
   const touchedRuns: Array<Run> = []
   const deletedRuns: Array<string> = []
@@ -152,11 +155,8 @@ export const make = (
   }
 
   /** Takes a run out, with everything that is known of it. */
-  const forget = (run: Run, tombstone: Tombstone): void => {
-    for (const { bytes, segment } of run.places) {
-      segment.garbage += bytes
-      tombstone.segments.add(segment)
-    }
+  const forget = (run: Run): void => {
+    for (const { bytes, segment } of run.places) segment.garbage += bytes
     const origin = run.info?.forkOf?.run
     if (origin !== undefined) {
       forks.get(origin)?.delete(run.id)
@@ -172,33 +172,30 @@ export const make = (
     }
   }
 
-  const tombstoneOf = (id: string): Tombstone => {
-    let tombstone = tombstones.get(id)
-    if (tombstone === undefined) {
-      tombstone = { incarnation: 0, segments: new Set() }
-      tombstones.set(id, tombstone)
-    }
-    return tombstone
-  }
-
   const takeDeleted = (id: string, incarnation: number): void => {
-    const tombstone = tombstoneOf(id)
-    if (incarnation > tombstone.incarnation) tombstone.incarnation = incarnation
+    if (incarnation > (tombstones.get(id) ?? 0)) tombstones.set(id, incarnation)
     const run = runs.get(id)
-    if (run !== undefined && run.incarnation <= incarnation) forget(run, tombstone)
+    if (run !== undefined && run.incarnation <= incarnation) forget(run)
   }
 
   /** The run that a line of this incarnation is about, or `undefined` if that one was deleted. */
-  const incarnated = (id: string, incarnation: number, segment: Segment | undefined, bytes: number): Run | undefined => {
-    const tombstone = tombstones.get(id)
-    if (tombstone !== undefined && incarnation <= tombstone.incarnation) {
-      if (segment !== undefined) {
-        segment.garbage += bytes
-        tombstone.segments.add(segment)
-      }
+  const incarnated = (
+    id: string,
+    incarnation: number,
+    segment: Segment | undefined,
+    bytes: number
+  ): Run | undefined => {
+    if (incarnation <= (tombstones.get(id) ?? 0)) {
+      if (segment !== undefined) segment.garbage += bytes
       return undefined
     }
     let run = expect(id)
+    if (run.incarnation > incarnation) {
+      // It was deleted, or there would be no later one; the series that says so was not taken in yet.
+      takeDeleted(id, run.incarnation - 1)
+      if (segment !== undefined) segment.garbage += bytes
+      return undefined
+    }
     if (run.incarnation < incarnation) {
       // It was deleted in between, in a series that was not taken in yet.
       if (run.last >= 0 || run.inbox.length > 0) {
@@ -236,7 +233,15 @@ export const make = (
   const takeCommand: Catalog["takeCommand"] = (segment, offset, length, command, position, incarnation) => {
     const run = incarnated(command.run, incarnation, segment, length)
     if (run === undefined) return
-    const item: InboxItem = { source: segment.series.id, position, id: command.id, segment, offset, length, command }
+    const item: InboxItem = {
+      source: segment.series.id,
+      position,
+      id: command.id,
+      segment,
+      offset,
+      length,
+      command
+    }
     addCommand(run, item)
     addPlace(run, segment, length)
     newestCommands.push(item)
@@ -284,7 +289,8 @@ export const make = (
     if (run.damage !== undefined) return
     // The line that is missing lies before this one; if one that could not be read does, it is that one.
     let at = offset
-    for (const line of segment.series.damage) if (line.segment === segment.number && line.offset < offset) at = line.offset
+    for (const line of segment.series.damage)
+      if (line.segment === segment.number && line.offset < offset) at = line.offset
     run.damage = { path: pathOf(segment), offset: at, seq, detail }
   }
 
@@ -292,7 +298,13 @@ export const make = (
     if (run.recent.length > 0) forgetRecent(run)
     const { event } = entry
     if (event.seq !== run.last + 1) {
-      damaged(run, segment, offset, run.last + 1, `the entries from seq ${run.last + 1} to ${event.seq - 1} are missing`)
+      damaged(
+        run,
+        segment,
+        offset,
+        run.last + 1,
+        `the entries from seq ${run.last + 1} to ${event.seq - 1} are missing`
+      )
     }
     try {
       accept(run, segment, offset, length, event)
@@ -324,8 +336,12 @@ export const make = (
       return false
     }
     if (
-      typeof event !== "object" || event === null || typeof event.run !== "string" || typeof event.kind !== "string" ||
-      !Number.isInteger(event.seq) || !Number.isInteger(event.epoch)
+      typeof event !== "object" ||
+      event === null ||
+      typeof event.run !== "string" ||
+      typeof event.kind !== "string" ||
+      !Number.isInteger(event.seq) ||
+      !Number.isInteger(event.epoch)
     ) {
       return false
     }
@@ -339,7 +355,8 @@ export const make = (
     }
     const entry: Entry = { event, line }
     // One writer leaves no gaps; a new one begins with a new epoch, and what came before may lie in another series.
-    const follows = event.seq === run.last + 1 || (run.last < 0 ? event.epoch === 0 : event.epoch === run.info?.epoch)
+    const follows =
+      event.seq === run.last + 1 || (run.last < 0 ? event.epoch === 0 : event.epoch === run.info?.epoch)
     if (!follows) {
       run.parked ??= new Map()
       run.parked.set(event.seq, { segment, offset, length, entry })
@@ -399,6 +416,7 @@ export const make = (
     tombstones,
     forks,
     unindexed: 0,
+    indexedSeries: 0,
     expect,
     seriesOf,
     takeCommand,
@@ -424,7 +442,8 @@ export const make = (
     touchLeases,
     settleParked: () => {
       if (parkedRuns.size === 0) return
-      for (const series of allSeries.values()) if (series.ended === undefined && !series.own && !series.dead) return
+      for (const series of allSeries.values())
+        if (series.ended === undefined && !series.own && !series.dead) return
       for (const run of parkedRuns) {
         while (run.parked !== undefined) {
           const [seq] = [...run.parked.keys()].sort((a, b) => a - b)
@@ -469,6 +488,29 @@ export const addCommand = (run: Run, item: InboxItem): void => {
   run.inbox.push(item)
   run.commandIds ??= new Map()
   if (!run.commandIds.has(item.id)) run.commandIds.set(item.id, item)
+}
+
+/** Whether this place holds the entry that counts at a position of the run, and not one that was given up. */
+export const holds = (run: Run, seq: number, segment: Segment, offset: number): boolean => {
+  const point = pointAt(run, seq)
+  return (
+    point >= 0 &&
+    seq <= run.last &&
+    run.pointSegments[point] === segment &&
+    offset >= run.pointOffsets[point]!
+  )
+}
+
+/** The point from which on the entry at `seq` is found; -1 if there is none. */
+export const pointAt = (run: Run, seq: number): number => {
+  let low = 0
+  let high = run.pointSeqs.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (run.pointSeqs[middle]! <= seq) low = middle + 1
+    else high = middle
+  }
+  return low - 1
 }
 
 /** The name of a segment's file. */

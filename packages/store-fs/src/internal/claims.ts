@@ -70,7 +70,10 @@ interface State {
   limit: number
   ended: boolean
   /** By key: who holds it. */
-  readonly holders: Map<string, { readonly series: string; readonly claim: Claim; readonly origin: RunKey | undefined }>
+  readonly holders: Map<
+    string,
+    { readonly series: string; readonly claim: Claim; readonly origin: RunKey | undefined }
+  >
   readonly deletions: Map<string, { readonly series: string; readonly key: RunKey }>
 }
 
@@ -138,7 +141,7 @@ export const make = (options: Options): Claims => {
     })
   )
 
-  const open = Effect.fnUntraced(function*(atLeast: number) {
+  const open = Effect.fnUntraced(function* (atLeast: number) {
     let generation = Math.max(atLeast, ...(yield* generations))
     while (true) {
       const path = disk.path("claims", `${generation}.log`)
@@ -148,7 +151,17 @@ export const make = (options: Options): Claims => {
       const newest = Math.max(...(yield* generations))
       if (newest <= generation) {
         renewals += 1
-        state = { generation, file, path, scope, read: 0, limit: 0, ended: false, holders: new Map(), deletions: new Map() }
+        state = {
+          generation,
+          file,
+          path,
+          scope,
+          read: 0,
+          limit: 0,
+          ended: false,
+          holders: new Map(),
+          deletions: new Map()
+        }
         return state
       }
       yield* Scope.close(scope, Exit.void)
@@ -157,7 +170,7 @@ export const make = (options: Options): Claims => {
   })
 
   /** Reads what was appended, by anyone. */
-  const readOn = Effect.fnUntraced(function*(current: State) {
+  const readOn = Effect.fnUntraced(function* (current: State) {
     let size = chunk
     while (!current.ended) {
       const bytes = yield* disk.readAt(current.file, current.path, current.read, size)
@@ -177,22 +190,30 @@ export const make = (options: Options): Claims => {
     }
   })
 
-  const append = Effect.fnUntraced(function*(current: State, lines: ReadonlyArray<Line>) {
+  const append = Effect.fnUntraced(function* (current: State, lines: ReadonlyArray<Line>) {
     // A line end comes first, in case somebody's write stopped in the middle of a line.
     const bytes = Buffer.from(`\n${lines.map((line) => JSON.stringify(line)).join("\n")}\n`)
     const written = yield* Effect.mapError(current.file.write(bytes), fromPlatform(current.path))
-    if (Number(written) < bytes.length) return yield* failure({ _tag: "NoSpace", path: current.path })
+    if (written < bytes.length) return yield* failure({ _tag: "NoSpace", path: current.path })
   })
 
   /** Goes on with the next file, which begins with what is not settled yet. */
-  const moveOn = Effect.fnUntraced(function*(current: State) {
+  const moveOn = Effect.fnUntraced(function* (current: State) {
     const carried: Array<Line> = []
     for (const { claim, origin, series } of current.holders.values()) {
       if (options.isSettled(series, claim)) continue
-      carried.push(["+", series, claim.run, claim.incarnation, claim.epoch, ...(origin === undefined ? [] : [origin.run, origin.incarnation])])
+      carried.push([
+        "+",
+        series,
+        claim.run,
+        claim.incarnation,
+        claim.epoch,
+        ...(origin === undefined ? [] : [origin.run, origin.incarnation])
+      ])
     }
     for (const { key, series } of current.deletions.values()) {
-      if (!options.isSettled(series, { ...key, epoch: -1 })) carried.push(["x", series, key.run, key.incarnation])
+      if (!options.isSettled(series, { ...key, epoch: -1 }))
+        carried.push(["x", series, key.run, key.incarnation])
     }
     const text = carried.map((line) => `${JSON.stringify(line)}\n`).join("")
     yield* disk.createExclusively(
@@ -207,7 +228,7 @@ export const make = (options: Options): Claims => {
 
   /** Appends what is in the outbox and takes in everything up to there. */
   const exchange: Effect.Effect<State, StoreError> = Effect.uninterruptible(
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const lines = outbox
       outbox = []
       let current = state ?? (yield* open(1))
@@ -244,11 +265,13 @@ export const make = (options: Options): Claims => {
         const more = origin === undefined ? [] : [origin.run, origin.incarnation]
         return Effect.map(submit(["+", series, run, incarnation, epoch, ...more]), (current): Outcome => {
           const holder = current.holders.get(keyOf(claim))?.series
-          const refused = holder === undefined && origin !== undefined && current.deletions.has(runKeyOf(origin))
+          const refused =
+            holder === undefined && origin !== undefined && current.deletions.has(runKeyOf(origin))
           return { holder, refused, renewed: renewals !== before }
         })
       }),
-    withdraw: (series, { epoch, incarnation, run }) => Effect.asVoid(submit(["-", series, run, incarnation, epoch])),
+    withdraw: (series, { epoch, incarnation, run }) =>
+      Effect.asVoid(submit(["-", series, run, incarnation, epoch])),
     announceDeletion: (series, key) =>
       Effect.map(submit(["x", series, key.run, key.incarnation]), (current) => {
         const forks: Array<{ series: string; fork: RunKey }> = []

@@ -25,13 +25,18 @@ export const coalesce = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E> =
       return start(waiting)
     })
 
-  return Effect.suspend(() => {
-    if (running) {
-      next ??= Deferred.makeUnsafe<A, E>()
-      return Deferred.await(next)
-    }
-    running = true
-    const outcome = Deferred.makeUnsafe<A, E>()
-    return Effect.andThen(Effect.forkDetach(start(outcome), { startImmediately: true }), Deferred.await(outcome))
-  })
+  return Effect.uninterruptibleMask((restore) =>
+    Effect.suspend(() => {
+      if (running) {
+        next ??= Deferred.makeUnsafe<A, E>()
+        return restore(Deferred.await(next))
+      }
+      running = true
+      const outcome = Deferred.makeUnsafe<A, E>()
+      return Effect.andThen(
+        Effect.forkDetach(Effect.interruptible(start(outcome)), { startImmediately: true }),
+        restore(Deferred.await(outcome))
+      )
+    })
+  )
 }

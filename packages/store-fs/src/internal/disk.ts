@@ -2,7 +2,7 @@
  * What the store does with files, on Effect's `FileSystem` and nothing else, with the store's own errors.
  */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import type * as Scope from "effect/Scope"
 import type { StoreError } from "@waymark/core/Store"
@@ -11,6 +11,8 @@ import { failure, fromPlatform, isAlreadyExists, isNotFound } from "./failures.t
 
 export interface Disk {
   readonly root: string
+  /** The directory that the store's directory lies in. */
+  readonly parent: string
   readonly path: (...names: ReadonlyArray<string>) => string
   /** The names in a directory of the store; none if it is not there. */
   readonly list: (...directory: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<string>, StoreError>
@@ -20,7 +22,10 @@ export interface Disk {
   readonly modified: (path: string) => Effect.Effect<number | undefined, StoreError>
   readonly readBytes: (path: string) => Effect.Effect<Uint8Array | undefined, StoreError>
   readonly readText: (path: string) => Effect.Effect<string | undefined, StoreError>
-  readonly open: (path: string, flag: FileSystem.OpenFlag) => Effect.Effect<FileSystem.File, StoreError, Scope.Scope>
+  readonly open: (
+    path: string,
+    flag: FileSystem.OpenFlag
+  ) => Effect.Effect<FileSystem.File, StoreError, Scope.Scope>
   /** Opens a file to read; `undefined` if it is not there. */
   readonly openToRead: (path: string) => Effect.Effect<FileSystem.File | undefined, StoreError, Scope.Scope>
   /** Makes the names in a directory durable. */
@@ -34,11 +39,20 @@ export interface Disk {
   /** Gives a file another name; `false` if there is such a name already. */
   readonly link: (from: string, to: string) => Effect.Effect<boolean, StoreError>
   /** Writes a file and gives it a name in one step, durably; `false` if there is such a name already. */
-  readonly createExclusively: (path: string, bytes: Uint8Array, temporary: string) => Effect.Effect<boolean, StoreError>
+  readonly createExclusively: (
+    path: string,
+    bytes: Uint8Array,
+    temporary: string
+  ) => Effect.Effect<boolean, StoreError>
   /** Removes a file if it is there. */
   readonly remove: (path: string) => Effect.Effect<void, StoreError>
   /** Reads so many bytes, or as many as there are. */
-  readonly readAt: (file: FileSystem.File, path: string, at: number, length: number) => Effect.Effect<Buffer, StoreError>
+  readonly readAt: (
+    file: FileSystem.File,
+    path: string,
+    at: number,
+    length: number
+  ) => Effect.Effect<Buffer, StoreError>
 }
 
 const parentOf = (path: string): string => {
@@ -61,7 +75,8 @@ export const make = (fs: FileSystem.FileSystem, directory: string): Disk => {
   const root = trimmed === "" ? directory.slice(0, 1) || "." : trimmed
   const path = (...names: ReadonlyArray<string>): string => [root, ...names].join("/")
 
-  const open = (file: string, flag: FileSystem.OpenFlag) => Effect.mapError(fs.open(file, { flag }), fromPlatform(file))
+  const open = (file: string, flag: FileSystem.OpenFlag) =>
+    Effect.mapError(fs.open(file, { flag }), fromPlatform(file))
 
   const sync = (file: string): Effect.Effect<void, StoreError> =>
     Effect.scoped(
@@ -80,7 +95,7 @@ export const make = (fs: FileSystem.FileSystem, directory: string): Disk => {
   }
 
   const makeDirectory = (name: string): Effect.Effect<void, StoreError> =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const info = yield* orUndefined(name)(fs.stat(name))
       if (info !== undefined) {
         if (info.type === "Directory") return
@@ -113,13 +128,15 @@ export const make = (fs: FileSystem.FileSystem, directory: string): Disk => {
   const link = (from: string, to: string): Effect.Effect<boolean, StoreError> =>
     Effect.matchEffect(fs.link(from, to), {
       onSuccess: () => Effect.succeed(true),
-      onFailure: (error) => (isAlreadyExists(error) ? Effect.succeed(false) : Effect.fail(fromPlatform(to)(error)))
+      onFailure: (error) =>
+        isAlreadyExists(error) ? Effect.succeed(false) : Effect.fail(fromPlatform(to)(error))
     })
 
   const temporaryPath = (name: string): string => path("tmp", name)
 
   return {
     root,
+    parent: parentOf(root),
     path,
     open,
     syncDirectory,
@@ -130,7 +147,10 @@ export const make = (fs: FileSystem.FileSystem, directory: string): Disk => {
     list: (...names) =>
       Effect.map(orUndefined(path(...names))(fs.readDirectory(path(...names))), (found) => found ?? []),
     exists: (file) => Effect.mapError(fs.exists(file), fromPlatform(file)),
-    size: (file) => Effect.map(orUndefined(file)(fs.stat(file)), (info) => (info === undefined ? undefined : Number(info.size))),
+    size: (file) =>
+      Effect.map(orUndefined(file)(fs.stat(file)), (info) =>
+        info === undefined ? undefined : Number(info.size)
+      ),
     modified: (file) =>
       Effect.map(orUndefined(file)(fs.stat(file)), (info) =>
         info !== undefined && info.mtime._tag === "Some" ? info.mtime.value.getTime() : undefined
@@ -138,12 +158,14 @@ export const make = (fs: FileSystem.FileSystem, directory: string): Disk => {
     readBytes: (file) => orUndefined(file)(fs.readFile(file)),
     readText: (file) =>
       Effect.map(orUndefined(file)(fs.readFile(file)), (bytes) =>
-        bytes === undefined ? undefined : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")
+        bytes === undefined
+          ? undefined
+          : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")
       ),
     openToRead: (file) => orUndefined(file)(fs.open(file, { flag: "r" })),
     replace: (name, bytes, temporary) =>
       Effect.uninterruptible(
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const file = temporaryPath(temporary)
           yield* writeSynced(file, bytes)
           yield* Effect.mapError(fs.rename(file, name), fromPlatform(name))
@@ -152,7 +174,7 @@ export const make = (fs: FileSystem.FileSystem, directory: string): Disk => {
       ),
     createExclusively: (name, bytes, temporary) =>
       Effect.uninterruptible(
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const file = temporaryPath(temporary)
           yield* writeSynced(file, bytes)
           const linked = yield* link(file, name)
@@ -163,7 +185,7 @@ export const make = (fs: FileSystem.FileSystem, directory: string): Disk => {
         })
       ),
     readAt: (file, name, at, length) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const buffer = Buffer.allocUnsafe(length)
         let filled = 0
         while (filled < length) {

@@ -37,7 +37,9 @@ export const codeOf = (error: PlatformError): string => {
   if (typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string") {
     return cause.code
   }
-  const said = /\bE[A-Z]{2,}\b/.exec(`${reason.description ?? ""} ${"syscall" in reason ? (reason.syscall ?? "") : ""}`)
+  const said = /\bE[A-Z]{2,}\b/.exec(
+    `${reason.description ?? ""} ${"syscall" in reason ? (reason.syscall ?? "") : ""}`
+  )
   if (said !== null) return said[0]
   return reason._tag
 }
@@ -60,7 +62,11 @@ const reasonOf = (error: PlatformError, path: string): StoreErrorReason => {
       return { _tag: "Denied", path }
     case "ENOTDIR":
     case "BadResource":
-      return { _tag: "Invalid", path, detail: "a directory is needed here, and something else is in its place" }
+      return {
+        _tag: "Invalid",
+        path,
+        detail: "a directory is needed here, and something else is in its place"
+      }
     case "EISDIR":
       return { _tag: "Invalid", path, detail: "a file is needed here, and a directory is in its place" }
     case "ENOENT":

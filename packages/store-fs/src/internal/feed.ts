@@ -9,10 +9,11 @@ import type { Event } from "@waymark/core/Event"
 import * as Journal from "@waymark/core/Journal"
 import type { Entry } from "@waymark/core/Journal"
 import type { Feed, StoreError } from "@waymark/core/Store"
+import { holds } from "./catalog.ts"
 import type { Catalog } from "./catalog.ts"
 import type { Disk } from "./disk.ts"
 import { failure } from "./failures.ts"
-import { isControl, parseControl } from "./format.ts"
+import { isControl } from "./format.ts"
 import { isBefore } from "./model.ts"
 import type { Position, Run, Segment, Series } from "./model.ts"
 import * as SegmentFile from "./segmentFile.ts"
@@ -26,11 +27,15 @@ const start: Position = { segment: 0, offset: 0 }
 const parseCursor = (text: string): Map<string, Position> | undefined => {
   const exit = decodeCursor(text)
   if (Exit.isFailure(exit)) return undefined
-  return new Map(Object.entries(exit.value).map(([series, [segment, offset]]) => [series, { segment, offset }]))
+  return new Map(
+    Object.entries(exit.value).map(([series, [segment, offset]]) => [series, { segment, offset }])
+  )
 }
 
 const formatCursor = (at: ReadonlyMap<string, Position>): string =>
-  JSON.stringify(Object.fromEntries([...at].map(([series, { offset, segment }]) => [series, [segment, offset]])))
+  JSON.stringify(
+    Object.fromEntries([...at].map(([series, { offset, segment }]) => [series, [segment, offset]]))
+  )
 
 /** Whether what must come before an entry that begins a series' part of a journal was given out already. */
 const isDue = (run: Run, seq: number, at: ReadonlyMap<string, Position>): boolean => {
@@ -46,20 +51,23 @@ export const read = (
   cursor: string | undefined,
   limit: number
 ): Effect.Effect<Feed, StoreError> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const all = [...catalog.series.values()].filter((series) => series.at.segment > 0)
     if (cursor === "now") {
       return { entries: [], cursor: formatCursor(new Map(all.map((series) => [series.id, series.at]))) }
     }
     const at = cursor === undefined ? new Map<string, Position>() : parseCursor(cursor)
     if (at === undefined) {
-      return yield* failure({ _tag: "Invalid", detail: `${JSON.stringify(cursor)} is not a cursor of this store` })
+      return yield* failure({
+        _tag: "Invalid",
+        detail: `${JSON.stringify(cursor)} is not a cursor of this store`
+      })
     }
     const entries: Array<Entry> = []
 
     /** Gives out what there is of one series, until the page is full or something has to come first. */
     const follow = (series: Series): Effect.Effect<boolean, StoreError> =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         let progress = false
         const end = series.at
         let position = at.get(series.id) ?? start
@@ -90,7 +98,7 @@ export const read = (
     /** The same for a part of a segment. Only what the catalog counts is given out. */
     const stretch = (segment: Segment, from: number, stop: number) =>
       Effect.scoped(
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const reader = yield* SegmentFile.open(disk, segment)
           let size = chunk
           while (true) {
@@ -100,14 +108,16 @@ export const read = (
             if (slice === undefined) return { offset: from, finished: true, blocked: false }
             const { bytes } = slice
             let offset = slice.at
-            for (let begin = 0; entries.length < limit; ) {
+            for (let begin = 0; entries.length < limit;) {
               const lineEnd = SegmentFile.endOfLine(bytes, begin)
               if (lineEnd < 0) break
-              if (!give(segment, offset, bytes, begin, lineEnd)) return { offset, finished: false, blocked: true }
+              if (!give(segment, offset, bytes, begin, lineEnd))
+                return { offset, finished: false, blocked: true }
               begin = lineEnd + 1
               offset = slice.at + begin
             }
-            if (offset !== slice.at || entries.length >= limit) return { offset, finished: false, blocked: false }
+            if (offset !== slice.at || entries.length >= limit)
+              return { offset, finished: false, blocked: false }
             if (bytes.length < wanted) return { offset, finished: true, blocked: false }
             size *= 4
           }
@@ -116,13 +126,8 @@ export const read = (
 
     /** Gives out one line if it is an entry that counts; `false` if it is not its turn yet. */
     const give = (segment: Segment, offset: number, bytes: Buffer, begin: number, end: number): boolean => {
+      if (isControl(bytes, begin)) return true
       const text = bytes.toString("utf8", begin, end)
-      if (isControl(bytes, begin)) {
-        // Entries of an earlier incarnation lie before the line that begins a later one.
-        const control = parseControl(text)
-        if (control?.$ === "born" || control?.$ === "opened") noted.set(`${segment.series.id} ${control.run}`, control.incarnation ?? 1)
-        return true
-      }
       let event: Event
       try {
         event = JSON.parse(text) as Event
@@ -130,14 +135,15 @@ export const read = (
         // Reading the run that it belongs to gives the error.
         return true
       }
-      const run = catalog.find(event.run)
-      if (run === undefined || event.seq > run.last || !counts(run, event, segment, offset)) return true
+      const run = catalog.runs.get(event.run)
+      if (run === undefined) return true
+      if (event.seq > run.last) return run.parked?.has(event.seq) !== true
+      if (!holds(run, event.seq, segment, offset)) return true
       if (event.epoch > 0 && !isDue(run, event.seq, at)) return false
       const parsed = Journal.parse(text)
       if (Result.isSuccess(parsed)) entries.push(parsed.success)
       return true
     }
-    const noted = new Map<string, number>()
 
     let progress = true
     while (progress && entries.length < limit) {
@@ -146,16 +152,3 @@ export const read = (
     }
     return { entries, cursor: formatCursor(at) }
   })
-
-/** Whether this is the entry that the catalog has for this position of the run, and not one that was given up. */
-const counts = (run: Run, event: Event, segment: Segment, offset: number): boolean => {
-  let low = 0
-  let high = run.pointSeqs.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (run.pointSeqs[middle]! <= event.seq) low = middle + 1
-    else high = middle
-  }
-  const point = low - 1
-  return point >= 0 && run.pointSegments[point] === segment && offset >= run.pointOffsets[point]!
-}

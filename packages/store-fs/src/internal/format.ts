@@ -47,8 +47,10 @@ export const formatVersion = 1
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 
-const control = <const Kind extends string, const Fields extends Schema.Struct.Fields>(kind: Kind, fields: Fields) =>
-  Schema.Struct({ $: Schema.Literal(kind), ...fields })
+const control = <const Kind extends string, const Fields extends Schema.Struct.Fields>(
+  kind: Kind,
+  fields: Fields
+) => Schema.Struct({ $: Schema.Literal(kind), ...fields })
 
 const incarnation = { incarnation: Schema.optionalKey(Count) }
 
@@ -97,7 +99,8 @@ export const parseControl = (line: string): Control | undefined => {
 export const formatControl = (line: Control): string => JSON.stringify(line)
 
 /** Adds the incarnation of a run to a control line if it is not the usual one. */
-export const withIncarnation = (value: number): { incarnation?: number } => (value === 1 ? {} : { incarnation: value })
+export const withIncarnation = (value: number): { incarnation?: number } =>
+  value === 1 ? {} : { incarnation: value }
 
 /** The format of a segment, from the start of its first line, even if a newer version wrote the rest of it. */
 export const formatOf = (header: string): number | undefined => {
@@ -188,7 +191,8 @@ export const ownerOf = (series: string): string => {
   return dot < 0 ? series : series.slice(0, dot)
 }
 
-export const seriesName = (owner: string, count: number): string => (count === 0 ? owner : `${owner}.${count}`)
+export const seriesName = (owner: string, count: number): string =>
+  count === 0 ? owner : `${owner}.${count}`
 
 export interface SegmentName {
   readonly series: string
@@ -203,5 +207,18 @@ export const parseSegmentName = (name: string): SegmentName | undefined => {
   const found = /^([0-9a-z.]+)-(\d{4,})(?:\.(\d+))?\.jsonl$/.exec(name)
   return found === null
     ? undefined
-    : { series: found[1]!, number: Number(found[2]), generation: found[3] === undefined ? 0 : Number(found[3]) }
+    : {
+        series: found[1]!,
+        number: Number(found[2]),
+        generation: found[3] === undefined ? 0 : Number(found[3])
+      }
+}
+
+/** The name of a temporary file tells whose it is and how old. */
+export const temporaryName = (owner: string, count: number): string =>
+  `${owner}-${Date.now().toString(36)}-${count}`
+
+export const parseTemporaryName = (name: string): { readonly owner: string; readonly time: number } => {
+  const [owner, time] = name.split("-")
+  return { owner: owner!, time: Number.parseInt(time ?? "0", 36) }
 }

@@ -22,7 +22,9 @@ export interface Observer {
    * written and not marked as synced yet.
    */
   readonly refresh: Effect.Effect<void, StoreError>
-  /** The same without waiting; for looking at regular intervals. */
+  /** The same, and looks for instances that have written nothing yet. */
+  readonly survey: Effect.Effect<void, StoreError>
+  /** Looks without waiting; for looking at regular intervals. */
   readonly glance: Effect.Effect<void, StoreError>
   /** Takes in a series up to a limit. */
   readonly advance: (series: Series, limit: Limit) => Effect.Effect<void, StoreError>
@@ -98,7 +100,8 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
 
   const ttlOf = (series: Series): number => series.lease?.ttl ?? Number.POSITIVE_INFINITY
   const isLive = (series: Series): boolean =>
-    series.own || (series.ended === undefined && !series.dead && !series.claimed && series.still < ttlOf(series))
+    series.own ||
+    (series.ended === undefined && !series.dead && !series.claimed && series.still < ttlOf(series))
 
   const listSegments = Effect.map(disk.list("segments"), (names) => {
     const present = new Map<Series, Set<number>>()
@@ -130,9 +133,11 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
    * The segment that follows in a series, and how many bytes of the one before it count. Segments whose making failed
    * may lie between: they are passed over, since the header of the one that counts names the last one that did.
    */
-  const follow = Effect.fnUntraced(function*(series: Series, after: number, upTo: number, whole: boolean) {
+  const follow = Effect.fnUntraced(function* (series: Series, after: number, upTo: number, whole: boolean) {
     const current = series.segments.get(after)
-    const numbers = [...series.segments.keys()].filter((number) => number > after && number <= upTo).sort((a, b) => a - b)
+    const numbers = [...series.segments.keys()]
+      .filter((number) => number > after && number <= upTo)
+      .sort((a, b) => a - b)
     let chosen: { readonly segment: Segment; readonly end: number } | undefined
     let fallback: Segment | undefined
     for (const number of numbers) {
@@ -154,7 +159,7 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
 
   /** Goes through a series from where it was taken in, up to a limit, and says how far that is. */
   const walk = (series: Series, limit: Limit, into: Scan.Sink): Effect.Effect<Position, StoreError> =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bound = limit.to
       const lastNumber = bound?.segment ?? Number.POSITIVE_INFINITY
       let at = series.at
@@ -163,16 +168,28 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
         const next = yield* follow(series, at.segment, lastNumber, limit.whole)
         if (next !== undefined) {
           if (current !== undefined) {
-            const { end } = yield* Scan.scan(disk, current, { from: at.offset, to: next.end, certain: next.end }, into)
-            if (Number.isFinite(next.end) && end < next.end && current.generation === 0) into.damaged(current, end)
+            const { end } = yield* Scan.scan(
+              disk,
+              current,
+              { from: at.offset, to: next.end, certain: next.end },
+              into
+            )
+            if (Number.isFinite(next.end) && end < next.end && current.generation === 0)
+              into.damaged(current, end)
           }
           at = { segment: next.segment.number, offset: 0 }
           continue
         }
         if (current === undefined) return at
-        const to = bound === undefined ? Number.POSITIVE_INFINITY : bound.segment === current.number ? bound.offset : 0
+        const to =
+          bound === undefined ? Number.POSITIVE_INFINITY : bound.segment === current.number ? bound.offset : 0
         const marked = series.mark?.segment === current.number ? series.mark.end : 0
-        const { end } = yield* Scan.scan(disk, current, { from: at.offset, to, certain: limit.whole ? to : marked }, into)
+        const { end } = yield* Scan.scan(
+          disk,
+          current,
+          { from: at.offset, to, certain: limit.whole ? to : marked },
+          into
+        )
         return { segment: current.number, offset: Math.max(end, at.offset) }
       }
     })
@@ -191,7 +208,7 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
   }
 
   const syncSeries = (series: Series): Effect.Effect<void, StoreError> =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       // All but the newest were synced before the next one was begun; that one may not have come to count.
       const newest = newestOf(series)
       const before = newest === undefined ? undefined : series.segments.get(newest.number - 1)
@@ -206,7 +223,7 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
       (self) => (readOnly ? Effect.ignore(self) : self)
     )
 
-  const readMark = Effect.fnUntraced(function*(series: Series) {
+  const readMark = Effect.fnUntraced(function* (series: Series) {
     const text = yield* disk.readText(disk.path("leases", `${series.id}.mark`))
     const mark = text === undefined ? undefined : parseMark(text)
     const now = identity.monotonic()
@@ -227,15 +244,20 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
   })
 
   const positionOf = (series: Series): Position =>
-    series.mark === undefined ? { segment: 0, offset: 0 } : { segment: series.mark.segment, offset: series.mark.end }
+    series.mark === undefined
+      ? { segment: 0, offset: 0 }
+      : { segment: series.mark.segment, offset: series.mark.end }
 
-  const sizeOf = Effect.fnUntraced(function*(series: Series) {
+  const sizeOf = Effect.fnUntraced(function* (series: Series) {
     const newest = newestOf(series)
     if (newest === undefined) return { segment: 0, offset: 0 }
-    return { segment: newest.number, offset: (yield* disk.size(disk.path("segments", fileName(newest)))) ?? 0 }
+    return {
+      segment: newest.number,
+      offset: (yield* disk.size(disk.path("segments", fileName(newest)))) ?? 0
+    }
   })
 
-  const awaitMark = Effect.fnUntraced(function*(series: Series) {
+  const awaitMark = Effect.fnUntraced(function* (series: Series) {
     const target = yield* sizeOf(series)
     if (!isBefore(positionOf(series), target)) return
     const key = `${target.segment}:${target.offset}`
@@ -270,7 +292,7 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
     return Effect.void
   }
 
-  const readLease = Effect.fnUntraced(function*(series: Series) {
+  const readLease = Effect.fnUntraced(function* (series: Series) {
     if (series.lease !== undefined) return
     const text =
       (yield* disk.readText(disk.path("leases", `${series.id}.json`))) ??
@@ -278,12 +300,13 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
     series.lease = text === undefined ? undefined : parseFile(LeaseFile, text)
   })
 
-  const observe = Effect.fnUntraced(function*(series: Series, names: Names, patient: boolean) {
+  const observe = Effect.fnUntraced(function* (series: Series, names: Names, patient: boolean) {
     if (names.claims.has(`${series.id}.seal`)) {
       const path = disk.path("claims", `${series.id}.seal`)
       const text = yield* disk.readText(path)
       const seal = text === undefined ? undefined : parseFile(SealFile, text)
-      if (seal === undefined) return yield* failure({ _tag: "Corrupt", path, detail: "a seal cannot be read" })
+      if (seal === undefined)
+        return yield* failure({ _tag: "Corrupt", path, detail: "a seal cannot be read" })
       yield* advance(series, { to: { segment: seal.segment, offset: seal.end }, whole: true })
       if (series.ended === undefined) catalog.endSeries(series, "crashed")
       return
@@ -319,16 +342,18 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
     }
   })
 
-  const look = (patient: boolean) =>
-    Effect.gen(function*() {
+  const look = (patient: boolean, thorough: boolean) =>
+    Effect.gen(function* () {
       let unchanged = false
       const modified = yield* disk.modified(disk.path("segments"))
       if (modified !== undefined && modified === knownModified) unchanged = true
       const settled =
-        modified !== undefined && modified > firstPlausibleTime && Date.now() - modified > settledAfter
-          // Some file systems count in whole seconds, or two.
-          && (modified % 1000 !== 0 || Date.now() - modified > 2100)
-      if (unchanged && !company) return
+        modified !== undefined &&
+        modified > firstPlausibleTime &&
+        Date.now() - modified > settledAfter &&
+        // Some file systems count in whole seconds, or two.
+        (modified % 1000 !== 0 || Date.now() - modified > 2100)
+      if (unchanged && !company && !thorough) return
       company = false
 
       // A lease is there before the first segment and until after the last: so looked at in this order, a segment without
@@ -352,13 +377,18 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
   const exclusively = Semaphore.makeUnsafe(1).withPermits(1)
 
   return {
-    refresh: coalesce(exclusively(look(true))),
-    glance: coalesce(exclusively(look(false))),
+    refresh: coalesce(exclusively(look(true, false))),
+    survey: coalesce(exclusively(look(true, true))),
+    glance: coalesce(exclusively(look(false, false))),
     exclusively,
     advance,
     sizeOf,
     measure: (series, to) =>
-      walk(series, { to, whole: false }, { take: (_segment, _offset, _length, line, control) => isWhole(line, control), damaged: () => {} }),
+      walk(
+        series,
+        { to, whole: false },
+        { take: (_segment, _offset, _length, line, control) => isWhole(line, control), damaged: () => {} }
+      ),
     syncSeries,
     listSegments,
     isLive,

@@ -16,7 +16,7 @@ import type { Catalog } from "./catalog.ts"
 import { coalesce } from "./coalesce.ts"
 import type { Disk } from "./disk.ts"
 import { failure, fromPlatform } from "./failures.ts"
-import { formatMark, formatVersion, parseFile, SealFile, seriesName } from "./format.ts"
+import { formatMark, formatVersion, parseFile, SealFile, seriesName, temporaryName } from "./format.ts"
 import type { LeaseFile, Mark } from "./format.ts"
 import type { Position, Series } from "./model.ts"
 import type { Observer } from "./observer.ts"
@@ -75,7 +75,7 @@ export const make = (options: Options): Ownership => {
   let temporaries = 0
   let closed = false
 
-  const temporary = (): string => `${options.owner}-${++temporaries}`
+  const temporary = (): string => temporaryName(options.owner, ++temporaries)
 
   const signal = (lease: Held): void => {
     lease.dirty = true
@@ -96,7 +96,10 @@ export const make = (options: Options): Ownership => {
         // Others will take the series over, and the next sync will show it: no more can be done here than to say so.
         if (reported) return Effect.void
         reported = true
-        return Effect.logWarning("the heartbeat of a store cannot be written", { path: lease.markPath, error: error.message })
+        return Effect.logWarning("the heartbeat of a store cannot be written", {
+          path: lease.markPath,
+          error: error.message
+        })
       })
     )
     const awaitSignal = Effect.callback<void>((resume) => {
@@ -120,12 +123,17 @@ export const make = (options: Options): Ownership => {
       )
     )
 
-  const acquire: Effect.Effect<Series, StoreError> = Effect.gen(function*() {
+  const acquire: Effect.Effect<Series, StoreError> = Effect.gen(function* () {
     if (held !== undefined) return held.series
     if (closed) return yield* failure({ _tag: "Closed", detail: "this store was closed" })
-    if (options.readOnly) return yield* failure({ _tag: "Invalid", path: disk.root, detail: "this store was opened to read only" })
+    if (options.readOnly)
+      return yield* failure({
+        _tag: "Invalid",
+        path: disk.root,
+        detail: "this store was opened to read only"
+      })
     // Another process may have made these and died before it could make them durable.
-    yield* disk.syncDirectory(`${disk.root}/..`)
+    yield* disk.syncDirectory(disk.parent)
     yield* disk.syncDirectory(disk.root)
     let id: string
     let path: string
@@ -145,7 +153,9 @@ export const make = (options: Options): Ownership => {
     const scope = yield* Scope.fork(options.scope)
     const mark: Mark = { beat: 1, segment: 0, end: 0 }
     const file = yield* disk.open(markPath, "w").pipe(
-      Effect.tap((opened) => Effect.mapError(opened.writeAll(Buffer.from(formatMark(mark))), fromPlatform(markPath))),
+      Effect.tap((opened) =>
+        Effect.mapError(opened.writeAll(Buffer.from(formatMark(mark))), fromPlatform(markPath))
+      ),
       Scope.provide(scope),
       Effect.onError(() => Scope.close(scope, Exit.void))
     )
@@ -169,14 +179,16 @@ export const make = (options: Options): Ownership => {
     Effect.runFork(Scope.close(lease.scope, Exit.void))
   }
 
-  const seal = Effect.fnUntraced(function*(series: Series) {
+  const seal = Effect.fnUntraced(function* (series: Series) {
     const leasePath = disk.path("leases", `${series.id}.json`)
     const claimPath = disk.path("claims", `${series.id}.json`)
     const sealPath = disk.path("claims", `${series.id}.seal`)
     yield* disk.link(leasePath, claimPath).pipe(
       Effect.catch((error) =>
         // No lease: somebody else is taking it over, or it was lost with the power, or the series was closed just now.
-        Effect.flatMap(disk.exists(leasePath), (there) => (there ? Effect.fail(error) : Effect.succeed(false)))
+        Effect.flatMap(disk.exists(leasePath), (there) =>
+          there ? Effect.fail(error) : Effect.succeed(false)
+        )
       )
     )
     yield* disk.remove(leasePath)
@@ -199,12 +211,12 @@ export const make = (options: Options): Ownership => {
   })
 
   const takeOverOnce = (series: Series): Effect.Effect<void, StoreError> =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       if (series.ended !== undefined || observer.isLive(series)) return
       // Ends with the series that claims: it must be one that others can judge.
       yield* ensure
       yield* observer.exclusively(
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           if (series.ended !== undefined) return
           const { end, segment } = yield* seal(series)
           yield* observer.advance(series, { to: { segment, offset: end }, whole: true })
@@ -231,7 +243,11 @@ export const make = (options: Options): Ownership => {
               there
                 ? Effect.succeed(false)
                 : Effect.fail(
-                    failure({ _tag: "Invalid", path: disk.root, detail: "the store's directory, or a part of it, is gone" })
+                    failure({
+                      _tag: "Invalid",
+                      path: disk.root,
+                      detail: "the store's directory, or a part of it, is gone"
+                    })
                   )
             )
       )
@@ -259,7 +275,10 @@ export const make = (options: Options): Ownership => {
         Effect.andThen(disk.remove(lease.path), disk.remove(lease.markPath))
       ).pipe(
         Effect.catch((error) =>
-          Effect.logWarning("the lease of a store could not be removed", { path: lease.path, error: error.message })
+          Effect.logWarning("the lease of a store could not be removed", {
+            path: lease.path,
+            error: error.message
+          })
         )
       )
     })

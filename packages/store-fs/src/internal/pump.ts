@@ -40,6 +40,8 @@ export interface Pump {
   readonly awaitRoom: Effect.Effect<void>
   /** How far this instance's series is durable. */
   readonly position: () => Position
+  /** Looks at the lease though there may be nothing to write: it was seen to be gone. */
+  readonly giveUp: () => void
   /** Runs until it is interrupted. */
   readonly run: Effect.Effect<never>
 }
@@ -141,6 +143,7 @@ export const make = (options: Options): Pump => {
   /** The last segment that counts, of the series that is written, and how far. */
   let last: { readonly series: string; readonly segment: number; readonly end: number } | undefined
   let attempts = 0
+  let suspicious = false
 
   const enqueue = (unit: Unit): void => {
     queue.push(unit)
@@ -163,7 +166,7 @@ export const make = (options: Options): Pump => {
   }
 
   /** Begins a segment; its header goes out with the first lines. */
-  const begin = Effect.fnUntraced(function*() {
+  const begin = Effect.fnUntraced(function* () {
     const series = yield* ownership.ensure
     if (active !== undefined) {
       if (active.segment.series === series && active.end < options.segmentSize) return active
@@ -188,10 +191,15 @@ export const make = (options: Options): Pump => {
   /** Closes a segment in which something failed. What it holds beyond its end is nothing, whatever becomes of it. */
   const abandon = (target: Active): Effect.Effect<void> => {
     active = undefined
-    const tidy = target.end === 0 ? disk.remove(target.path) : Effect.mapError(target.file.truncate(target.end), fromPlatform(target.path))
+    const tidy =
+      target.end === 0
+        ? disk.remove(target.path)
+        : Effect.mapError(target.file.truncate(target.end), fromPlatform(target.path))
     return Effect.andThen(
       // Only to free the space: the next segment says that these bytes do not count.
-      Effect.catch(tidy, (error) => Effect.logDebug("a segment could not be cut", { path: target.path, error: error.message })),
+      Effect.catch(tidy, (error) =>
+        Effect.logDebug("a segment could not be cut", { path: target.path, error: error.message })
+      ),
       Scope.close(target.scope, Exit.void)
     )
   }
@@ -258,7 +266,21 @@ export const make = (options: Options): Pump => {
     }
   }
 
-  const group: Effect.Effect<void> = Effect.gen(function*() {
+  const lose = Effect.fnUntraced(function* (units: ReadonlyArray<Unit>) {
+    if (active !== undefined) yield* Scope.close(active.scope, Exit.void)
+    active = undefined
+    ownership.relinquish()
+    fail(units, "lost")
+  })
+
+  const group: Effect.Effect<void> = Effect.gen(function* () {
+    if (suspicious) {
+      suspicious = false
+      // If that cannot be told, the next group will meet the same error.
+      const held = yield* Effect.orElseSucceed(ownership.isHeld, () => true)
+      if (!held && ownership.current() !== undefined) return yield* lose([])
+      if (queue.length === 0) return
+    }
     const units = queue
     const size = unsynced
     queue = []
@@ -270,7 +292,7 @@ export const make = (options: Options): Pump => {
     const withLazy = lazy.length
     const bytes = encode(target, units, offsets)
     const outcome = yield* Effect.exit(
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* Effect.mapError(target.file.writeAll(bytes), fromPlatform(target.path))
         yield* Effect.mapError(target.file.sync, fromPlatform(target.path))
         if (isNew) yield* disk.syncDirectory(disk.path("segments"))
@@ -281,12 +303,7 @@ export const make = (options: Options): Pump => {
       yield* abandon(target)
       return fail(units, errorIn(outcome.cause))
     }
-    if (!outcome.value) {
-      active = undefined
-      yield* Scope.close(target.scope, Exit.void)
-      ownership.relinquish()
-      return fail(units, "lost")
-    }
+    if (!outcome.value) return yield* lose(units)
     const { segment } = target
     if (isNew) segment.series.segments.set(segment.number, segment)
     if (isNew || target.end - target.noted >= noteInterval) target.noted = target.end
@@ -303,7 +320,7 @@ export const make = (options: Options): Pump => {
   })
 
   const awaitWork = Effect.callback<void>((resume) => {
-    if (queue.length > 0) return resume(Effect.void)
+    if (queue.length > 0 || suspicious) return resume(Effect.void)
     wake = () => {
       wake = undefined
       resume(Effect.void)
@@ -315,6 +332,10 @@ export const make = (options: Options): Pump => {
     enqueueLazily: (line) => {
       lazy.push(line)
     },
+    giveUp: () => {
+      suspicious = true
+      wake?.()
+    },
     isFull: () => unsynced >= options.maxUnsynced,
     awaitRoom: Effect.callback<void>((resume) => {
       const done = () => resume(Effect.void)
@@ -325,7 +346,8 @@ export const make = (options: Options): Pump => {
         if (at >= 0) waitingForRoom.splice(at, 1)
       })
     }),
-    position: () => (last === undefined ? { segment: 0, offset: 0 } : { segment: last.segment, offset: last.end }),
+    position: () =>
+      last === undefined ? { segment: 0, offset: 0 } : { segment: last.segment, offset: last.end },
     run: Effect.forever(Effect.andThen(awaitWork, group))
   }
 }

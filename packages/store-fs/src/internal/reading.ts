@@ -7,23 +7,11 @@ import * as Journal from "@waymark/core/Journal"
 import type { Entry } from "@waymark/core/Journal"
 import type { StoreError } from "@waymark/core/Store"
 import type { Disk } from "./disk.ts"
-import { window } from "./catalog.ts"
+import { pointAt, window } from "./catalog.ts"
 import { failure } from "./failures.ts"
 import { isControl } from "./format.ts"
 import type { Run, Segment } from "./model.ts"
 import * as SegmentFile from "./segmentFile.ts"
-
-/** The point from which on the entry at `seq` is found. */
-const pointAt = (run: Run, seq: number): number => {
-  let low = 0
-  let high = run.pointSeqs.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (run.pointSeqs[middle]! <= seq) low = middle + 1
-    else high = middle
-  }
-  return low - 1
-}
 
 const corrupt = (run: Run, path: string, offset: number, seq: number, detail: string): StoreError =>
   failure({ _tag: "Corrupt", path, offset, run: run.id, seq, detail })
@@ -55,7 +43,13 @@ const seqOf = (run: Run, prefix: Buffer, bytes: Buffer, start: number, end: numb
   }
 }
 
-const parse = (run: Run, path: string, offset: number, seq: number, line: string): Effect.Effect<Entry, StoreError> => {
+const parse = (
+  run: Run,
+  path: string,
+  offset: number,
+  seq: number,
+  line: string
+): Effect.Effect<Entry, StoreError> => {
   const parsed = Journal.parse(line)
   return Result.isSuccess(parsed)
     ? Effect.succeed(parsed.success)
@@ -77,7 +71,7 @@ const readStretches = (
   into: Array<Entry>
 ): Effect.Effect<void, StoreError> =>
   Effect.scoped(
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const reader = yield* SegmentFile.open(disk, segment)
       const prefix = prefixOf(run)
       for (const { first, last, offset } of stretches) {
@@ -114,7 +108,13 @@ const readStretches = (
           }
         }
         if (seq <= last) {
-          return yield* corrupt(run, reader.path, damageBefore(segment, at), seq, "it is not where it was written")
+          return yield* corrupt(
+            run,
+            reader.path,
+            damageBefore(segment, at),
+            seq,
+            "it is not where it was written"
+          )
         }
       }
     })
@@ -123,7 +123,8 @@ const readStretches = (
 /** Where the damage begins that shows at `offset`. */
 const damageBefore = (segment: Segment, offset: number): number => {
   let at = offset
-  for (const line of segment.series.damage) if (line.segment === segment.number && line.offset < offset) at = line.offset
+  for (const line of segment.series.damage)
+    if (line.segment === segment.number && line.offset < offset) at = line.offset
   return at
 }
 
@@ -143,14 +144,20 @@ export const readEntries = (
     const tail = recent.slice(Math.max(0, first - remembered), Math.max(0, last + 1 - remembered))
     const fromDisk = Math.min(last, remembered - 1)
     if (first > fromDisk) return Effect.succeed(tail)
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       let point = pointAt(run, first)
       let seq = first
       while (seq <= fromDisk) {
         const segment = run.pointSegments[point]
         if (segment === undefined) {
           const { damage } = run
-          return yield* corrupt(run, damage?.path ?? disk.root, damage?.offset ?? 0, seq, damage?.detail ?? "it is missing")
+          return yield* corrupt(
+            run,
+            damage?.path ?? disk.root,
+            damage?.offset ?? 0,
+            seq,
+            damage?.detail ?? "it is missing"
+          )
         }
         const stretches: Array<Stretch> = []
         for (; run.pointSegments[point] === segment && seq <= fromDisk; point++) {

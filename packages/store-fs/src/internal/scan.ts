@@ -10,7 +10,13 @@ import * as SegmentFile from "./segmentFile.ts"
 
 export interface Sink {
   /** Takes in a line; `false` if it is not what a line can be. */
-  readonly take: (segment: Segment, offset: number, length: number, line: string, isControl: boolean) => boolean
+  readonly take: (
+    segment: Segment,
+    offset: number,
+    length: number,
+    line: string,
+    isControl: boolean
+  ) => boolean
   /** A line that was synced once and cannot be read. */
   readonly damaged: (segment: Segment, offset: number) => void
 }
@@ -54,7 +60,7 @@ const certainBeyond = (
   from: number,
   to: number
 ): Effect.Effect<number, StoreError> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     let certain = 0
     let at = from
     let size = chunk
@@ -62,7 +68,11 @@ const certainBeyond = (
       const slice = yield* reader.read(at, Math.min(size, to - at))
       if (slice === undefined) break
       let start = 0
-      for (let end = SegmentFile.endOfLine(slice.bytes, 0); end >= 0; end = SegmentFile.endOfLine(slice.bytes, start)) {
+      for (
+        let end = SegmentFile.endOfLine(slice.bytes, 0);
+        end >= 0;
+        end = SegmentFile.endOfLine(slice.bytes, start)
+      ) {
         if (isControl(slice.bytes, start)) {
           const control = parseControl(slice.bytes.toString("utf8", start, end))
           if (control?.$ === "synced") certain = Math.max(certain, control.to)
@@ -87,7 +97,7 @@ export const scan = (
   sink: Sink
 ): Effect.Effect<Scanned, StoreError> =>
   Effect.scoped(
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { to } = scope
       if (scope.from >= to) return { end: scope.from, torn: false }
       const reader = yield* SegmentFile.open(disk, segment)
@@ -100,7 +110,8 @@ export const scan = (
       let batchStart = 0
 
       const take = (line: Line): void => {
-        if (!sink.take(segment, line.offset, line.length, line.text, line.control)) sink.damaged(segment, line.offset)
+        if (!sink.take(segment, line.offset, line.length, line.text, line.control))
+          sink.damaged(segment, line.offset)
       }
 
       while (at < to) {

@@ -39,7 +39,7 @@ const readLine = (
   path: string,
   at: number
 ): Effect.Effect<Buffer | undefined, StoreError> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     for (let length = firstPart; ; length *= 8) {
       const bytes = yield* disk.readAt(file, path, at, length)
       const end = endOfLine(bytes, 0)
@@ -49,12 +49,17 @@ const readLine = (
   })
 
 const loadKept = (disk: Disk, file: FileSystem.File, path: string): Effect.Effect<Kept, StoreError> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const header = yield* readLine(disk, file, path, 0)
     const table = header === undefined ? undefined : yield* readLine(disk, file, path, header.length + 1)
     const control = table === undefined ? undefined : parseControl(table.toString("utf8"))
     if (control === undefined || control.$ !== "kept") {
-      return yield* failure({ _tag: "Corrupt", path, offset: 0, detail: "the table of a compacted segment cannot be read" })
+      return yield* failure({
+        _tag: "Corrupt",
+        path,
+        offset: 0,
+        detail: "the table of a compacted segment cannot be read"
+      })
     }
     const starts: Array<number> = []
     const lengths: Array<number> = []
@@ -82,14 +87,18 @@ const rangeAt = (kept: Kept, at: number): number => {
 }
 
 export const open = (disk: Disk, segment: Segment): Effect.Effect<SegmentReader, StoreError, Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     let path = disk.path("segments", fileName(segment))
     let file = yield* disk.openToRead(path)
     if (file === undefined) {
       // Another process may have put a compacted one in its place.
       for (const name of yield* disk.list("segments")) {
         const found = parseSegmentName(name)
-        if (found?.series === segment.series.id && found.number === segment.number && found.generation > segment.generation) {
+        if (
+          found?.series === segment.series.id &&
+          found.number === segment.number &&
+          found.generation > segment.generation
+        ) {
           segment.generation = found.generation
           segment.kept = undefined
         }
@@ -116,15 +125,21 @@ export const open = (disk: Disk, segment: Segment): Effect.Effect<SegmentReader,
         const start = Math.max(at, kept.starts[range]!)
         const skipped = start - kept.starts[range]!
         const size = Math.min(length, kept.lengths[range]! - skipped)
-        return Effect.map(disk.readAt(opened, path, kept.places[range]! + skipped, size), (bytes) => ({ at: start, bytes }))
+        return Effect.map(disk.readAt(opened, path, kept.places[range]! + skipped, size), (bytes) => ({
+          at: start,
+          bytes
+        }))
       }
     }
   })
 
 /** The first line of a segment; `undefined` if it was not written completely. */
-export const readHeader = (disk: Disk, segment: Segment): Effect.Effect<SegmentHeader | undefined, StoreError> =>
+export const readHeader = (
+  disk: Disk,
+  segment: Segment
+): Effect.Effect<SegmentHeader | undefined, StoreError> =>
   Effect.scoped(
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const path = disk.path("segments", fileName(segment))
       const file = yield* disk.openToRead(path)
       if (file === undefined) return undefined
@@ -148,7 +163,7 @@ export const readOneLine = (
   length: number
 ): Effect.Effect<string | undefined, StoreError> =>
   Effect.scoped(
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const reader = yield* open(disk, segment)
       const slice = yield* reader.read(offset, length)
       return slice === undefined || slice.at !== offset ? undefined : slice.bytes.toString("utf8").trimEnd()

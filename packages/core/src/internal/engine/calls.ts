@@ -11,6 +11,7 @@ import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type { Json } from "effect/Schema"
 import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 import type { Body, Durability, Failure, PauseReason } from "../../Event.ts"
 import { InDoubt, Unencodable } from "../../Failures.ts"
 import type { ToolMiddleware } from "../../Middleware.ts"
@@ -33,17 +34,21 @@ export interface Host {
   readonly executor: ToolExecutor
   readonly middlewares: ReadonlyArray<ToolMiddleware>
   readonly traced: boolean
+  /** Whether what is stored is encrypted. */
+  readonly encrypts: boolean
   /** The open visit as the journal has it. */
   readonly open: () => OpenVisit
-  /** Appends events; gives the journal's time. If that fails, the run is stopped and the effect never returns. */
-  readonly append: (body: Body) => Effect.Effect<number>
+  /** Appends an event. If that fails, the run is stopped and the effect is interrupted. */
+  readonly append: (body: Body) => Effect.Effect<unknown>
   /** Waits until everything is durable; the same if that fails. */
   readonly sync: Effect.Effect<void>
   /** Whether the run is being stopped, by whatever: then interruption says nothing about a call. */
   readonly stopping: () => boolean
-  /** Pauses the run; never returns. */
+  /** Whether it stops without ending, so that the visit will be executed again: then finalizers may call nothing. */
+  readonly halted: () => boolean
+  /** Pauses the run; is interrupted. */
   readonly pause: (reason: PauseReason) => Effect.Effect<never>
-  /** In a replay: a call that has no recorded result. It is not carried out; never returns. */
+  /** In a replay: a call that has no recorded result. It is not carried out, but interrupted. */
   readonly refuse?: (call: { readonly tool: string; readonly call: string; readonly input: Json }) => Effect.Effect<never>
 }
 
@@ -56,9 +61,14 @@ export interface Place {
   readonly clock: VisitClock
   /** Whether an earlier process may have executed this attempt of the visit. */
   readonly recovered: boolean
+  /** Whether the visit has no other fiber than this one, as far as can be told. */
+  readonly isAlone: (fiber: Fiber.Fiber<unknown, unknown>) => boolean
 }
 
-/** How long a call that looks like a divergence waits for the calls of other fibers of its visit, in milliseconds. */
+/**
+ * How long a call that looks like a divergence waits for the calls of other fibers of its visit, in milliseconds, beyond
+ * the time that these took the first time.
+ */
 const divergenceGrace = 2_000
 
 export interface Calls {
@@ -67,23 +77,41 @@ export interface Calls {
   readonly close: () => void
 }
 
-export const make = (host: Host, place: Place, visitFiber: () => Fiber.Fiber<unknown, unknown> | undefined): Calls => {
+export const make = (host: Host, place: Place): Calls => {
   const { attempt, branch, clock, node, visit } = place
   const where = branch === "" ? { node, visit, attempt } : { branch, node, visit, attempt }
   const occurrences = new Map<string, number>()
   const claimed = new Set<string>()
+  /** Calls that wait until all recorded ones are claimed. */
+  const waiting = new Set<() => void>()
   let closed = false
+  /** Whether recorded calls may be unclaimed; once none is, none will be. */
+  let recovering = place.recovered
+  const began = { visit: clock.now, live: clock.live.currentTimeMillisUnsafe() }
 
   const recorded = (call: string): Call | undefined => Option.getOrUndefined(HashMap.get(host.open().calls, call))
 
   /** A recorded call of this attempt that the handler has not asked for. */
   const unclaimed = (): readonly [string, Call] | undefined => {
+    if (!recovering) return undefined
     for (const [id, call] of host.open().calls) {
       const interrupted = call.error?.kind === "interrupted"
       if (call.attempt === attempt && !interrupted && !claimed.has(id)) return [id, call]
     }
+    recovering = false
     return undefined
   }
+
+  const claim = (id: string): void => {
+    claimed.add(id)
+    if (waiting.size > 0 && unclaimed() === undefined) for (const resume of waiting) resume()
+  }
+
+  const allClaimed = Effect.callback<void>((resume) => {
+    const claimedAll = () => resume(Effect.void)
+    waiting.add(claimedAll)
+    return Effect.sync(() => waiting.delete(claimedAll))
+  })
 
   const consume = (call: Call): void => {
     if (call.time > clock.now) clock.now = call.time
@@ -117,31 +145,30 @@ export const make = (host: Host, place: Place, visitFiber: () => Fiber.Fiber<unk
 
   /**
    * Waits until no recorded call is unclaimed. If this is the only fiber of the visit nobody else can claim them; other
-   * fibers get time to.
+   * fibers get time to: as long as it took them the first time, when the calls they made before took time, too.
    */
   const awaitClaims = (tool: Tool.Any, id: string, input: Json): Effect.Effect<void> =>
     Effect.withFiber((fiber) => {
-      const alone = fiber === visitFiber() && !hasChildren(fiber)
-      const diverged = (): Effect.Effect<void> => {
-        const [call, { seq, tool: expected }] = unclaimed()!
-        return host.pause({
-          kind: "diverged",
-          node,
-          visit,
-          expected: { tool: expected, call, seq },
-          got: { tool: tool.name, call: id, input }
+      const live = Context.get(host.context, Clock.Clock)
+      const wait = (turns: number): Effect.Effect<void> =>
+        Effect.suspend((): Effect.Effect<void> => {
+          const first = unclaimed()
+          if (first === undefined) return Effect.void
+          if (turns > 0) return Effect.andThen(Effect.yieldNow, wait(turns - 1))
+          const [call, { seq, time, tool: expected }] = first
+          const left = began.live + Math.max(0, time - began.visit) + divergenceGrace - live.currentTimeMillisUnsafe()
+          if (!place.isAlone(fiber) && left > 0) {
+            return Effect.andThen(Effect.raceFirst(allClaimed, live.sleep(Duration.millis(left))), wait(0))
+          }
+          return host.pause({
+            kind: "diverged",
+            node,
+            visit,
+            expected: { tool: expected, call, seq },
+            got: { tool: tool.name, call: id, input }
+          })
         })
-      }
-      const wait = (turns: number, until: number): Effect.Effect<void> =>
-        Effect.suspend(() => {
-          if (unclaimed() === undefined) return Effect.void
-          if (turns > 0) return Effect.andThen(Effect.yieldNow, wait(turns - 1, until))
-          const live = Context.get(host.context, Clock.Clock)
-          if (live.currentTimeMillisUnsafe() >= until) return diverged()
-          return Effect.andThen(live.sleep(Duration.millis(20)), wait(0, until))
-        })
-      if (alone) return unclaimed() === undefined ? Effect.void : diverged()
-      return wait(16, Context.get(host.context, Clock.Clock).currentTimeMillisUnsafe() + divergenceGrace)
+      return wait(place.isAlone(fiber) ? 0 : 16)
     })
 
   /** Carries out one try: the handler, inside executor, middleware, timeout, and its own scope. */
@@ -158,12 +185,16 @@ export const make = (host: Host, place: Place, visitFiber: () => Fiber.Fiber<unk
         : Effect.suspend(() => provided.handler(input))
     const context =
       provided === undefined ? host.context : Context.merge(host.context, provided.context as Context.Context<never>)
-    const inContext = Effect.suspend(() => {
+    const inContext = Effect.withFiber((fiber) => {
       const scope = Scope.makeUnsafe()
+      const span = host.traced ? Context.getOption(fiber.context, Tracer.ParentSpan) : Option.none()
+      const own = context.pipe(
+        Context.add(Tool.Invocation, invocation),
+        Context.add(Scope.Scope, scope),
+        Context.addOrOmit(Tracer.ParentSpan, span)
+      )
       return local.pipe(
-        Effect.provideContext(
-          context.pipe(Context.add(Tool.Invocation, invocation), Context.add(Scope.Scope, scope)) as Context.Context<any>
-        ),
+        Effect.provideContext(own as Context.Context<any>),
         Effect.onExit((exit) => Scope.close(scope, exit))
       )
     })
@@ -182,8 +213,12 @@ export const make = (host: Host, place: Place, visitFiber: () => Fiber.Fiber<unk
         attributes: { "waymark.run": host.run, "waymark.tool": tool.name, "waymark.attempt": invocation.attempt }
       })
     }
-    // The visit's own Clock and Random are not for the outside world.
-    return Effect.setContext(effect, host.context)
+    // The visit's own Clock and Random are not for the outside world; only its span is.
+    const span = host.traced ? Context.getOption(handlerContext, Tracer.ParentSpan) : Option.none()
+    return Effect.setContext(
+      effect,
+      Option.isNone(span) ? host.context : Context.add(host.context, Tracer.ParentSpan, span.value)
+    )
   }
 
   /** Whether the tool's policy gives the call another try after this outcome, and when. */
@@ -195,6 +230,8 @@ export const make = (host: Host, place: Place, visitFiber: () => Fiber.Fiber<unk
     now: number
   ): Effect.Effect<number | undefined> => {
     if (retry === undefined) return Effect.succeed(undefined)
+    // What became of a try that took too long is not known: at most once means not again.
+    if (outcome._tag === "Defect" && tool.delivery === "atMostOnce") return Effect.succeed(undefined)
     const error = retryable(tool, outcome)
     if (error === undefined) return Effect.succeed(undefined)
     const tried: Array<Retry.Tried> = []
@@ -212,7 +249,8 @@ export const make = (host: Host, place: Place, visitFiber: () => Fiber.Fiber<unk
     key: string,
     encoded: Json,
     input: unknown,
-    begun: "fresh" | "repeat" | "inDoubt"
+    begun: "fresh" | "repeat" | "inDoubt",
+    due?: number
   ): Effect.Effect<unknown, unknown> =>
     Effect.withFiber((fiber) => {
       const handlerContext = fiber.context
@@ -220,12 +258,14 @@ export const make = (host: Host, place: Place, visitFiber: () => Fiber.Fiber<unk
       const names = { ...where, call: id, tool: tool.name }
       const retry = tool.retry === undefined ? undefined : Retry.make(tool.retry)
       const commit = host.durability !== "ephemeral" || tool.delivery === "atMostOnce"
-      let repeated = begun === "inDoubt"
+      // What became of a try that took too long is not known.
+      let repeated = begun === "inDoubt" || recorded(id)?.retries.some(({ error }) => error.kind === "timeout") === true
 
-      const settled = (body: Body) =>
-        Effect.map(host.append(body), (time) => {
-          if (time > clock.now) clock.now = time
-        })
+      const settled = (body: Body) => Effect.map(host.append(body), () => consume(recorded(id)!))
+
+      const sleep = (millis: number) =>
+        // What comes after a long sleep should not have to begin before it.
+        commit ? Effect.andThen(host.sync, live.sleep(Duration.millis(millis))) : live.sleep(Duration.millis(millis))
 
       /** If the run itself is being stopped the call stays without a result: it may have taken effect. */
       const interrupted = (exit: Exit.Failure<unknown, unknown>): Effect.Effect<never, unknown> =>
@@ -244,6 +284,10 @@ export const make = (host: Host, place: Place, visitFiber: () => Fiber.Fiber<unk
           Effect.gen(function*() {
             // One try after another; the events say where it stands if the process dies between any two of them.
             let body = begin
+            if (due !== undefined) {
+              const slept = yield* Effect.exit(restore(sleep(Math.max(0, due - live.currentTimeMillisUnsafe()))))
+              if (Exit.isFailure(slept)) return yield* interrupted(slept)
+            }
             while (true) {
               yield* host.append(body)
               const invocation: Tool.Invocation["Service"] = {
@@ -278,7 +322,7 @@ export const make = (host: Host, place: Place, visitFiber: () => Fiber.Fiber<unk
                 return yield* fail(tool, failure)
               }
               yield* host.append({ kind: "callRetried", ...names, error: failure, due: now + delay })
-              const slept = yield* Effect.exit(restore(live.sleep(Duration.millis(delay))))
+              const slept = yield* Effect.exit(restore(sleep(delay)))
               if (Exit.isFailure(slept)) return yield* interrupted(slept)
               repeated = repeated || outcome._tag === "Defect"
               body = { kind: "callRepeated", ...names }
@@ -291,12 +335,8 @@ export const make = (host: Host, place: Place, visitFiber: () => Fiber.Fiber<unk
 
   /** What to do about a call that was started and has no result. */
   const resolve = (tool: Tool.Any, id: string, key: string, encoded: Json, input: unknown, call: Call) => {
-    if (call.due !== undefined) {
-      // Its last try is known to have failed; the next one has not begun.
-      const live = Context.get(host.context, Clock.Clock)
-      const delay = Math.max(0, call.due - live.currentTimeMillisUnsafe())
-      return Effect.andThen(live.sleep(Duration.millis(delay)), carryOut(tool, id, key, encoded, input, "repeat"))
-    }
+    // Its last try is known to have failed; the next one has not begun.
+    if (call.due !== undefined) return carryOut(tool, id, key, encoded, input, "repeat", call.due)
     if (tool.delivery === "atLeastOnce" || call.released === true) {
       return carryOut(tool, id, key, encoded, input, "inDoubt")
     }
@@ -319,6 +359,12 @@ export const make = (host: Host, place: Place, visitFiber: () => Fiber.Fiber<unk
             new Error(`tool ${tool.name} was called by something that outlived visit ${visit} of node ${node}`)
           )
         }
+        if (host.halted()) return Effect.interrupt
+        if (!host.encrypts && hasSecrets(tool)) {
+          return Effect.die(
+            new Error(`tool ${tool.name} has Redacted values: provide a Codec that encrypts what is stored`)
+          )
+        }
         const exit = makeCodec(tool.input).encode(input)
         if (Exit.isFailure(exit)) return Effect.die(unencodable(`the input of tool ${tool.name}`, exit))
         const own = options?.key ?? tool.key?.(input) ?? host.hash(canonical(exit.value)).slice(0, 32)
@@ -329,7 +375,7 @@ export const make = (host: Host, place: Place, visitFiber: () => Fiber.Fiber<unk
         const key = host.hash(JSON.stringify([host.run, branch, node, visit, id])).slice(0, 32)
         const known = recorded(id)
         if (known !== undefined) {
-          claimed.add(id)
+          claim(id)
           if (known.status === "started" && host.refuse !== undefined) {
             return host.refuse({ tool: tool.name, call: id, input: exit.value })
           }
@@ -339,18 +385,18 @@ export const make = (host: Host, place: Place, visitFiber: () => Fiber.Fiber<unk
         }
         if (host.refuse !== undefined) return host.refuse({ tool: tool.name, call: id, input: exit.value })
         const fresh = carryOut(tool, id, key, exit.value, input, "fresh")
-        if (place.recovered && unclaimed() !== undefined) {
-          return Effect.andThen(awaitClaims(tool, id, exit.value), Effect.suspend(() => (claimed.add(id), fresh)))
-        }
-        claimed.add(id)
-        return fresh
+        return unclaimed() === undefined ? fresh : Effect.andThen(awaitClaims(tool, id, exit.value), fresh)
       })
   }
 }
 
-/** Whether a fiber has forked others that still run; `true` if that cannot be told. */
-const hasChildren = (fiber: object): boolean =>
-  !("children" in fiber) || typeof fiber.children !== "function" || fiber.children().size > 0
+const secrets = new WeakMap<Tool.Any, boolean>()
+
+const hasSecrets = (tool: Tool.Any): boolean => {
+  let known = secrets.get(tool)
+  if (known === undefined) secrets.set(tool, (known = Tool.requiresCodec(tool)))
+  return known
+}
 
 /** The error by which a retry policy decides, if the outcome is one that may be retried at all. */
 export const retryable = (

@@ -2,7 +2,7 @@
  * The execution of one run by the worker that owns it: visits in sequence, commands, pauses, the end.
  */
 import type * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -62,10 +62,10 @@ export interface Execution {
   readonly drain: Effect.Effect<void>
   /** Whether commands were delivered that it did not look at. */
   readonly hasUnread: () => boolean
-  /** Commands that were there before the execution began. */
-  readonly expect: (commands: ReadonlyArray<Store.Received>) => Effect.Effect<void>
+  /** Whether the run is to end early: then it need not wait for a place. */
+  readonly isUrgent: () => boolean
   /** Commands have come in: a cancel takes effect at once, the others at the next checkpoint. */
-  readonly deliver: (commands: ReadonlyArray<Store.Received>) => Effect.Effect<void>
+  readonly deliver: (commands: ReadonlyArray<Commands.Opened>) => Effect.Effect<void>
 }
 
 const atRest: Outcome = { _tag: "AtRest" }
@@ -75,7 +75,9 @@ export const make = (
   /** The flow and its handlers, their context merged with the worker's. */
   service: Flow.HandlersService,
   writer: Writer,
-  claim: Claim | undefined
+  claim: Claim | undefined,
+  /** The run's span, if it begins with this execution and is traced. */
+  span?: Tracer.Span
 ): Execution => {
   const { clock, hash } = environment
   const { flow } = service
@@ -86,7 +88,10 @@ export const make = (
   let typed: TypedState.TypedState | undefined
   let input: { readonly value: unknown } | undefined
   let recovered = claim !== undefined
-  const inbox: Array<Store.Received> = []
+  let phase: "queued" | "executing" | "resting" = "queued"
+  /** Ends the sleep before the next attempt, if the run is in it. */
+  let wake: (() => void) | undefined
+  const inbox: Array<Commands.Opened> = []
 
   /** Stops the execution; the first reason counts, but losing the right to write overrides the others. */
   const halt = (reason: Stop): void => {
@@ -94,29 +99,34 @@ export const make = (
     fiber?.interruptUnsafe()
   }
 
-  /** For code that runs inside a handler: a run that cannot be written stops there, and the handler never knows. */
+  /**
+   * For code that runs inside a handler: a run that cannot be written stops there. It interrupts itself besides being
+   * interrupted, since it may stand in a region that cannot be.
+   */
   const orHalt = <A>(effect: Effect.Effect<A, WriteError>): Effect.Effect<A> =>
     Effect.catch(effect, (error) => {
       halt({ _tag: "Lost", error })
-      return Effect.never
+      return Effect.interrupt
     })
 
   const host: Calls.Host = {
     run,
-    durability: flow.durability,
+    durability: writer.state.durability,
     hash,
     context: environment.context,
     executor: environment.executor,
     middlewares: environment.toolMiddlewares,
     traced: environment.traced,
+    encrypts: environment.codec?.encrypts === true,
     open: () => writer.state.open[""]!,
     append: (body) => orHalt(Effect.map(writer.append(body), () => writer.state.time)),
     sync: orHalt(writer.sync),
     stopping: () => stop !== undefined,
+    halted: () => stop !== undefined && stop._tag !== "Cancel",
     pause: (reason) =>
       Effect.suspend(() => {
         halt({ _tag: "Pause", reason })
-        return Effect.never
+        return Effect.interrupt
       })
   }
 
@@ -131,15 +141,11 @@ export const make = (
       bytes += piece.bytes
       yield* Effect.yieldNow
     }
-    const head = plan.head(writer.state)
-    const { previous, ...rest } = {
-      kind: "snapshot" as const,
-      at,
-      head: head as never,
-      bytes,
-      previous: writer.state.snapshot.seq
-    }
-    yield* writer.append(previous === undefined ? rest : { ...rest, previous })
+    const previous = writer.state.snapshot.seq
+    yield* writer.appendTo((state) => {
+      const body = { kind: "snapshot" as const, at, head: plan.head(state) as never, bytes }
+      return [previous === undefined ? body : { ...body, previous }]
+    })
   })
 
   /** Decodes what the handlers see; a run that the flow cannot read is paused, not failed. */
@@ -163,19 +169,31 @@ export const make = (
     return undefined
   }
 
-  const enqueue = (commands: ReadonlyArray<Store.Received>): void => {
+  const enqueue = (commands: ReadonlyArray<Commands.Opened>): void => {
     for (const received of commands) if (!inbox.some((other) => sameCommand(other, received))) inbox.push(received)
   }
 
   /** Carries out the commands that have come in. Those that change the state make it decoded anew. */
   const obey = Effect.fnUntraced(function*() {
     for (let received = inbox.shift(); received !== undefined; received = inbox.shift()) {
-      const bodies = Commands.carryOut(writer.state, received)
-      if (bodies === undefined) continue
-      yield* writer.append(...bodies)
-      if (bodies.some((body) => body.kind === "restarted")) typed = undefined
+      const { restarts } = writer.state
+      const next = received
+      yield* writer.appendTo((state) => Commands.carryOut(state, next))
+      if (writer.state.restarts !== restarts) typed = undefined
     }
   })
+
+  /** Until it is time for the next attempt, or something is to be done. */
+  const sleep = (millis: number): Effect.Effect<void> =>
+    Effect.raceFirst(
+      clock.sleep(Duration.millis(millis)),
+      Effect.callback<void>((resume) => {
+        wake = () => resume(Effect.void)
+        return Effect.sync(() => {
+          wake = undefined
+        })
+      })
+    )
 
   const append = (bodies: ReadonlyArray<Body>) => writer.append(...(bodies as readonly [Body, ...ReadonlyArray<Body>]))
 
@@ -185,7 +203,9 @@ export const make = (
     if (visit.due !== undefined) {
       const wait = visit.due - clock.currentTimeMillisUnsafe()
       if (wait > 0) {
-        yield* Effect.exit(Effect.interruptible(clock.sleep(Duration.millis(wait))))
+        // What comes after a long sleep should not have to begin before it.
+        yield* writer.sync
+        if (inbox.length === 0) yield* Effect.exit(Effect.interruptible(sleep(wait)))
         if (stop !== undefined || inbox.length > 0) return
       }
     }
@@ -196,8 +216,7 @@ export const make = (
       state: typed!.view,
       input: input!.value,
       recovered,
-      timeout: flow.nodes[visit.node]!.timeout,
-      fiber: () => fiber
+      timeout: flow.nodes[visit.node]!.timeout
     })
     const exit = yield* Effect.exit(Effect.interruptible(effect))
     yield* close(exit)
@@ -208,7 +227,7 @@ export const make = (
       typed = answer.state
       yield* append(answer.bodies)
     } else yield* append(yield* outcomes.failed(visit, started, Failures.outcomeOf(exit.cause)))
-    if (flow.durability === "strict") yield* writer.sync
+    if (writer.state.durability === "strict") yield* writer.sync
     if (Snapshot.isDue(writer.state) && !isTerminal(writer.state.status)) yield* takeSnapshot()
   })
 
@@ -237,6 +256,7 @@ export const make = (
   const loop = Effect.uninterruptible(
     Effect.gen(function*(): Effect.fn.Return<Outcome, WriteError> {
       if (claim !== undefined) yield* takeOver(claim)
+      phase = "executing"
       while (true) {
         if (stop !== undefined) {
           if (stop._tag === "Lost") return stop
@@ -268,24 +288,29 @@ export const make = (
         }
         yield* step
       }
+      phase = "resting"
       yield* writer.sync
       return atRest
     })
-  ).pipe(Effect.catch((error): Effect.Effect<Outcome> => Effect.succeed({ _tag: "Lost", error })))
+  ).pipe(
+    Effect.catch((error): Effect.Effect<Outcome> => Effect.succeed({ _tag: "Lost", error })),
+    Effect.tap(() => Effect.sync(() => (phase = "resting")))
+  )
 
-  /** A span for the execution: under the one that started the run, or linked to that of the execution before it. */
+  /** A span for the execution: the run's own, or one that is linked to that of the execution before it. */
   const traced = (effect: Effect.Effect<Outcome>): Effect.Effect<Outcome> => {
     if (!environment.traced) return effect
+    if (span !== undefined) {
+      return Effect.onExit(Effect.withParentSpan(effect, span), (exit) =>
+        Effect.sync(() => span.end(clock.currentTimeNanosUnsafe(), exit))
+      )
+    }
     const { trace } = writer.state
     const before = trace === undefined ? undefined : Tracer.externalSpan({ ...trace, sampled: true })
-    const attributes = { "waymark.run": run, "waymark.flow": flow.id, "waymark.epoch": writer.lease.epoch }
-    return Effect.withSpan(effect, `run ${flow.id}`, {
-      attributes,
-      ...(before === undefined
-        ? { root: true }
-        : claim === undefined
-          ? { parent: before }
-          : { root: true, links: [{ span: before, attributes: {} }] })
+    return Effect.withSpan(effect, spanName(flow.id), {
+      attributes: spanAttributes(run, flow.id, writer.lease.epoch),
+      root: true,
+      ...(before === undefined ? undefined : { links: [{ span: before, attributes: {} }] })
     })
   }
 
@@ -298,23 +323,41 @@ export const make = (
     }),
     drain: Effect.sync(() => halt({ _tag: "Drain" })),
     hasUnread: () => inbox.length > 0,
-    expect: (commands) => Effect.sync(() => enqueue(commands)),
+    isUrgent: () => writer.state.status === "cancelling" || inbox.some(isCancel),
     deliver: (commands) =>
       Effect.suspend(() => {
         enqueue(commands)
-        const cancel = inbox.find(({ command }) => command.request.type === "cancel")
+        wake?.()
+        // Before and after, nothing is executed that could be interrupted.
+        const cancel = phase === "executing" ? inbox.find(isCancel) : undefined
         if (cancel === undefined || isTerminal(writer.state.status)) return Effect.void
         inbox.splice(inbox.indexOf(cancel), 1)
-        const bodies = Commands.carryOut(writer.state, cancel)
-        if (bodies === undefined) return Effect.void
         // The request is in the journal before anything is interrupted: a crash in between goes on cancelling.
-        return Effect.andThen(
-          orHalt(append(bodies)),
-          Effect.sync(() => halt({ _tag: "Cancel" }))
-        )
+        return Effect.match(writer.appendTo((state) => Commands.carryOut(state, cancel)), {
+          onSuccess: () => {
+            if (writer.state.status === "cancelling") halt({ _tag: "Cancel" })
+          },
+          onFailure: (error) => halt({ _tag: "Lost", error })
+        })
       })
   }
 }
+
+const spanName = (flow: string): string => `run ${flow}`
+
+const spanAttributes = (run: string, flow: string, epoch: number) => ({
+  "waymark.run": run,
+  "waymark.flow": flow,
+  "waymark.epoch": epoch
+})
+
+/** The span of a new run, under the one that it is started in. */
+export const startSpan = (environment: Environment, run: string, flow: string): Effect.Effect<Tracer.Span> =>
+  Effect.makeSpan(spanName(flow), { attributes: spanAttributes(run, flow, 0) }).pipe(
+    Effect.provideService(Tracer.Tracer, Context.get(environment.context, Tracer.Tracer))
+  )
+
+const isCancel = ({ command }: Store.Received): boolean => command.request.type === "cancel"
 
 const sameCommand = (a: Store.Received, b: Store.Received): boolean =>
   a.source === b.source && a.position === b.position

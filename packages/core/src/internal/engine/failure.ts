@@ -20,14 +20,17 @@ export const outcomeOf = (cause: Cause.Cause<unknown>): Outcome => {
   let outcome: Outcome = { _tag: "Interrupted" }
   for (const reason of cause.reasons) {
     if (reason._tag === "Die") return { _tag: "Defect", defect: reason.defect }
-    if (reason._tag === "Fail" && outcome._tag === "Interrupted") outcome = { _tag: "Error", error: reason.error }
+    if (reason._tag === "Fail" && outcome._tag === "Interrupted")
+      outcome = { _tag: "Error", error: reason.error }
   }
   return outcome
 }
 
 /** The tag by which policies know an error; `""` if it has none. */
 export const tagOf = (error: unknown): string =>
-  typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string" ? error._tag : ""
+  typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string"
+    ? error._tag
+    : ""
 
 const messageOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "message" in error && typeof error.message === "string"
@@ -66,6 +69,10 @@ export const store = (outcome: Outcome, schemas: ReadonlyArray<Schema.Codec<any,
       const { millis, tool } = outcome.defect as ToolTimeout
       return { kind: "timeout", what: "tool", name: tool, millis }
     }
+    if (known === "NodeTimeout") {
+      const { millis, node } = outcome.defect as NodeTimeout
+      return { kind: "timeout", what: "node", name: node, millis }
+    }
     return defect(outcome.defect)
   }
   const { error } = outcome
@@ -90,7 +97,10 @@ export const load = (failure: Failure, schemas: ReadonlyArray<Schema.Codec<any, 
       }
       return {
         _tag: "Defect",
-        defect: new Unencodable({ what: `the error ${failure.tag}`, detail: "its schema does not decode it any more" })
+        defect: new Unencodable({
+          what: `the error ${failure.tag}`,
+          detail: "its schema does not decode it any more"
+        })
       }
     }
     case "interrupted":
@@ -106,7 +116,10 @@ export const load = (failure: Failure, schemas: ReadonlyArray<Schema.Codec<any, 
     case "inDoubt":
       return { _tag: "Defect", defect: new InDoubt({ tool: failure.tool, call: failure.call }) }
     case "encoding":
-      return { _tag: "Defect", defect: new Unencodable({ what: failure.what, detail: String(failure.message) }) }
+      return {
+        _tag: "Defect",
+        defect: new Unencodable({ what: failure.what, detail: String(failure.message) })
+      }
     case "defect": {
       const error = new Error(String(failure.message))
       error.name = failure.name

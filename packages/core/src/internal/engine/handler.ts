@@ -32,8 +32,6 @@ export interface Attempt {
   /** Whether an earlier process may have executed this attempt. */
   readonly recovered: boolean
   readonly timeout: Duration.Duration | undefined
-  /** The fiber that the handler runs on, once it runs. */
-  readonly fiber: () => Fiber.Fiber<unknown, unknown> | undefined
 }
 
 export interface Prepared {
@@ -47,7 +45,7 @@ export const prepare = (
   { clock, nodeMiddlewares, traced }: Surroundings,
   { context: base, flow, handlers }: Flow.HandlersService,
   host: Calls.Host,
-  { branch, fiber, input, recovered, state, timeout, visit }: Attempt
+  { branch, input, recovered, state, timeout, visit }: Attempt
 ): Prepared => {
   const { attempt, node } = visit
   const handler = handlers[node]!
@@ -56,11 +54,12 @@ export const prepare = (
   // Most visits call no tool.
   let calls: Calls.Calls | undefined
   const call: Visit["Service"]["call"] = (tool, given, options) => {
-    calls ??= Calls.make(host, { branch, node, visit: visit.visit, attempt, clock: visitClock, recovered }, fiber)
+    calls ??= Calls.make(host, { branch, node, visit: visit.visit, attempt, clock: visitClock, recovered, isAlone })
     if (closed) calls.close()
     return calls.call(tool, given, options)
   }
   let closed = false
+  let fiber: Fiber.Fiber<unknown, unknown> | undefined
   const info = { run: host.run, flow: flow.id, branch, node, visit: visit.visit, attempt }
   const scope = Scope.makeUnsafe()
   const context = base.pipe(
@@ -69,7 +68,13 @@ export const prepare = (
     Context.add(Random.Random, new SeededRandom(() => JSON.stringify([host.run, branch, node, visit.visit]))),
     Context.add(Scope.Scope, scope)
   )
-  const handled = Effect.suspend(() => handler({ state, input, next: Next.nexts }))
+  const handled = Effect.withFiber((self) => {
+    fiber = self
+    return handler({ state, input, next: Next.nexts })
+  })
+  // Fibers that live as long as the visit are known by its scope.
+  const isAlone = (asking: Fiber.Fiber<unknown, unknown>) =>
+    asking === fiber && scope.state._tag === "Empty" && !hasChildren(asking)
   // The base has all that the worker's fibers have but their spans; merging the two for every visit would cost more
   // than the rest of it.
   let effect: Effect.Effect<Next.Next, unknown> = traced
@@ -97,3 +102,7 @@ export const prepare = (
     }
   }
 }
+
+/** Whether a fiber has forked others that still run; `true` if that cannot be told. */
+const hasChildren = (fiber: object): boolean =>
+  !("children" in fiber) || typeof fiber.children !== "function" || fiber.children().size > 0

@@ -108,8 +108,14 @@ export const verify = Effect.fnUntraced(function*(
   const stored = yield* store.get(run)
   const { expect } = options
   const broken = (seq: number, detail: string) => new Journal.ChainBroken({ run, seq, detail })
+  if (!(Number.isSafeInteger(from) && from >= 0)) {
+    return yield* new InvalidCheckpoint({ run, seq: -1, detail: `${from} is no position in a journal` })
+  }
   if (from > stored.head.seq) {
     return yield* new InvalidCheckpoint({ run, seq: from, detail: `the journal ends at seq ${stored.head.seq}` })
+  }
+  if (expect !== undefined && expect.seq < from - 1) {
+    return yield* new InvalidCheckpoint({ run, seq: from, detail: `what is known of seq ${expect.seq} cannot be checked from here` })
   }
   if (expect !== undefined && expect.seq > stored.head.seq) {
     return yield* broken(stored.head.seq, `it ends here, before seq ${expect.seq}, which is known to have been written`)
@@ -132,6 +138,9 @@ export const verify = Effect.fnUntraced(function*(
           if (source !== undefined) anchor = hash(source.line)
         } else if (first.kind === "created") anchor = Journal.genesis
         origin = anchor
+        if (expect !== undefined && expect.seq === from - 1 && expect.hash !== anchor) {
+          return yield* broken(from, `it names ${anchor} as the hash before it, not ${expect.hash} as is known`)
+        }
         head = from === 0 ? undefined : { seq: from - 1, hash: anchor }
       }
       const followed: Result.Result<Journal.Head, Journal.ChainBroken> = Journal.follow(hash, head, entry, origin)

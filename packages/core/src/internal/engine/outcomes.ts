@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import type { Body, Failure } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
-import type * as Next from "../../Next.ts"
+import * as Next from "../../Next.ts"
 import type * as Node from "../../Node.ts"
 import type { OpenVisit } from "../../RunState.ts"
 import { makeCodec } from "../definition/codec.ts"
@@ -68,56 +68,75 @@ export const make = (flow: Flow.Any, clock: Clock.Clock): Outcomes => {
       : [before, { kind: "completed", output: encoded.value }]
   }
 
+  /** The flow's own code broke outside of a handler: in a reducer, a schema, or a retry policy. */
+  const broke = (defect: unknown, visit: OpenVisit): Body =>
+    failRun(Failures.store({ _tag: "Defect", defect }, []), visit)
+
+  const answered = (visit: OpenVisit, started: number, given: Next.Next, state: TypedState): Answer => {
+    const { attempt, node, visit: count } = visit
+    const valid = Next.validate(flow, node, given)
+    if (Result.isFailure(valid)) return { state, bodies: [broke(valid.failure, visit)] }
+    const next = valid.success
+    let after = state
+    let ops
+    if (next.update !== undefined) {
+      const updated = state.update(next.update)
+      if (Result.isFailure(updated)) return { state, bodies: [unfit(updated.failure, visit)] }
+      after = updated.success.state
+      ops = updated.success.ops
+    }
+    const to = next._tag === "End" ? { end: true as const } : { to: next.to }
+    const place = { kind: "visited" as const, node, visit: count, attempt, started }
+    const body: Body = ops === undefined ? { ...place, next: to } : { ...place, ops, next: to }
+    return { state: after, bodies: next._tag === "End" ? completed(next.output, body, visit) : [body] }
+  }
+
+  const failed = Effect.fnUntraced(function* (
+    visit: OpenVisit,
+    started: number,
+    outcome: Failures.Outcome
+  ): Effect.fn.Return<ReadonlyArray<Body>> {
+    const node = flow.nodes[visit.node]!
+    const schemas = [node.error, flow.error]
+    const error = Failures.store(outcome, schemas)
+    const { attempt, node: name, visit: count } = visit
+    const place = { node: name, visit: count, attempt, started, error }
+
+    const retried = node.retry === undefined ? undefined : retryable(node, outcome)
+    if (retried !== undefined) {
+      if (retry?.node !== name || retry.visit !== count) {
+        retry = { node: name, visit: count, policy: Retry.make(node.retry!) }
+      }
+      const now = clock.currentTimeMillisUnsafe()
+      const tried: Array<Retry.Tried> = visit.failures.map((failure) => ({
+        time: failure.time,
+        error: Failures.valueOf(Failures.load(failure.error, schemas))
+      }))
+      tried.push({ time: now, error: retried.value })
+      const delay = yield* retry.policy.delayAfter(tried)
+      if (delay !== undefined) return [{ kind: "attemptFailed", ...place, due: now + delay }]
+    }
+
+    const route = routeFor(node, outcome)
+    if (route === undefined || (typeof route !== "string" && route.status === "stop"))
+      return [failRun(error, visit)]
+    const decided =
+      typeof route === "string"
+        ? { status: "failed" as const, to: route }
+        : { status: route.status, to: route.to }
+    const body: Body = { kind: "visitFailed", ...place, outcome: decided }
+    return decided.to === "end" ? completed(undefined, body, visit) : [body]
+  })
+
   return {
     answered: (visit, started, next, state) => {
-      const { attempt, node, visit: count } = visit
-      const target = next._tag === "End" ? "end" : next.to
-      if (!flow.nodes[node]!.to.includes(target)) {
-        const message = `node ${node} may not lead to ${JSON.stringify(target)}`
-        return { state, bodies: [failRun({ kind: "defect", name: "InvalidNext", message }, visit)] }
+      try {
+        return answered(visit, started, next, state)
+      } catch (error) {
+        return { state, bodies: [broke(error, visit)] }
       }
-      let after = state
-      let ops
-      if (next.update !== undefined) {
-        const updated = state.update(next.update)
-        if (Result.isFailure(updated)) return { state, bodies: [unfit(updated.failure, visit)] }
-        after = updated.success.state
-        ops = updated.success.ops
-      }
-      const to = next._tag === "End" ? { end: true as const } : { to: next.to }
-      const place = { kind: "visited" as const, node, visit: count, attempt, started }
-      const body: Body = ops === undefined ? { ...place, next: to } : { ...place, ops, next: to }
-      return { state: after, bodies: next._tag === "End" ? completed(next.output, body, visit) : [body] }
     },
-
-    failed: Effect.fnUntraced(function*(visit, started, outcome): Effect.fn.Return<ReadonlyArray<Body>> {
-      const node = flow.nodes[visit.node]!
-      const schemas = [node.error, flow.error]
-      const error = Failures.store(outcome, schemas)
-      const { attempt, node: name, visit: count } = visit
-      const place = { node: name, visit: count, attempt, started, error }
-
-      const retried = node.retry === undefined ? undefined : retryable(node, outcome)
-      if (retried !== undefined) {
-        if (retry?.node !== name || retry.visit !== count) {
-          retry = { node: name, visit: count, policy: Retry.make(node.retry!) }
-        }
-        const now = clock.currentTimeMillisUnsafe()
-        const tried: Array<Retry.Tried> = visit.failures.map((failure) => ({
-          time: failure.time,
-          error: Failures.valueOf(Failures.load(failure.error, schemas))
-        }))
-        tried.push({ time: now, error: retried.value })
-        const delay = yield* retry.policy.delayAfter(tried)
-        if (delay !== undefined) return [{ kind: "attemptFailed", ...place, due: now + delay }]
-      }
-
-      const route = routeFor(node, outcome)
-      if (route === undefined || (typeof route !== "string" && route.status === "stop")) return [failRun(error, visit)]
-      const decided =
-        typeof route === "string" ? { status: "failed" as const, to: route } : { status: route.status, to: route.to }
-      const failed: Body = { kind: "visitFailed", ...place, outcome: decided }
-      return decided.to === "end" ? completed(undefined, failed, visit) : [failed]
-    })
+    failed: (visit, started, outcome) =>
+      Effect.catchDefect(failed(visit, started, outcome), (defect) => Effect.succeed([broke(defect, visit)]))
   }
 }

@@ -7,11 +7,13 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type * as Tracer from "effect/Tracer"
 import type * as Flow from "../../Flow.ts"
 import type { Head } from "../../Journal.ts"
 import type { RunState } from "../../RunState.ts"
 import { isHandled } from "../../RunInfo.ts"
 import type { Change, InboxCursor, Lease } from "../../Store.ts"
+import * as Commands from "./commands.ts"
 import * as Execution from "./execution.ts"
 import * as Reader from "./reader.ts"
 import * as Writer from "./writer.ts"
@@ -20,7 +22,9 @@ import * as Writer from "./writer.ts"
 export interface Starter {
   readonly holder: string
   readonly has: (flow: string) => boolean
-  readonly start: (lease: Lease, state: RunState, head: Head) => void
+  /** The span of a run that is about to be created, if there is tracing. */
+  readonly span: (run: string, flow: string) => Effect.Effect<Tracer.Span | undefined>
+  readonly start: (lease: Lease, state: RunState, head: Head, span: Tracer.Span | undefined) => void
 }
 
 export interface Pool {
@@ -44,6 +48,17 @@ const retakeDelay = Duration.seconds(1)
 const cursorOf = (inbox: RunState["inbox"]): InboxCursor =>
   Object.fromEntries(Object.keys(inbox).map((source) => [source, inbox[source]!.upTo]))
 
+/** Whether reading again would come to the same: then a run is left alone until its journal has changed. */
+const isLasting = (error: Reader.ReadError): boolean =>
+  error._tag === "CodecError" ||
+  (error._tag === "StoreError" && (error.reason._tag === "Corrupt" || error.reason._tag === "UnsupportedFormat"))
+
+interface Held {
+  readonly execution: Execution.Execution
+  launched: boolean
+  fiber: Fiber.Fiber<void> | undefined
+}
+
 let holders = 0
 
 export const make = Effect.fnUntraced(function*(
@@ -57,24 +72,31 @@ export const make = Effect.fnUntraced(function*(
   const holder = `worker-${++holders}`
 
   /** Everything this worker holds a lease for. */
-  const executions = new Map<string, { readonly execution: Execution.Execution; fiber: Fiber.Fiber<void> | undefined }>()
+  const executions = new Map<string, Held>()
   const queue: Array<string> = []
-  const adopting = new Set<string>()
+  /** Runs that are being taken up, and whether something happened to them meanwhile. */
+  const adopting = new Map<string, { again: boolean; commanded: boolean }>()
   /** Runs whose journals cannot be read, and the position at which that was found; a changed journal is tried again. */
   const unreadable = new Map<string, number>()
+  /** Runs whose journals could not be written, until they are taken up again. */
+  const lost = new Map<string, Lease>()
   let active = 0
+  let filling = false
   let draining = false
 
   const report = (message: string, run: string, error: { readonly message: string }) =>
     Effect.logWarning(message, { run, error: error.message })
 
-  const finished = (run: string, outcome: Execution.Outcome): Effect.Effect<void> =>
+  const release = (lease: Lease): Effect.Effect<void> =>
+    Effect.catch(store.release(lease), (error) => report("a run could not be released", lease.run, error))
+
+  const has = (execution: Execution.Execution): boolean => executions.get(execution.run)?.execution === execution
+
+  const finished = (execution: Execution.Execution, outcome: Execution.Outcome): Effect.Effect<void> =>
     Effect.gen(function*() {
-      const { execution } = executions.get(run)!
+      const { run } = execution
       if (outcome._tag === "AtRest") {
-        yield* Effect.catch(store.release(execution.writer.lease), (error) =>
-          report("a run could not be released", run, error)
-        )
+        yield* release(execution.writer.lease)
         executions.delete(run)
         // A command may have come in after the run looked for the last time.
         if (execution.hasUnread()) yield* consider(run, true)
@@ -83,24 +105,36 @@ export const make = Effect.fnUntraced(function*(
       executions.delete(run)
       const { error } = outcome
       yield* report("the journal of a run cannot be written; the run goes back to what is durable", run, error)
-      if (error._tag !== "LeaseLost" && !draining) {
-        yield* Effect.forkIn(Effect.andThen(Effect.sleep(retakeDelay), consider(run, true)), scope)
-      }
+      if (error._tag === "LeaseLost") return
+      // After a failed sync the lease is void, and releasing it does nothing. Until it is released nobody takes the run
+      // up again: a store that fails is not to be asked all the time.
+      lost.set(run, execution.writer.lease)
+      yield* Effect.forkIn(Effect.andThen(Effect.sleep(retakeDelay), retake(run)), scope)
+    })
+
+  /** Lets go of a run whose journal could not be written, so that it can be taken up again. */
+  const retake = (run: string): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const lease = lost.get(run)
+      if (lease === undefined) return Effect.void
+      lost.delete(run)
+      return Effect.andThen(release(lease), consider(run, true))
     })
 
   const launch = (run: string): void => {
     const held = executions.get(run)
-    if (held === undefined || held.fiber !== undefined) return
+    if (held === undefined || held.launched) return
+    held.launched = true
     active += 1
     held.fiber = runFork(
       held.execution.execute.pipe(
-        Effect.flatMap((outcome) => finished(run, outcome)),
+        Effect.flatMap((outcome) => finished(held.execution, outcome)),
         Effect.onExit((exit) =>
           Effect.suspend(() => {
             active -= 1
             next()
             if (Exit.isSuccess(exit)) return Effect.void
-            executions.delete(run)
+            if (has(held.execution)) executions.delete(run)
             return Effect.logError(`the execution of run ${JSON.stringify(run)} died`, exit.cause)
           })
         ),
@@ -110,13 +144,18 @@ export const make = Effect.fnUntraced(function*(
     )
   }
 
+  /** Fills the free places. A run may be through before `launch` returns: the loop goes on then, not a nested one. */
   const next = (): void => {
+    if (filling) return
+    filling = true
     while (active < options.concurrency && queue.length > 0 && !draining) launch(queue.shift()!)
+    filling = false
   }
 
   const submit = (execution: Execution.Execution): void => {
-    executions.set(execution.run, { execution, fiber: undefined })
-    if (active < options.concurrency) launch(execution.run)
+    executions.set(execution.run, { execution, launched: false, fiber: undefined })
+    // A run that is to end early need not wait for a place.
+    if (active < options.concurrency || execution.isUrgent()) launch(execution.run)
     else queue.push(execution.run)
   }
 
@@ -124,12 +163,39 @@ export const make = Effect.fnUntraced(function*(
   const deliver = Effect.fnUntraced(function*(execution: Execution.Execution) {
     const commands = yield* store.inbox(execution.run, cursorOf(execution.writer.state.inbox))
     if (commands.length === 0) return
-    yield* execution.deliver(commands)
-    // It may have come to rest while its inbox was read.
-    if (executions.get(execution.run)?.execution !== execution) return yield* consider(execution.run, true)
-    // A run that is being stopped need not wait for a place.
-    if (execution.writer.state.status === "cancelling") launch(execution.run)
+    const opened = yield* Commands.open(environment.codec, commands)
+    if (has(execution)) yield* execution.deliver(opened)
+    // It may have come to rest meanwhile.
+    if (!has(execution)) return yield* consider(execution.run, true)
+    if (execution.isUrgent()) launch(execution.run)
   })
+
+  /** Takes the lease on a run and submits it; if that cannot be done, lets go of it again. */
+  const take = Effect.fnUntraced(function*(run: string, service: Flow.HandlersService, seq: number) {
+    const { lease, previous } = yield* store.acquire(run, holder)
+    yield* Effect.gen(function*() {
+      const { head, state } = yield* Reader.load(environment, run)
+      const commands = yield* Commands.open(environment.codec, yield* store.inbox(run, cursorOf(state.inbox)))
+      unreadable.delete(run)
+      if (draining) return yield* release(lease)
+      const execution = Execution.make(environment, service, Writer.make({ ...environment, lease, state, head }), {
+        cause: previous,
+        previous: { epoch: state.epoch, seq: head.seq, hash: head.hash }
+      })
+      yield* execution.deliver(commands)
+      submit(execution)
+    }).pipe(
+      Effect.tapError((error) =>
+        Effect.gen(function*() {
+          if (isLasting(error)) {
+            unreadable.set(run, seq)
+            yield* Effect.logError("a run cannot be read and is left alone", { run, error: error.message })
+          }
+          yield* release(lease)
+        })
+      )
+    )
+  }, Effect.uninterruptible)
 
   /** Takes up a run that nobody has, if there is something to do for it: because of its status, or of a command. */
   const adopt = Effect.fnUntraced(function*(run: string, commanded: boolean) {
@@ -141,25 +207,7 @@ export const make = Effect.fnUntraced(function*(
       const commands = yield* store.inbox(run, cursorOf(info.inbox ?? {}))
       if (commands.every(({ position, source }) => isHandled(info, source, position))) return
     }
-    const acquired = yield* store.acquire(run, holder)
-    const loaded = yield* Reader.load(environment, run).pipe(
-      Effect.tapError((error) =>
-        Effect.gen(function*() {
-          unreadable.set(run, head.seq)
-          yield* Effect.logError("a run cannot be read and is left alone", { run, error: error.message })
-          yield* store.release(acquired.lease)
-        })
-      )
-    )
-    unreadable.delete(run)
-    const { state } = loaded
-    const writer = Writer.make({ ...environment, lease: acquired.lease, state, head: loaded.head })
-    const execution = Execution.make(environment, service, writer, {
-      cause: acquired.previous,
-      previous: { epoch: state.epoch, seq: loaded.head.seq, hash: loaded.head.hash }
-    })
-    yield* execution.expect(yield* store.inbox(run, cursorOf(state.inbox)))
-    submit(execution)
+    yield* take(run, service, head.seq)
   })
 
   /** Looks at a run: delivers to it if this worker has it, takes it up if nobody has it. */
@@ -170,14 +218,24 @@ export const make = Effect.fnUntraced(function*(
       if (held !== undefined) {
         return Effect.catch(deliver(held.execution), (error) => report("commands could not be read", run, error))
       }
-      if (adopting.has(run)) return Effect.void
-      adopting.add(run)
+      const busy = adopting.get(run)
+      if (busy !== undefined) {
+        busy.again = true
+        busy.commanded ||= commanded
+        return Effect.void
+      }
+      const turn = { again: false, commanded: false }
+      adopting.set(run, turn)
       return adopt(run, commanded).pipe(
         Effect.catchTag(["RunNotFound", "LeaseHeld"], () => Effect.void),
         Effect.catch((error) => report("a run could not be taken up", run, error)),
-        Effect.onExit(() => Effect.sync(() => adopting.delete(run)))
+        Effect.onExit(() => Effect.sync(() => adopting.delete(run))),
+        Effect.andThen(Effect.suspend(() => (turn.again ? consider(run, turn.commanded) : Effect.void)))
       )
-    })
+    }).pipe(
+      // One run must not keep the worker from looking at the others.
+      Effect.catchDefect((defect) => Effect.logError(`run ${JSON.stringify(run)} could not be looked at`, defect))
+    )
 
   const onChange = ({ run, what }: Change): Effect.Effect<void> => {
     if (what === "deleted") return Effect.void
@@ -231,7 +289,7 @@ export const make = Effect.fnUntraced(function*(
     return Effect.andThen(
       Fiber.interruptAll([watching, sweeping]),
       Effect.forEach([...executions.keys()], drainOne, { concurrency: "unbounded", discard: true })
-    )
+    ).pipe(Effect.andThen(Effect.suspend(() => Effect.forEach([...lost.keys()], retake, { discard: true }))))
   }).pipe(Effect.uninterruptible)
 
   yield* Effect.addFinalizer(() => drain)
@@ -240,10 +298,13 @@ export const make = Effect.fnUntraced(function*(
     starter: {
       holder,
       has: (flow) => services.has(flow) && !draining,
-      start: (lease, state, head) => {
+      span: (run, flow) =>
+        environment.traced ? Execution.startSpan(environment, run, flow) : Effect.succeed(undefined),
+      start: (lease, state, head, span) => {
+        if (draining) return void runFork(release(lease))
         const service = services.get(state.flow)!
         const writer = Writer.make({ ...environment, lease, state, head })
-        submit(Execution.make(environment, service, writer, undefined))
+        submit(Execution.make(environment, service, writer, undefined, span))
       }
     },
     running: Effect.sync(() => [...executions.keys()]),

@@ -3,7 +3,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -82,8 +82,12 @@ export const replay = <F extends Flow.Any>(
     const { codec, hash, store } = journals
     const context = yield* Effect.context<Flow.Handlers<F["id"]>>()
     const provided = Context.getUnsafe(context, Flow.handlersKey(flow.id) as Context.Key<never, Flow.HandlersService>)
-    // Nothing that handlers wait for happens in a replay, so waiting takes no time.
-    const clock: Clock.Clock = Object.assign(Object.create(live), { sleep: () => Effect.yieldNow })
+    /** When what is being executed ended, as the journal has it: retry policies may ask for the time. */
+    let now = 0
+    const clock: Clock.Clock = Object.assign(Object.create(live), {
+      currentTimeMillisUnsafe: () => now,
+      sleep: makeSleep()
+    })
     const surroundings = context.pipe(Context.add(Clock.Clock, clock)) as Context.Context<never>
     const service: Flow.HandlersService = {
       ...provided,
@@ -102,7 +106,8 @@ export const replay = <F extends Flow.Any>(
       if (Result.isFailure(typed)) {
         return yield* new InvalidValue({ what: typed.failure.what, detail: typed.failure.message })
       }
-      const refused = yield* Deferred.make<Json>()
+      let refused: Json | undefined
+      let running: Fiber.Fiber<unknown, unknown> | undefined
       const host: Calls.Host = {
         run,
         durability: state.durability,
@@ -111,36 +116,36 @@ export const replay = <F extends Flow.Any>(
         executor: { execute: (_request, local) => local },
         middlewares: [],
         traced: false,
+        encrypts: true,
         open: () => visit,
         append: () => Effect.never,
         sync: Effect.never,
         stopping: () => true,
+        halted: () => refused !== undefined,
         pause: () => Effect.never,
         refuse: ({ call, input: got, tool }) =>
-          Effect.andThen(Deferred.succeed(refused, { tool, call, input: got }), Effect.never)
+          Effect.suspend(() => {
+            refused ??= { tool, call, input: got }
+            running?.interruptUnsafe()
+            return Effect.interrupt
+          })
       }
-      let fiber: Fiber.Fiber<unknown, unknown> | undefined
       const { close, effect } = Handler.prepare({ clock, nodeMiddlewares: [], traced: false }, service, host, {
         visit,
         branch: "",
         state: typed.success.view,
         input,
         recovered: false,
-        timeout: undefined,
-        fiber: () => fiber
+        timeout: undefined
       })
-      const running = yield* Effect.forkChild(effect)
-      fiber = running
-      const first = yield* Effect.raceFirst(
-        Effect.map(Fiber.await(running), (exit) => ({ exit })),
-        Effect.map(Deferred.await(refused), (call) => ({ refused: call }))
-      )
-      yield* Fiber.interrupt(running)
-      yield* close(Exit.void)
-      if ("refused" in first) return first
-      return Exit.isSuccess(first.exit)
-        ? { bodies: outcomes.answered(visit, 0, first.exit.value, typed.success).bodies }
-        : { bodies: yield* outcomes.failed(visit, 0, Failures.outcomeOf(first.exit.cause)) }
+      const fiber = yield* Effect.forkChild(effect)
+      running = fiber
+      const exit = yield* Fiber.await(fiber)
+      yield* close(exit)
+      if (refused !== undefined) return { refused }
+      return Exit.isSuccess(exit)
+        ? { bodies: outcomes.answered(visit, 0, exit.value, typed.success).bodies }
+        : { bodies: yield* outcomes.failed(visit, 0, Failures.outcomeOf(exit.cause)) }
     })
 
     let state: RunState.RunState | undefined
@@ -163,6 +168,7 @@ export const replay = <F extends Flow.Any>(
             input = { value: exit.value }
           }
           const { attempt, node, visit } = state.open[""]!
+          now = event.time
           const result = yield* execute(state, input.value)
           visits += 1
           const place = { seq: event.seq, node, visit, attempt }
@@ -193,4 +199,34 @@ export const replay = <F extends Flow.Any>(
     }
   })
 
-const isTimeout = (event: Closing): boolean => "error" in event && event.error.kind === "timeout"
+/** A node's own timeout came from outside of its handler; to have it again, one would have to wait for it. */
+const isTimeout = (event: Closing): boolean =>
+  "error" in event && event.error.kind === "timeout" && event.error.what === "node"
+
+/** How often a sleeper lets everything else go on before it looks whether it is its turn. */
+const turns = 16
+
+/**
+ * Sleeping that takes no time, since nothing that handlers wait for happens in a replay: when nothing else goes on, the
+ * one that would wake first does.
+ */
+const makeSleep = (): Clock.Clock["sleep"] => {
+  const sleepers = new Set<{ readonly at: number }>()
+  let now = 0
+  let woken = 0
+  return (duration) =>
+    Effect.suspend(() => {
+      const self = { at: now + Duration.toMillis(duration) }
+      sleepers.add(self)
+      const wait = (left: number, seen: number): Effect.Effect<void> =>
+        Effect.suspend((): Effect.Effect<void> => {
+          if (seen !== woken) return wait(turns, woken)
+          if (left > 0) return Effect.andThen(Effect.yieldNow, wait(left - 1, seen))
+          for (const { at } of sleepers) if (at < self.at) return Effect.andThen(Effect.yieldNow, wait(0, seen))
+          now = self.at
+          woken += 1
+          return Effect.void
+        })
+      return Effect.ensuring(wait(turns, woken), Effect.sync(() => sleepers.delete(self)))
+    })
+}

@@ -22,10 +22,17 @@ export interface Retry {
  * through the failures that were recorded.
  */
 export const make = (schedule: Schedule.Schedule<unknown, any>): Retry => {
-  let step: ((now: number, input: unknown) => Pull.Pull<[unknown, Duration.Duration], never, unknown>) | undefined
+  let step:
+    | ((now: number, input: unknown) => Pull.Pull<[unknown, Duration.Duration], never, unknown>)
+    | undefined
   let stepped = 0
   return {
-    delayAfter: Effect.fnUntraced(function*(tried) {
+    delayAfter: Effect.fnUntraced(function* (tried) {
+      // The count began anew: the run was retried.
+      if (stepped >= tried.length) {
+        step = undefined
+        stepped = 0
+      }
       step ??= yield* Schedule.toStep(schedule) as Effect.Effect<NonNullable<typeof step>>
       let delay: number | undefined
       while (stepped < tried.length) {

@@ -5,6 +5,7 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
+import * as Semaphore from "effect/Semaphore"
 import type { Codec, CodecError } from "../../Codec.ts"
 import type { Body, Event } from "../../Event.ts"
 import * as Journal from "../../Journal.ts"
@@ -26,10 +27,17 @@ export interface Writer {
   readonly state: RunState.RunState
   readonly broken: WriteError | undefined
   /** Appends events that belong together. Succeeds when the store has accepted them, with the first one's position. */
-  readonly append: (...bodies: readonly [Body, ...ReadonlyArray<Body>]) => Effect.Effect<number, WriteError>
+  readonly append: (...bodies: Bodies) => Effect.Effect<number, WriteError>
+  /**
+   * The same for events that follow from the state: `decide` sees the state that they are appended to, whatever else is
+   * being appended.
+   */
+  readonly appendTo: (decide: (state: RunState.RunState) => Bodies | undefined) => Effect.Effect<unknown, WriteError>
   /** Waits until everything appended is durable and was written under a valid lease. */
   readonly sync: Effect.Effect<void, WriteError>
 }
+
+export type Bodies = readonly [Body, ...ReadonlyArray<Body>]
 
 interface Pending {
   readonly expected: number
@@ -135,6 +143,28 @@ export const make = (options: Options): Writer => {
     })
   }
 
+  // Sealing takes time: what was asked for first is appended first, and nothing comes between deciding and appending.
+  const sealing = Semaphore.makeUnsafe(1)
+
+  const sealed = (
+    by: Codec,
+    decide: (state: RunState.RunState) => Bodies | undefined
+  ): Effect.Effect<number, WriteError> =>
+    sealing
+      .withPermit(
+        Effect.suspend((): Effect.Effect<Effect.Effect<number, WriteError>, WriteError> => {
+          if (broken !== undefined) return Effect.fail(broken)
+          const bodies = decide(state)
+          if (bodies === undefined) return Effect.succeed(Effect.succeed(head.seq))
+          return Effect.forEach(bodies, (body) => seal(by, lease.run, body)).pipe(
+            Effect.catch(fail),
+            // Its place is taken in this step; waiting for the store is done outside.
+            Effect.map((stored) => enqueue(bodies, stored))
+          )
+        })
+      )
+      .pipe(Effect.flatten)
+
   return {
     lease,
     get state() {
@@ -145,12 +175,16 @@ export const make = (options: Options): Writer => {
     },
     append: (...bodies) =>
       Effect.uninterruptible(
+        codec === undefined ? Effect.suspend(() => enqueue(bodies, bodies)) : sealed(codec, () => bodies)
+      ),
+    appendTo: (decide) =>
+      Effect.uninterruptible(
         codec === undefined
-          ? Effect.suspend(() => enqueue(bodies, bodies))
-          : Effect.flatMap(
-              Effect.forEach(bodies, (body) => seal(codec, lease.run, body)).pipe(Effect.catch(fail)),
-              (sealed) => enqueue(bodies, sealed)
-            )
+          ? Effect.suspend((): Effect.Effect<unknown, WriteError> => {
+              const bodies = decide(state)
+              return bodies === undefined ? Effect.void : enqueue(bodies, bodies)
+            })
+          : sealed(codec, decide)
       ),
     sync: Effect.suspend(() => (broken === undefined ? Effect.catch(store.sync(lease), fail) : Effect.fail(broken)))
   }

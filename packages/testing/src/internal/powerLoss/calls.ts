@@ -36,7 +36,13 @@ export const openMutates = (kernel: Kernel, path: string, flag: string): boolean
   }
 }
 
-export const open = (kernel: Kernel, path: string, flag: string, mode: number | undefined, now: number): Node => {
+export const open = (
+  kernel: Kernel,
+  path: string,
+  flag: string,
+  mode: number | undefined,
+  now: number
+): Node => {
   const place = locate(kernel.root, path)
   const creates = !flag.startsWith("r")
   const writes = flag !== "r"
@@ -53,7 +59,8 @@ export const open = (kernel: Kernel, path: string, flag: string, mode: number | 
   if (place.node.kind === "Directory" && writes) throw new Errno("EISDIR")
   if (reads) allow(place.node, 0o400)
   if (writes) allow(place.node, 0o200)
-  if (flag.startsWith("w") && place.node.kind === "File" && place.node.cache.length > 0) truncate(place.node, 0, now)
+  if (flag.startsWith("w") && place.node.kind === "File" && place.node.cache.length > 0)
+    truncate(place.node, 0, now)
   return place.node
 }
 
@@ -181,4 +188,3 @@ export const access = (kernel: Kernel, path: string, bits: number): void => {
   const node = lookUp(kernel, path)
   if ((node.mode & bits) !== bits) throw new Errno("EACCES")
 }
-

@@ -60,5 +60,9 @@ export const toPlatformError = (code: Code, method: string, syscall: string, pat
     method,
     pathOrDescriptor: path,
     syscall,
-    cause: Object.assign(new Error(`${code}: ${descriptions[code]}, ${syscall} '${path}'`), { code, syscall, path })
+    cause: Object.assign(new Error(`${code}: ${descriptions[code]}, ${syscall} '${path}'`), {
+      code,
+      syscall,
+      path
+    })
   })

@@ -11,10 +11,11 @@ import * as Stream from "effect/Stream"
 import * as Calls from "./calls.ts"
 import { Errno } from "./errno.ts"
 import type { Kernel, Process, Request } from "./kernel.ts"
-import { call } from "./kernel.ts"
+import { call, runs } from "./kernel.ts"
 import type { Node } from "./tree.ts"
 
-const join = (directory: string, name: string): string => (directory.endsWith("/") ? directory + name : `${directory}/${name}`)
+const join = (directory: string, name: string): string =>
+  directory.endsWith("/") ? directory + name : `${directory}/${name}`
 
 const parentOf = (path: string): string => path.replace(/\/+$/, "").replace(/[^/]*$/, "") || "."
 
@@ -71,17 +72,25 @@ export const make = (kernel: Kernel, process: Process): FileSystem.FileSystem =>
         return Effect.andThen(makeDirectories(parentOf(path), mode), makeDirectories(path, mode))
       }
       if (!isCode(error, "EEXIST")) return Effect.fail(error)
-      return Effect.flatMap(kindOf(path, "makeDirectory"), (kind) => (kind === "Directory" ? Effect.void : Effect.fail(error)))
+      return Effect.flatMap(kindOf(path, "makeDirectory"), (kind) =>
+        kind === "Directory" ? Effect.void : Effect.fail(error)
+      )
     })
 
   const unlink = (path: string) =>
-    request({ name: "unlink", method: "remove", path, mutates: true, run: (now) => Calls.unlink(kernel, path, now) })
+    request({
+      name: "unlink",
+      method: "remove",
+      path,
+      mutates: true,
+      run: (now) => Calls.unlink(kernel, path, now)
+    })
 
   const removeTree = (path: string): Effect.Effect<void, PlatformError> =>
     Effect.flatMap(kindOf(path, "remove"), (kind) =>
       kind === "File"
         ? unlink(path)
-        : Effect.gen(function*() {
+        : Effect.gen(function* () {
             for (const [name] of yield* readdir(path, "remove")) yield* removeTree(join(path, name))
             yield* request({
               name: "rmdir",
@@ -115,8 +124,12 @@ export const make = (kernel: Kernel, process: Process): FileSystem.FileSystem =>
   const readdir = (path: string, method: string) =>
     request({ name: "readdir", method, path, mutates: false, run: () => Calls.readdir(kernel, path) })
 
-  const readDirectory = (path: string, recursive: boolean, prefix = ""): Effect.Effect<Array<string>, PlatformError> =>
-    Effect.gen(function*() {
+  const readDirectory = (
+    path: string,
+    recursive: boolean,
+    prefix = ""
+  ): Effect.Effect<Array<string>, PlatformError> =>
+    Effect.gen(function* () {
       const names: Array<string> = []
       for (const [name, node] of yield* readdir(path, "readDirectory")) {
         names.push(prefix + name)
@@ -141,7 +154,8 @@ export const make = (kernel: Kernel, process: Process): FileSystem.FileSystem =>
         (handle) =>
           Effect.sync(() => {
             handle.open = false
-            kernel.operations.push({ name: "close", path, process: process.number })
+            if (runs(kernel, process))
+              kernel.operations.push({ name: "close", path, process: process.number })
           })
       ),
       (handle) => makeFile(handle, path, flag)
@@ -181,7 +195,11 @@ export const make = (kernel: Kernel, process: Process): FileSystem.FileSystem =>
         }
       })
 
-    const read = (method: string, length: number, explicit: bigint | undefined): Effect.Effect<Uint8Array, PlatformError> =>
+    const read = (
+      method: string,
+      length: number,
+      explicit: bigint | undefined
+    ): Effect.Effect<Uint8Array, PlatformError> =>
       Effect.suspend(() => {
         if (explicit !== undefined) {
           if (explicit < 0n) return invalid(method, "Cannot read before the start of the file")
@@ -225,7 +243,12 @@ export const make = (kernel: Kernel, process: Process): FileSystem.FileSystem =>
         : Effect.flatMap(writeSome("writeAll", buffer), (written) => {
             if (written > 0) return writeAll(buffer.subarray(written))
             return Effect.fail(
-              systemError({ _tag: "WriteZero", module: "FileSystem", method: "writeAll", pathOrDescriptor: path })
+              systemError({
+                _tag: "WriteZero",
+                module: "FileSystem",
+                method: "writeAll",
+                pathOrDescriptor: path
+              })
             )
           })
 
@@ -279,10 +302,18 @@ export const make = (kernel: Kernel, process: Process): FileSystem.FileSystem =>
   }
 
   const writeFile: FileSystem.FileSystem["writeFile"] = (path, data, options) =>
-    Effect.scoped(Effect.flatMap(open(path, { ...options, flag: options?.flag ?? "w" }), (file) => file.writeAll(data)))
+    Effect.scoped(
+      Effect.flatMap(open(path, { ...options, flag: options?.flag ?? "w" }), (file) => file.writeAll(data))
+    )
 
   const readFile = (path: string) =>
-    request({ name: "read", method: "readFile", path, mutates: false, run: () => Calls.readFile(kernel, path) })
+    request({
+      name: "read",
+      method: "readFile",
+      path,
+      mutates: false,
+      run: () => Calls.readFile(kernel, path)
+    })
 
   const copyFile = (from: string, to: string) => Effect.flatMap(readFile(from), (data) => writeFile(to, data))
 
@@ -293,9 +324,10 @@ export const make = (kernel: Kernel, process: Process): FileSystem.FileSystem =>
           ? copyFile(from, to)
           : Effect.catch(kindOf(to, "copy"), () => copyFile(from, to)).pipe(Effect.asVoid)
       }
-      return Effect.gen(function*() {
+      return Effect.gen(function* () {
         yield* makeDirectories(to)
-        for (const [name] of yield* readdir(from, "copy")) yield* copy(join(from, name), join(to, name), overwrite)
+        for (const [name] of yield* readdir(from, "copy"))
+          yield* copy(join(from, name), join(to, name), overwrite)
       })
     })
 
@@ -312,7 +344,9 @@ export const make = (kernel: Kernel, process: Process): FileSystem.FileSystem =>
     })
 
   const scoped = (path: Effect.Effect<string, PlatformError>, remove_: (path: string) => string) =>
-    Effect.acquireRelease(path, (made) => Effect.orDie(remove(remove_(made), { recursive: true, force: true })))
+    Effect.acquireRelease(path, (made) =>
+      Effect.orDie(remove(remove_(made), { recursive: true, force: true }))
+    )
 
   const unsupported = (method: string, path: string): Effect.Effect<never, PlatformError> =>
     request<never>({
@@ -332,7 +366,12 @@ export const make = (kernel: Kernel, process: Process): FileSystem.FileSystem =>
         method: "access",
         path,
         mutates: false,
-        run: () => Calls.access(kernel, path, (options?.readable === true ? 0o400 : 0) | (options?.writable === true ? 0o200 : 0))
+        run: () =>
+          Calls.access(
+            kernel,
+            path,
+            (options?.readable === true ? 0o400 : 0) | (options?.writable === true ? 0o200 : 0)
+          )
       }),
     chmod: (path, mode) =>
       request({
@@ -348,9 +387,24 @@ export const make = (kernel: Kernel, process: Process): FileSystem.FileSystem =>
     copy: (from, to, options) => copy(from, to, options?.overwrite ?? false),
     copyFile,
     link: (from, to) =>
-      request({ name: "link", method: "link", path: from, to, mutates: true, run: (now) => Calls.link(kernel, from, to, now) }),
-    lstat: (path) => request({ name: "stat", method: "lstat", path, mutates: false, run: () => infoOf(Calls.lookUp(kernel, path)) }),
-    makeDirectory: (path, options) => (options?.recursive === true ? makeDirectories(path, options.mode) : mkdir(path, options?.mode)),
+      request({
+        name: "link",
+        method: "link",
+        path: from,
+        to,
+        mutates: true,
+        run: (now) => Calls.link(kernel, from, to, now)
+      }),
+    lstat: (path) =>
+      request({
+        name: "stat",
+        method: "lstat",
+        path,
+        mutates: false,
+        run: () => infoOf(Calls.lookUp(kernel, path))
+      }),
+    makeDirectory: (path, options) =>
+      options?.recursive === true ? makeDirectories(path, options.mode) : mkdir(path, options?.mode),
     makeTempDirectory,
     makeTempDirectoryScoped: (options) => scoped(makeTempDirectory(options), (path) => path),
     makeTempFile,
@@ -358,7 +412,9 @@ export const make = (kernel: Kernel, process: Process): FileSystem.FileSystem =>
     open,
     readDirectory: (path, options) => readDirectory(path, options?.recursive ?? false),
     readDirectoryEntries: (path) =>
-      Effect.map(readdir(path, "readDirectoryEntries"), (entries) => entries.map(([name, { kind }]) => ({ name, type: kind }))),
+      Effect.map(readdir(path, "readDirectoryEntries"), (entries) =>
+        entries.map(([name, { kind }]) => ({ name, type: kind }))
+      ),
     readFile,
     readLink: (path) => unsupported("readLink", path),
     realPath: (path) => Effect.as(kindOf(path, "realPath"), new URL(path, "file:///").pathname),
@@ -372,7 +428,14 @@ export const make = (kernel: Kernel, process: Process): FileSystem.FileSystem =>
         mutates: true,
         run: (now) => Calls.rename(kernel, from, to, now)
       }),
-    stat: (path) => request({ name: "stat", method: "stat", path, mutates: false, run: () => infoOf(Calls.lookUp(kernel, path)) }),
+    stat: (path) =>
+      request({
+        name: "stat",
+        method: "stat",
+        path,
+        mutates: false,
+        run: () => infoOf(Calls.lookUp(kernel, path))
+      }),
     symlink: (_target, path) => unsupported("symlink", path),
     truncate: (path, length) =>
       Effect.scoped(Effect.flatMap(open(path, { flag: "r+" }), (file) => file.truncate(length))),
@@ -383,7 +446,8 @@ export const make = (kernel: Kernel, process: Process): FileSystem.FileSystem =>
         path,
         mutates: true,
         run: () => {
-          Calls.lookUp(kernel, path).modified = typeof modified === "number" ? modified * 1000 : modified.getTime()
+          Calls.lookUp(kernel, path).modified =
+            typeof modified === "number" ? modified * 1000 : modified.getTime()
         }
       }),
     watch: (path) => Stream.fromEffect(unsupported("watch", path)),

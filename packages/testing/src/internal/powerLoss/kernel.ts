@@ -4,6 +4,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { PlatformError } from "effect/PlatformError"
+import * as Result from "effect/Result"
 import type { Code } from "./errno.ts"
 import { isErrno, toPlatformError } from "./errno.ts"
 import type { Fate } from "./survival.ts"
@@ -114,7 +115,8 @@ export const reboot = (kernel: Kernel, fate: Fate): void => {
   kernel.interrupted = undefined
 }
 
-const runs = (kernel: Kernel, process: Process): boolean =>
+/** Whether a process is there at all: frozen or not. */
+export const runs = (kernel: Kernel, process: Process): boolean =>
   kernel.powered && process.boot === kernel.boot && !process.killed
 
 const event = (listeners: Set<() => void>): Effect.Effect<void> =>
@@ -127,11 +129,15 @@ const event = (listeners: Set<() => void>): Effect.Effect<void> =>
 export const whenCut = (kernel: Kernel): Effect.Effect<void> =>
   Effect.suspend(() => (kernel.powered ? event(kernel.onCut) : Effect.void))
 
+/** What never comes back can be interrupted, wherever it is called: a test has to get rid of what is dead. */
+const gone = Effect.interruptible(Effect.never)
+
 /** Goes on when the process does: at once, when it is thawed, or never. */
 const scheduled = <A, E>(kernel: Kernel, process: Process, body: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   Effect.suspend(() => {
-    if (!runs(kernel, process)) return Effect.never
-    if (process.frozen) return Effect.andThen(event(process.onThaw), scheduled(kernel, process, body))
+    if (!runs(kernel, process)) return gone
+    if (process.frozen)
+      return Effect.andThen(Effect.interruptible(event(process.onThaw)), scheduled(kernel, process, body))
     return body
   })
 
@@ -155,15 +161,23 @@ export interface Request<A> {
 const tick = 4
 
 /** Makes a system call. It is carried out even if its caller is interrupted while it waits for the answer. */
-export const call = <A>(kernel: Kernel, process: Process, request: Request<A>): Effect.Effect<A, PlatformError> => {
+export const call = <A>(
+  kernel: Kernel,
+  process: Process,
+  request: Request<A>
+): Effect.Effect<A, PlatformError> => {
   const fail = (code: Code) => Effect.fail(toPlatformError(code, request.method, request.name, request.path))
-  const answer = (now: number, run: (now: number) => A): Effect.Effect<A, PlatformError> => {
+  const attempt = (run: () => A): Result.Result<A, Code> => {
     try {
-      return Effect.succeed(run(now))
+      return Result.succeed(run())
     } catch (error) {
-      if (isErrno(error)) return fail(error.code)
+      if (isErrno(error)) return Result.fail(error.code)
       throw error
     }
+  }
+  const answer = (run: () => A): Effect.Effect<A, PlatformError> => {
+    const result = attempt(run)
+    return Result.isSuccess(result) ? Effect.succeed(result.success) : fail(result.failure)
   }
 
   const make = (now: number): Effect.Effect<A, PlatformError> => {
@@ -182,9 +196,9 @@ export const call = <A>(kernel: Kernel, process: Process, request: Request<A>): 
 
     if (mutation !== undefined && mutation >= kernel.cutAt) {
       // What the call changes may be on its way to the disk already; only an fsync must not seem to be through.
-      if (name !== "fsync") answer(now, request.run)
+      if (name !== "fsync") attempt(() => request.run(now))
       cutPower(kernel)
-      return Effect.never
+      return gone
     }
 
     if (name === "write" && kernel.interrupted?.path === path) {
@@ -193,12 +207,12 @@ export const call = <A>(kernel: Kernel, process: Process, request: Request<A>): 
       return fail(code)
     }
     const failure = kernel.failing?.(operation)
-    if (failure === undefined) return answer(now, request.run)
+    if (failure === undefined) return answer(() => request.run(now))
     const { code, partial } = typeof failure === "string" ? { code: failure, partial: 0 } : failure
     if (partial > 0 && request.runPartly !== undefined) {
       const { runPartly } = request
       kernel.interrupted = { path, code }
-      return answer(now, () => runPartly(now, partial))
+      return answer(() => runPartly(now, partial))
     }
     request.onFailure?.()
     return fail(code)

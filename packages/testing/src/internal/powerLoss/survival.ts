@@ -63,7 +63,8 @@ export const seeded = (seed: number): Fate => {
         }
         const { at, bytes } = change
         if (lot < 0.4) applyChange(stored, change)
-        else if (lot < 0.6) applyChange(stored, { at, bytes: bytes.subarray(0, Math.floor(next() * bytes.length)) })
+        else if (lot < 0.6)
+          applyChange(stored, { at, bytes: bytes.subarray(0, Math.floor(next() * bytes.length)) })
         else if (lot < 0.75 && at + bytes.length > stored.length) stored.resize(at + bytes.length)
       }
     },

@@ -81,7 +81,12 @@ export const applyBinding = (entries: Map<string, Node>, binding: Binding): void
   }
 }
 
-export const makeFile = (ino: number, mode: number, modified: number, content: Bytes = new Bytes()): File => ({
+export const makeFile = (
+  ino: number,
+  mode: number,
+  modified: number,
+  content: Bytes = new Bytes()
+): File => ({
   kind: "File",
   ino,
   mode,
@@ -97,7 +102,15 @@ export const makeDirectory = (
   mode: number,
   modified: number,
   entries: Map<string, Node> = new Map()
-): Directory => ({ kind: "Directory", ino, mode, modified, cache: entries, stored: new Map(entries), unsynced: [] })
+): Directory => ({
+  kind: "Directory",
+  ino,
+  mode,
+  modified,
+  cache: entries,
+  stored: new Map(entries),
+  unsynced: []
+})
 
 /** Where a path leads: the directory it is in, its last name, and what is there. */
 export interface Place {

@@ -99,7 +99,7 @@ export const appendChecks: ReadonlyArray<Check> = [
       yield* run.sync
       yield* shows(store, run.journal)
       const exit = reader.pollUnsafe()
-      if (exit !== undefined) yield* exit
+      if (exit !== undefined) return yield* exit
       yield* Fiber.interrupt(reader)
     })
   ),

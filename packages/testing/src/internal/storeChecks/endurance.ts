@@ -231,11 +231,11 @@ export const enduranceChecks: ReadonlyArray<Check> = [
         const accepted = Exit.isSuccess(appended)
         const during = yield* Effect.result(run.sync)
         if (accepted && Result.isSuccess(during))
-          yield* violated("a sync succeeded while nothing could be written")
+          return yield* violated("a sync succeeded while nothing could be written")
         yield* trial.failWrites(false)
         const later = yield* Effect.result(run.sync)
         if (accepted && Result.isSuccess(later)) {
-          yield* violated(
+          return yield* violated(
             "after a failed sync the same lease was synced: what failed was believed to be durable"
           )
         }

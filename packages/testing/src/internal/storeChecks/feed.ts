@@ -38,7 +38,8 @@ const complete = Effect.fnUntraced(function* (
   }
   const known = new Set(journals.map((journal) => journal.run))
   const stray = entries.find(({ event }) => !known.has(event.run))
-  if (stray !== undefined) yield* violated(`${what}: it tells of a run that is none of these: ${stray.line}`)
+  if (stray !== undefined)
+    return yield* violated(`${what}: it tells of a run that is none of these: ${stray.line}`)
 })
 
 /** Follows the feed from `cursor` until it has told everything of all journals. */

@@ -102,7 +102,7 @@ class Model {
       Effect.gen(function* () {
         const seq = yield* shownUpTo(store, known.journal, known.ends)
         if (seq < known.durable) {
-          yield* violated(`run ${id} is durable up to ${known.durable}, and shown up to ${seq} only`)
+          return yield* violated(`run ${id} is durable up to ${known.durable}, and shown up to ${seq} only`)
         }
         known.durable = seq
         const inbox = yield* store.inbox(id, {})
@@ -215,10 +215,10 @@ class Model {
             const tried = yield* Effect.result(attempt)
             if (Result.isSuccess(tried)) given = true
             else if (tried.failure._tag !== expected)
-              yield* violated(`acquiring run ${id}: ${tried.failure._tag}`)
+              return yield* violated(`acquiring run ${id}: ${tried.failure._tag}`)
           })
         )
-        if (given) yield* violated(`run ${id} was given away, ${expected} was expected`)
+        if (given) return yield* violated(`run ${id} was given away, ${expected} was expected`)
         return result
       }
       const { lease, previous, head, info } = yield* self.trial.eventually(attempt)
@@ -445,7 +445,7 @@ const property = (trial: Trial, several: boolean, persists: boolean) =>
       ...trial.property
     })
     const failure = Arbitrary.formatCheckFailure(result)
-    if (failure !== undefined) yield* violated(failure)
+    if (failure !== undefined) return yield* violated(failure)
   })
 
 export const modelChecks: ReadonlyArray<Check> = [

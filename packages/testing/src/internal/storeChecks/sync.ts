@@ -159,7 +159,7 @@ export const syncChecks: ReadonlyArray<Check> = [
               yield* run.sync
               const { head } = yield* store.get("run")
               if (head.seq < before) {
-                yield* violated(
+                return yield* violated(
                   `a sync that began when the run stood at ${before} came back when ${head.seq} was durable`
                 )
               }

@@ -1,0 +1,139 @@
+/**
+ * The flows that are measured. Their handlers do next to nothing: what is measured is what is around them.
+ */
+import * as Flow from "@waymark/core/Flow"
+import * as Next from "@waymark/core/Next"
+import * as Node from "@waymark/core/Node"
+import * as State from "@waymark/core/State"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+
+/** Enough for every case. */
+const maxSteps = 1_000_000
+
+const chain = {
+  input: Schema.Struct({ steps: Schema.Int }),
+  state: { at: State.counter() },
+  output: Schema.Int,
+  start: "step",
+  maxSteps,
+  nodes: { step: Node.make({ to: ["step", "end"] }) }
+} as const
+
+/** Steps that count themselves. */
+export const Chain = Flow.make("chain", chain)
+/** The same, each step durable before the next. */
+export const StrictChain = Flow.make("strict-chain", { ...chain, durability: "strict" })
+
+export const chainStep: Flow.Handler<typeof Chain, "step"> = Effect.fn("step")(function* ({ input, next, state }) {
+  return state.at + 1 < input.steps ? next.to("step", { at: 1 }) : next.end(state.at + 1)
+})
+
+export const chainHandlers = Chain.toLayer({ step: chainStep })
+export const strictChainHandlers = StrictChain.toLayer({ step: chainStep })
+
+/** The handler of the chain in a bare loop. */
+export const bareChain = Effect.fnUntraced(function* (steps: number) {
+  const input = { steps }
+  let state = { at: 0 }
+  while (true) {
+    const next = yield* chainStep({ input, state, next: Next.nexts })
+    if (next._tag === "End") return next.output
+    state = { at: state.at + (next.update?.at ?? 0) }
+  }
+})
+
+/** When each step of the last executed flow with marks began, by `performance.now()`. */
+export const marks = new Float64Array(maxSteps)
+
+/** The mean duration of the steps from `from` up to `to`, in microseconds. */
+export const meanStep = (from: number, to: number): number => ((marks[to]! - marks[from]!) * 1000) / (to - from)
+
+/** Steps that note when they begin. */
+export const Marked = Flow.make("marked", { ...chain, nodes: { step: Node.make({ to: ["step", "end"] }) } })
+
+export const markedHandlers = Marked.toLayer({
+  step: Effect.fn("step")(function* ({ input, next, state }) {
+    marks[state.at] = performance.now()
+    return state.at + 1 < input.steps ? next.to("step", { at: 1 }) : next.end(state.at + 1)
+  })
+})
+
+/** A text of so many characters that is not like another one. */
+export const text = (length: number, seed: number): string => `${seed} `.padEnd(length, "lorem ipsum ")
+
+/** Some state in the first step, never touched afterwards. */
+export const Untouched = Flow.make("untouched", {
+  input: Schema.Struct({ steps: Schema.Int, size: Schema.Int, as: Schema.Literals(["value", "list"]) }),
+  state: { at: State.counter(), value: State.value(Schema.String, ""), list: State.list(Schema.String) },
+  start: "load",
+  maxSteps,
+  nodes: { load: Node.make({ to: ["step"] }), step: Node.make({ to: ["step", "end"] }) }
+})
+
+/** The size of an item of the lists and records that are measured, in characters. */
+export const itemSize = 1000
+
+export const untouchedHandlers = Untouched.toLayer({
+  load: Effect.fn("load")(function* ({ input, next }) {
+    if (input.as === "value") return next.to("step", { value: text(input.size, 0) })
+    return next.to("step", {
+      list: Array.from({ length: Math.ceil(input.size / itemSize) }, (_, i) => text(itemSize, i))
+    })
+  }),
+  step: Effect.fn("step")(function* ({ input, next, state }) {
+    marks[state.at] = performance.now()
+    return state.at < input.steps ? next.to("step", { at: 1 }) : next.end()
+  })
+})
+
+/** A list that grows by an item with each step, looked at by the step or not. */
+export const Growing = Flow.make("growing", {
+  input: Schema.Struct({ steps: Schema.Int, looks: Schema.Boolean }),
+  state: { at: State.counter(), list: State.list(Schema.String) },
+  start: "step",
+  maxSteps,
+  nodes: { step: Node.make({ to: ["step", "end"] }) }
+})
+
+export const growingHandlers = Growing.toLayer({
+  step: Effect.fn("step")(function* ({ input, next, state }) {
+    marks[state.at] = performance.now()
+    if (input.looks && state.list.length !== state.at) return yield* Effect.die(new Error("the list is too short"))
+    return state.at < input.steps ? next.to("step", { at: 1, list: [text(itemSize, state.at)] }) : next.end()
+  })
+})
+
+/** A record of `keys` entries, of which each step replaces one, from the first to the last and again. */
+export const Replacing = Flow.make("replacing", {
+  input: Schema.Struct({ steps: Schema.Int, keys: Schema.Int }),
+  state: { at: State.counter(), record: State.record(Schema.String) },
+  start: "step",
+  maxSteps,
+  nodes: { step: Node.make({ to: ["step", "end"] }) }
+})
+
+export const replacingHandlers = Replacing.toLayer({
+  step: Effect.fn("step")(function* ({ input, next, state }) {
+    marks[state.at] = performance.now()
+    if (state.at === input.steps) return next.end()
+    return next.to("step", { at: 1, record: { [`key-${state.at % input.keys}`]: text(itemSize, state.at) } })
+  })
+})
+
+/** When the last step of {@link Stopping} began, by `performance.now()`, and how many steps were behind it. */
+export const stopped = Promise.withResolvers<{ readonly time: number; readonly at: number }>()
+
+/** A chain whose last step never ends: for processes that are killed there. */
+export const Stopping = Flow.make("stopping", {
+  ...chain,
+  nodes: { step: Node.make({ to: ["step", "end"] }) }
+})
+
+export const stoppingHandlers = Stopping.toLayer({
+  step: Effect.fn("step")(function* ({ input, next, state }) {
+    if (state.at < input.steps) return next.to("step", { at: 1 })
+    stopped.resolve({ time: performance.now(), at: state.at })
+    return yield* Effect.never
+  })
+})

@@ -1,0 +1,19 @@
+/**
+ * Opens a directory with a worker, lists the newest runs, and closes it.
+ */
+import * as Runs from "@waymark/core/Runs"
+import { inDirectory } from "../engine.ts"
+import { report } from "../harness/processes.ts"
+
+/** In milliseconds; `runs` is how many were listed. */
+export interface Opened {
+  readonly listed: number
+  readonly runs: number
+}
+
+const start = performance.now()
+const engine = inDirectory(process.argv[2]!)
+const page = await engine.runPromise(Runs.Runs.use((runs) => runs.list({ limit: 50 })))
+const opened: Opened = { listed: performance.now() - start, runs: page.runs.length }
+await engine.dispose()
+await report(opened)

@@ -1,0 +1,93 @@
+/**
+ * How a journal begins: from nothing, or from a checkpoint of another.
+ */
+import * as HashMap from "effect/HashMap"
+import type { Of } from "../Event.ts"
+import type { RunState } from "../RunState.ts"
+import * as Cell from "./cell.ts"
+import { applyOps } from "./channels.ts"
+import { illegal } from "./illegal.ts"
+import { define } from "./record.ts"
+import type { Mutable } from "./record.ts"
+import { isThrough, mainNode, opened, setVisit, stopWaiting, visitsOf } from "./visits.ts"
+
+export const begin = (event: Of<"created">): RunState => {
+  const origin = { run: event.run, seq: event.seq }
+  const channels: { [channel: string]: Cell.Cell } = {}
+  for (const channel of Object.keys(event.state)) define(channels, channel, Cell.plain(event.state[channel]!, origin))
+  const state: Mutable<RunState> = {
+    run: event.run,
+    flow: event.flow,
+    version: event.version,
+    fingerprint: event.fingerprint,
+    seq: event.seq,
+    epoch: event.epoch,
+    time: event.time,
+    status: "pending",
+    input: Cell.plain(event.input, origin),
+    channels,
+    open: { "": opened(event, event.start, 1) },
+    branches: HashMap.empty(),
+    fanOuts: HashMap.empty(),
+    waits: HashMap.empty(),
+    outbox: HashMap.empty(),
+    inbox: {},
+    steps: 0,
+    recoveries: 0,
+    restarts: 0,
+    durability: event.durability,
+    maxSteps: event.maxSteps,
+    maxRecoveries: event.maxRecoveries,
+    snapshot: { seq: undefined, bytes: 0, since: 0, channels: {} }
+  }
+  if (event.session !== undefined) state.session = event.session
+  if (event.actor !== undefined) state.actor = event.actor
+  if (event.correlation !== undefined) state.correlation = event.correlation
+  if (event.parent !== undefined) state.parent = event.parent
+  if (event.trace !== undefined) state.trace = event.trace
+  return state
+}
+
+/** What a fork repeats of its origin has to be so: the run index believes it. */
+const repeats = (what: string, said: unknown, is: unknown): void => {
+  if (said !== undefined && said !== is) illegal(`it says that the origin's ${what} is ${said}, which is ${is}`)
+}
+
+export const fork = (origin: RunState, event: Of<"forked">): RunState => {
+  if (event.from.run !== origin.run || event.from.seq !== origin.seq) {
+    illegal(`it forks seq ${event.from.seq} of run ${event.from.run}, not seq ${origin.seq} of run ${origin.run}`)
+  }
+  if (event.run === origin.run) illegal("a fork has an id of its own")
+  repeats("flow", event.flow, origin.flow)
+  repeats("version", event.version, origin.version)
+  repeats("node", event.node, mainNode(origin))
+  repeats("number of steps", event.steps, origin.steps)
+  repeats("durability", event.durability, origin.durability)
+  const { actor, cancel, correlation, ending, parent, pause, session, trace, ...kept } = origin
+  if (isThrough(origin)) illegal(`nothing is left to execute at seq ${origin.seq} of run ${origin.run}`)
+  const state: Mutable<RunState> = {
+    ...kept,
+    run: event.run,
+    seq: event.seq,
+    epoch: event.epoch,
+    time: Math.max(event.time, origin.time),
+    status: "pending",
+    channels: applyOps(origin.channels, event.edits, { run: event.run, seq: event.seq }),
+    outbox: HashMap.empty(),
+    inbox: {},
+    recoveries: 0,
+    restarts: 0,
+    forkOf: event.from,
+    snapshot: { ...origin.snapshot, seq: undefined, since: 0 }
+  }
+  stopWaiting(state)
+  for (const [branch, visit] of [...visitsOf(state)]) {
+    // What finished before the fork is served; what had not is the origin's own business.
+    setVisit(state, branch, { ...visit, calls: HashMap.filter(visit.calls, (call) => call.status === "completed") })
+  }
+  if (event.session !== undefined) state.session = event.session
+  if (event.actor !== undefined) state.actor = event.actor
+  if (event.correlation !== undefined) state.correlation = event.correlation
+  if (event.trace !== undefined) state.trace = event.trace
+  return state
+}

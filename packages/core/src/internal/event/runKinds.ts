@@ -1,0 +1,193 @@
+/**
+ * The events of a run as a whole: how it begins, changes hands, pauses, ends, and what is noted about it.
+ */
+import * as Schema from "effect/Schema"
+import { branch, command, event } from "./fields.ts"
+import { Count, Durability, Failure, optional, Ops, PauseReason, TraceRef, Value } from "./values.ts"
+
+/**
+ * A run was started.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Created = event("created", {
+  flow: Schema.String,
+  version: Count,
+  fingerprint: Schema.String,
+  start: Schema.String,
+  input: Value,
+  state: Schema.Record(Schema.String, Value),
+  durability: Durability,
+  maxSteps: Count,
+  maxRecoveries: Count,
+  session: optional(Schema.String),
+  actor: optional(Schema.String),
+  correlation: optional(Schema.String),
+  tags: optional(Schema.Array(Schema.String)),
+  attributes: optional(Schema.Record(Schema.String, Schema.String)),
+  parent: optional(Schema.Struct({ run: Schema.String, branch: optional(Schema.String), node: Schema.String, visit: Count })),
+  trace: optional(TraceRef)
+})
+
+/**
+ * A run was forked from a checkpoint of another. Its state is that of `from`, with the edits applied.
+ *
+ * `node`, `steps` and `durability` repeat what the run had at `from`, for the run index, which does not read the origin.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Forked = event("forked", {
+  from: Schema.Struct({ run: Schema.String, seq: Count }),
+  flow: Schema.String,
+  version: Count,
+  node: optional(Schema.String),
+  steps: optional(Count),
+  durability: optional(Durability),
+  edits: optional(Ops),
+  actor: optional(Schema.String),
+  session: optional(Schema.String),
+  correlation: optional(Schema.String),
+  tags: optional(Schema.Array(Schema.String)),
+  trace: optional(TraceRef)
+})
+
+/**
+ * Another owner took the run over: a new epoch, which names where the one before it ended.
+ *
+ * `crash` says that the owner before it did not let go in good order; such take-overs count as recoveries.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Claimed = event("claimed", {
+  owner: Schema.String,
+  cause: Schema.Literals(["handover", "crash"]),
+  previous: Schema.Struct({ epoch: Count, seq: Count, hash: Schema.String }),
+  trace: optional(TraceRef)
+})
+
+/**
+ * The run stopped at a checkpoint and goes on when it is resumed.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Paused = event("paused", { ...command, reason: PauseReason })
+
+/**
+ * A paused run goes on.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Resumed = event("resumed", command)
+
+/**
+ * A command was looked at and changed nothing (for example a pause of a run that is paused already).
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const CommandIgnored = event("commandIgnored", { ...command, note: Schema.String })
+
+/**
+ * Somebody asked for the run to end early: its fibers are interrupted, then `cancelled` follows.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const CancelRequested = event("cancelRequested", { ...command, reason: Schema.String })
+
+/**
+ * The run ended because it was cancelled.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Cancelled = event("cancelled", { reason: Schema.String })
+
+/**
+ * The run ended with its output.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Completed = event("completed", { output: Value })
+
+/**
+ * The run ended with a failure, in the named visit if there was one.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Failed = event("failed", {
+  error: Failure,
+  ...branch,
+  node: optional(Schema.String),
+  visit: optional(Count),
+  attempt: optional(Count)
+})
+
+/**
+ * A failed run goes on from the visit that failed, with its state edited if somebody wished so.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Restarted = event("restarted", { ...command, edits: optional(Ops) })
+
+/**
+ * A part of a snapshot that was begun after event `at`: content of one channel.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const SnapshotPart = event("snapshotPart", { at: Count, content: Value })
+
+/**
+ * A snapshot of the run as it is here is complete: `head` is the small rest of the state, and names the events that hold
+ * the parts. It was begun after event `at`, and no channel changed since. `bytes` is roughly what it wrote, `previous`
+ * where the snapshot before it stands in this journal.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Snapshot = event("snapshot", { at: Count, head: Value, previous: optional(Count), bytes: Count })
+
+/**
+ * The state was brought to another version of the flow.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Migrated = event("migrated", {
+  from: Schema.Struct({ version: Count, fingerprint: Schema.String }),
+  version: Count,
+  fingerprint: Schema.String,
+  ops: Ops
+})
+
+/**
+ * Somebody left a note. It changes nothing.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Annotated = event("annotated", { ...command, note: Schema.String, data: optional(Value) })
+
+/**
+ * Somebody gave the checkpoint `at` a name.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Bookmarked = event("bookmarked", {
+  ...command,
+  at: Count,
+  name: Schema.String,
+  note: optional(Schema.String),
+  tags: optional(Schema.Array(Schema.String))
+})
+

@@ -1,0 +1,230 @@
+/**
+ * What events are made of: values of the flow's author, operations on channels, failures, targets.
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * A JSON value that the author of a flow defined: the encoded side of one of the flow's schemas.
+ *
+ * It is not validated when an event is read: it was parsed from JSON, and its own schema checks it when it is decoded.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Value: Schema.Codec<Schema.Json> = Schema.declare((_value: unknown): _value is Schema.Json => true, {
+  identifier: "Value"
+})
+
+/** A number of something, or a position. */
+export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+/** A field that may be absent. */
+export const optional: typeof Schema.optionalKey = Schema.optionalKey
+
+/**
+ * One change of one channel.
+ *
+ * - `set`: the channel has this value now
+ * - `unset`: an optional channel is empty now
+ * - `append`: these items follow what the list holds
+ * - `merge`: these entries are added to the record, or replaced in it
+ * - `add`: the counter grows by this number
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Op = Schema.Union([
+  Schema.Struct({ set: Value }),
+  Schema.Struct({ append: Schema.Array(Value) }),
+  Schema.Struct({ merge: Schema.Record(Schema.String, Value) }),
+  Schema.Struct({ add: Schema.Finite }),
+  Schema.Struct({ unset: Schema.Literal(true) })
+])
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Op = typeof Op.Type
+
+/**
+ * Changes of the state, by channel.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Ops = Schema.Record(Schema.String, Op)
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Ops = typeof Ops.Type
+
+/**
+ * Why something did not succeed, as it is stored.
+ *
+ * - `error`: a declared, typed failure; `error` is its encoded form
+ * - `defect`: an unexpected exception
+ * - `interrupted`: the handler interrupted itself
+ * - `timeout`: a node or a tool took longer than its limit (milliseconds)
+ * - `stepLimit`: the run took as many steps as its limit allows
+ * - `recoveries`: the run crashed more often in a row than `maxRecoveries` allows
+ * - `inDoubt`: an at-most-once call has no result, and its policy is to fail
+ * - `encoding`: a value could not be encoded with, or decoded by, its schema
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Failure = Schema.Union([
+  Schema.Struct({ kind: Schema.Literal("error"), tag: Schema.String, error: Value, message: Value }),
+  Schema.Struct({ kind: Schema.Literal("defect"), name: Schema.String, message: Value, stack: optional(Value) }),
+  Schema.Struct({ kind: Schema.Literal("interrupted") }),
+  Schema.Struct({
+    kind: Schema.Literal("timeout"),
+    what: Schema.Literals(["node", "tool"]),
+    name: Schema.String,
+    millis: Schema.Finite
+  }),
+  Schema.Struct({ kind: Schema.Literal("stepLimit"), limit: Count }),
+  Schema.Struct({ kind: Schema.Literal("recoveries"), limit: Count }),
+  Schema.Struct({ kind: Schema.Literal("inDoubt"), tool: Schema.String, call: Schema.String }),
+  Schema.Struct({ kind: Schema.Literal("encoding"), what: Schema.String, message: Value })
+])
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Failure = typeof Failure.Type
+
+/**
+ * Names the command in the inbox that an event answers, so that no command is carried out twice.
+ *
+ * `source` and `position` are the inbox's cursor: everything up to `position` of that source is dealt with.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const CommandRef = Schema.Struct({ id: Schema.String, source: Schema.String, position: Count })
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type CommandRef = typeof CommandRef.Type
+
+/**
+ * A position in the tracing system (W3C trace context), so that the spans of a recovery link to those before it.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const TraceRef = Schema.Struct({ traceId: Schema.String, spanId: Schema.String })
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type TraceRef = typeof TraceRef.Type
+
+/**
+ * When what a run did becomes durable.
+ *
+ * - `pipelined`: before anyone can see it: a tool is called, an output is published, a caller is answered
+ * - `strict`: before the next node starts
+ * - `ephemeral`: soon; completed tools may be called again after a crash, but started runs, waits, children,
+ *   at-most-once tools and the end are as in `pipelined`
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Durability = Schema.Literals(["pipelined", "strict", "ephemeral"])
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Durability = typeof Durability.Type
+
+/**
+ * Where a visit leads: to a node, to the end of the run (whose output the `completed` event holds), or into branches.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Next = Schema.Union([
+  Schema.Struct({ to: Schema.String }),
+  Schema.Struct({ end: Schema.Literal(true) }),
+  Schema.Struct({
+    branches: Schema.Array(Schema.Struct({ node: Schema.String, item: optional(Value) })),
+    join: Schema.String
+  })
+])
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Next = typeof Next.Type
+
+/**
+ * What becomes of a failed visit whose node's policy lets the run go on.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Outcome = Schema.Struct({ status: Schema.Literals(["failed", "tolerated", "skipped"]), to: Schema.String })
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Outcome = typeof Outcome.Type
+
+/**
+ * Why a run is paused.
+ *
+ * - `requested`: somebody asked for it
+ * - `diverged`: in recovery the handler asked for a call that was not recorded (`got`) while a recorded one
+ *   (`expected`) was still unclaimed
+ * - `inDoubt`: an at-most-once call has no result and waits for a person
+ * - `incompatible`: the journal was written by another version or shape of the flow
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const PauseReason = Schema.Union([
+  Schema.Struct({ kind: Schema.Literal("requested"), note: optional(Schema.String) }),
+  Schema.Struct({
+    kind: Schema.Literal("diverged"),
+    node: Schema.String,
+    visit: Count,
+    expected: Schema.Struct({ tool: Schema.String, call: Schema.String, seq: Count }),
+    got: Schema.Struct({ tool: Schema.String, call: Schema.String, input: Value })
+  }),
+  Schema.Struct({
+    kind: Schema.Literal("inDoubt"),
+    node: Schema.String,
+    visit: Count,
+    tool: Schema.String,
+    call: Schema.String
+  }),
+  Schema.Struct({ kind: Schema.Literal("incompatible"), message: Schema.String })
+])
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type PauseReason = typeof PauseReason.Type
+
+/**
+ * What a wait waits for.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const WaitTarget = Schema.Union([
+  Schema.Struct({ type: Schema.Literal("event"), name: Schema.String, key: optional(Schema.String) }),
+  Schema.Struct({ type: Schema.Literal("until") }),
+  Schema.Struct({ type: Schema.Literal("user"), name: Schema.String, prompt: Value, choices: optional(Value) }),
+  Schema.Struct({ type: Schema.Literal("job"), id: Schema.String }),
+  Schema.Struct({ type: Schema.Literal("run"), run: Schema.String })
+])
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type WaitTarget = typeof WaitTarget.Type
+

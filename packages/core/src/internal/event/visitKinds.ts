@@ -1,0 +1,171 @@
+/**
+ * The events of visits: their results, calls, waits, branches, and what they send to other runs.
+ */
+import * as Schema from "effect/Schema"
+import { branch, command, event, visit } from "./fields.ts"
+import { Failure, Next, optional, Ops, Outcome, Value, WaitTarget } from "./values.ts"
+
+/**
+ * A visit completed: the update it made and where it leads. `started` is when its handler began (milliseconds).
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Visited = event("visited", { ...visit, started: Schema.Finite, ops: optional(Ops), next: Next })
+
+/**
+ * An attempt of a visit failed and its node's retry policy gives it another, not before `due` (milliseconds).
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const AttemptFailed = event("attemptFailed", {
+  ...visit,
+  started: Schema.Finite,
+  error: Failure,
+  due: Schema.Finite
+})
+
+/**
+ * A visit failed and its node's policy lets the run go on elsewhere.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const VisitFailed = event("visitFailed", {
+  ...visit,
+  started: Schema.Finite,
+  error: Failure,
+  outcome: Outcome
+})
+
+/**
+ * A tool call is about to be carried out. `call` names it within its visit: the tool, the call's own key, and the number
+ * of calls before it that had the same; `key` is the idempotency key that the tool's handler gets.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const CallStarted = event("callStarted", {
+  ...visit,
+  call: Schema.String,
+  tool: Schema.String,
+  key: Schema.String,
+  input: Value
+})
+
+/**
+ * A call is carried out again under the same key: after a failed try, or because its process died before its result was
+ * known.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const CallRepeated = event("callRepeated", { ...visit, call: Schema.String, tool: Schema.String })
+
+/**
+ * A try of a call failed and the tool's retry policy gives it another, not before `due` (milliseconds).
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const CallRetried = event("callRetried", {
+  ...visit,
+  call: Schema.String,
+  tool: Schema.String,
+  error: Failure,
+  due: Schema.Finite
+})
+
+/**
+ * A call succeeded. It is never carried out again.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const CallCompleted = event("callCompleted", {
+  ...visit,
+  ...command,
+  call: Schema.String,
+  tool: Schema.String,
+  output: Value
+})
+
+/**
+ * A call failed for good. The same attempt of the visit is served this failure; the next attempt calls again.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const CallFailed = event("callFailed", {
+  ...visit,
+  ...command,
+  call: Schema.String,
+  tool: Schema.String,
+  error: Failure
+})
+
+/**
+ * Somebody decided that a call that was in doubt is to be carried out (again) under the same key.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const CallReleased = event("callReleased", { ...visit, ...command, call: Schema.String, tool: Schema.String })
+
+/**
+ * A visit waits for something that may take arbitrarily long. `due` is when it stops waiting (milliseconds).
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const WaitOpened = event("waitOpened", {
+  ...visit,
+  wait: Schema.String,
+  on: WaitTarget,
+  schema: optional(Value),
+  due: optional(Schema.Finite)
+})
+
+/**
+ * A wait ended: with a value, because its time was over, or because another wait of the same race won.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const WaitEnded = event("waitEnded", {
+  ...branch,
+  ...command,
+  wait: Schema.String,
+  outcome: Schema.Union([
+    Schema.Struct({ value: Value }),
+    Schema.Struct({ failure: Failure }),
+    Schema.Struct({ timedOut: Schema.Literal(true) }),
+    Schema.Struct({ lost: Schema.Literal(true) })
+  ])
+})
+
+/**
+ * All branches of a fan-out are through: the updates of those that completed, in branch order, as one.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Joined = event("joined", { ...branch, fanOut: Schema.String, ops: optional(Ops) })
+
+/**
+ * A command for another run, delivered again until that run's journal names its id.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Sent = event("sent", { ...branch, to: Schema.String, message: Schema.String, body: Value })
+
+/**
+ * The receiver's journal names the command.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Delivered = event("delivered", { message: Schema.String })
+

@@ -1,0 +1,62 @@
+/**
+ * A run's state as text: the same for states that mean the same, however they share what they hold.
+ */
+import * as HashMap from "effect/HashMap"
+import type { Json } from "effect/Schema"
+import * as Cell from "../../src/internal/cell.ts"
+import { inlineBytes, roughSize } from "../../src/internal/snapshotHead.ts"
+import type { RunState } from "../../src/RunState.ts"
+
+/** JSON with the keys in order. It tells -0, infinity, NaN and `undefined` from what JSON would make of them. */
+export const canonical = (value: unknown): string => {
+  if (value === undefined) return "undefined"
+  if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value)
+  if (typeof value !== "object" || value === null) return JSON.stringify(value)
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`
+  if (HashMap.isHashMap(value)) return `Map${canonical(Object.fromEntries(value as Iterable<readonly [string, unknown]>))}`
+  const object = value as { readonly [key: string]: unknown }
+  return `{${Object.keys(object)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${canonical(object[key])}`)
+    .join(",")}}`
+}
+
+const cellView = (cell: Cell.Cell): unknown => {
+  const held = { type: cell._tag, value: Cell.toValue(cell) }
+  // Where a small value came from is of no use to anybody: it is stored in place.
+  if (cell._tag !== "Plain" || roughSize(cell.value, inlineBytes) < inlineBytes) return held
+  return { ...held, origin: cell.origin }
+}
+
+const entries = <A>(record: { readonly [key: string]: A }, view: (value: A, key: string) => unknown): unknown =>
+  Object.fromEntries(Object.keys(record).map((key) => [key, view(record[key]!, key)]))
+
+/** Everything that a state says, bookkeeping for the next snapshot included. */
+export const viewOf = (state: RunState): string => {
+  const { channels, fanOuts, input, snapshot, ...rest } = state
+  return canonical({
+    ...rest,
+    input: cellView(input),
+    channels: entries(channels, cellView),
+    fanOuts: HashMap.map(fanOuts, ({ updates, ...fanOut }) => ({
+      ...fanOut,
+      updates: HashMap.map(updates, (made) => Cell.toArray(made))
+    })),
+    snapshot: {
+      ...snapshot,
+      channels: entries(snapshot.channels, ({ cell, parts }, channel) => ({
+        cell: cellView(cell),
+        parts,
+        unchanged: Object.hasOwn(channels, channel) && sameContent(channels[channel]!, cell)
+      }))
+    }
+  })
+}
+
+/** Whether the next snapshot may take the content for unchanged. */
+const sameContent = (a: Cell.Cell, b: Cell.Cell): boolean =>
+  a === b || (a._tag === "Record" && b._tag === "Record" && a.map === b.map)
+
+/** The content of the channels, which two runs may share. */
+export const contentView = (channels: { readonly [channel: string]: Cell.Cell }): string =>
+  canonical(entries(channels, (cell) => Cell.toValue(cell) as Json))

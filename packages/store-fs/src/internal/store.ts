@@ -1,0 +1,453 @@
+/**
+ * The port, put together from its parts.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as FileSystem from "effect/FileSystem"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as ChangeHub from "@waymark/core/ChangeHub"
+import type { Hasher } from "@waymark/core/Hasher"
+import type { RunInfo } from "@waymark/core/RunInfo"
+import * as Store from "@waymark/core/Store"
+import type { ProcessIdentity } from "../ProcessIdentity.ts"
+import * as Artifacts from "./artifacts.ts"
+import * as Catalog from "./catalog.ts"
+import * as Claims from "./claims.ts"
+import { coalesce } from "./coalesce.ts"
+import * as Compaction from "./compaction.ts"
+import * as Disk from "./disk.ts"
+import { failure, named } from "./failures.ts"
+import * as Feed from "./feed.ts"
+import { formatControl } from "./format.ts"
+import * as Inbox from "./inbox.ts"
+import * as IndexFile from "./indexFile.ts"
+import * as Leases from "./leases.ts"
+import * as Observer from "./observer.ts"
+import * as Ownership from "./ownership.ts"
+import { prepare } from "./prepare.ts"
+import * as Pump from "./pump.ts"
+import { readEntries } from "./reading.ts"
+import type { Run } from "./model.ts"
+
+export interface Settings {
+  readonly directory: string
+  readonly readOnly: boolean
+  /** Milliseconds. */
+  readonly leaseTtl: number
+  readonly heartbeat: number
+  readonly pollInterval: number
+  /** Bytes. */
+  readonly segmentSize: number
+  readonly maxUnsynced: number
+}
+
+export interface Made {
+  readonly store: Store.Store["Service"]
+  /** Rewrites what holds anything that is not needed any more. */
+  readonly compact: Effect.Effect<Compaction.Compacted, Store.StoreError>
+  /** Writes the index now. */
+  readonly writeIndex: Effect.Effect<void, Store.StoreError>
+}
+
+const defaultLimit = 1000
+/** The index is written again when at least so many bytes, and as many as it is long, came in since. */
+const indexAfter = 1024 * 1024
+/** At closing it is written for less; but not for every command that a short-lived process leaves. */
+const indexAtClose = 64 * 1024
+/** Segments are compacted when half of them, and at least so many bytes, are garbage. */
+const garbageRatio = 0.5
+const garbageAtLeast = 1024 * 1024
+
+export const make = Effect.fnUntraced(function* (
+  fs: FileSystem.FileSystem,
+  identity: ProcessIdentity["Service"],
+  hasher: Hasher,
+  settings: Settings
+): Effect.fn.Return<Made, Store.StoreError, Scope.Scope> {
+  const { readOnly } = settings
+  const scope = yield* Effect.scope
+  // Open files, and work in the background: closed by the finalizer below, when everything is written.
+  const handles = yield* Scope.fork(scope)
+  const background = yield* Scope.fork(scope)
+  const runFork = Effect.runForkWith(yield* Effect.context())
+  const disk = Disk.make(fs, settings.directory)
+  const hub = ChangeHub.make()
+  const owner = `${Date.now().toString(36).padStart(9, "0")}${identity.unique()}`
+  const pathOf = (segment: Parameters<typeof Catalog.fileName>[0]) =>
+    disk.path("segments", Catalog.fileName(segment))
+
+  yield* named("open")(prepare(disk, readOnly, owner))
+
+  // -----------------------------------------------------------------------------------------------------------------
+  // what is there
+
+  const open = (useIndex: boolean) =>
+    Effect.gen(function* () {
+      const catalog = Catalog.make(hub, hasher.hash, pathOf)
+      const observer = Observer.make({ catalog, disk, identity, readOnly })
+      yield* observer.listSegments
+      const length = useIndex ? yield* IndexFile.load(disk, catalog, hasher.hash) : undefined
+      if (useIndex && length === undefined && catalog.series.size > 0) return undefined
+      yield* observer.refresh
+      return { catalog, observer, indexLength: length ?? 0 }
+    })
+  const opened = yield* named("open")(open(true))
+  const { catalog, indexLength, observer } = opened ?? (yield* named("open")(open(false)))!
+
+  const ownership = Ownership.make({
+    catalog,
+    disk,
+    heartbeat: settings.heartbeat,
+    identity,
+    observer,
+    owner,
+    readOnly,
+    scope: handles,
+    ttl: settings.leaseTtl
+  })
+
+  // -----------------------------------------------------------------------------------------------------------------
+  // the index, and compaction
+
+  let indexSize = indexLength
+  const writeIndex = coalesce(
+    Effect.suspend(() => {
+      if (readOnly) return Effect.void
+      return Effect.map(IndexFile.write(disk, catalog, hasher.hash, ownership.temporary), (size) => {
+        if (size > 0) indexSize = size
+      })
+    })
+  )
+  let indexing = false
+  const considerIndex = (): void => {
+    if (indexing || catalog.unindexed < Math.max(indexAfter, indexSize)) return
+    indexing = true
+    runInBackground("the index of a store could not be written", writeIndex, () => {
+      indexing = false
+    })
+  }
+
+  const compact = coalesce(
+    Effect.suspend(() =>
+      observer.exclusively(Compaction.compact({ catalog, disk, temporary: ownership.temporary }, 0, 0))
+    )
+  )
+  const compactSome = coalesce(
+    Effect.suspend(() =>
+      observer.exclusively(
+        Compaction.compact({ catalog, disk, temporary: ownership.temporary }, garbageRatio, garbageAtLeast)
+      )
+    )
+  )
+
+  /** Starts work that nobody waits for; its failure is reported, and it is done again another time. */
+  const runInBackground = (
+    message: string,
+    work: Effect.Effect<unknown, Store.StoreError>,
+    after: () => void
+  ): void => {
+    runFork(
+      Effect.forkIn(
+        work.pipe(
+          Effect.catch((error) => Effect.logWarning(message, { directory: disk.root, error: error.message })),
+          Effect.ensuring(Effect.sync(after))
+        ),
+        background
+      )
+    )
+  }
+  // -----------------------------------------------------------------------------------------------------------------
+  // writing
+
+  let leases: Leases.Leases
+  const pump = Pump.make({
+    catalog,
+    disk,
+    maxUnsynced: settings.maxUnsynced,
+    onFailure: (why) => leases?.onFailure(why),
+    onSettled: considerIndex,
+    ownership,
+    scope: handles,
+    segmentSize: settings.segmentSize
+  })
+  const claims = Claims.make({
+    disk,
+    scope: handles,
+    temporary: ownership.temporary,
+    isSettled: (id, claim) => {
+      const series = catalog.series.get(id)
+      if (series === undefined || series.ended !== undefined) return true
+      if (claim.incarnation <= (catalog.tombstones.get(claim.run) ?? 0)) return true
+      const run = catalog.runs.get(claim.run)
+      return (
+        run !== undefined &&
+        claim.epoch >= 0 &&
+        run.incarnation === claim.incarnation &&
+        run.epoch >= claim.epoch
+      )
+    }
+  })
+  leases = Leases.make({ catalog, claims, identity, observer, ownership, pump })
+  const artifacts = Artifacts.make({ disk, hashBytes: hasher.hashBytes, hash: hasher.hash, ownership })
+  const inboxes = Inbox.make({ catalog, disk, ownership, pump })
+
+  let closing = false
+  let interest = 0
+  let wakePoller: (() => void) | undefined
+
+  /** Looks at the others at regular intervals, as long as somebody wants to know. */
+  const poll = Effect.forever(
+    Effect.suspend(() => {
+      if (interest === 0 && !leases.hasAny()) {
+        return Effect.callback<void>((resume) => {
+          wakePoller = () => {
+            wakePoller = undefined
+            resume(Effect.void)
+          }
+        })
+      }
+      return Effect.andThen(
+        Effect.catch(observer.glance, (error) =>
+          Effect.logWarning("a store cannot be watched", { directory: disk.root, error: error.message })
+        ),
+        identity.pause(settings.pollInterval)
+      )
+    })
+  )
+  const interested: Effect.Effect<void, never, Scope.Scope> = Effect.acquireRelease(
+    Effect.sync(() => {
+      interest += 1
+      wakePoller?.()
+    }),
+    () =>
+      Effect.sync(() => {
+        interest -= 1
+      })
+  )
+  leases.onFirst(() => wakePoller?.())
+
+  yield* Effect.forkIn(pump.run, background)
+  yield* Effect.forkIn(poll, background)
+
+  // -----------------------------------------------------------------------------------------------------------------
+  // closing
+
+  yield* Effect.addFinalizer(() =>
+    Effect.gen(function* () {
+      closing = true
+      if (ownership.current() !== undefined) {
+        yield* Effect.callback<void>((resume) => {
+          pump.enqueue({
+            run: undefined,
+            batch: undefined,
+            before: [formatControl({ $: "closed" })],
+            after: [],
+            done: () => resume(Effect.void),
+            // Whoever waited for something was told; the runs count as lost.
+            failed: () => resume(Effect.void)
+          })
+        })
+        const size = catalog.unindexed + segmentsSince(catalog) * 2048
+        if (size >= Math.max(indexAtClose, indexSize / 4)) {
+          yield* Effect.catch(writeIndex, (error) =>
+            Effect.logWarning("the index of a store could not be written", {
+              directory: disk.root,
+              error: error.message
+            })
+          )
+        }
+      }
+      yield* Scope.close(background, Exit.void)
+      yield* ownership.close
+      yield* Scope.close(handles, Exit.void)
+    })
+  )
+
+  // -----------------------------------------------------------------------------------------------------------------
+  // the port
+
+  /** An operation of the port: not after closing, and with its name in its errors. */
+  const operation = <A, E>(
+    name: string,
+    body: () => Effect.Effect<A, E>
+  ): Effect.Effect<A, E | Store.StoreError> =>
+    named(name)(
+      Effect.suspend((): Effect.Effect<A, E | Store.StoreError> =>
+        closing ? failure({ _tag: "Closed", detail: "this store was closed" }) : body()
+      )
+    )
+
+  const writing = <A, E>(
+    name: string,
+    body: () => Effect.Effect<A, E>
+  ): Effect.Effect<A, E | Store.StoreError> =>
+    operation(name, (): Effect.Effect<A, E | Store.StoreError> =>
+      readOnly
+        ? failure({ _tag: "Invalid", path: disk.root, detail: "this store was opened to read only" })
+        : body()
+    )
+
+  /** A run of this store, as it is now. What this instance holds itself, nobody else changes. */
+  const withRun = <A, E>(
+    id: string,
+    body: (run: Run) => Effect.Effect<A, E>
+  ): Effect.Effect<A, E | Store.RunNotFound | Store.StoreError> =>
+    Effect.suspend((): Effect.Effect<A, E | Store.RunNotFound | Store.StoreError> => {
+      const known = catalog.find(id)
+      if (known !== undefined && known.lease !== undefined) return body(known)
+      return Effect.flatMap(observer.refresh, (): Effect.Effect<A, E | Store.RunNotFound> => {
+        const run = catalog.find(id)
+        return run === undefined ? Effect.fail(new Store.RunNotFound({ run: id })) : body(run)
+      })
+    })
+
+  const infoOf = (run: Run): Effect.Effect<RunInfo, Store.StoreError> => {
+    if (run.info !== undefined) return Effect.succeed(run.info)
+    const { damage } = run
+    return failure({
+      _tag: "Corrupt",
+      run: run.id,
+      detail: damage?.detail ?? "its first entry is missing",
+      ...(damage === undefined ? undefined : { path: damage.path, offset: damage.offset, seq: damage.seq })
+    })
+  }
+
+  const store: Store.Store["Service"] = {
+    owner,
+
+    create: (batch, options) => writing("create", () => leases.create(batch, options?.holder)),
+
+    append: (lease, expected, batch) =>
+      Effect.suspend((): Effect.Effect<void, Store.LeaseLost | Store.SeqConflict | Store.StoreError> => {
+        if (closing) return writing("append", () => Effect.void)
+        const run = leases.holding(lease)
+        if (run === undefined) return named("append")(leases.refusal(lease))
+        if (run.accepted !== expected) {
+          const conflict = new Store.SeqConflict({ run: lease.run, expected, actual: run.accepted })
+          return Effect.andThen(named("append")(leases.confirm(lease)), Effect.fail(conflict))
+        }
+        run.accepted = batch.entries[batch.entries.length - 1]!.event.seq
+        pump.enqueue(Pump.entries(run, batch))
+        return pump.isFull() ? pump.awaitRoom : Effect.void
+      }),
+
+    sync: (lease) =>
+      Effect.suspend((): Effect.Effect<void, Store.LeaseLost | Store.StoreError> => {
+        const run = leases.holding(lease)
+        if (run === undefined) return named("sync")(leases.refusal(lease))
+        return named("sync")(
+          run.accepted === run.last ? leases.confirm(lease) : leases.awaitDurable(run, lease)
+        )
+      }),
+
+    acquire: (run, holder) => writing("acquire", () => leases.acquire(run, holder)),
+
+    release: (lease) => writing("release", () => leases.release(lease)),
+
+    get: (id) =>
+      operation("get", () =>
+        withRun(id, (run) =>
+          Effect.map(infoOf(run), (info) => {
+            const holder = leases.ownerOf(run)
+            return {
+              info,
+              head: { seq: run.last, hash: catalog.hashOf(run) },
+              ...(holder === undefined ? undefined : { owner: holder })
+            }
+          })
+        )
+      ),
+
+    read: (id, options) =>
+      operation("read", () =>
+        withRun(id, (run) => {
+          const limit = Math.max(0, options?.limit ?? defaultLimit)
+          const { last } = run
+          if (options?.direction === "backwards") {
+            const from = Math.min(options.from ?? last, last)
+            const to = Math.max(options.to ?? 0, from - limit + 1, 0)
+            return Effect.map(readEntries(disk, run, to, from), (entries) => entries.reverse())
+          }
+          const from = Math.max(options?.from ?? 0, 0)
+          const to = Math.min(options?.to ?? last, from + limit - 1, last)
+          return readEntries(disk, run, from, to)
+        })
+      ),
+
+    list: (query) =>
+      operation("list", () =>
+        Effect.flatMap(observer.refresh, () => {
+          const page = catalog.index.list(query, {
+            isOwned: (id) => leases.ownerOf(catalog.expect(id)) !== undefined,
+            isCommanded: (info) => inboxes.isCommanded(info)
+          })
+          return page === undefined
+            ? failure({
+                _tag: "Invalid",
+                detail: `${JSON.stringify(query.cursor)} is not a cursor of this store`
+              })
+            : Effect.succeed(page)
+        })
+      ),
+
+    feed: (options) =>
+      operation("feed", () =>
+        Effect.andThen(
+          observer.refresh,
+          Effect.suspend(() =>
+            Feed.read(disk, catalog, options?.cursor, Math.max(0, options?.limit ?? defaultLimit))
+          )
+        )
+      ),
+
+    changes: Stream.unwrap(Effect.as(interested, hub.stream)),
+
+    changed: (id, seq) =>
+      operation("changed", () =>
+        withRun(id, (run) =>
+          Effect.scoped(
+            Effect.andThen(
+              interested,
+              hub.waitBeyond(id, seq, () => run.last > seq || catalog.runs.get(id) !== run)
+            )
+          )
+        )
+      ),
+
+    send: (command) => writing("send", () => withRun(command.run, (run) => inboxes.send(run, command))),
+
+    inbox: (id, cursor) =>
+      operation("inbox", () =>
+        Effect.andThen(
+          observer.refresh,
+          withRun(id, (run) => inboxes.read(run, cursor))
+        )
+      ),
+
+    delete: (id) =>
+      writing("delete", () =>
+        Effect.map(leases.delete(id), () => {
+          runInBackground("a store could not be compacted", compactSome, () => {})
+        })
+      ),
+
+    getMeta: (key) => operation("getMeta", () => artifacts.getMeta(key)),
+    setMeta: (key, value) => writing("setMeta", () => artifacts.setMeta(key, value)),
+    putArtifact: (bytes) => writing("putArtifact", () => artifacts.put(bytes)),
+    getArtifact: (hash) => operation("getArtifact", () => artifacts.get(hash))
+  }
+
+  return {
+    store: Store.Store.of(store),
+    compact: named("compact")(compact),
+    writeIndex: named("writeIndex")(writeIndex)
+  }
+})
+
+/** How many series have to be read from their beginning when a store is opened with the index as it is. */
+const segmentsSince = (catalog: Catalog.Catalog): number => {
+  let count = 0
+  for (const series of catalog.series.values()) if (series.at.segment > 0) count += 1
+  return count - catalog.indexedSeries
+}

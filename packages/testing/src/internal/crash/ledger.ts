@@ -1,0 +1,212 @@
+/**
+ * What is durable on a disk, kept beside it: written by the store that cuts the power, read by the checks.
+ */
+import * as Result from "effect/Result"
+import type { Event, Failure } from "@waymark/core/Event"
+import * as Journal from "@waymark/core/Journal"
+import * as RunInfo from "@waymark/core/RunInfo"
+import * as RunState from "@waymark/core/RunState"
+import type { Batch } from "@waymark/core/Store"
+
+/** What the durable journal of a run says about one idempotency key. */
+export interface KeyRecord {
+  /** How many times it says that the call is about to be carried out. */
+  announced: number
+  /** After how many of these it knows that the call had no effect, or that a person decided to repeat it. */
+  excused: number
+  /** The position of the event that completed the call. */
+  completed: number | undefined
+}
+
+export interface RunLedger {
+  readonly run: string
+  readonly durable: Array<Journal.Entry>
+  /** The state after each durable entry. */
+  readonly states: Array<RunState.RunState>
+  /** Accepted, not durable. */
+  pending: Array<Journal.Entry>
+  head: Journal.Head | undefined
+  leased: boolean
+  /** Whether the last owner was lost without letting go. */
+  crashed: boolean
+  readonly keys: Map<string, KeyRecord>
+  /** The idempotency keys of calls by where they were made. */
+  readonly places: Map<string, string>
+}
+
+export interface Ledger {
+  readonly runs: Map<string, RunLedger>
+  readonly commands: Array<string>
+  /** What no journal may hold, as found. */
+  readonly problems: Array<string>
+  /** What the last power cut lost. */
+  readonly lost: ReadonlyArray<Journal.Entry>
+  readonly created: (batch: Batch, leased: boolean) => void
+  readonly appended: (batch: Batch) => void
+  readonly synced: (run: string) => void
+  readonly acquired: (run: string) => void
+  readonly released: (run: string) => void
+  readonly deleted: (run: string) => void
+  readonly sent: (text: string) => void
+  /** The power was cut. */
+  readonly cut: () => void
+  /** The process ended in good order. */
+  readonly closed: () => void
+}
+
+export const stateOf = (ledger: RunLedger): RunState.RunState | undefined =>
+  ledger.states[ledger.states.length - 1]
+
+const placeOf = (event: {
+  readonly branch?: string
+  readonly node: string
+  readonly visit: number
+  readonly call: string
+}): string => JSON.stringify([event.branch ?? "", event.node, event.visit, event.call])
+
+export const recordOf = (ledger: RunLedger, key: string): KeyRecord => {
+  let record = ledger.keys.get(key)
+  if (record === undefined) {
+    record = { announced: 0, excused: 0, completed: undefined }
+    ledger.keys.set(key, record)
+  }
+  return record
+}
+
+/** Whether a failed try is known to have had no effect: the tool itself said that it failed. */
+const isKnown = (error: Failure): boolean => error.kind === "error" || error.kind === "encoding"
+
+const note = (ledger: RunLedger, event: Event): void => {
+  if (event.kind === "callStarted") {
+    ledger.places.set(placeOf(event), event.key)
+    recordOf(ledger, event.key).announced += 1
+    return
+  }
+  if (!("call" in event)) return
+  const key = ledger.places.get(placeOf(event))
+  // A fork goes on with calls that its origin started.
+  if (key === undefined) return
+  const record = recordOf(ledger, key)
+  if (event.kind === "callRepeated") record.announced += 1
+  else if (event.kind === "callCompleted") record.completed = event.seq
+  else if (event.kind === "callReleased") record.excused += 1
+  else if ((event.kind === "callRetried" || event.kind === "callFailed") && isKnown(event.error)) record.excused += 1
+}
+
+export const make = (hash: (text: string) => string): Ledger => {
+  const runs = new Map<string, RunLedger>()
+  const commands: Array<string> = []
+  const problems: Array<string> = []
+  let lost: ReadonlyArray<Journal.Entry> = []
+
+  const originOf = (event: Event): { readonly state: RunState.RunState; readonly hash: string } | undefined => {
+    if (event.kind !== "forked") return undefined
+    const origin = runs.get(event.from.run)
+    const state = origin?.states[event.from.seq]
+    const entry = origin?.durable[event.from.seq]
+    return state === undefined || entry === undefined ? undefined : { state, hash: hash(entry.line) }
+  }
+
+  const makeDurable = (ledger: RunLedger): void => {
+    for (const entry of ledger.pending) {
+      const { event } = entry
+      const origin = originOf(event)
+      const followed = Journal.follow(hash, ledger.head, entry, origin?.hash)
+      if (Result.isFailure(followed)) problems.push(followed.failure.message)
+      const before = stateOf(ledger)
+      const folded = RunState.apply(before ?? origin?.state, event, entry.line.length)
+      if (Result.isFailure(folded)) problems.push(folded.failure.message)
+      ledger.head = Result.isSuccess(followed) ? followed.success : { seq: event.seq, hash: hash(entry.line) }
+      ledger.durable.push(entry)
+      const state = Result.isSuccess(folded) ? folded.success : before
+      if (state !== undefined) ledger.states.push(state)
+      note(ledger, event)
+    }
+    ledger.pending = []
+  }
+
+  const of = (run: string): RunLedger => {
+    let ledger = runs.get(run)
+    if (ledger === undefined) {
+      ledger = {
+        run,
+        durable: [],
+        states: [],
+        pending: [],
+        head: undefined,
+        leased: false,
+        crashed: false,
+        keys: new Map(),
+        places: new Map()
+      }
+      runs.set(run, ledger)
+    }
+    return ledger
+  }
+
+  return {
+    runs,
+    commands,
+    problems,
+    get lost() {
+      return lost
+    },
+    created: (batch, leased) => {
+      const ledger = of(batch.entries[0].event.run)
+      ledger.pending.push(...batch.entries)
+      ledger.leased = leased
+      makeDurable(ledger)
+    },
+    appended: (batch) => {
+      of(batch.entries[0].event.run).pending.push(...batch.entries)
+    },
+    synced: (run) => makeDurable(of(run)),
+    acquired: (run) => {
+      const ledger = of(run)
+      ledger.leased = true
+      ledger.crashed = false
+      ledger.pending = []
+    },
+    released: (run) => {
+      const ledger = of(run)
+      makeDurable(ledger)
+      ledger.leased = false
+    },
+    deleted: (run) => {
+      runs.delete(run)
+    },
+    sent: (text) => {
+      if (!commands.includes(text)) commands.push(text)
+    },
+    cut: () => {
+      lost = [...runs.values()].flatMap(({ pending }) => pending)
+      for (const ledger of runs.values()) {
+        ledger.pending = []
+        ledger.crashed ||= ledger.leased
+        ledger.leased = false
+      }
+    },
+    closed: () => {
+      for (const ledger of runs.values()) {
+        makeDurable(ledger)
+        ledger.leased = false
+      }
+    }
+  }
+}
+
+/**
+ * What would be durable if the power were cut now, as one text: two disks of which it is the same are the same to a
+ * process that starts on them.
+ */
+export const describe = (ledger: Ledger): string =>
+  JSON.stringify([
+    [...ledger.runs.values()].map(({ crashed, head, leased, run }) => [run, head?.hash, crashed || leased]).sort(),
+    ledger.commands
+  ])
+
+/** Whether a run had ended, or was ending, and nothing of it may be executed any more. */
+export const isOver = (ledger: RunLedger): boolean => {
+  const status = stateOf(ledger)?.status
+  return status !== undefined && (RunInfo.isTerminal(status) || status === "cancelling")
+}

@@ -1,0 +1,119 @@
+/**
+ * What happened in a trial, for people to read.
+ */
+import type { Event, Failure } from "@waymark/core/Event"
+import type { Execution, PlacedCut } from "./outcome.ts"
+import type { Ledger } from "./ledger.ts"
+
+const short = (value: unknown, length = 80): string => {
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > length ? `${text.slice(0, length)}…` : text
+}
+
+const failureText = (failure: Failure): string => {
+  switch (failure.kind) {
+    case "error":
+      return `${failure.tag} ${short(failure.error)}`
+    case "defect":
+      return `${failure.name}: ${String(failure.message)}`
+    case "timeout":
+      return `timeout of ${failure.what} ${failure.name} after ${failure.millis} ms`
+    case "encoding":
+      return `${failure.what}: ${String(failure.message)}`
+    default:
+      return failure.kind
+  }
+}
+
+const detailOf = (event: Event): string => {
+  switch (event.kind) {
+    case "created":
+      return `${event.flow} ${short(event.input)}`
+    case "forked":
+      return `from seq ${event.from.seq} of ${event.from.run}`
+    case "claimed":
+      return `by ${event.owner} after a ${event.cause}`
+    case "visited":
+      return `→ ${"to" in event.next ? event.next.to : "end" in event.next ? "end" : "branches"} ${short(event.ops ?? {})}`
+    case "attemptFailed":
+      return `${failureText(event.error)}; again at ${event.due} ms`
+    case "visitFailed":
+      return `${failureText(event.error)}; ${event.outcome.status} → ${event.outcome.to}`
+    case "callStarted":
+      return `${event.tool} ${short(event.input)} key ${event.key.slice(0, 8)}`
+    case "callRetried":
+      return `${event.tool} ${failureText(event.error)}; again at ${event.due} ms`
+    case "callCompleted":
+      return `${event.tool} ${short(event.output)}`
+    case "callFailed":
+      return `${event.tool} ${failureText(event.error)}`
+    case "callRepeated":
+    case "callReleased":
+      return event.tool
+    case "paused":
+      return short(event.reason)
+    case "commandIgnored":
+      return event.note
+    case "cancelRequested":
+    case "cancelled":
+      return event.reason
+    case "completed":
+      return short(event.output)
+    case "failed":
+      return failureText(event.error)
+    default:
+      return ""
+  }
+}
+
+const eventLine = (event: Event): string => {
+  const node = "node" in event && event.node !== undefined ? event.node : ""
+  const visit = "visit" in event && event.visit !== undefined ? `/${event.visit}` : ""
+  const attempt = "attempt" in event && event.attempt !== undefined && event.attempt > 1 ? ` (attempt ${event.attempt})` : ""
+  const where = `${node}${visit}${attempt}`
+  return [
+    String(event.seq).padStart(5),
+    `${event.time} ms`.padStart(9),
+    `epoch ${event.epoch}`,
+    event.kind.padEnd(15),
+    where.padEnd(12),
+    detailOf(event)
+  ]
+    .join("  ")
+    .trimEnd()
+}
+
+const cutLine = ({ detail, lost, operation, point, process, run, when }: PlacedCut): string => {
+  const about = [run === undefined ? "" : ` of run ${run}`, detail === "" ? "" : ` (${detail})`].join("")
+  const gone = lost.length === 0 ? "" : `; lost: ${lost.map(({ kind, seq }) => `${seq} ${kind}`).join(", ")}`
+  return `  ──── the power was cut ${when} operation ${point} of process ${process}: ${operation}${about}${gone}`
+}
+
+export const render = (
+  ledger: Ledger,
+  cuts: ReadonlyArray<PlacedCut>,
+  executions: ReadonlyArray<Execution>,
+  logs: ReadonlyArray<string>
+): string => {
+  const lines: Array<string> = []
+  for (const run of ledger.runs.values()) {
+    const state = run.states[run.states.length - 1]
+    lines.push(`run ${run.run} of flow ${state?.flow ?? "?"}: ${state?.status ?? "?"}`)
+    const open = cuts.map((cut) => ({ cut, before: cut.durable[run.run] ?? -1 }))
+    run.durable.forEach(({ event }) => {
+      while (open.length > 0 && open[0]!.before < event.seq) lines.push(cutLine(open.shift()!.cut))
+      lines.push(eventLine(event))
+    })
+    for (const { cut } of open) lines.push(cutLine(cut))
+  }
+  if (ledger.runs.size === 0) for (const cut of cuts) lines.push(cutLine(cut))
+  if (executions.length > 0) lines.push("tool calls carried out")
+  for (const { attempt, input, key, node, process, result, run, tool, visit } of executions) {
+    const what = result === "unknown" ? "no answer" : result
+    lines.push(
+      `  process ${process}  ${tool} ${short(input)}  ${run} ${node}/${visit}  key ${key.slice(0, 8)}  try ${attempt}  ${what}`
+    )
+  }
+  if (logs.length > 0) lines.push("log", ...logs.map((line) => `  ${line}`))
+  return lines.join("\n")
+}

@@ -1,0 +1,292 @@
+/**
+ * One execution of a scenario on one disk, in as many processes as the power is cut times, and one more.
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import type * as Flow from "@waymark/core/Flow"
+import { Hasher } from "@waymark/core/Hasher"
+import type { IdGenerator } from "@waymark/core/IdGenerator"
+import * as MemoryStore from "@waymark/core/MemoryStore"
+import type * as Runs from "@waymark/core/Runs"
+import { Store } from "@waymark/core/Store"
+import type * as Worker from "@waymark/core/Worker"
+import * as CrashStore from "../../CrashStore.ts"
+import * as VirtualTime from "../virtualTime.ts"
+import * as WorkerProcess from "../workerProcess.ts"
+import * as Ledger from "./ledger.ts"
+import { runOutcomes } from "./outcome.ts"
+import type { Outcome, PlacedCut } from "./outcome.ts"
+import { render } from "./timeline.ts"
+import * as Witness from "./witness.ts"
+
+/** What the scenario gets. */
+export interface Given<World> {
+  readonly world: World
+  readonly process: number
+  readonly once: <A, E, R>(name: string, effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+}
+
+export type Services = Runs.Runs | Worker.Worker | Store
+
+export interface Setting<World, A, E, LE, R> {
+  readonly flows: ReadonlyArray<Flow.Any>
+  readonly world: () => World
+  readonly handlers: (world: World) => Layer.Layer<any, LE, R>
+  readonly scenario: (given: Given<World>) => Effect.Effect<A, E, Services | R>
+  readonly store: (store: Store["Service"]) => Store["Service"]
+  readonly worker: WorkerProcess.WorkerOptions | undefined
+  readonly seed: string
+  readonly start: number
+  /** Milliseconds. */
+  readonly downtime: number
+  /** Milliseconds of virtual time for one process. */
+  readonly timeLimit: number
+  /** Milliseconds of real time in which nothing happens. */
+  readonly stallAfter: number
+  readonly outer: Context.Context<R>
+  /** The digest of journals, unless the handlers' layer brings another. */
+  readonly hash: (text: string) => string
+}
+
+export interface Trial<World, A, E> {
+  /** What it came to; `undefined` if it was given up. */
+  readonly outcome: Outcome<World, A, E> | undefined
+  /** The operations of the last process. */
+  readonly operations: ReadonlyArray<CrashStore.Operation>
+  /** Where the power might be cut in the last process, and what would be left then. */
+  readonly chances: ReadonlyArray<Chance>
+  /** What the last cut left. */
+  readonly left: string | undefined
+  readonly problems: ReadonlyArray<string>
+  readonly timeline: () => string
+}
+
+/**
+ * A moment at which the power might be cut. `left` says all that the next process can find then: two moments of which
+ * it is the same are followed by the same. `progress` tells such moments apart by what handlers had done until then,
+ * should they have done something that outlives their process.
+ */
+export interface Chance {
+  readonly cut: CrashStore.Cut
+  readonly left: string
+  readonly progress: number
+}
+
+type End =
+  | { readonly _tag: "Ended"; readonly exit: Exit.Exit<unknown, unknown> }
+  | { readonly _tag: "Cut" }
+  | { readonly _tag: "GivenUp"; readonly detail: string }
+
+const collector = (lines: Array<string>, process: number): Logger.Logger<unknown, void> =>
+  Logger.make(({ cause, logLevel, message }) => {
+    if (logLevel !== "Warn" && logLevel !== "Error" && logLevel !== "Fatal") return
+    const parts = (Array.isArray(message) ? message : [message]).map((part: unknown) =>
+      typeof part === "string" ? part : JSON.stringify(part)
+    )
+    if (cause.reasons.length > 0) parts.push(Cause.pretty(cause))
+    lines.push(`process ${process} ${logLevel}: ${parts.join(" ")}`)
+  })
+
+/** Runs the scenario until it ends, the power is cut, or nothing can come any more. Never fails. */
+const runProcess = <World, A, E, LE, R>(
+  setting: Setting<World, A, E, LE, R>,
+  trial: {
+    readonly time: VirtualTime.VirtualTime
+    readonly disk: MemoryStore.Disk
+    readonly witness: Witness.Witness
+    readonly ids: IdGenerator
+    readonly logs: Array<string>
+  },
+  given: Given<World>,
+  cutAt: CrashStore.Cut | undefined,
+  pass: (cut: CrashStore.Cut) => void
+): Effect.Effect<{ readonly end: End; readonly operations: ReadonlyArray<CrashStore.Operation> }> =>
+  Effect.callback((resume) => {
+    const { disk, time, witness } = trial
+    const { process } = given
+    const machine = time.machine()
+    const onCut = (): void => {
+      machine.switchOff()
+      end = { _tag: "Cut" }
+    }
+    const crashStore = CrashStore.makeObserved({ disk, cutAt, owner: `process-${process}`, onCut }, pass)
+    let end: End | undefined
+    const context = WorkerProcess.contextOn(
+      machine,
+      setting.outer,
+      VirtualTime.seededRandom(`${setting.seed}/${process}`),
+      trial.ids
+    ).pipe(
+      Context.add(Logger.CurrentLoggers, new Set([collector(trial.logs, process)])),
+      Context.add(Hasher, { ...Hasher.defaultValue(), hash: setting.hash })
+    )
+
+    const store = Layer.effect(Store, Effect.map(Store, setting.store)).pipe(Layer.provide(crashStore.layer))
+    const program = Effect.scoped(
+      Effect.gen(function* () {
+        const services = yield* WorkerProcess.build({
+          flows: setting.flows,
+          handlers: setting.handlers(given.world),
+          store,
+          around: witness.layer(process),
+          worker: setting.worker
+        })
+        return yield* Effect.exit(Effect.provideContext(setting.scenario(given), services))
+      })
+    ) as Effect.Effect<Exit.Exit<A, E>, unknown, R>
+
+    const fiber = Effect.runForkWith(context)(program)
+    fiber.addObserver((exit) => {
+      if (end !== undefined) return
+      end = Exit.isSuccess(exit)
+        ? { _tag: "Ended", exit: exit.value }
+        : { _tag: "GivenUp", detail: `the worker of process ${process} could not be built or closed: ${Cause.pretty(exit.cause)}` }
+    })
+
+    const deadline = time.now() + setting.timeLimit
+    let stalled: number | undefined
+    let timer: ReturnType<typeof setTimeout> | undefined
+    let interrupted = false
+
+    const giveUp = (detail: string): End => {
+      machine.switchOff()
+      return { _tag: "GivenUp", detail }
+    }
+    const settle = (final: End): void => {
+      resume(Effect.map(crashStore.operations, (operations) => ({ end: final, operations })))
+    }
+    const live = VirtualTime.liveClock
+    const go = (): void => {
+      if (interrupted) return
+      if (end !== undefined) return settle(end)
+      const due = time.nextDue()
+      if (due !== undefined) {
+        stalled = undefined
+        if (due > deadline) {
+          return settle(giveUp(`the scenario had not ended after ${Duration.format(Duration.millis(setting.timeLimit))} of virtual time in process ${process}`))
+        }
+        time.wakeNext()
+        return time.whenIdle(go)
+      }
+      // Nobody sleeps, so something of the real world is waited for, or nothing at all.
+      stalled ??= live.currentTimeMillisUnsafe()
+      if (live.currentTimeMillisUnsafe() - stalled > setting.stallAfter) {
+        return settle(giveUp(`nothing happens any more in process ${process}, and the scenario has not ended`))
+      }
+      timer = setTimeout(() => time.whenIdle(go), 1)
+    }
+    time.whenIdle(go)
+    return Effect.sync(() => {
+      interrupted = true
+      clearTimeout(timer)
+      machine.switchOff()
+    })
+  })
+
+/** Whether what is on the disk is what was put there: other instances read the same heads. */
+const compareWithDisk = (disk: MemoryStore.Disk, ledger: Ledger.Ledger): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.gen(function* () {
+    const store = yield* MemoryStore.make({ disk })
+    const problems: Array<string> = []
+    for (const { head, run } of ledger.runs.values()) {
+      const stored = yield* Effect.result(store.get(run))
+      if (stored._tag === "Failure") problems.push(stored.failure.message)
+      else if (stored.success.head.hash !== head?.hash) {
+        problems.push(`the journal of run ${run} on the disk ends at seq ${stored.success.head.seq}, not as it was written`)
+      }
+    }
+    return problems
+  }).pipe(Effect.scoped)
+
+/**
+ * Carries out a trial: the power is cut once in each process but the last.
+ */
+export const run = <World, A, E, LE, R>(
+  setting: Setting<World, A, E, LE, R>,
+  cuts: ReadonlyArray<CrashStore.Cut>
+): Effect.Effect<Trial<World, A, E>> =>
+  Effect.gen(function* () {
+    const disk = MemoryStore.makeDisk()
+    const ledger = CrashStore.ledgerOf(disk, setting.hash)
+    const witness = Witness.make(ledger, setting.hash)
+    const time = VirtualTime.make(setting.start)
+    const logs: Array<string> = []
+    const shared = { time, disk, witness, ids: WorkerProcess.sequentialIds(), logs }
+    const world = setting.world()
+    const answers = new Map<string, unknown>()
+    const placed: Array<PlacedCut> = []
+    const problems: Array<string> = []
+
+    const once: Given<World>["once"] = (name, effect) =>
+      Effect.suspend(() =>
+        answers.has(name)
+          ? Effect.succeed(answers.get(name) as never)
+          : Effect.tap(effect, (answer) => Effect.sync(() => answers.set(name, answer)))
+      )
+    const left = (): string =>
+      [Ledger.describe(ledger), time.now(), JSON.stringify([...answers.keys()]), witness.digest()].join("\n")
+
+    let remains: string | undefined
+
+    for (let process = 1; ; process++) {
+      const cutAt = cuts[process - 1]
+      const chances: Array<Chance> = []
+      const isLast = cutAt === undefined
+      const { end, operations } = yield* runProcess(setting, shared, { world, process, once }, cutAt, (cut) => {
+        if (isLast) chances.push({ cut, left: left(), progress: witness.progress() })
+      })
+      const finish = (outcome: Outcome<World, A, E> | undefined): Trial<World, A, E> => ({
+        outcome,
+        operations,
+        chances,
+        left: remains,
+        problems: [...new Set([...problems, ...ledger.problems, ...witness.problems])],
+        timeline: () => render(ledger, placed, witness.executions, logs)
+      })
+      if (end._tag === "GivenUp") {
+        problems.push(end.detail)
+        return finish(undefined)
+      }
+      if (end._tag === "Ended") {
+        if (!isLast) {
+          problems.push(
+            `process ${process} ended after ${operations.length} operations, before the power could be cut at operation ${cutAt.point}`
+          )
+        }
+        problems.push(...(yield* compareWithDisk(disk, ledger)))
+        const runs = yield* Effect.exit(runOutcomes(ledger, witness.codec()))
+        if (Exit.isFailure(runs)) {
+          problems.push(`the journals cannot be opened: ${Cause.pretty(runs.cause)}`)
+          return finish(undefined)
+        }
+        return finish({
+          result: end.exit as Exit.Exit<A, E>,
+          runs: runs.value,
+          journal: (id) => (ledger.runs.get(id)?.durable ?? []).map(({ event }) => event),
+          executions: witness.executions,
+          cuts: placed,
+          world
+        })
+      }
+      const { detail, operation, run: about } = operations[operations.length - 1]!
+      placed.push({
+        ...cutAt!,
+        process,
+        operation,
+        run: about,
+        detail,
+        lost: ledger.lost.map(({ event }) => event),
+        durable: Object.fromEntries(
+          [...ledger.runs.values()].map(({ durable, run: id }) => [id, durable.length - 1])
+        )
+      })
+      witness.cut()
+      remains = left()
+      if (setting.downtime > 0) yield* time.setTime(time.now() + setting.downtime)
+    }
+  })

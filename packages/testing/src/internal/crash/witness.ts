@@ -1,0 +1,164 @@
+/**
+ * Watches what a worker does, from the outside: it sees every node that begins and every tool call that is carried out,
+ * and compares them with what is durable at that moment.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import { Codec } from "@waymark/core/Codec"
+import { NodeMiddlewares } from "@waymark/core/Middleware"
+import type { NodeMiddleware } from "@waymark/core/Middleware"
+import { ToolExecutor } from "@waymark/core/ToolExecutor"
+import type { Request } from "@waymark/core/ToolExecutor"
+import type { Execution } from "./outcome.ts"
+import { isOver, recordOf, stateOf } from "./ledger.ts"
+import type { Ledger, RunLedger } from "./ledger.ts"
+
+export type Mutable<A> = { -readonly [K in keyof A]: A[K] }
+
+export interface Witness {
+  readonly executions: Array<Mutable<Execution>>
+  /** What must not have happened, as it was seen. */
+  readonly problems: Array<string>
+  /** A digest of what was carried out, and of how it ended. */
+  readonly digest: () => string
+  /** How often a handler has begun, or ended, so far. */
+  readonly progress: () => number
+  /** Goes around the executor and the nodes of a process's worker. `process` counts from 1. */
+  readonly layer: (process: number) => Layer.Layer<never>
+  /** The codec that the last process had. */
+  readonly codec: () => Codec | undefined
+  /** The power was cut: what had ended by now, or was ending, must stay so. */
+  readonly cut: () => void
+}
+
+const quoted = (value: unknown): string => {
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text
+}
+
+export const nameOf = ({ invocation: { key, node, run, visit }, input, tool }: Request): string =>
+  `tool ${tool.name} with ${quoted(input)} at node ${node} (visit ${visit}) of run ${quoted(run)}, key ${key.slice(0, 8)}`
+
+const unsyncedSteps: ReadonlySet<string> = new Set(["visited", "visitFailed", "attemptFailed"])
+
+export const make = (ledger: Ledger, hash: (text: string) => string): Witness => {
+  const executions: Array<Mutable<Execution>> = []
+  const problems: Array<string> = []
+  let codec: Codec | undefined
+  let digest = ""
+  let progress = 0
+  const remember = (text: string): void => {
+    digest = hash(`${digest}\n${text}`)
+  }
+  const carriedOut = new Map<string, number>()
+  /** Runs that had ended at the last cut, and how often they had been restarted by then. */
+  const over = new Map<string, number>()
+
+  const isRestarting = (run: RunLedger): boolean => run.pending.some(({ event }) => event.kind === "restarted")
+  const wasOver = (run: RunLedger): boolean => over.get(run.run) === stateOf(run)?.restarts && !isRestarting(run)
+
+  const judge = (request: Request, run: RunLedger | undefined): void => {
+    const { key, run: id } = request.invocation
+    const place = JSON.stringify([id, key])
+    const before = carriedOut.get(place) ?? 0
+    carriedOut.set(place, before + 1)
+    const state = run === undefined ? undefined : stateOf(run)
+    if (run === undefined || state === undefined) {
+      problems.push(`${nameOf(request)} was carried out, but no durable journal knows the run`)
+      return
+    }
+    const { announced, completed, excused } = recordOf(run, key)
+    const atMostOnce = request.tool.delivery === "atMostOnce"
+    if (completed !== undefined) {
+      problems.push(`${nameOf(request)} was carried out again, after its success at seq ${completed} was durable`)
+    } else if (atMostOnce && before > excused) {
+      problems.push(
+        `${nameOf(request)} is an at-most-once call; it was carried out again although nobody knows what the time before came to`
+      )
+    }
+    if (announced <= before && (atMostOnce || state.durability !== "ephemeral")) {
+      problems.push(
+        `${nameOf(request)} was carried out before the event that says so was durable (run is ${state.durability})`
+      )
+    }
+    if (wasOver(run)) {
+      problems.push(`${nameOf(request)} was carried out in a run that had ended, or was being cancelled, before the power was cut`)
+    } else if (isOver(run) && !isRestarting(run)) problems.push(`${nameOf(request)} was carried out in a run that is ${state.status}`)
+  }
+
+  const nodeBegins: NodeMiddleware = (handler, { node, run: id, visit }) =>
+    Effect.suspend(() => {
+      const run = ledger.runs.get(id)
+      const state = run === undefined ? undefined : stateOf(run)
+      const where = `node ${node} (visit ${visit}) of run ${quoted(id)}`
+      if (run !== undefined && state !== undefined) {
+        for (const { event } of run.pending) {
+          if (event.kind === "claimed" && event.cause === "crash") {
+            problems.push(`${where} began before it was durable that the run was recovered`)
+          }
+          if (state.durability === "strict" && unsyncedSteps.has(event.kind)) {
+            problems.push(`${where} began before the ${event.kind} event at seq ${event.seq} was durable, in a strict run`)
+          }
+        }
+        if (wasOver(run)) problems.push(`${where} began in a run that had ended, or was being cancelled, before the power was cut`)
+      }
+      progress += 1
+      return Effect.onExit(handler, () =>
+        Effect.sync(() => {
+          progress += 1
+        })
+      )
+    })
+
+  const carryOut = (process: number, user: ToolExecutor): ToolExecutor => ({
+    execute: (request, local) =>
+      Effect.suspend(() => {
+        const { attempt, key, node, repeated, run, visit } = request.invocation
+        judge(request, ledger.runs.get(run))
+        const execution: Mutable<Execution> = {
+          process,
+          tool: request.tool.name,
+          input: request.input,
+          run,
+          node,
+          visit,
+          key,
+          attempt,
+          repeated,
+          result: "unknown"
+        }
+        const number = executions.push(execution)
+        remember(`${number} ${execution.tool} ${key} ${attempt} ${JSON.stringify(request.input)}`)
+        return Effect.onExit(user.execute(request, local), (exit) =>
+          Effect.sync(() => {
+            if (Exit.isSuccess(exit)) execution.result = "succeeded"
+            else execution.result = exit.cause.reasons.some(({ _tag }) => _tag !== "Interrupt") ? "failed" : "interrupted"
+            remember(`${number} ${execution.result}`)
+          })
+        )
+      })
+  })
+
+  return {
+    executions,
+    problems,
+    digest: () => digest,
+    progress: () => progress,
+    codec: () => codec,
+    layer: (process) =>
+      Layer.effectContext(
+        Effect.gen(function* () {
+          codec = yield* Codec
+          return Context.make(ToolExecutor, carryOut(process, yield* ToolExecutor)).pipe(
+            Context.add(NodeMiddlewares, [nodeBegins, ...(yield* NodeMiddlewares)])
+          ) as Context.Context<never>
+        })
+      ),
+    cut: () => {
+      over.clear()
+      for (const run of ledger.runs.values()) if (isOver(run)) over.set(run.run, stateOf(run)!.restarts)
+    }
+  }
+}
