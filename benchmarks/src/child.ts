@@ -6,6 +6,7 @@ import type { Setting } from "./harness/case.ts"
 import { report } from "./harness/processes.ts"
 
 const [name, setting] = process.argv.slice(2)
-if (name === undefined || setting === undefined) throw new Error("this is started by main.ts, with the name of a case")
+if (name === undefined || setting === undefined)
+  throw new Error("this is started by main.ts, with the name of a case")
 const { measure } = await loadCase(name)
 await report(await measure(JSON.parse(setting) as Setting))

@@ -1,6 +1,8 @@
 /**
  * The flows that are measured. Their handlers do next to nothing: what is measured is what is around them.
  */
+// A step that is pure has nothing to wait for; it is still written as all others are.
+/* oxlint-disable require-yield */
 import * as Flow from "@waymark/core/Flow"
 import * as Next from "@waymark/core/Next"
 import * as Node from "@waymark/core/Node"
@@ -25,7 +27,11 @@ export const Chain = Flow.make("chain", chain)
 /** The same, each step durable before the next. */
 export const StrictChain = Flow.make("strict-chain", { ...chain, durability: "strict" })
 
-export const chainStep: Flow.Handler<typeof Chain, "step"> = Effect.fn("step")(function* ({ input, next, state }) {
+export const chainStep: Flow.Handler<typeof Chain, "step"> = Effect.fn("step")(function* ({
+  input,
+  next,
+  state
+}) {
   return state.at + 1 < input.steps ? next.to("step", { at: 1 }) : next.end(state.at + 1)
 })
 
@@ -47,7 +53,8 @@ export const bareChain = Effect.fnUntraced(function* (steps: number) {
 export const marks = new Float64Array(maxSteps)
 
 /** The mean duration of the steps from `from` up to `to`, in microseconds. */
-export const meanStep = (from: number, to: number): number => ((marks[to]! - marks[from]!) * 1000) / (to - from)
+export const meanStep = (from: number, to: number): number =>
+  ((marks[to]! - marks[from]!) * 1000) / (to - from)
 
 /** Steps that note when they begin. */
 export const Marked = Flow.make("marked", { ...chain, nodes: { step: Node.make({ to: ["step", "end"] }) } })
@@ -99,7 +106,8 @@ export const Growing = Flow.make("growing", {
 export const growingHandlers = Growing.toLayer({
   step: Effect.fn("step")(function* ({ input, next, state }) {
     marks[state.at] = performance.now()
-    if (input.looks && state.list.length !== state.at) return yield* Effect.die(new Error("the list is too short"))
+    if (input.looks && state.list.length !== state.at)
+      return yield* Effect.die(new Error("the list is too short"))
     return state.at < input.steps ? next.to("step", { at: 1, list: [text(itemSize, state.at)] }) : next.end()
   })
 })
@@ -121,8 +129,18 @@ export const replacingHandlers = Replacing.toLayer({
   })
 })
 
-/** When the last step of {@link Stopping} began, by `performance.now()`, and how many steps were behind it. */
-export const stopped = Promise.withResolvers<{ readonly time: number; readonly at: number }>()
+/** When a step began, by `performance.now()`, and how many steps were behind it. */
+export interface Reached {
+  readonly time: number
+  readonly at: number
+}
+
+let reach: (reached: Reached) => void
+
+/** The last step of {@link Stopping}, once it is reached in this process. */
+export const stopped = new Promise<Reached>((resolve) => {
+  reach = resolve
+})
 
 /** A chain whose last step never ends: for processes that are killed there. */
 export const Stopping = Flow.make("stopping", {
@@ -133,7 +151,7 @@ export const Stopping = Flow.make("stopping", {
 export const stoppingHandlers = Stopping.toLayer({
   step: Effect.fn("step")(function* ({ input, next, state }) {
     if (state.at < input.steps) return next.to("step", { at: 1 })
-    stopped.resolve({ time: performance.now(), at: state.at })
+    reach({ time: performance.now(), at: state.at })
     return yield* Effect.never
   })
 })

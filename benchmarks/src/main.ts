@@ -65,7 +65,8 @@ const main = async (): Promise<void> => {
     throw new Error("the packages are not built: npm run build, or --source to measure their sources")
   }
   const rounds = options.rounds === undefined ? (options.quick ? 3 : 7) : Number(options.rounds)
-  if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds=${options.rounds} is no number of rounds`)
+  if (!Number.isInteger(rounds) || rounds < 1)
+    throw new Error(`--rounds=${options.rounds} is no number of rounds`)
 
   const loadBefore = currentLoad()
   const workplace = makeWorkplace(options.directory)
@@ -109,7 +110,7 @@ const main = async (): Promise<void> => {
   console.log(formatTable(measurements))
   console.log()
   console.log(
-    `${machine.cores} cores (${machine.cpu}), ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.node}, ` +
+    `${machine.cores} cores (${machine.cpu}), ${machine.memoryGiB} GiB, ${machine.system}, Node ${machine.node}, ` +
       `${machine.fileSystem}; load ${machine.load.join(" before, ")} after; ${report.measured}, ${rounds} rounds, ` +
       `${((performance.now() - started) / 1000).toFixed(0)} s`
   )

@@ -39,7 +39,11 @@ const types: Case = {
           allowImportingTsExtensions: true,
           rewriteRelativeImportExtensions: false
         }
-        const settings = { extends: join(workspace, "tsconfig.base.json"), include: ["flow.ts"], compilerOptions }
+        const settings = {
+          extends: join(workspace, "tsconfig.base.json"),
+          include: ["flow.ts"],
+          compilerOptions
+        }
         writeFileSync(join(own, "tsconfig.json"), JSON.stringify(settings))
         return () => timed(() => promisify(execFile)(process.execPath, [compiler, "-p", own]))
       }

@@ -36,32 +36,34 @@ const atOnce = (): number => {
   return took
 }
 
-const measure = (place: string, make: (setting: Setting) => Engine): Case["measure"] => async (setting) => {
-  // Each of the keys once, then each twice more: at least two snapshots of the whole record.
-  const steps = items * (setting.quick ? 2 : 3)
-  const run = (body: (runs: Runs.Runs["Service"]) => Effect.Effect<unknown, unknown>) => async () => {
-    const engine = make(setting)
-    await engine.runPromise(Effect.void)
-    const pause = await longestPause(() => engine.runPromise(Runs.Runs.use(body)))
-    await engine.dispose()
-    return pause
+const measure =
+  (place: string, make: (setting: Setting) => Engine): Case["measure"] =>
+  async (setting) => {
+    // Each of the keys once, then each twice more: at least two snapshots of the whole record.
+    const steps = items * (setting.quick ? 2 : 3)
+    const run = (body: (runs: Runs.Runs["Service"]) => Effect.Effect<unknown, unknown>) => async () => {
+      const engine = make(setting)
+      await engine.runPromise(Effect.void)
+      const pause = await longestPause(() => engine.runPromise(Runs.Runs.use(body)))
+      await engine.dispose()
+      return pause
+    }
+    const samplers = {
+      record: run((runs) => runs.execute(Replacing, { steps, keys: items })),
+      list: run((runs) => runs.execute(Growing, { steps: items * 2, looks: false })),
+      small: run((runs) => runs.execute(Replacing, { steps, keys: 1 })),
+      atOnce
+    }
+    await samplers.small()
+    const { atOnce: whole, list, record, small } = await interleave(Math.min(setting.rounds, 5), samplers)
+    const baselines = [{ name: "snapshot at once", samples: whole }]
+    const note = "JSON and digest of 3 MB, in one go"
+    return [
+      { title: `longest pause, record of 3 MB, ${place}`, unit: "ms", samples: record, baselines, note },
+      { title: `longest pause, list of 3 to 6 MB, ${place}`, unit: "ms", samples: list, baselines },
+      { title: `longest pause, record of 1 kB, ${place}`, unit: "ms", samples: small, baselines }
+    ]
   }
-  const samplers = {
-    record: run((runs) => runs.execute(Replacing, { steps, keys: items })),
-    list: run((runs) => runs.execute(Growing, { steps: items * 2, looks: false })),
-    small: run((runs) => runs.execute(Replacing, { steps, keys: 1 })),
-    atOnce
-  }
-  await samplers.small()
-  const { atOnce: whole, list, record, small } = await interleave(Math.min(setting.rounds, 5), samplers)
-  const baselines = [{ name: "snapshot at once", samples: whole }]
-  const note = "JSON and digest of 3 MB, in one go"
-  return [
-    { title: `longest pause, record of 3 MB, ${place}`, unit: "ms", samples: record, baselines, note },
-    { title: `longest pause, list of 3 to 6 MB, ${place}`, unit: "ms", samples: list, baselines },
-    { title: `longest pause, record of 1 kB, ${place}`, unit: "ms", samples: small, baselines }
-  ]
-}
 
 export const cases: ReadonlyArray<Case> = [
   { name: "pause-memory", measure: measure("memory", inMemory) },

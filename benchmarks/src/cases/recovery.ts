@@ -56,7 +56,11 @@ const recovery: Case = {
         // Taking over changes the directory: each time from the same one.
         const copy = join(directory, `copy-${++copies}`)
         cpSync(prepared, copy, { recursive: true, preserveTimestamps: true })
-        const { value } = await runProcess<Resumed>(script("resume"), [copy], { execArgv, timeout, killAfter: 0 })
+        const { value } = await runProcess<Resumed>(script("resume"), [copy], {
+          execArgv,
+          timeout,
+          killAfter: 0
+        })
         expect("steps behind the resumed one", value.behind, steps)
         opened.push(value.opened)
         loaded.push(value.loaded)
@@ -121,7 +125,11 @@ const open: Case = {
     const closed = join(directory, "closed")
     const killed = join(directory, "killed")
     await runProcess(script("fill"), [closed, String(count), "close"], { execArgv, timeout })
-    await runProcess(script("fill"), [killed, String(count), "kill"], { execArgv, timeout, killAfter: settling })
+    await runProcess(script("fill"), [killed, String(count), "kill"], {
+      execArgv,
+      timeout,
+      killAfter: settling
+    })
     let copies = 0
     const opening = (prepared: string) => async (): Promise<number> => {
       const copy = join(directory, `copy-${++copies}`)

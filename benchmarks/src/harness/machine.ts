@@ -2,7 +2,7 @@
  * Where the figures come from.
  */
 import { mkdirSync, mkdtempSync, rmSync, statfsSync } from "node:fs"
-import { availableParallelism, cpus, loadavg, release, totalmem } from "node:os"
+import { availableParallelism, cpus, loadavg, release, totalmem, type } from "node:os"
 import { join, resolve } from "node:path"
 
 const benchmarks = resolve(import.meta.dirname, "../..")
@@ -25,7 +25,9 @@ export const fileSystemOf = (directory: string): string => {
   const { type } = statfsSync(directory)
   const memory = inMemory.get(type)
   if (memory !== undefined) {
-    throw new RangeError(`${directory} is on ${memory}: nothing about a disk can be measured there; use --directory`)
+    throw new RangeError(
+      `${directory} is on ${memory}: nothing about a disk can be measured there; use --directory`
+    )
   }
   return fileSystems.get(type) ?? `type 0x${type.toString(16)}`
 }
@@ -57,7 +59,7 @@ export interface Machine {
   readonly cpu: string
   readonly cores: number
   readonly memoryGiB: number
-  readonly kernel: string
+  readonly system: string
   readonly node: string
   readonly fileSystem: string
   /** The average number of processes that wanted to run in the last minute, before and after. */
@@ -70,7 +72,7 @@ export const describeMachine = (fileSystem: string, loadBefore: number): Machine
   cpu: cpus()[0]?.model ?? "unknown",
   cores: availableParallelism(),
   memoryGiB: Math.round(totalmem() / 2 ** 30),
-  kernel: release(),
+  system: `${type()} ${release().split(".").slice(0, 2).join(".")}`,
   node: process.version,
   fileSystem,
   load: [loadBefore, currentLoad()]

@@ -42,10 +42,10 @@ export const runProcess = <A>(
 
 /** Sends a result to the process that started this one, and lets this one end. */
 export const report = async (value: unknown): Promise<void> => {
-  const { send } = process
-  if (send === undefined) throw new Error("this process was started by hand: there is nobody to report to")
-  await new Promise<void>((done, failed) =>
-    send.call(process, value, undefined, undefined, (error) => (error === null ? done() : failed(error)))
-  )
+  await new Promise<void>((done, failed) => {
+    if (process.send === undefined)
+      failed(new Error("this is started by another process, which it reports to"))
+    else process.send(value, undefined, undefined, (error) => (error === null ? done() : failed(error)))
+  })
   process.disconnect()
 }

@@ -19,6 +19,6 @@ const start = performance.now()
 const engine = inDirectory(process.argv[2]!)
 await engine.runPromise(Effect.void)
 const opened = performance.now() - start
-const { at, time } = await stopped.promise
+const { at, time } = await stopped
 const resumed: Resumed = { opened, resumed: time - start, loaded: start, behind: at }
 await report(resumed)

@@ -9,4 +9,4 @@ import { report } from "../harness/processes.ts"
 const [directory, run, steps] = process.argv.slice(2)
 const engine = inDirectory(directory!)
 await engine.runPromise(Runs.Runs.use((runs) => runs.start(Stopping, { steps: Number(steps) }, { id: run! })))
-await report((await stopped.promise).at)
+await report((await stopped).at)

@@ -79,11 +79,12 @@ export const AuditHandlers = Audit.toLayer({
     })
   }),
 
-  decide: Effect.fn("decide")(function* ({ next, state }) {
+  decide: ({ next, state }) => {
     const has = (severity: Finding["severity"]) =>
       state.findings.some((finding) => finding.severity === severity)
-    return next.to("report", { verdict: has("critical") ? "reject" : has("warning") ? "review" : "pass" })
-  }),
+    const verdict = has("critical") ? "reject" : has("warning") ? "review" : "pass"
+    return Effect.succeed(next.to("report", { verdict }))
+  },
 
   report: Effect.fn("report")(function* ({ input, next, state }) {
     const verdict = state.verdict!

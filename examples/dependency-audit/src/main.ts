@@ -4,12 +4,19 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Runs } from "@waymark/core"
 import { FsStore } from "@waymark/store-fs"
-import { Console, DateTime, Effect, FileSystem, Layer, Option, Path, Stream } from "effect"
+import { Console, DateTime, Effect, FileSystem, Layer, Option, Path, Schema, Stream } from "effect"
 import { Argument, Command } from "effect/cli"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { Audit } from "./audit.ts"
 import { timeline } from "./timeline.ts"
 import { account } from "./witness.ts"
+
+/** What must never happen. */
+class CallsRepeated extends Schema.TaggedError<CallsRepeated>()("CallsRepeated", { calls: Schema.Int }) {
+  override get message(): string {
+    return `${this.calls} completed calls were executed again`
+  }
+}
 
 const demo = Command.make(
   "demo",
@@ -44,7 +51,12 @@ const demo = Command.make(
             path.join(here, "worker.ts"),
             run,
             target,
-            ...["--directory", directory, "--report", report, "--witness", witness],
+            "--directory",
+            directory,
+            "--report",
+            report,
+            "--witness",
+            witness,
             ...flags
           ],
           { stdout: "inherit", stderr: "inherit" }
@@ -84,8 +96,7 @@ const demo = Command.make(
     yield* Console.log(
       `  journal  ${shown(path.join(directory, "segments"))}  (JSON Lines: try jq, grep, tail)`
     )
-    if (completedAgain > 0)
-      return yield* Effect.fail(new Error(`${completedAgain} completed calls were executed again`))
+    if (completedAgain > 0) return yield* new CallsRepeated({ calls: completedAgain })
     if (second.exit._tag === "Failure") return yield* second.exit.failure
   })
 )

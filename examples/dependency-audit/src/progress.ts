@@ -17,7 +17,7 @@ export const followProgress = <F extends Flow.Any>(run: Runs.Run<F>) =>
   Effect.gen(function* () {
     const runs = yield* Runs.Runs
     const terminal = yield* Terminal.Terminal
-    const inPlace = process.stdout.isTTY === true
+    const inPlace = process.stdout.isTTY
     // What an earlier process did is counted, and shown as where this one begins.
     const { seq: begin } = yield* runs.get(run)
     let total = 0

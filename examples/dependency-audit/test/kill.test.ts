@@ -52,7 +52,14 @@ const workplace = Effect.gen(function* () {
             join(here, "../src/worker.ts"),
             run,
             lockfile,
-            ...["--directory", store, "--report", report, "--witness", witness, "--slow", "4"]
+            "--directory",
+            store,
+            "--report",
+            report,
+            "--witness",
+            witness,
+            "--slow",
+            "4"
           ],
           { stderr: "inherit" }
         )

@@ -36,7 +36,12 @@ export const Request = Schema.Union([
       Schema.Struct({ again: Schema.Literal(true) })
     ])
   }),
-  Schema.Struct({ type: Schema.Literal("signal"), name: Schema.String, key: optional(Schema.String), payload: Value }),
+  Schema.Struct({
+    type: Schema.Literal("signal"),
+    name: Schema.String,
+    key: optional(Schema.String),
+    payload: Value
+  }),
   Schema.Struct({ type: Schema.Literal("answer"), wait: Schema.String, value: Value })
 ])
 /**

@@ -58,7 +58,10 @@ export class CorruptEntry extends Schema.TaggedError<CorruptEntry>()("CorruptEnt
   detail: Schema.String
 }) {
   override get message(): string {
-    const at = this.run === undefined ? "a journal entry" : `entry ${this.seq ?? "?"} of run ${JSON.stringify(this.run)}`
+    const at =
+      this.run === undefined
+        ? "a journal entry"
+        : `entry ${this.seq ?? "?"} of run ${JSON.stringify(this.run)}`
     return `${at} cannot be read: ${this.detail}`
   }
 }
@@ -98,17 +101,9 @@ export const entry = (header: Header, body: Body): Entry => {
   return { event, line: JSON.stringify(event) }
 }
 
-const isEvent = guardOf(Event)
-/** What explains why a value is not an event of its kind. */
-const decoders = new Map(
-  Event.members.map(
-    (member) =>
-      [
-        member.fields.kind.literal as unknown,
-        Schema.decodeUnknownExit(member as Schema.Codec<Event>, { onExcessProperty: "error" })
-      ] as const
-  )
-)
+const isEvent = /* @__PURE__ */ guardOf(Event)
+/** Explains why a value is not an event. */
+const decodeEvent = /* @__PURE__ */ Schema.decodeUnknownExit(Event, { onExcessProperty: "error" })
 
 const positionOf = (value: unknown): { run?: string; seq?: number } => {
   const position: { run?: string; seq?: number } = {}
@@ -138,14 +133,19 @@ export const parse = (line: string): Result.Result<Entry, CorruptEntry> => {
   if (isEvent(value)) return Result.succeed({ event: value, line })
   const corrupt = (detail: string) => Result.fail(new CorruptEntry({ ...positionOf(value), detail }))
   if (typeof value !== "object" || value === null || !("kind" in value)) return corrupt("it has no kind")
-  const decode = decoders.get(value.kind)
-  if (decode === undefined) {
-    return corrupt(`its kind ${JSON.stringify(value.kind)} is unknown to this version of @waymark/core; a newer one may read it`)
+  const { kind } = value
+  if (!Event.members.some((member) => member.fields.kind.literal === kind)) {
+    return corrupt(
+      `its kind ${JSON.stringify(kind)} is unknown to this version of @waymark/core; a newer one may read it`
+    )
   }
-  const exit = decode(value)
+  const exit = decodeEvent(value)
   if (Exit.isSuccess(exit)) return Result.succeed({ event: exit.value, line })
   return corrupt(
-    Option.match(Cause.findErrorOption(exit.cause), { onNone: () => "it does not decode", onSome: (e) => e.message })
+    Option.match(Cause.findErrorOption(exit.cause), {
+      onNone: () => "it does not decode",
+      onSome: (e) => e.message
+    })
   )
 }
 

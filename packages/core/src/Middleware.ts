@@ -29,7 +29,10 @@ export interface VisitInfo {
  * @category models
  * @since 0.1.0
  */
-export type NodeMiddleware = <A, E, R>(handler: Effect.Effect<A, E, R>, visit: VisitInfo) => Effect.Effect<A, E, R>
+export type NodeMiddleware = <A, E, R>(
+  handler: Effect.Effect<A, E, R>,
+  visit: VisitInfo
+) => Effect.Effect<A, E, R>
 
 /**
  * Runs around the execution of a tool call, once for each try, inside the tool's timeout and retries.
@@ -37,7 +40,10 @@ export type NodeMiddleware = <A, E, R>(handler: Effect.Effect<A, E, R>, visit: V
  * @category models
  * @since 0.1.0
  */
-export type ToolMiddleware = <A, E, R>(call: Effect.Effect<A, E, R>, request: Request) => Effect.Effect<A, E, R>
+export type ToolMiddleware = <A, E, R>(
+  call: Effect.Effect<A, E, R>,
+  request: Request
+) => Effect.Effect<A, E, R>
 
 /**
  * The node middleware in use, outermost first.
@@ -67,7 +73,7 @@ export const ToolMiddlewares: Context.Reference<ReadonlyArray<ToolMiddleware>> =
  */
 export const layerNode = (middleware: NodeMiddleware): Layer.Layer<never> =>
   Layer.effectContext(
-    Effect.map(NodeMiddlewares, (others) => Context.make(NodeMiddlewares, [...others, middleware]) as Context.Context<never>)
+    Effect.map(NodeMiddlewares, (others) => Context.make(NodeMiddlewares, [...others, middleware]))
   )
 
 /**
@@ -78,5 +84,5 @@ export const layerNode = (middleware: NodeMiddleware): Layer.Layer<never> =>
  */
 export const layerTool = (middleware: ToolMiddleware): Layer.Layer<never> =>
   Layer.effectContext(
-    Effect.map(ToolMiddlewares, (others) => Context.make(ToolMiddlewares, [...others, middleware]) as Context.Context<never>)
+    Effect.map(ToolMiddlewares, (others) => Context.make(ToolMiddlewares, [...others, middleware]))
   )

@@ -53,7 +53,7 @@ export interface Options<E, R> {
   readonly name?: string | undefined
   readonly from?: "oldest" | "now" | undefined
   readonly handle: (event: Event) => Effect.Effect<void, E, R>
-  readonly retry?: Schedule.Schedule<unknown, unknown> | undefined
+  readonly retry?: Schedule.Schedule<unknown> | undefined
 }
 
 const defaultRetry = /* @__PURE__ */ Schedule.min([

@@ -80,10 +80,17 @@ export const RunInfo = Schema.Struct({
   attributes: optional(Schema.Record(Schema.String, Schema.String)),
   parent: optional(Schema.String),
   forkOf: optional(Schema.Struct({ run: Schema.String, seq: Schema.Int })),
-  error: optional(Schema.Struct({ kind: Schema.String, tag: optional(Schema.String), message: optional(Schema.String) })),
+  error: optional(
+    Schema.Struct({ kind: Schema.String, tag: optional(Schema.String), message: optional(Schema.String) })
+  ),
   pause: optional(Schema.String),
   waits: Schema.Array(
-    Schema.Struct({ wait: Schema.String, type: Schema.String, name: optional(Schema.String), due: optional(Schema.Finite) })
+    Schema.Struct({
+      wait: Schema.String,
+      type: Schema.String,
+      name: optional(Schema.String),
+      due: optional(Schema.Finite)
+    })
   ),
   due: optional(Schema.Finite),
   inbox: optional(
@@ -157,7 +164,9 @@ const leadTo = (info: Mutable<RunInfo>, to: string): void => {
 export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
   if (event.kind === "created" || event.kind === "forked" || info === undefined) {
     if (event.kind === "created" || event.kind === "forked") return start(event)
-    throw new TypeError(`RunInfo.apply: run ${event.run} begins with a ${event.kind} event at seq ${event.seq}`)
+    throw new TypeError(
+      `RunInfo.apply: run ${event.run} begins with a ${event.kind} event at seq ${event.seq}`
+    )
   }
   const next: Mutable<RunInfo> = { ...info, seq: event.seq, epoch: event.epoch, updatedAt: event.time }
   const main = !("branch" in event) || event.branch === undefined || event.branch === ""
@@ -183,7 +192,10 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
       break
     }
     case "waitEnded":
-      withWaits(next, info.waits.filter((wait) => wait.wait !== event.wait))
+      withWaits(
+        next,
+        info.waits.filter((wait) => wait.wait !== event.wait)
+      )
       break
     case "paused":
       next.pause = event.reason.kind

@@ -146,7 +146,9 @@ export interface SnapshotState {
   readonly seq: number | undefined
   readonly bytes: number
   readonly since: number
-  readonly channels: { readonly [channel: string]: { readonly cell: Cell.Cell; readonly parts: ReadonlyArray<Part> } }
+  readonly channels: {
+    readonly [channel: string]: { readonly cell: Cell.Cell; readonly parts: ReadonlyArray<Part> }
+  }
 }
 
 /**
@@ -229,9 +231,13 @@ export const apply = (
     if (event.kind === "created" || event.kind === "forked") {
       if (event.seq !== 0) illegal("a journal begins with it and holds it once")
       if (event.kind === "created") {
-        return state === undefined ? Result.succeed(begin(event)) : illegal("a journal begins with it and holds it once")
+        return state === undefined
+          ? Result.succeed(begin(event))
+          : illegal("a journal begins with it and holds it once")
       }
-      return state === undefined ? illegal("the state of its origin is not known") : Result.succeed(fork(state, event))
+      return state === undefined
+        ? illegal("the state of its origin is not known")
+        : Result.succeed(fork(state, event))
     }
     if (state === undefined) return illegal("a journal begins with a created or a forked event")
     return Result.succeed(step(state, event, bytes))
@@ -254,7 +260,7 @@ export const apply = (
 export const stateOf = (state: RunState): { readonly [channel: string]: Schema.Json } => {
   const plain: { [channel: string]: Schema.Json } = {}
   for (const channel of Object.keys(state.channels).sort()) {
-    Cell.define(plain, channel, Cell.toValue(state.channels[channel]!) as Schema.Json)
+    Cell.define(plain, channel, Cell.toValue(state.channels[channel]!))
   }
   return plain
 }

@@ -33,6 +33,7 @@ import * as Reader from "./internal/engine/reader.ts"
 import * as Replay from "./internal/engine/replay.ts"
 import * as TypedState from "./internal/engine/typedState.ts"
 import { extend } from "./internal/engine/writer.ts"
+import { isThrough } from "./internal/visits.ts"
 import * as Journal from "./Journal.ts"
 import {
   AwaitTimeout,
@@ -49,15 +50,7 @@ import * as RunState from "./RunState.ts"
 import { Store } from "./Store.ts"
 import type * as StoreModule from "./Store.ts"
 
-export {
-  AwaitTimeout,
-  CommandRefused,
-  InvalidCheckpoint,
-  InvalidValue,
-  RunCancelled,
-  RunConflict,
-  RunFailed
-}
+export { AwaitTimeout, CommandRefused, InvalidCheckpoint, InvalidValue, RunCancelled, RunConflict, RunFailed }
 export type { Checkpoint, HistoryOptions }
 
 /**
@@ -193,7 +186,10 @@ export class Runs extends Context.Service<
     readonly list: (query?: StoreModule.ListQuery) => Effect.Effect<StoreModule.Page, StoreModule.StoreError>
 
     /** The checkpoints of a run. */
-    readonly history: (run: RunLike, options?: HistoryOptions) => Effect.Effect<ReadonlyArray<Checkpoint>, ReadError>
+    readonly history: (
+      run: RunLike,
+      options?: HistoryOptions
+    ) => Effect.Effect<ReadonlyArray<Checkpoint>, ReadError>
 
     /** The run as it was after the event at `seq`: its last one, unless given. */
     readonly stateAt: (
@@ -211,7 +207,10 @@ export class Runs extends Context.Service<
      * The events of a run from `from` on: those that are there, then, until the run has ended, those that come. None is
      * given before it is durable.
      */
-    readonly events: (run: RunLike, options?: { readonly from?: number | undefined }) => Stream.Stream<Event, ReadError>
+    readonly events: (
+      run: RunLike,
+      options?: { readonly from?: number | undefined }
+    ) => Stream.Stream<Event, ReadError>
 
     /** Lets a failed run go on from the visit that failed, with edits of its state if there are any. */
     readonly retry: {
@@ -229,7 +228,10 @@ export class Runs extends Context.Service<
     ) => Effect.Effect<void, ReadError | CommandRefused>
 
     /** Lets a paused run go on. */
-    readonly resume: (run: RunLike, options?: CommandOptions) => Effect.Effect<void, ReadError | CommandRefused>
+    readonly resume: (
+      run: RunLike,
+      options?: CommandOptions
+    ) => Effect.Effect<void, ReadError | CommandRefused>
 
     /**
      * Cancels a run and waits until it has ended; the answer is how. A run that had ended already is not changed.
@@ -291,12 +293,18 @@ const idOf = (run: RunLike): string => (typeof run === "string" ? run : run.id)
 
 const invalid = (what: string, exit: Exit.Failure<unknown, unknown>): InvalidValue => {
   const reason = exit.cause.reasons[0]
-  return new InvalidValue({ what, detail: reason?._tag === "Fail" ? (reason.error as Error).message : "unknown" })
+  return new InvalidValue({
+    what,
+    detail: reason?._tag === "Fail" ? (reason.error as Error).message : "unknown"
+  })
 }
 
-const invalidChannel = ({ message, what }: TypedState.Mismatch): InvalidValue => new InvalidValue({ what, detail: message })
+const invalidChannel = ({ message, what }: TypedState.Mismatch): InvalidValue =>
+  new InvalidValue({ what, detail: message })
 
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
+
+const emptyId = () => new InvalidValue({ what: "the id", detail: "it is empty" })
 
 const secrets = new WeakMap<Flow.Any, boolean>()
 
@@ -305,7 +313,7 @@ const secrets = new WeakMap<Flow.Any, boolean>()
  *
  * @internal
  */
-export const make = Effect.fnUntraced(function*(options: {
+export const make = Effect.fnUntraced(function* (options: {
   readonly starter: Starter | undefined
 }): Effect.fn.Return<Runs["Service"], never, Store> {
   const store = yield* Store
@@ -321,12 +329,13 @@ export const make = Effect.fnUntraced(function*(options: {
     if (codec?.encrypts === true) return Effect.void
     let secret = secrets.get(flow)
     if (secret === undefined) secrets.set(flow, (secret = requiresCodec(flow)))
-    const detail = "its values would be stored in plain text, and it has Redacted ones: provide a Codec that encrypts"
+    const detail =
+      "its values would be stored in plain text, and it has Redacted ones: provide a Codec that encrypts"
     return secret ? Effect.fail(new InvalidValue({ what: `the flow ${flow.id}`, detail })) : Effect.void
   }
 
   /** Writes the first event of a run. */
-  const create = Effect.fnUntraced(function*(
+  const create = Effect.fnUntraced(function* (
     run: string,
     flow: Flow.Any,
     given: Extract<Body, { kind: "created" | "forked" }>,
@@ -335,7 +344,8 @@ export const make = Effect.fnUntraced(function*(options: {
     const here = starter?.has(flow.id) === true ? starter : undefined
     const span = here === undefined ? undefined : yield* here.span(run, flow.id)
     const trace = span ?? Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
-    const body = trace === undefined ? given : { ...given, trace: { traceId: trace.traceId, spanId: trace.spanId } }
+    const body =
+      trace === undefined ? given : { ...given, trace: { traceId: trace.traceId, spanId: trace.spanId } }
     const sealed = codec === undefined ? body : yield* Reader.seal(codec, run, body)
     const at = { run, epoch: 0, time: clock.currentTimeMillisUnsafe() }
     const head = { seq: -1, hash: origin?.hash ?? Journal.genesis }
@@ -348,15 +358,16 @@ export const make = Effect.fnUntraced(function*(options: {
   }, Effect.uninterruptible)
 
   /** Whether the run that is there is the one that was to be started. */
-  const join = Effect.fnUntraced(function*(run: string, flow: Flow.Any, input: Schema.Json) {
+  const join = Effect.fnUntraced(function* (run: string, flow: Flow.Any, input: Schema.Json) {
     const conflict = (detail: string) => Effect.fail(new RunConflict({ run, detail }))
     const first = yield* Reader.eventAt(journals, run, 0)
     if (first.kind !== "created") return yield* conflict("it is a fork")
     if (first.flow !== flow.id) return yield* conflict(`it is a run of flow ${JSON.stringify(first.flow)}`)
-    if (canonical(first.input) !== canonical(input)) return yield* conflict("it was started with another input")
+    if (canonical(first.input) !== canonical(input))
+      return yield* conflict("it was started with another input")
   })
 
-  const start = Effect.fnUntraced(function*<F extends Flow.Any>(
+  const start = Effect.fnUntraced(function* <F extends Flow.Any>(
     flow: F,
     input: Flow.Input<F>,
     startOptions: StartOptions = {}
@@ -368,9 +379,12 @@ export const make = Effect.fnUntraced(function*(options: {
     if (Result.isFailure(initial)) return yield* invalidChannel(initial.failure)
     const { idempotencyKey } = startOptions
     if (startOptions.id !== undefined && idempotencyKey !== undefined) {
-      return yield* new InvalidValue({ what: "the options", detail: "id and idempotencyKey exclude each other" })
+      return yield* new InvalidValue({
+        what: "the options",
+        detail: "id and idempotencyKey exclude each other"
+      })
     }
-    if (startOptions.id === "") return yield* new InvalidValue({ what: "the id", detail: "it is empty" })
+    if (startOptions.id === "") return yield* emptyId()
     const id =
       startOptions.id ??
       (idempotencyKey === undefined
@@ -404,7 +418,7 @@ export const make = Effect.fnUntraced(function*(options: {
   })
 
   /** The answer to a run that has ended. */
-  const resultOf = Effect.fnUntraced(function*<F extends Flow.Any>(run: Run<F>, info: RunInfo) {
+  const resultOf = Effect.fnUntraced(function* <F extends Flow.Any>(run: Run<F>, info: RunInfo) {
     const event = yield* Reader.eventAt(journals, run.id, info.ended!)
     switch (event.kind) {
       case "completed": {
@@ -431,7 +445,9 @@ export const make = Effect.fnUntraced(function*(options: {
   /** The row of the run as soon as it has ended. */
   const ended = (run: string): Effect.Effect<RunInfo, StoreModule.RunNotFound | StoreModule.StoreError> =>
     Effect.flatMap(store.get(run), ({ info }) =>
-      isTerminal(info.status) ? Effect.succeed(info) : Effect.andThen(store.changed(run, info.seq), ended(run))
+      isTerminal(info.status)
+        ? Effect.succeed(info)
+        : Effect.andThen(store.changed(run, info.seq), ended(run))
     )
 
   const awaitRun = <F extends Flow.Any>(
@@ -459,7 +475,11 @@ export const make = Effect.fnUntraced(function*(options: {
     return Effect.flatMap(end, (info) => resultOf(run, info))
   }
 
-  const send = Effect.fnUntraced(function*(run: string, plain: Request, commandOptions: CommandOptions = {}) {
+  const send = Effect.fnUntraced(function* (
+    run: string,
+    plain: Request,
+    commandOptions: CommandOptions = {}
+  ) {
     const request = yield* Commands.seal(codec, run, plain)
     const id = commandOptions.commandId ?? (yield* ids.next)
     const time = clock.currentTimeMillisUnsafe()
@@ -468,7 +488,7 @@ export const make = Effect.fnUntraced(function*(options: {
   })
 
   /** Sends a command to a run whose status allows it. */
-  const command = Effect.fnUntraced(function*(
+  const command = Effect.fnUntraced(function* (
     run: RunLike,
     name: string,
     allowed: (status: RunStatus) => string | undefined,
@@ -484,14 +504,17 @@ export const make = Effect.fnUntraced(function*(options: {
     yield* send(id, request, commandOptions)
   })
 
-  const editsOf = Effect.fnUntraced(function*(flow: Flow.Any, edits: { readonly [channel: string]: unknown }) {
+  const editsOf = Effect.fnUntraced(function* (
+    flow: Flow.Any,
+    edits: { readonly [channel: string]: unknown }
+  ) {
     yield* checkSecrets(flow)
     const ops = TypedState.edits(flow.state, edits)
     return Result.isFailure(ops) ? yield* invalidChannel(ops.failure) : ops.success
   })
 
   /** The run after the event at `seq`, or after its last one. */
-  const load = Effect.fnUntraced(function*(run: string, seq: number | undefined) {
+  const load = Effect.fnUntraced(function* (run: string, seq: number | undefined) {
     if (seq !== undefined && !(Number.isSafeInteger(seq) && seq >= 0)) {
       return yield* new InvalidCheckpoint({ run, seq: -1, detail: `${seq} is no position in a journal` })
     }
@@ -506,36 +529,45 @@ export const make = Effect.fnUntraced(function*(options: {
 
   return Runs.of({
     start,
-    execute: (flow, input, startOptions) => Effect.flatMap(start(flow, input, startOptions), (run) => awaitRun(run)),
+    execute: (flow, input, startOptions) =>
+      Effect.flatMap(start(flow, input, startOptions), (run) => awaitRun(run)),
     await: awaitRun,
     get: (run) => Effect.map(store.get(idOf(run)), ({ info }) => info),
     list: (query = {}) => store.list(query),
     history: (run, historyOptions) => History.checkpoints(journals, idOf(run), historyOptions ?? {}),
     stateAt,
-    state: Effect.fnUntraced(function*<F extends Flow.Any>(run: Run<F>, seq?: number) {
+    state: Effect.fnUntraced(function* <F extends Flow.Any>(run: Run<F>, seq?: number) {
       const { channels } = yield* stateAt(run, seq)
       const typed = TypedState.decode(run.flow.state, channels)
       if (Result.isFailure(typed)) return yield* invalidChannel(typed.failure)
       return typed.success.view as Flow.State<F>
     }),
     events: (run, eventOptions) => History.events(journals, idOf(run), eventOptions?.from ?? 0),
-    retry: (run: RunLike, retryOptions?: CommandOptions & { readonly edits?: { readonly [channel: string]: unknown } }) =>
-      Effect.gen(function*() {
+    retry: (
+      run: RunLike,
+      retryOptions?: CommandOptions & { readonly edits?: { readonly [channel: string]: unknown } }
+    ) =>
+      Effect.gen(function* () {
         const request: Mutable<Extract<Request, { type: "retry" }>> = { type: "retry" }
         if (retryOptions?.edits !== undefined) {
           if (typeof run === "string") {
-            return yield* new InvalidValue({ what: "the edits", detail: "name the run together with its flow: Runs.ref" })
+            return yield* new InvalidValue({
+              what: "the edits",
+              detail: "name the run together with its flow: Runs.ref"
+            })
           }
           request.edits = yield* editsOf(run.flow, retryOptions.edits)
         }
-        const allowed = (status: RunStatus) => (status === "failed" ? undefined : "only a failed run can be retried")
+        const allowed = (status: RunStatus) =>
+          status === "failed" ? undefined : "only a failed run can be retried"
         yield* command(run, "retry", allowed, request, retryOptions)
       }) as any,
     pause: (run, pauseOptions) =>
       command(
         run,
         "pause",
-        (status) => (isTerminal(status) || status === "cancelling" ? "it has ended or is about to" : undefined),
+        (status) =>
+          isTerminal(status) || status === "cancelling" ? "it has ended or is about to" : undefined,
         pauseOptions?.note === undefined ? { type: "pause" } : { type: "pause", note: pauseOptions.note },
         pauseOptions
       ),
@@ -547,7 +579,7 @@ export const make = Effect.fnUntraced(function*(options: {
         { type: "resume" },
         resumeOptions
       ),
-    cancel: Effect.fnUntraced(function*(run, reason, cancelOptions) {
+    cancel: Effect.fnUntraced(function* (run, reason, cancelOptions) {
       const id = idOf(run)
       const { info } = yield* store.get(id)
       if (!isTerminal(info.status)) yield* send(id, { type: "cancel", reason }, cancelOptions)
@@ -565,7 +597,7 @@ export const make = Effect.fnUntraced(function*(options: {
         },
         settleOptions
       ),
-    fork: Effect.fnUntraced(function*<F extends Flow.Any>(
+    fork: Effect.fnUntraced(function* <F extends Flow.Any>(
       run: Run<F>,
       seq: number,
       forkOptions: Parameters<Runs["Service"]["fork"]>[2] = {}
@@ -575,23 +607,34 @@ export const make = Effect.fnUntraced(function*(options: {
         const detail = `run ${JSON.stringify(run.id)} is one of ${JSON.stringify(state.flow)}`
         return yield* new InvalidValue({ what: "the flow", detail })
       }
-      if (Object.keys(state.open).length === 0) {
-        return yield* new InvalidCheckpoint({ run: run.id, seq, detail: "nothing is left to execute; fork from before the end" })
+      if (isThrough(state)) {
+        return yield* new InvalidCheckpoint({
+          run: run.id,
+          seq,
+          detail: "nothing is left to execute; fork from before the end"
+        })
       }
       const body: Mutable<Extract<Body, { kind: "forked" }>> = {
         kind: "forked",
         from: { run: run.id, seq },
         flow: state.flow,
-        version: state.version
+        version: state.version,
+        steps: state.steps,
+        durability: state.durability
       }
+      const node = RunState.nodeOf(state)
+      if (node !== undefined) body.node = node
       if (forkOptions.edits !== undefined) body.edits = yield* editsOf(run.flow, forkOptions.edits)
       if (forkOptions.actor !== undefined) body.actor = forkOptions.actor
       if (forkOptions.session !== undefined) body.session = forkOptions.session
       if (forkOptions.correlation !== undefined) body.correlation = forkOptions.correlation
       if (forkOptions.tags !== undefined) body.tags = forkOptions.tags
+      if (forkOptions.id === "") return yield* emptyId()
       const id = forkOptions.id ?? (yield* ids.next)
+      const conflict = new RunConflict({ run: id, detail: "choose another id for the fork" })
+      if (id === run.id) return yield* conflict
       yield* create(id, run.flow, body, { state, hash: head.hash }).pipe(
-        Effect.catchTag("RunExists", () => Effect.fail(new RunConflict({ run: id, detail: "choose another id for the fork" })))
+        Effect.catchTag("RunExists", () => Effect.fail(conflict))
       )
       return ref(run.flow, id)
     }),

@@ -20,7 +20,6 @@ import type * as Stream from "effect/Stream"
 import type { Command } from "./Command.ts"
 import type { Entry, Head } from "./Journal.ts"
 import { RunInfo } from "./RunInfo.ts"
-import type { RunStatus } from "./RunInfo.ts"
 
 // -------------------------------------------------------------------------------------------------------------------
 // errors
@@ -485,7 +484,7 @@ export class Store extends Context.Service<
  * @since 0.1.0
  */
 export const matches = (query: ListQuery, info: RunInfo): boolean =>
-  (query.status === undefined || query.status.includes(info.status as RunStatus)) &&
+  (query.status === undefined || query.status.includes(info.status)) &&
   (query.flow === undefined || query.flow === info.flow) &&
   (query.session === undefined || query.session === info.session) &&
   (query.correlation === undefined || query.correlation === info.correlation) &&

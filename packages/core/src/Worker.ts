@@ -91,7 +91,9 @@ const servicesOf = (
     const services = new Map<string, Flow.HandlersService>()
     for (const flow of flows) {
       if (services.has(flow.id)) {
-        return Effect.fail(new WorkerError({ detail: `two flows given to the worker have the id ${JSON.stringify(flow.id)}` }))
+        return Effect.fail(
+          new WorkerError({ detail: `two flows given to the worker have the id ${JSON.stringify(flow.id)}` })
+        )
       }
       if (Flow.requiresCodec(flow) && codec?.encrypts !== true) {
         return Effect.fail(
@@ -100,7 +102,10 @@ const servicesOf = (
           })
         )
       }
-      const service = Context.getUnsafe(context, Flow.handlersKey(flow.id) as Context.Key<never, Flow.HandlersService>)
+      const service = Context.getUnsafe(
+        context,
+        Flow.handlersKey(flow.id) as Context.Key<never, Flow.HandlersService>
+      )
       const merged = Context.merge(context, withoutSpan(service.context as Context.Context<never>))
       services.set(flow.id, { ...service, flow, context: merged as Context.Context<any> })
     }
@@ -119,7 +124,7 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>>(
   options: Options<Flows>
 ): Layer.Layer<Worker | Runs.Runs, WorkerError, Store | HandlersOf<Flows>> =>
   Layer.effectContext(
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       // Spans of runs do not belong to whatever builds the layer.
       const context = withoutSpan(yield* Effect.context<Store | HandlersOf<Flows>>())
       const store = Context.get(context, Store)
@@ -129,13 +134,13 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>>(
         codec,
         hash: (yield* Hasher).hash,
         clock: yield* Clock.Clock,
-        context: context as Context.Context<never>,
+        context,
         executor: yield* ToolExecutor,
         nodeMiddlewares: yield* NodeMiddlewares,
         toolMiddlewares: yield* ToolMiddlewares,
         traced: context.mapUnsafe.has(Tracer.TracerKey)
       }
-      const services = yield* servicesOf(options.flows, context as Context.Context<never>, codec)
+      const services = yield* servicesOf(options.flows, context, codec)
       const pool = yield* Pool.make(environment, services, {
         concurrency: options.concurrency ?? 64,
         sweep: options.sweep ?? "15 seconds",

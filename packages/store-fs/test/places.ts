@@ -89,9 +89,7 @@ export const simulated: Harness<SimulatedPlace> = {
   failWrites: ({ disk }, failing) =>
     Effect.sync(() => {
       disk.failWhen(
-        failing
-          ? (operation) => (operation.mutation === undefined ? undefined : { code: "ENOSPC" })
-          : undefined
+        failing ? (operation) => (operation.mutation === undefined ? undefined : "ENOSPC") : undefined
       )
     }),
   leaseMillis

@@ -1,99 +1,144 @@
-import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it } from "@effect/vitest"
-import { Runs } from "@waymark/core"
-import { FsStore } from "@waymark/store-fs"
-import { Effect, FileSystem, Layer, Path, Stream } from "effect"
-import { ChildProcess, ChildProcessSpawner } from "effect/process"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
+import * as ChildProcess from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { vi } from "vitest"
+import * as Journal from "@waymark/core/Journal"
+import { Store } from "@waymark/core/Store"
+import * as FsStore from "../src/FsStore.ts"
+import { temporaryDirectory } from "./places.ts"
+import type { Instance } from "./scenario.ts"
+import { extend, hashOf, noted } from "./scenario.ts"
 
-/** A directory, and what its processes wrote down: `pid what n`, in the order in which it happened. */
-const scene = Effect.gen(function* () {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
-  const folder = yield* fs.makeTempDirectoryScoped({ prefix: "waymark-processes-" })
-  const directory = path.join(folder, "store")
-  const witness = path.join(folder, "witness")
-  yield* fs.writeFileString(witness, "")
-  const script = yield* path.fromFileUrl(new URL("./processes/worker.ts", import.meta.url))
-  const lines = Effect.map(fs.readFileString(witness), (text) =>
-    text
-      .split("\n")
-      .slice(0, -1)
-      .map((line) => {
-        const [pid, what, n] = line.split(" ")
-        return { pid: Number(pid), what, n: Number(n) }
-      })
-  )
-  type Lines = Effect.Success<typeof lines>
-  return {
-    lines,
-    start: spawner.spawn(
-      ChildProcess.make(
+vi.setConfig({ testTimeout: 120_000 })
+
+const script = fileURLToPath(new URL("child.ts", import.meta.url))
+
+/** A child process and the lines it has said so far; killed with the scope. */
+const spawn = (directory: string, run: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const child = ChildProcess.spawn(
         process.execPath,
-        ["--conditions=@waymark/source", script, directory, "run", witness],
+        ["--conditions=@waymark/source", script, directory, run],
         {
-          stdout: "inherit",
-          stderr: "inherit"
+          stdio: ["ignore", "pipe", "inherit"]
         }
       )
-    ),
-    until: (condition: (lines: Lines) => boolean) =>
-      Effect.gen(function* () {
-        while (!condition(yield* lines)) yield* Effect.sleep("10 millis")
-      }),
-    read: <A, E>(effect: Effect.Effect<A, E, Runs.Runs>) =>
-      Effect.provide(effect, Layer.provide(Runs.layer, FsStore.layer({ directory, readOnly: true })))
+      const lines: Array<string> = []
+      let rest = ""
+      child.stdout.setEncoding("utf8").on("data", (text: string) => {
+        const parts = (rest + text).split("\n")
+        rest = parts.pop()!
+        lines.push(...parts)
+      })
+      const ended = new Promise<void>((resolve) => child.once("close", () => resolve()))
+      return { child, lines, ended }
+    }),
+    ({ child, ended }) =>
+      Effect.promise(() => {
+        child.kill("SIGKILL")
+        return ended
+      })
+  )
+
+type Child = Effect.Success<ReturnType<typeof spawn>>
+
+const said = (child: Child, wanted: (line: string) => boolean): Effect.Effect<string> =>
+  Effect.suspend(() => {
+    const line = child.lines.find(wanted)
+    return line === undefined
+      ? Effect.flatMap(Effect.sleep(5), () => said(child, wanted))
+      : Effect.succeed(line)
+  })
+
+const syncedUpTo = (child: Child): number =>
+  child.lines.reduce((last, line) => (line.startsWith("synced ") ? Number(line.slice(7)) : last), -1)
+
+const verified = Effect.fnUntraced(function* (store: Instance, run: string) {
+  const entries = yield* store.read(run, { limit: 1_000_000 })
+  let head: Journal.Head | undefined
+  for (const entry of entries) {
+    const next = Journal.follow(hashOf, head, entry)
+    if (Result.isFailure(next)) return yield* next.failure
+    head = next.success
   }
+  return head!
 })
 
-describe("two processes on one directory", () => {
-  it.live(
-    "an owner that was frozen beyond its lease finds its run taken over: it starts no tool, and what it writes is void",
-    () =>
-      Effect.gen(function* () {
-        const { lines, read, start, until } = yield* scene
-        const owner = yield* start
-        yield* until((all) => all.filter(({ what }) => what === "begin").length >= 5)
-        process.kill(owner.pid, "SIGSTOP")
-        const taker = yield* start
-        yield* until((all) => all.some(({ pid, what }) => pid === taker.pid && what === "begin"))
-        const thawed = (yield* lines).length
-        process.kill(owner.pid, "SIGCONT")
+const withStore = <A, E>(directory: string, use: (store: Instance) => Effect.Effect<A, E>) =>
+  Effect.flatMap(Store, use).pipe(Effect.provide(Layer.fresh(FsStore.layer({ directory, leaseTtl: 600 }))))
 
-        assert.strictEqual(yield* taker.exitCode, 0)
-        assert.strictEqual(yield* owner.exitCode, 0, "the owner that was frozen learns how the run ended")
-
-        const late = (yield* lines)
-          .slice(thawed)
-          .filter(({ pid, what }) => pid === owner.pid && what === "begin")
-        assert.deepStrictEqual(late, [], "the owner that was frozen started a tool")
-        const sums = (yield* lines).filter(({ what }) => what === "sum").map(({ n }) => n)
-        assert.deepStrictEqual(sums, [300, 300])
-
-        const { events, verified } = yield* read(
+describe("processes", () => {
+  it.live("killed at any moment, nothing that was told is lost, and the next one goes on", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      let told = -1
+      for (let round = 0; round < 8; round++) {
+        yield* Effect.scoped(
           Effect.gen(function* () {
-            const runs = yield* Runs.Runs
-            return {
-              events: yield* Stream.runCollect(runs.events("run")),
-              verified: yield* runs.verify("run")
-            }
+            const child = yield* spawn(directory, "run")
+            yield* said(child, (line) => line.startsWith("ready"))
+            yield* Effect.sleep(round * 13)
+            child.child.kill("SIGKILL")
+            yield* Effect.promise(() => child.ended)
+            told = Math.max(told, syncedUpTo(child))
           })
         )
-        const taken = events.findIndex(({ kind }) => kind === "claimed")
-        assert.isAbove(taken, 0)
-        for (const event of events.slice(taken))
-          assert.strictEqual(event.epoch, 1, `seq ${event.seq} is of a void epoch`)
-        assert.strictEqual(verified.to, events.length - 1)
+        const head = yield* withStore(directory, (store) => verified(store, "run"))
+        assert.isAtLeast(head.seq, told)
+      }
+      assert.isAbove(told, 20)
+      yield* withStore(directory, (store) =>
+        Effect.gen(function* () {
+          const { head, lease, previous } = yield* store.acquire("run", "test")
+          assert.strictEqual(previous, "crash")
+          assert.strictEqual(lease.epoch, 8)
+          assert.deepStrictEqual({ ...(yield* verified(store, "run")) }, { ...head })
+        })
+      )
+    }).pipe(Effect.scoped)
+  )
 
-        // The calls that were recorded as completed before the take-over were not made again by the taker.
-        const completed = new Set<string>()
-        for (const event of events.slice(0, taken))
-          if (event.kind === "callCompleted") completed.add(event.call)
-        assert.isAbove(completed.size, 0)
-        for (const event of events.slice(taken)) {
-          assert.isFalse("call" in event && completed.has(event.call) && event.visit <= completed.size)
-        }
-      }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)),
-    { timeout: 60_000 }
+  it.live("frozen past its lease, taken over, and thawed, an owner is told that it has lost the run", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      const child = yield* spawn(directory, "run")
+      yield* said(child, (line) => line.startsWith("synced"))
+      child.child.kill("SIGSTOP")
+      yield* withStore(directory, (store) =>
+        Effect.gen(function* () {
+          const { head, lease, previous } = yield* Effect.retry(
+            store.acquire("run", "test"),
+            Schedule.upTo(Schedule.spaced(50), { duration: 30_000 })
+          )
+          assert.strictEqual(previous, "crash")
+          assert.isAtLeast(head.seq, syncedUpTo(child))
+          const entries = yield* store.read("run", { limit: 1_000_000 })
+          const claimed = extend({ run: "run", epoch: lease.epoch, entries }, [
+            { kind: "claimed", owner: lease.owner, cause: previous, previous: { epoch: 0, ...head } },
+            noted("taken over")
+          ])
+          yield* store.append(lease, head.seq, claimed.batch)
+          yield* store.sync(lease)
+          const before = child.lines.length
+          child.child.kill("SIGCONT")
+          assert.strictEqual(yield* said(child, (line) => line.startsWith("failed")), "failed LeaseLost")
+          // Nothing was confirmed after it was thawed.
+          assert.isFalse(
+            child.lines
+              .slice(before)
+              .some((line) => line.startsWith("synced") && Number(line.slice(7)) > head.seq)
+          )
+          assert.deepStrictEqual(
+            { ...(yield* verified(store, "run")) },
+            { seq: head.seq + 2, hash: claimed.batch.head }
+          )
+        })
+      )
+    }).pipe(Effect.scoped)
   )
 })

@@ -3,6 +3,7 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -10,21 +11,71 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import * as Crypto from "node:crypto"
+import type { Body } from "@waymark/core/Event"
+import * as Journal from "@waymark/core/Journal"
+import type { Entry } from "@waymark/core/Journal"
 import { Store } from "@waymark/core/Store"
-import type { Lease } from "@waymark/core/Store"
-import * as Journal from "@waymark/testing/JournalBuilder"
+import type { Batch, Lease } from "@waymark/core/Store"
 import * as PowerLossFileSystem from "@waymark/testing/PowerLossFileSystem"
 import * as FsStore from "../src/FsStore.ts"
 import { Maintenance } from "../src/Maintenance.ts"
-import type { Machine } from "./machine.ts"
+import type { Machine, MachineProcess } from "./machine.ts"
 import { makeMachine } from "./machine.ts"
 
 export type Instance = Store["Service"]
 
+/** A journal as its writer has it. */
+export interface Log {
+  readonly run: string
+  readonly epoch: number
+  readonly entries: ReadonlyArray<Entry>
+}
+
+export const hashOf = (text: string): string => Crypto.hash("sha256", text, "hex")
+
+const headOf = (log: Log): string =>
+  log.entries.length === 0 ? Journal.genesis : hashOf(log.entries[log.entries.length - 1]!.line)
+
+export const lastOf = (log: Log): number => log.entries.length - 1
+
+export const created: Body = {
+  kind: "created",
+  flow: "flow",
+  version: 1,
+  fingerprint: "",
+  start: "work",
+  input: null,
+  state: {},
+  durability: "pipelined",
+  maxSteps: 100,
+  maxRecoveries: 10
+}
+
+export const noted = (note: string): Body => ({ kind: "annotated", note })
+export const completed: Body = { kind: "completed", output: null }
+
+/** Adds events that belong together. */
+export const extend = (
+  log: Log,
+  bodies: ReadonlyArray<Body>
+): { readonly log: Log; readonly batch: Batch } => {
+  const added: Array<Entry> = []
+  let prev = headOf(log)
+  for (const body of bodies) {
+    const seq = log.entries.length + added.length
+    const entry = Journal.entry({ run: log.run, seq, epoch: log.epoch, time: 1_000_000 + seq, prev }, body)
+    prev = hashOf(entry.line)
+    added.push(entry)
+  }
+  const batch = { entries: added as unknown as Batch["entries"], head: prev }
+  return { batch, log: { ...log, entries: [...log.entries, ...added] } }
+}
+
 /** What is known outside of the store, from its answers. */
 export interface Told {
   /** The journals as they were appended; what was appended may be there or not. */
-  readonly journals: Map<string, Journal.JournalBuilder>
+  readonly journals: Map<string, Log>
   /** Where batches end. */
   readonly ends: Map<string, Set<number>>
   /** Up to where a run was said to be durable. */
@@ -64,59 +115,76 @@ const broken = (detail: string): Effect.Effect<never, Broken> => Effect.fail(new
 
 /** A user of a store who notes what it is told. */
 export const makeUser = (store: Instance, told: Told) => {
-  const note = (run: string, journal: Journal.JournalBuilder): void => {
-    told.journals.set(run, journal)
-    const ends = told.ends.get(run) ?? new Set()
-    ends.add(journal.seq)
-    told.ends.set(run, ends)
+  const write = (log: Log, bodies: ReadonlyArray<Body>): Batch => {
+    const extended = extend(log, bodies)
+    told.journals.set(log.run, extended.log)
+    const ends = told.ends.get(log.run) ?? new Set()
+    told.ends.set(log.run, ends.add(lastOf(extended.log)))
+    return extended.batch
   }
+  const logOf = (run: string): Log => told.journals.get(run)!
+
   return {
     store,
-    create: Effect.fnUntraced(function*(run: string, holder?: string) {
-      const journal = yield* Journal.make(run)
-      const batch = journal.batch(Journal.created(), Journal.visited())
-      note(run, journal)
+    create: Effect.fnUntraced(function* (run: string, holder?: string) {
+      const batch = write({ run, epoch: 0, entries: [] }, [created, noted("first")])
       const lease = yield* store.create(batch, holder === undefined ? undefined : { holder })
-      told.durable.set(run, journal.seq)
+      told.durable.set(run, lastOf(logOf(run)))
       told.epochs.set(run, 0)
-      return { lease, journal }
+      return lease
     }),
-    append: Effect.fnUntraced(function*(lease: Lease, journal: Journal.JournalBuilder, ...steps: ReadonlyArray<Journal.Step>) {
-      const expected = journal.seq
-      const [first, ...rest] = steps
-      const batch = journal.batch(first!, ...rest)
-      note(lease.run, journal)
-      yield* store.append(lease, expected, batch)
+    fork: Effect.fnUntraced(function* (run: string, origin: string) {
+      const from = logOf(origin)
+      const forked: Body = { kind: "forked", from: { run: origin, seq: 1 }, flow: "flow", version: 1 }
+      const header = { run, seq: 0, epoch: 0, time: 1_000_000, prev: hashOf(from.entries[1]!.line) }
+      const entry = Journal.entry(header, forked)
+      told.journals.set(run, { run, epoch: 0, entries: [entry] })
+      told.ends.set(run, new Set([0]))
+      yield* store.create({ entries: [entry], head: hashOf(entry.line) })
+      told.durable.set(run, 0)
+      told.epochs.set(run, 0)
     }),
-    sync: Effect.fnUntraced(function*(lease: Lease, journal: Journal.JournalBuilder) {
-      const { seq } = journal
+    append: Effect.fnUntraced(function* (lease: Lease, ...bodies: ReadonlyArray<Body>) {
+      const log = logOf(lease.run)
+      yield* store.append(lease, lastOf(log), write(log, bodies))
+    }),
+    sync: Effect.fnUntraced(function* (lease: Lease) {
+      const last = lastOf(logOf(lease.run))
       yield* store.sync(lease)
-      told.durable.set(lease.run, seq)
+      told.durable.set(lease.run, last)
     }),
-    acquire: Effect.fnUntraced(function*(run: string, journal: Journal.JournalBuilder) {
-      const acquired = yield* store.acquire(run, "holder")
-      if (acquired.lease.epoch <= (told.epochs.get(run) ?? -1)) {
-        return yield* broken(`run ${run}: epoch ${acquired.lease.epoch} was given twice`)
+    acquire: Effect.fnUntraced(function* (run: string) {
+      const { head, lease, previous } = yield* store.acquire(run, "holder")
+      if (lease.epoch <= (told.epochs.get(run) ?? -1)) {
+        return yield* broken(`run ${run}: epoch ${lease.epoch} was given twice`)
       }
-      told.epochs.set(run, acquired.lease.epoch)
-      journal.rewind(acquired.head.seq)
-      const expected = journal.seq
-      const batch = journal.claim(acquired)
-      note(run, journal)
-      yield* store.append(acquired.lease, expected, batch)
-      return acquired.lease
+      told.epochs.set(run, lease.epoch)
+      const log = logOf(run)
+      const before = log.entries[head.seq]
+      if (before === undefined || hashOf(before.line) !== head.hash) {
+        return yield* broken(`run ${run} was given at ${head.seq}, with another head than was appended`)
+      }
+      const claimed: Body = {
+        kind: "claimed",
+        owner: lease.owner,
+        cause: previous,
+        previous: { epoch: before.event.epoch, seq: head.seq, hash: head.hash }
+      }
+      const batch = write({ run, epoch: lease.epoch, entries: log.entries.slice(0, head.seq + 1) }, [claimed])
+      yield* store.append(lease, head.seq, batch)
+      return lease
     }),
-    send: Effect.fnUntraced(function*(run: string, id: string) {
+    send: Effect.fnUntraced(function* (run: string, id: string) {
       told.tried.set(run, new Set([...(told.tried.get(run) ?? []), id]))
       yield* store.send({ id, run, time: 0, request: { type: "resume" } })
       told.sent.set(run, new Set([...(told.sent.get(run) ?? []), id]))
     }),
-    delete: Effect.fnUntraced(function*(run: string) {
+    delete: Effect.fnUntraced(function* (run: string) {
       told.deleting.add(run)
       yield* store.delete(run)
       told.deleted.add(run)
     }),
-    setMeta: Effect.fnUntraced(function*(key: string, value: string) {
+    setMeta: Effect.fnUntraced(function* (key: string, value: string) {
       const known = told.meta.get(key) ?? { value: undefined, maybe: new Set<string>() }
       told.meta.set(key, known)
       known.maybe.add(value)
@@ -124,14 +192,14 @@ export const makeUser = (store: Instance, told: Told) => {
       known.value = value
       known.maybe.clear()
     }),
-    putArtifact: Effect.fnUntraced(function*(bytes: Uint8Array) {
+    putArtifact: Effect.fnUntraced(function* (bytes: Uint8Array) {
       told.artifacts.set(yield* store.putArtifact(bytes), bytes)
     })
   }
 }
 
 /** Compares what a store shows with what users were told. */
-export const check = Effect.fnUntraced(function*(store: Instance, told: Told) {
+export const check = Effect.fnUntraced(function* (store: Instance, told: Told) {
   for (const [run, journal] of told.journals) {
     const found = yield* Effect.result(store.get(run))
     if (Result.isFailure(found)) {
@@ -142,15 +210,20 @@ export const check = Effect.fnUntraced(function*(store: Instance, told: Told) {
     if (told.deleted.has(run)) return yield* broken(`run ${run} was deleted, and is there`)
     const { head, info } = found.success
     const durable = told.durable.get(run) ?? 0
-    if (head.seq < durable) return yield* broken(`run ${run} was durable up to ${durable}, and ends at ${head.seq}`)
+    if (head.seq < durable)
+      return yield* broken(`run ${run} was durable up to ${durable}, and ends at ${head.seq}`)
     if (told.ends.get(run)?.has(head.seq) !== true) {
       return yield* broken(`run ${run} ends at ${head.seq}, where no batch ends`)
     }
     const entries = yield* store.read(run)
     const lines = entries.map((entry) => entry.line).join("\n")
-    const expected = journal.entries.slice(0, head.seq + 1).map((entry) => entry.line).join("\n")
+    const expected = journal.entries
+      .slice(0, head.seq + 1)
+      .map((entry) => entry.line)
+      .join("\n")
     if (lines !== expected) return yield* broken(`run ${run} has other entries than were appended`)
-    if (head.hash !== journal.headAt(head.seq).hash) return yield* broken(`run ${run} has another head`)
+    if (head.hash !== hashOf(journal.entries[head.seq]!.line))
+      return yield* broken(`run ${run} has another head`)
     if (info.seq !== head.seq) return yield* broken(`run ${run} has a row of another position`)
     const ids = (yield* store.inbox(run, {})).map((received) => received.command.id)
     if (new Set(ids).size !== ids.length) return yield* broken(`run ${run} has a command twice`)
@@ -158,37 +231,46 @@ export const check = Effect.fnUntraced(function*(store: Instance, told: Told) {
       if (!ids.includes(id)) return yield* broken(`run ${run} has lost command ${id}`)
     }
     for (const id of ids) {
-      if (told.tried.get(run)?.has(id) !== true) return yield* broken(`run ${run} has command ${id}, which nobody sent`)
+      if (told.tried.get(run)?.has(id) !== true)
+        return yield* broken(`run ${run} has command ${id}, which nobody sent`)
     }
   }
   for (const [key, { maybe, value }] of told.meta) {
     const found = yield* store.getMeta(key)
-    if (found !== value && !maybe.has(found ?? "")) return yield* broken(`value ${key} is ${found}, not ${value}`)
+    if (found !== value && !maybe.has(found ?? ""))
+      return yield* broken(`value ${key} is ${found}, not ${value}`)
   }
   for (const [hash, bytes] of told.artifacts) {
     const found = yield* store.getArtifact(hash)
-    if (found === undefined || !Buffer.from(found).equals(bytes)) return yield* broken(`artifact ${hash} is not what it was`)
+    if (found === undefined || !Buffer.from(found).equals(bytes))
+      return yield* broken(`artifact ${hash} is not what it was`)
   }
 })
 
-/** Opens a store as a process of a machine, in a scope. */
+/** Opens a store as a process of a machine (one more, unless one is given), in a scope. */
 export const open = (
   fileSystem: Layer.Layer<FileSystem.FileSystem>,
   machine: Machine,
-  options?: FsStore.Options
+  options?: FsStore.Options,
+  process: MachineProcess = machine.spawn()
 ): Effect.Effect<
   { readonly store: Instance; readonly maintenance: Maintenance["Service"]; readonly vanish: () => void },
   unknown,
   Scope.Scope
 > =>
-  Effect.gen(function*() {
-    const process = machine.spawn()
-    const layer = FsStore.layerFileSystem({ directory: "/work/store", pollInterval: 5, segmentSize: 2000, ...options }).pipe(
-      Layer.provide([fileSystem, process.layer]),
-      Layer.provide(FsStore.layerHasher)
-    )
+  Effect.gen(function* () {
+    const layer = FsStore.layerFileSystem({
+      directory: "/work/store",
+      pollInterval: 5,
+      segmentSize: 2000,
+      ...options
+    }).pipe(Layer.provide([fileSystem, process.layer]), Layer.provide(FsStore.layerHasher))
     const context = yield* Layer.buildWithMemoMap(layer, Layer.makeMemoMapUnsafe(), yield* Effect.scope)
-    return { store: Context.get(context, Store), maintenance: Context.get(context, Maintenance), vanish: process.vanish }
+    return {
+      store: Context.get(context, Store),
+      maintenance: Context.get(context, Maintenance),
+      vanish: process.vanish
+    }
   })
 
 /** What happens on a disk; it notes in `told` what it is told. */
@@ -203,17 +285,22 @@ export type Scenario = (
 export type Wrap = (fileSystem: Layer.Layer<FileSystem.FileSystem>) => Layer.Layer<FileSystem.FileSystem>
 
 /** After the power came back: everything told is there, and work goes on. */
-const recover = (disk: PowerLossFileSystem.Disk, machine: Machine, told: Told, wrap: Wrap): Effect.Effect<void, unknown> =>
-  Effect.gen(function*() {
+const recover = (
+  disk: PowerLossFileSystem.Disk,
+  machine: Machine,
+  told: Told,
+  wrap: Wrap
+): Effect.Effect<void, unknown> =>
+  Effect.gen(function* () {
     const scope = yield* Scope.make()
     const { store } = yield* Scope.provide(open(wrap(disk.layer), machine), scope)
     yield* check(store, told)
     const user = makeUser(store, told)
-    for (const [run, journal] of told.journals) {
+    for (const run of told.journals.keys()) {
       if (Exit.isFailure(yield* Effect.exit(store.get(run)))) continue
-      const lease = yield* user.acquire(run, journal)
-      yield* user.append(lease, journal, Journal.annotated("recovered"))
-      yield* user.sync(lease, journal)
+      const lease = yield* user.acquire(run)
+      yield* user.append(lease, noted("recovered"))
+      yield* user.sync(lease)
     }
     yield* check(store, told)
     yield* Scope.close(scope, Exit.void)
@@ -229,11 +316,8 @@ export interface Explored {
   readonly violations: ReadonlyArray<string>
 }
 
-const copy = (told: Told): Told => structuredCloneOf(told)
-
-/** Journals are built on in each recovery, so each one gets its own. */
-const structuredCloneOf = (told: Told): Told => ({
-  journals: new Map([...told.journals].map(([run, journal]) => [run, cloneJournal(journal)])),
+const copy = (told: Told): Told => ({
+  journals: new Map(told.journals),
   ends: new Map([...told.ends].map(([run, ends]) => [run, new Set(ends)])),
   durable: new Map(told.durable),
   epochs: new Map(told.epochs),
@@ -245,18 +329,17 @@ const structuredCloneOf = (told: Told): Told => ({
   artifacts: new Map(told.artifacts)
 })
 
-const cloneJournal = (journal: Journal.JournalBuilder): Journal.JournalBuilder => {
-  const cloned = Effect.runSync(Journal.make(journal.run))
-  ;(cloned.entries as Array<unknown>).push(...journal.entries)
-  return cloned
-}
-
 /** Cuts the power at every system call of a scenario, and tries out what may be left of the disk each time. */
 export const explore = (
   scenario: Scenario,
-  options?: { readonly wrap?: Wrap; readonly stopAtFirst?: boolean; readonly from?: number; readonly step?: number }
+  options?: {
+    readonly wrap?: Wrap
+    readonly stopAtFirst?: boolean
+    readonly from?: number
+    readonly step?: number
+  }
 ): Effect.Effect<Explored, unknown> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const wrap = options?.wrap ?? ((fileSystem) => fileSystem)
     const violations: Array<string> = []
     let cuts = 0
@@ -265,11 +348,11 @@ export const explore = (
       const machine = makeMachine()
       const told = nothingTold()
       disk.cutPowerAt(k)
-      const scope = yield* Scope.make()
-      const exit = yield* disk.untilCut(Scope.provide(scenario(disk, machine, told, wrap), scope))
-      if (Option.isSome(exit)) {
-        if (Exit.isFailure(exit.value)) return yield* exit.value
-        yield* Scope.close(scope, Exit.void)
+      const exit = yield* disk.untilCut(Effect.scoped(scenario(disk, machine, told, wrap)))
+      const wasCut =
+        Option.isNone(exit) || (Exit.isFailure(exit.value) && Cause.hasInterruptsOnly(exit.value.cause))
+      if (!wasCut) {
+        if (Exit.isFailure(exit.value)) return yield* Effect.failCause(exit.value.cause)
         break
       }
       cuts += 1
@@ -279,11 +362,10 @@ export const explore = (
         const outcome = yield* Effect.exit(recover(left, machine, copy(told), wrap))
         if (Exit.isSuccess(outcome)) continue
         const at = disk.operations[disk.operations.length - 1]
-        const what = Option.match(Exit.findErrorOption(outcome), {
-          onNone: () => String(outcome.cause),
-          onSome: (error) => (error instanceof Error ? error.message : String(error))
-        })
-        violations.push(`cut at call ${k} (${at?.name} ${at?.path}), left ${JSON.stringify(survival)}: ${what}`)
+        const what = Cause.pretty(outcome.cause).split("\n")[0]
+        violations.push(
+          `cut at call ${k} (${at?.name} ${at?.path}), left ${JSON.stringify(survival)}: ${what}`
+        )
         if (options?.stopAtFirst === true) return { cuts, violations }
       }
     }

@@ -67,6 +67,7 @@ import type * as Runs from "@waymark/core/Runs"
 import type { Store } from "@waymark/core/Store"
 import type * as Worker from "@waymark/core/Worker"
 import type { Cut, Operation } from "./CrashStore.ts"
+import { slow } from "./internal/crash/latency.ts"
 import { causeText, compareOutcomes, whatCounts } from "./internal/crash/outcome.ts"
 import type { Execution, Outcome, PlacedCut, RunOutcome } from "./internal/crash/outcome.ts"
 import * as Trial from "./internal/crash/trial.ts"
@@ -107,9 +108,12 @@ export interface Given<World> {
  * - `prune`: whether a cut is taken as tested (the default) if an earlier one left the same journals, commands, time and
  *   carried-out calls. Say `false` if handlers do more than call tools, and it outlives a crash
  * - `downtime`: how long it takes until the next process starts, nothing by default
+ * - `latency`: how long an operation of the store takes before it happens, and again until it answers, in virtual time:
+ *   nothing by default. With it other fibers go on meanwhile, and the power is cut between
  * - `timeLimit`: the virtual time within which a process must bring the scenario to its end, a day by default
  * - `stallAfter`: how long nothing may happen in real time before the scenario is given up, 2 seconds by default
  * - `start`: the time at the beginning, in milliseconds since 1970, 0 by default; `seed`: for Random
+ * - `worker`: how the workers work; they do not sweep unless said otherwise
  * - `store`: goes around the store of every process; with it one can show that a broken store is found
  *
  * @category models
@@ -128,6 +132,7 @@ export interface Options<Flows extends ReadonlyArray<Flow.Any>, World, A, E, LE,
   readonly only?: string | undefined
   readonly prune?: boolean | undefined
   readonly downtime?: Duration.Input | undefined
+  readonly latency?: Duration.Input | undefined
   readonly timeLimit?: Duration.Input | undefined
   readonly stallAfter?: Duration.Input | undefined
   readonly start?: number | undefined
@@ -172,7 +177,8 @@ export class CrashPointFailed extends Schema.TaggedError<CrashPointFailed>()("Cr
         ? "without any power cut, the scenario does not do what it should"
         : `after a power cut at ${this.at} the scenario does not come to the same`
     const lines = [where, ...this.problems.map((problem) => `- ${problem}`), "", this.timeline]
-    if (this.at !== "none") lines.push("", `to repeat it: CrashPoints.explore({ …, only: ${JSON.stringify(this.at)} })`)
+    if (this.at !== "none")
+      lines.push("", `to repeat it: CrashPoints.explore({ …, only: ${JSON.stringify(this.at)} })`)
     return lines.join("\n")
   }
 }
@@ -185,7 +191,10 @@ const parseCuts = (name: string): ReadonlyArray<Cut> =>
     ? []
     : name.split("/").map((part) => {
         const match = /^([1-9]\d*)-(before|after)$/.exec(part)
-        if (match === null) throw new RangeError(`${JSON.stringify(name)} is not the name of a crash point, such as "17-after/3-before"`)
+        if (match === null)
+          throw new RangeError(
+            `${JSON.stringify(name)} is not the name of a crash point, such as "17-after/3-before"`
+          )
         return { point: Number(match[1]), when: match[2] as Cut["when"] }
       })
 
@@ -242,8 +251,13 @@ export const explore = <
       world: options.world ?? (() => undefined as World),
       handlers: typeof handlers === "function" ? handlers : () => handlers,
       scenario: options.scenario,
-      store: options.store ?? ((store) => store),
-      worker: options.worker,
+      store: (store) => {
+        const timed =
+          options.latency === undefined ? store : slow(Duration.fromInputUnsafe(options.latency))(store)
+        return options.store === undefined ? timed : options.store(timed)
+      },
+      // A store in memory tells of every change; without the sweep a worker that misses one is found out.
+      worker: { sweep: Duration.infinity, ...options.worker },
       seed: options.seed ?? "waymark",
       start: options.start ?? 0,
       downtime: millis(options.downtime ?? 0),
@@ -280,7 +294,9 @@ export const explore = <
     undisturbed = undisturbedTrial.outcome
     const { chances, operations } = yield* attempt([])
     const other = undisturbedTrial.operations.findIndex(
-      (operation, index) => operations[index] === undefined || describeOperation(operation) !== describeOperation(operations[index])
+      (operation, index) =>
+        operations[index] === undefined ||
+        describeOperation(operation) !== describeOperation(operations[index])
     )
     if (other !== -1 || operations.length !== undisturbedTrial.operations.length) {
       const at = other === -1 ? undisturbedTrial.operations.length : other
@@ -302,7 +318,11 @@ export const explore = <
 
     // One cut first: what goes wrong after one is easier to understand than what goes wrong after two.
     const tested = new Set<string>()
-    const recoveries: Array<{ readonly cut: Cut; readonly left: string; readonly chances: ReadonlyArray<Trial.Chance> }> = []
+    const recoveries: Array<{
+      readonly cut: Cut
+      readonly left: string
+      readonly chances: ReadonlyArray<Trial.Chance>
+    }> = []
     for (const { cut, left, progress } of chances) {
       report.cuts += 1
       const moment = `${progress}\n${left}`

@@ -30,6 +30,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import * as Hasher from "@waymark/core/Hasher"
 import * as MemoryStore from "@waymark/core/MemoryStore"
 import { Store } from "@waymark/core/Store"
@@ -175,6 +176,9 @@ export const makeObserved = (options: Options, pass: (cut: Cut) => void): CrashS
     yield* Effect.addFinalizer(() => Effect.sync(() => (dead ? undefined : ledger.closed())))
     return Store.of({
       ...store,
+      // Whoever is told of a change goes on in a turn of its own, when the operation that made it is over.
+      changes: Stream.tap(store.changes, () => Effect.yieldNow),
+      changed: (run, seq) => Effect.andThen(store.changed(run, seq), Effect.yieldNow),
       create: (batch, createOptions) =>
         point("create", batch.entries[0].event.run, kindsOf(batch), store.create(batch, createOptions), () =>
           ledger.created(batch, createOptions?.holder !== undefined)
@@ -183,9 +187,9 @@ export const makeObserved = (options: Options, pass: (cut: Cut) => void): CrashS
         point("append", lease.run, kindsOf(batch), store.append(lease, expected, batch), () =>
           ledger.appended(batch)
         ),
-      sync: (lease) =>
-        point("sync", lease.run, "", store.sync(lease), () => ledger.synced(lease.run)),
-      acquire: (run, holder) => point("acquire", run, "", store.acquire(run, holder), () => ledger.acquired(run)),
+      sync: (lease) => point("sync", lease.run, "", store.sync(lease), () => ledger.synced(lease.run)),
+      acquire: (run, holder) =>
+        point("acquire", run, "", store.acquire(run, holder), () => ledger.acquired(run)),
       release: (lease) =>
         point("release", lease.run, "", store.release(lease), () => ledger.released(lease.run)),
       send: (command) =>
@@ -194,7 +198,8 @@ export const makeObserved = (options: Options, pass: (cut: Cut) => void): CrashS
         ),
       delete: (run) => point("delete", run, "", store.delete(run), () => ledger.deleted(run)),
       setMeta: (key, value) => point("setMeta", undefined, key, store.setMeta(key, value)),
-      putArtifact: (bytes) => point("putArtifact", undefined, `${bytes.length} bytes`, store.putArtifact(bytes))
+      putArtifact: (bytes) =>
+        point("putArtifact", undefined, `${bytes.length} bytes`, store.putArtifact(bytes))
     })
   })
 

@@ -113,7 +113,10 @@ export const hang: Reply<never, never> = { _tag: "Hang" }
  * @category replies
  * @since 0.1.0
  */
-export const after = <Output, Error>(delay: Duration.Input, reply: Reply<Output, Error>): Reply<Output, Error> => ({
+export const after = <Output, Error>(
+  delay: Duration.Input,
+  reply: Reply<Output, Error>
+): Reply<Output, Error> => ({
   _tag: "After",
   delay: Duration.fromInputUnsafe(delay),
   reply
@@ -224,7 +227,8 @@ export const answer = <T extends Tool.Any>(
  * @category constructors
  * @since 0.1.0
  */
-export const always = <T extends Tool.Any>(tool: T, reply: ReplyOf<T>): Fake<T["name"]> => answer(tool, () => reply)
+export const always = <T extends Tool.Any>(tool: T, reply: ReplyOf<T>): Fake<T["name"]> =>
+  answer(tool, () => reply)
 
 /**
  * Expects no call at all.
@@ -322,9 +326,19 @@ export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
   /** What a try got, by key and number of the try: for the time when it is repeated. */
   const given = new Map<string, Effect.Effect<unknown, unknown>>()
 
-  const respond = (tool: Tool.Any, input: unknown, invocation: Tool.Invocation["Service"]): Effect.Effect<unknown, unknown> =>
+  const respond = (
+    tool: Tool.Any,
+    input: unknown,
+    invocation: Tool.Invocation["Service"]
+  ): Effect.Effect<unknown, unknown> =>
     Effect.suspend(() => {
-      const call: Mutable<Call> = { number: calls.length + 1, tool: tool.name, input, ...invocation, result: "pending" }
+      const call: Mutable<Call> = {
+        number: calls.length + 1,
+        tool: tool.name,
+        input,
+        ...invocation,
+        result: "pending"
+      }
       calls.push(call)
       const identity = JSON.stringify([tool.name, invocation.key, invocation.attempt])
       let effect = invocation.repeated ? given.get(identity) : undefined
@@ -332,7 +346,14 @@ export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
         const response = opened.get(tool.name)!.respond(input, call)
         if ("unexpected" in response) {
           const { node, run, visit } = invocation
-          const error = new UnexpectedCall({ tool: tool.name, input, run, node, visit, detail: response.unexpected })
+          const error = new UnexpectedCall({
+            tool: tool.name,
+            input,
+            run,
+            node,
+            visit,
+            detail: response.unexpected
+          })
           unexpected.push(error)
           effect = Effect.die(error)
         } else effect = Effect.isEffect(response) ? response : carryOut(response)
@@ -341,18 +362,22 @@ export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
       return Effect.onExit(effect, (exit) =>
         Effect.sync(() => {
           if (Exit.isSuccess(exit)) call.result = "succeeded"
-          else call.result = exit.cause.reasons.some(({ _tag }) => _tag !== "Interrupt") ? "failed" : "interrupted"
+          else
+            call.result = exit.cause.reasons.some(({ _tag }) => _tag !== "Interrupt")
+              ? "failed"
+              : "interrupted"
         })
       )
     })
 
   const layerOf = (tool: Tool.Any): Layer.Layer<any> =>
     Layer.effectContext(
-      Effect.map(Effect.context<never>(), (context) =>
+      Effect.map(Effect.context(), (context) =>
         Context.make(Tool.handlerKey(tool.name), {
           tool,
           context: context as Context.Context<any>,
-          handler: (input: unknown) => Effect.flatMap(Tool.Invocation, (invocation) => respond(tool, input, invocation))
+          handler: (input: unknown) =>
+            Effect.flatMap(Tool.Invocation, (invocation) => respond(tool, input, invocation))
         })
       )
     )
@@ -363,17 +388,17 @@ export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
   const timeline = (): string => (calls.length === 0 ? "no tool was called" : calls.map(lineOf).join("\n"))
 
   return {
-    layer: fakes.map(({ tool }) => layerOf(tool)).reduce((all, one) => Layer.merge(all, one), Layer.empty as Layer.Layer<any>),
+    layer: fakes
+      .map(({ tool }) => layerOf(tool))
+      .reduce((all, one) => Layer.merge(all, one), Layer.empty as Layer.Layer<any>),
     layerExecutor: Layer.effectContext(
-      Effect.map(
-        ToolExecutor,
-        (real) =>
-          Context.make(ToolExecutor, {
-            execute: (request, local) =>
-              opened.has(request.tool.name)
-                ? respond(request.tool, request.input, request.invocation)
-                : real.execute(request, local)
-          }) as Context.Context<never>
+      Effect.map(ToolExecutor, (real) =>
+        Context.make(ToolExecutor, {
+          execute: (request, local) =>
+            opened.has(request.tool.name)
+              ? respond(request.tool, request.input, request.invocation)
+              : real.execute(request, local)
+        })
       )
     ),
     calls: callsOf,
@@ -392,7 +417,9 @@ export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
     },
     expectDone: () => {
       if (unexpected.length > 0) throw unexpected[0]!
-      const unused = [...opened].flatMap(([tool, fake]) => (fake.unused() > 0 ? [`${fake.unused()} of tool ${tool}`] : []))
+      const unused = [...opened].flatMap(([tool, fake]) =>
+        fake.unused() > 0 ? [`${fake.unused()} of tool ${tool}`] : []
+      )
       if (unused.length === 0) return
       throw new ExpectationFailed({
         detail: `not all scripted replies were given: ${unused.join(", ")} are left\n${timeline()}`,

@@ -146,7 +146,7 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>, E, R>(
 > =>
   Layer.effectContext(
     Effect.gen(function* () {
-      const outer = yield* Effect.context<never>()
+      const outer = yield* Effect.context()
       const disk = options.disk ?? MemoryStore.makeDisk()
       const flush = options.flush ?? "onSync"
       const time = VirtualTime.make(options.now ?? 0)
@@ -242,10 +242,14 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>, E, R>(
         // What begins a run begins it where it is executed; whatever waits, waits outside of the worker's process.
         Context.add(Runs.Runs, {
           ...runs,
-          start: (flow, input, startOptions) => Effect.suspend(() => current().start(flow, input, startOptions)),
+          start: (flow, input, startOptions) =>
+            Effect.suspend(() => current().start(flow, input, startOptions)),
           fork: (run, seq, forkOptions) => Effect.suspend(() => current().fork(run, seq, forkOptions)),
           execute: (flow, input, startOptions) =>
-            Effect.flatMap(Effect.suspend(() => current().start(flow, input, startOptions)), (run) => runs.await(run))
+            Effect.flatMap(
+              Effect.suspend(() => current().start(flow, input, startOptions)),
+              (run) => runs.await(run)
+            )
         }),
         Context.add(Worker.Worker, {
           get owner() {
@@ -256,4 +260,4 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>, E, R>(
         })
       )
     })
-  ) as any
+  )

@@ -3,8 +3,12 @@
  *
  * @since 0.1.0
  */
+export * as CrashPoints from "./CrashPoints.ts"
+export * as CrashStore from "./CrashStore.ts"
+export * as FakeTools from "./FakeTools.ts"
 export * as JournalBuilder from "./JournalBuilder.ts"
 export * as PowerLossFileSystem from "./PowerLossFileSystem.ts"
 export * as StoreChecks from "./StoreChecks.ts"
 export * as StoreHarness from "./StoreHarness.ts"
 export * as StoreSuite from "./StoreSuite.ts"
+export * as TestRuntime from "./TestRuntime.ts"

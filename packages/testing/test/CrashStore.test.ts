@@ -72,7 +72,9 @@ describe("CrashStore", () => {
         let cut = 0
         const crash = CrashStore.make({ disk, cutAt: { point, when }, onCut: () => (cut += 1) })
         const store = yield* storeOf(crash)
-        const fiber = yield* Effect.forkChild(Effect.provideService(story, Store, store), { startImmediately: true })
+        const fiber = yield* Effect.forkChild(Effect.provideService(story, Store, store), {
+          startImmediately: true
+        })
         yield* crash.cut
         assert.strictEqual(cut, 1)
         // It never comes back, not even as a failure.
@@ -109,7 +111,10 @@ describe("CrashStore", () => {
         Effect.flatMap(Store, (next) => next.acquire("r", "test")),
         second.layer
       )
-      assert.deepStrictEqual([acquired.previous, acquired.head.seq, acquired.lease.owner], ["crash", 0, "second"])
+      assert.deepStrictEqual(
+        [acquired.previous, acquired.head.seq, acquired.lease.owner],
+        ["crash", 0, "second"]
+      )
       assert.isUndefined(late.pollUnsafe())
     })
   )

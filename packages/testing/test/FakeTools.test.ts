@@ -47,26 +47,53 @@ const write = Effect.gen(function* () {
 })
 
 describe("FakeTools", () => {
-  it.effect("give the replies of a script in order, one for each try, and record what they were asked", () => {
-    const tools = FakeTools.make(
-      FakeTools.script(Search, FakeTools.fail(new Busy({ seconds: 3 })), FakeTools.succeed(["a", "b"])),
-      FakeTools.always(Publish, FakeTools.ok)
-    )
-    return Effect.gen(function* () {
-      assert.strictEqual(yield* write, 2)
-      const calls = tools.calls(Search)
-      assert.deepStrictEqual(
-        calls.map(({ attempt, input, node, number, result, run, visit }) => ({ attempt, input, node, number, result, run, visit })),
-        [
-          { attempt: 1, input: { query: "fish" }, node: "write", number: 1, result: "failed", run: "r", visit: 1 },
-          { attempt: 2, input: { query: "fish" }, node: "write", number: 2, result: "succeeded", run: "r", visit: 1 }
-        ]
+  it.effect(
+    "give the replies of a script in order, one for each try, and record what they were asked",
+    () => {
+      const tools = FakeTools.make(
+        FakeTools.script(Search, FakeTools.fail(new Busy({ seconds: 3 })), FakeTools.succeed(["a", "b"])),
+        FakeTools.always(Publish, FakeTools.ok)
       )
-      assert.strictEqual(calls[0]!.key, calls[1]!.key)
-      tools.expectInputs(Publish, [{ text: "a b" }])
-      tools.expectDone()
-    }).pipe(Effect.provide(runtime(tools)))
-  })
+      return Effect.gen(function* () {
+        assert.strictEqual(yield* write, 2)
+        const calls = tools.calls(Search)
+        assert.deepStrictEqual(
+          calls.map(({ attempt, input, node, number, result, run, visit }) => ({
+            attempt,
+            input,
+            node,
+            number,
+            result,
+            run,
+            visit
+          })),
+          [
+            {
+              attempt: 1,
+              input: { query: "fish" },
+              node: "write",
+              number: 1,
+              result: "failed",
+              run: "r",
+              visit: 1
+            },
+            {
+              attempt: 2,
+              input: { query: "fish" },
+              node: "write",
+              number: 2,
+              result: "succeeded",
+              run: "r",
+              visit: 1
+            }
+          ]
+        )
+        assert.strictEqual(calls[0]!.key, calls[1]!.key)
+        tools.expectInputs(Publish, [{ text: "a b" }])
+        tools.expectDone()
+      }).pipe(Effect.provide(runtime(tools)))
+    }
+  )
 
   it.effect("answer by the input", () => {
     const tools = FakeTools.make(
@@ -80,7 +107,10 @@ describe("FakeTools", () => {
   })
 
   it.effect("fail the run with an error that names tool, input and place if a call is not expected", () => {
-    const tools = FakeTools.make(FakeTools.always(Search, FakeTools.succeed(["a"])), FakeTools.refuse(Publish))
+    const tools = FakeTools.make(
+      FakeTools.always(Search, FakeTools.succeed(["a"])),
+      FakeTools.refuse(Publish)
+    )
     return Effect.gen(function* () {
       const failure = yield* Effect.flip(write)
       assert.strictEqual(failure._tag, "RunFailed")
@@ -122,7 +152,11 @@ describe("FakeTools", () => {
 
   it.effect("give a repeated call the reply that was lost with its process", () => {
     const tools = FakeTools.make(
-      FakeTools.script(Search, FakeTools.after("1 second", FakeTools.succeed(["first"])), FakeTools.succeed([])),
+      FakeTools.script(
+        Search,
+        FakeTools.after("1 second", FakeTools.succeed(["first"])),
+        FakeTools.succeed([])
+      ),
       FakeTools.always(Publish, FakeTools.ok)
     )
     return Effect.gen(function* () {
@@ -140,7 +174,10 @@ describe("FakeTools", () => {
           { repeated: true, result: "succeeded" }
         ]
       )
-      assert.throws(() => tools.expectDone(), /not all scripted replies were given: 1 of tool search are left/)
+      assert.throws(
+        () => tools.expectDone(),
+        /not all scripted replies were given: 1 of tool search are left/
+      )
     }).pipe(Effect.provide(runtime(tools)))
   })
 
@@ -175,6 +212,9 @@ describe("FakeTools", () => {
   })
 
   it("are one for each tool", () => {
-    assert.throws(() => FakeTools.make(FakeTools.refuse(Search), FakeTools.refuse(Search)), /two fakes of tool search/)
+    assert.throws(
+      () => FakeTools.make(FakeTools.refuse(Search), FakeTools.refuse(Search)),
+      /two fakes of tool search/
+    )
   })
 })

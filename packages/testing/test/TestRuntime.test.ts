@@ -44,13 +44,22 @@ const handlers = Order.toLayer({
     return next.to("close", { log: [receipt] })
   }),
   close: Effect.fnUntraced(function* ({ next, state }) {
-    return next.end({ receipt: state.log[0]!, chance: yield* Random.nextIntBetween(0, 1_000_000), log: state.log })
+    return next.end({
+      receipt: state.log[0]!,
+      chance: yield* Random.nextIntBetween(0, 1_000_000),
+      log: state.log
+    })
   })
 })
 
-const charging = (...replies: readonly [FakeTools.ReplyOf<typeof Charge>, ...ReadonlyArray<FakeTools.ReplyOf<typeof Charge>>]) => {
+const charging = (
+  ...replies: readonly [FakeTools.ReplyOf<typeof Charge>, ...ReadonlyArray<FakeTools.ReplyOf<typeof Charge>>]
+) => {
   const tools = FakeTools.make(FakeTools.script(Charge, ...replies))
-  return { tools, layer: TestRuntime.layer({ flows: [Order], handlers: Layer.provide(handlers, tools.layer) }) }
+  return {
+    tools,
+    layer: TestRuntime.layer({ flows: [Order], handlers: Layer.provide(handlers, tools.layer) })
+  }
 }
 const receipt = FakeTools.succeed("receipt")
 const refused = FakeTools.fail(new Refused())
@@ -98,7 +107,10 @@ describe("TestRuntime", () => {
       yield* runtime.stop("crash")
       // A dead worker does nothing, however long one waits.
       yield* TestClock.adjust("1 hour")
-      assert.deepStrictEqual(tools.calls().map(({ result }) => result), ["pending"])
+      assert.deepStrictEqual(
+        tools.calls().map(({ result }) => result),
+        ["pending"]
+      )
       assert.strictEqual((yield* runs.get("r")).status, "running")
       yield* runtime.start
       yield* TestClock.adjust("1 minute")
@@ -154,7 +166,9 @@ describe("TestRuntime", () => {
   })
 
   it.effect("builds the handlers anew for each worker, in virtual time", () => {
-    class Counter extends Context.Service<Counter, { count: number; readonly since: number }>()("test/Counter") {}
+    class Counter extends Context.Service<Counter, { count: number; readonly since: number }>()(
+      "test/Counter"
+    ) {}
     let built = 0
     let released = 0
     const counter = Layer.effect(
@@ -193,7 +207,9 @@ describe("TestRuntime", () => {
       yield* runtime.restart("drain")
       assert.deepStrictEqual([built, released], [3, 1])
     }).pipe(
-      Effect.provide(TestRuntime.layer({ flows: [Count], handlers: Layer.provide(counting, counter), now: 1000 })),
+      Effect.provide(
+        TestRuntime.layer({ flows: [Count], handlers: Layer.provide(counting, counter), now: 1000 })
+      ),
       Effect.andThen(Effect.sync(() => assert.deepStrictEqual([built, released], [3, 2])))
     )
   })
@@ -244,7 +260,14 @@ describe("TestRuntime", () => {
       yield* (yield* TestRuntime.TestRuntime).idle
     }).pipe(
       Effect.provide(layer),
-      Effect.andThen(Effect.sync(() => assert.deepStrictEqual(tools.calls().map(({ result }) => result), ["interrupted"])))
+      Effect.andThen(
+        Effect.sync(() =>
+          assert.deepStrictEqual(
+            tools.calls().map(({ result }) => result),
+            ["interrupted"]
+          )
+        )
+      )
     )
   })
 })

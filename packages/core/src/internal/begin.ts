@@ -14,7 +14,8 @@ import { isThrough, mainNode, opened, setVisit, stopWaiting, visitsOf } from "./
 export const begin = (event: Of<"created">): RunState => {
   const origin = { run: event.run, seq: event.seq }
   const channels: { [channel: string]: Cell.Cell } = {}
-  for (const channel of Object.keys(event.state)) define(channels, channel, Cell.plain(event.state[channel]!, origin))
+  for (const channel of Object.keys(event.state))
+    define(channels, channel, Cell.plain(event.state[channel]!, origin))
   const state: Mutable<RunState> = {
     run: event.run,
     flow: event.flow,
@@ -49,13 +50,16 @@ export const begin = (event: Of<"created">): RunState => {
 }
 
 /** What a fork repeats of its origin has to be so: the run index believes it. */
-const repeats = (what: string, said: unknown, is: unknown): void => {
-  if (said !== undefined && said !== is) illegal(`it says that the origin's ${what} is ${said}, which is ${is}`)
+const repeats = <A extends string | number>(what: string, said: A | undefined, is: A | undefined): void => {
+  if (said !== undefined && said !== is)
+    illegal(`it says that the origin's ${what} is ${said}, which is ${is ?? "none"}`)
 }
 
 export const fork = (origin: RunState, event: Of<"forked">): RunState => {
   if (event.from.run !== origin.run || event.from.seq !== origin.seq) {
-    illegal(`it forks seq ${event.from.seq} of run ${event.from.run}, not seq ${origin.seq} of run ${origin.run}`)
+    illegal(
+      `it forks seq ${event.from.seq} of run ${event.from.run}, not seq ${origin.seq} of run ${origin.run}`
+    )
   }
   if (event.run === origin.run) illegal("a fork has an id of its own")
   repeats("flow", event.flow, origin.flow)
@@ -81,9 +85,12 @@ export const fork = (origin: RunState, event: Of<"forked">): RunState => {
     snapshot: { ...origin.snapshot, seq: undefined, since: 0 }
   }
   stopWaiting(state)
-  for (const [branch, visit] of [...visitsOf(state)]) {
+  for (const [branch, visit] of visitsOf(state)) {
     // What finished before the fork is served; what had not is the origin's own business.
-    setVisit(state, branch, { ...visit, calls: HashMap.filter(visit.calls, (call) => call.status === "completed") })
+    setVisit(state, branch, {
+      ...visit,
+      calls: HashMap.filter(visit.calls, (call) => call.status === "completed")
+    })
   }
   if (event.session !== undefined) state.session = event.session
   if (event.actor !== undefined) state.actor = event.actor

@@ -12,7 +12,12 @@ type Operation = Exclude<Op, { readonly unset: true }>
 /**
  * A channel after an operation; a cell of its own, whatever else shares its content.
  */
-const applyOp = (channel: string, cell: Cell.Cell | undefined, op: Operation, origin: Cell.Origin): Cell.Cell => {
+const applyOp = (
+  channel: string,
+  cell: Cell.Cell | undefined,
+  op: Operation,
+  origin: Cell.Origin
+): Cell.Cell => {
   if ("set" in op) return Cell.plain(op.set, origin)
   if ("append" in op) {
     const next = cell === undefined ? Cell.list([...op.append]) : Cell.append(cell, op.append)
@@ -23,10 +28,13 @@ const applyOp = (channel: string, cell: Cell.Cell | undefined, op: Operation, or
     return next ?? illegal(`channel ${JSON.stringify(channel)} holds no record to merge into`)
   }
   const value = cell === undefined ? 0 : cell._tag === "Plain" ? cell.value : undefined
-  if (typeof value !== "number") return illegal(`channel ${JSON.stringify(channel)} holds no number to add to`)
+  if (typeof value !== "number")
+    return illegal(`channel ${JSON.stringify(channel)} holds no number to add to`)
   const sum = value + op.add
   // JSON has no infinity: a snapshot could not hold it.
-  return Number.isFinite(sum) ? Cell.plain(sum) : illegal(`channel ${JSON.stringify(channel)} would exceed all numbers`)
+  return Number.isFinite(sum)
+    ? Cell.plain(sum)
+    : illegal(`channel ${JSON.stringify(channel)} would exceed all numbers`)
 }
 
 /**

@@ -1,12 +1,16 @@
+import type { Json } from "effect/Schema"
 import type { Failure } from "../Event.ts"
+
+/** A text as it was stored: what a codec has sealed is no text. */
+const textOf = (message: Json): string => (typeof message === "string" ? message : JSON.stringify(message))
 
 /** A failure in words. */
 export const describe = (failure: Failure): string => {
   switch (failure.kind) {
     case "error":
-      return `${failure.tag === "" ? "an error" : failure.tag}${failure.message === "" ? "" : `: ${String(failure.message)}`}`
+      return `${failure.tag === "" ? "an error" : failure.tag}${failure.message === "" ? "" : `: ${textOf(failure.message)}`}`
     case "defect":
-      return `${failure.name}: ${String(failure.message)}`
+      return `${failure.name}: ${textOf(failure.message)}`
     case "interrupted":
       return "its handler interrupted itself"
     case "timeout":
@@ -18,6 +22,6 @@ export const describe = (failure: Failure): string => {
     case "inDoubt":
       return `whether call ${failure.call} of tool ${failure.tool} took effect is not known, and it must not be made twice`
     case "encoding":
-      return `${failure.what} does not fit its schema: ${String(failure.message)}`
+      return `${failure.what} does not fit its schema: ${textOf(failure.message)}`
   }
 }

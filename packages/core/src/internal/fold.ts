@@ -43,7 +43,11 @@ const handled = (inbox: RunState["inbox"], { id, position, source }: CommandRef)
   return { ...inbox, [source]: Inbox.handle(before, position) }
 }
 
-const claimed = (state: RunState, next: Mutable<RunState>, { cause, epoch, prev, previous, trace }: Of<"claimed">) => {
+const claimed = (
+  state: RunState,
+  next: Mutable<RunState>,
+  { cause, epoch, prev, previous, trace }: Of<"claimed">
+) => {
   if (epoch <= state.epoch) illegal(`epoch ${epoch} does not follow epoch ${state.epoch}`)
   if (previous.epoch !== state.epoch || previous.seq !== state.seq || previous.hash !== prev) {
     illegal(
@@ -55,10 +59,15 @@ const claimed = (state: RunState, next: Mutable<RunState>, { cause, epoch, prev,
   if (trace !== undefined) next.trace = trace
 }
 
-const snapshotTaken = (state: RunState, { at, bytes, head, previous, seq }: Of<"snapshot">): SnapshotState => {
+const snapshotTaken = (
+  state: RunState,
+  { at, bytes, head, previous, seq }: Of<"snapshot">
+): SnapshotState => {
   if (at > state.seq) illegal(`it was begun after seq ${at}, which had not happened`)
   if (previous !== state.snapshot.seq) {
-    illegal(`it names ${previous ?? "no event"} as the snapshot before it, which is ${state.snapshot.seq ?? "none"}`)
+    illegal(
+      `it names ${previous ?? "no event"} as the snapshot before it, which is ${state.snapshot.seq ?? "none"}`
+    )
   }
   if (!isSnapshotHead(head)) return illegal("its head is not that of a snapshot")
   const different = disagreement(head, state)
@@ -75,7 +84,8 @@ const snapshotTaken = (state: RunState, { at, bytes, head, previous, seq }: Of<"
 const check = (state: RunState, event: Event): void => {
   if (event.run !== state.run) illegal(`it belongs to run ${event.run}`)
   if (event.seq !== state.seq + 1) illegal(`seq ${state.seq + 1} was expected`)
-  if (event.time < state.time) illegal(`its time ${event.time} is before ${state.time}, that of the event before it`)
+  if (event.time < state.time)
+    illegal(`its time ${event.time} is before ${state.time}, that of the event before it`)
   if (event.kind !== "claimed" && event.epoch !== state.epoch) {
     illegal(`it was written under epoch ${event.epoch}, while the run is in epoch ${state.epoch}`)
   }

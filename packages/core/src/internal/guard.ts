@@ -13,17 +13,15 @@ type Guard = (value: unknown) => boolean
 const options: SchemaAST.ParseOptions = { onExcessProperty: "error" }
 
 const checked = (ast: SchemaAST.AST, guard: Guard): Guard => {
-  if (ast.checks === undefined) return guard
-  const filters = ast.checks.flatMap(filtersOf)
+  const filters = ast.checks as ReadonlyArray<SchemaAST.Filter<unknown>> | undefined
+  if (filters === undefined) return guard
   return (value) => {
     if (!guard(value)) return false
-    for (let i = 0; i < filters.length; i++) if (filters[i]!.run(value, ast, options) !== undefined) return false
+    for (let i = 0; i < filters.length; i++)
+      if (filters[i]!.run(value, ast, options) !== undefined) return false
     return true
   }
 }
-
-const filtersOf = (check: SchemaAST.Check<any>): ReadonlyArray<SchemaAST.Filter<any>> =>
-  check._tag === "Filter" ? [check] : check.checks.flatMap(filtersOf)
 
 const isObject = (value: unknown): value is { readonly [key: string]: unknown } =>
   typeof value === "object" && value !== null && !Array.isArray(value)
@@ -40,20 +38,20 @@ const struct = (ast: SchemaAST.Objects): Guard => {
     for (let i = 0; i < fields.length; i++) {
       const { guard, name, optional } = fields[i]!
       const field = value[name]
-      // JSON has no `undefined`: a field that is so is absent.
+      // In JSON a field that is `undefined` is absent.
       if (field === undefined) {
         if (!optional) return false
       } else if (guard(field)) present += 1
       else return false
     }
     let keys = 0
-    for (const _ in value) keys += 1
+    for (const key in value) if (value[key] !== undefined) keys += 1
     return keys === present
   }
 }
 
-const record = (ast: SchemaAST.Objects): Guard => {
-  const guard = compile(ast.indexSignatures[0]!.type)
+const record = ({ type }: SchemaAST.IndexSignature): Guard => {
+  const guard = compile(type)
   return (value) => {
     if (!isObject(value)) return false
     for (const key in value) if (!guard(value[key])) return false
@@ -62,39 +60,28 @@ const record = (ast: SchemaAST.Objects): Guard => {
 }
 
 const array = (ast: SchemaAST.Arrays): Guard => {
-  const elements = ast.elements.map(compile)
-  const rest = ast.rest.length === 0 ? undefined : compile(ast.rest[0]!)
-  return (value) => {
-    if (!Array.isArray(value) || value.length < elements.length) return false
-    if (rest === undefined && value.length > elements.length) return false
-    for (let i = 0; i < value.length; i++) if (!(elements[i] ?? rest!)(value[i])) return false
-    return true
-  }
+  const guard = compile(ast.rest[0]!)
+  return (value) => Array.isArray(value) && value.every(guard)
 }
 
 /** {@link Value}, also where it is optional. */
 const isValue = (ast: SchemaAST.Declaration): boolean => ast.run === (Value.ast as SchemaAST.Declaration).run
 
-/** A union: by the literal that tells its members apart if they all have one, else one after the other. */
+/** A union: by the kinds that tell its members apart if they all have one, else one after the other. */
 const union = (ast: SchemaAST.Union): Guard => {
   const members = ast.types.map(compile)
-  for (const name of ["kind", "type"]) {
-    const byLiteral = new Map<unknown, Guard>()
-    ast.types.forEach((type, i) => {
-      const field = type._tag === "Objects" ? type.propertySignatures.find((property) => property.name === name) : undefined
-      if (field?.type._tag === "Literal") byLiteral.set(field.type.literal, members[i]!)
-    })
-    if (byLiteral.size !== members.length) continue
-    return (value) => isObject(value) && byLiteral.get(value[name])?.(value) === true
-  }
-  return (value) => {
-    for (const guard of members) if (guard(value)) return true
-    return false
-  }
+  const byKind = new Map<unknown, Guard>()
+  ast.types.forEach((type, i) => {
+    const kind = type._tag === "Objects" && type.propertySignatures.find(({ name }) => name === "kind")
+    if (kind && kind.type._tag === "Literal") byKind.set(kind.type.literal, members[i]!)
+  })
+  return byKind.size === members.length
+    ? (value) => isObject(value) && byKind.get(value["kind"])?.(value) === true
+    : (value) => members.some((guard) => guard(value))
 }
 
 const compile = (ast: SchemaAST.AST): Guard => {
-  if (ast.encoding === undefined) {
+  if (ast.encoding === undefined && ast.checks?.some((check) => check._tag !== "Filter") !== true) {
     switch (ast._tag) {
       case "String":
         return checked(ast, (value) => typeof value === "string")
@@ -108,14 +95,18 @@ const compile = (ast: SchemaAST.AST): Guard => {
       case "Union":
         return checked(ast, union(ast))
       case "Arrays":
-        if (ast.rest.length < 2 && !ast.elements.some((element) => element.context?.isOptional)) return checked(ast, array(ast))
+        if (ast.rest.length === 1 && ast.elements.length === 0) return checked(ast, array(ast))
         break
-      case "Objects":
-        if (ast.indexSignatures.length === 0 && ast.propertySignatures.length > 0) return checked(ast, struct(ast))
-        if (ast.propertySignatures.length === 0 && ast.indexSignatures.length === 1) {
-          if (ast.indexSignatures[0]!.parameter._tag === "String") return checked(ast, record(ast))
-        }
-        break
+      case "Objects": {
+        const {
+          indexSignatures: [index, ...more],
+          propertySignatures
+        } = ast
+        if (index === undefined && propertySignatures.length > 0) return checked(ast, struct(ast))
+        if (propertySignatures.length > 0 || more.length > 0) break
+        if (index?.parameter._tag === "String" && index.parameter.checks === undefined)
+          return checked(ast, record(index))
+      }
     }
   }
   // Rare, or of a later version of Effect: the schema itself answers.
@@ -124,7 +115,7 @@ const compile = (ast: SchemaAST.AST): Guard => {
 }
 
 /**
- * A guard for a schema without transformations, over values that were parsed from JSON.
+ * A guard for a schema without transformations, over what is JSON or becomes it: a field that is `undefined` is absent.
  */
 export const guardOf = <A>(schema: Schema.Codec<A>): ((value: unknown) => value is A) =>
   compile(schema.ast) as (value: unknown) => value is A

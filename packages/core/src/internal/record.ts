@@ -7,7 +7,10 @@ export type Mutable<A> = { -readonly [K in keyof A]: A[K] }
 export const get = <A>(record: { readonly [key: string]: A }, key: string): A | undefined =>
   Object.hasOwn(record, key) ? record[key] : undefined
 
-export const without = <A>(record: { readonly [key: string]: A }, key: string): { readonly [key: string]: A } => {
+export const without = <A>(
+  record: { readonly [key: string]: A },
+  key: string
+): { readonly [key: string]: A } => {
   const copy = { ...record }
   delete copy[key]
   return copy

@@ -82,23 +82,15 @@ export const plan = (state: RunState): Plan => {
     const cell = state.channels[channel]!
     const before = get(state.snapshot.channels, channel)
     switch (cell._tag) {
-      case "Plain": {
-        const head = plainHead(cell)
-        if (head !== undefined) {
-          define(channels, channel, head)
-          break
-        }
-        const parts: Array<Part> = before?.cell === cell ? [...before.parts] : []
-        if (parts.length === 0) {
-          write(parts, 0, [cell.value], (value) => roughSize(value, partBytes), ([set]) => ({ channel, set: set! }))
-        }
-        define(channels, channel, { type: "Plain", parts: parts as unknown as readonly [Part] })
+      case "Plain":
+        define(channels, channel, plainHead(cell))
         break
-      }
       case "List": {
         const known = before?.cell
         const grown =
-          known?._tag === "List" && known.items === cell.items && known.length <= cell.length ? known.length : 0
+          known?._tag === "List" && known.items === cell.items && known.length <= cell.length
+            ? known.length
+            : 0
         const parts: Array<Part> = grown > 0 ? [...before!.parts] : []
         let from = grown
         const limit = partBytes
@@ -151,14 +143,14 @@ interface Content {
   readonly merge?: ReadonlyArray<readonly [string, Json]>
 }
 
-const isEntry = (entry: Json): boolean => Array.isArray(entry) && entry.length === 2 && typeof entry[0] === "string"
+const isEntry = (entry: Json): boolean =>
+  Array.isArray(entry) && entry.length === 2 && typeof entry[0] === "string"
 
 /** The content of a part of a snapshot, if it is of this channel. */
 const contentOfPart = (content: Json, channel: string): Content | undefined => {
   if (typeof content !== "object" || content === null || Array.isArray(content)) return undefined
-  const { append, channel: of, merge, set } = content as { readonly [key: string]: Json }
+  const { append, channel: of, merge } = content as { readonly [key: string]: Json }
   if (of !== channel) return undefined
-  if (set !== undefined) return { set }
   if (Array.isArray(append)) return { append }
   if (Array.isArray(merge) && merge.every(isEntry)) return { merge: merge as ReadonlyArray<any> }
   return undefined
@@ -193,7 +185,7 @@ const contentOf = (event: Event, channel: string): Content | undefined => {
  * The state that a snapshot event holds; `read` gives an event of this run or of one it was forked from, and `lost`
  * makes the error for an event that does not hold what the snapshot says.
  */
-export const restore = Effect.fnUntraced(function*<E>(
+export const restore = Effect.fnUntraced(function* <E>(
   event: Of<"snapshot">,
   read: (run: string, seq: number) => Effect.Effect<Event, E>,
   lost: (run: string, seq: number, detail: string) => E
@@ -203,29 +195,40 @@ export const restore = Effect.fnUntraced(function*<E>(
     return yield* Effect.fail(lost(event.run, event.seq, "its head is not that of a snapshot of this run"))
   }
 
-  const contentIn = Effect.fnUntraced(function*<K extends keyof Content>(channel: string, { run, seq }: Part, kind: K) {
+  const contentIn = Effect.fnUntraced(function* <K extends keyof Content>(
+    channel: string,
+    { run, seq }: Cell.Origin,
+    kind: K
+  ) {
     const content = contentOf(yield* read(run, seq), channel)?.[kind]
     if (content === undefined) {
-      return yield* Effect.fail(lost(run, seq, `a snapshot says that it holds channel ${JSON.stringify(channel)}`))
+      return yield* Effect.fail(
+        lost(run, seq, `a snapshot says that it holds channel ${JSON.stringify(channel)}`)
+      )
     }
-    return content as NonNullable<Content[K]>
+    return content
   })
 
-  const cellOf = Effect.fnUntraced(function*(channel: string, held: ChannelHead): Effect.fn.Return<Cell.Cell, E> {
+  const cellOf = Effect.fnUntraced(function* (
+    channel: string,
+    held: ChannelHead
+  ): Effect.fn.Return<Cell.Cell, E> {
     if (held.type === "Record") {
       const entries: Array<readonly [string, Json]> = []
-      for (const part of held.parts) for (const entry of yield* contentIn(channel, part, "merge")) entries.push(entry)
+      for (const part of held.parts)
+        for (const entry of yield* contentIn(channel, part, "merge")) entries.push(entry)
       return Cell.record(entries)
     }
     if (held.type === "Plain") {
-      if (!("parts" in held)) return Cell.plain(held.value)
-      const { run, seq } = held.parts[0]
-      return Cell.plain(yield* contentIn(channel, held.parts[0], "set"), { run, seq })
+      if (!("part" in held)) return Cell.plain(held.value)
+      return Cell.plain(yield* contentIn(channel, held.part, "set"), held.part)
     }
     const items: Array<Json> = []
     for (const part of held.parts) {
       if (part.from !== items.length) {
-        return yield* Effect.fail(lost(part.run, part.seq, `item ${items.length} of channel ${JSON.stringify(channel)} is missing`))
+        return yield* Effect.fail(
+          lost(part.run, part.seq, `item ${items.length} of channel ${JSON.stringify(channel)} is missing`)
+        )
       }
       for (const item of yield* contentIn(channel, part, "append")) items.push(item)
     }
@@ -244,8 +247,8 @@ export const restore = Effect.fnUntraced(function*<E>(
   }
 
   let input: Cell.Plain<Json>
-  if ("parts" in head.input) {
-    const { run, seq } = head.input.parts[0]
+  if ("part" in head.input) {
+    const { run, seq } = head.input.part
     const created = yield* read(run, seq)
     if (created.kind !== "created") {
       return yield* Effect.fail(lost(run, seq, "a snapshot says that it holds the run's input"))
@@ -277,7 +280,11 @@ export const pieceBody = (piece: Piece, at: number): Extract<Body, { readonly ki
  * It has to be appended to exactly this state. It counts the head among what the snapshot wrote: the calls of an open
  * visit stand in it, and they may be large.
  */
-export const headBody = (plan: Plan, state: RunState, at: number): Extract<Body, { readonly kind: "snapshot" }> => {
+export const headBody = (
+  plan: Plan,
+  state: RunState,
+  at: number
+): Extract<Body, { readonly kind: "snapshot" }> => {
   const head = plan.head(state)
   let bytes = roughSize(head, Number.POSITIVE_INFINITY)
   for (const piece of plan.pieces) bytes += piece.bytes

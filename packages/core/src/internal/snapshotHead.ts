@@ -1,13 +1,24 @@
 /**
  * The head of a snapshot: the state of a run without the content of its large channels.
  */
+import { identity } from "effect/Function"
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type { Json } from "effect/Schema"
 import * as Schema from "effect/Schema"
 import type { Call, OpenVisit, RunState } from "../RunState.ts"
 import * as Cell from "./cell.ts"
-import { Count, Durability, Failure, optional, Ops, PauseReason, TraceRef, Value, WaitTarget } from "./event/values.ts"
+import {
+  Count,
+  Durability,
+  Failure,
+  optional,
+  Ops,
+  PauseReason,
+  TraceRef,
+  Value,
+  WaitTarget
+} from "./event/values.ts"
 import { Created } from "./event/runKinds.ts"
 import { WaitEnded } from "./event/visitKinds.ts"
 import { guardOf } from "./guard.ts"
@@ -37,10 +48,11 @@ export const roughSize = (value: unknown, limit: number): number => {
   return size
 }
 
-const Part = Schema.Struct({ run: Schema.String, seq: Count, from: Count, bytes: Count })
+const place = { run: Schema.String, seq: Count }
+const Part = Schema.Struct({ ...place, from: Count, bytes: Count })
 
 const InPlace = Schema.Struct({ type: Schema.Literal("Plain"), value: Value })
-const Elsewhere = Schema.Struct({ type: Schema.Literal("Plain"), parts: Schema.Tuple([Part]) })
+const Elsewhere = Schema.Struct({ type: Schema.Literal("Plain"), part: Schema.Struct(place) })
 const ListHead = Schema.Struct({ type: Schema.Literal("List"), length: Count, parts: Schema.Array(Part) })
 const RecordHead = Schema.Struct({ type: Schema.Literal("Record"), parts: Schema.Array(Part) })
 
@@ -73,7 +85,7 @@ const VisitHead = Schema.Struct({
   attempt: Count,
   since: Schema.Struct({ seq: Count, time: Schema.Finite }),
   failures: Schema.Array(Tried),
-  calls: Schema.Array(Schema.Tuple([Schema.String, CallHead])),
+  calls: Schema.Record(Schema.String, CallHead),
   waiting: Schema.Array(Schema.String),
   ended: Schema.Record(
     Schema.String,
@@ -88,7 +100,7 @@ const FanOutHead = Schema.Struct({
   visit: Count,
   join: Schema.String,
   open: Count,
-  updates: Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Ops)]))
+  updates: Schema.Record(Schema.String, Schema.Array(Ops))
 })
 
 const WaitHead = Schema.Struct({
@@ -122,28 +134,25 @@ export const SnapshotHead = Schema.Struct({
   actor: optional(Schema.String),
   correlation: optional(Schema.String),
   parent: Created.fields.parent,
-  forkOf: optional(Schema.Struct({ run: Schema.String, seq: Count })),
+  forkOf: optional(Schema.Struct(place)),
   trace: optional(TraceRef),
   pause: optional(PauseReason),
   cancel: optional(Schema.String)
 })
 export type SnapshotHead = typeof SnapshotHead.Type
 
-export const isSnapshotHead: (value: unknown) => value is SnapshotHead = guardOf(SnapshotHead)
+export const isSnapshotHead: (value: unknown) => value is SnapshotHead = /* @__PURE__ */ guardOf(SnapshotHead)
 
-/** How the head holds a plain value, unless it is large and stands in no event. */
-export const plainHead = ({ origin, value }: Cell.Plain<Json>): PlainHead | undefined => {
-  const bytes = roughSize(value, inlineBytes)
-  if (bytes < inlineBytes) return { type: "Plain", value }
-  return origin === undefined
-    ? undefined
-    : { type: "Plain", parts: [{ run: origin.run, seq: origin.seq, from: 0, bytes }] }
-}
+/** How the head holds a plain value. What has no origin is a sum, and small. */
+export const plainHead = ({ origin, value }: Cell.Plain<Json>): PlainHead =>
+  origin === undefined || roughSize(value, inlineBytes) < inlineBytes
+    ? { type: "Plain", value }
+    : { type: "Plain", part: origin }
 
-const sorted = <A>(map: HashMap.HashMap<string, A>): Array<readonly [string, A]> =>
-  [...map].sort((a, b) => (a[0] < b[0] ? -1 : 1))
-
-const recordOf = <A, B>(entries: Iterable<readonly [string, A]>, f: (value: A) => B): { readonly [key: string]: B } => {
+const recordOf = <A, B>(
+  entries: Iterable<readonly [string, A]>,
+  f: (value: A) => B
+): { readonly [key: string]: B } => {
   const record: { [key: string]: B } = {}
   for (const [key, value] of entries) define(record, key, f(value))
   return record
@@ -151,21 +160,39 @@ const recordOf = <A, B>(entries: Iterable<readonly [string, A]>, f: (value: A) =
 
 /** The head of a state whose channels are held like this. */
 export const headOf = (state: RunState, channels: SnapshotHead["channels"]): SnapshotHead => {
-  const { branches: _b, channels: _c, ending: _e, epoch: _ep, fanOuts, input, outbox, seq: _s, snapshot: _sn, time: _t, waits, ...rest } =
-    state
+  const {
+    branches: _b,
+    channels: _c,
+    ending: _e,
+    epoch: _ep,
+    fanOuts,
+    input,
+    outbox,
+    seq: _s,
+    snapshot: _sn,
+    time: _t,
+    waits,
+    ...rest
+  } = state
   return {
     ...rest,
-    input: plainHead(input)!,
+    input: plainHead(input),
     channels,
-    open: recordOf(visitsOf(state), ({ calls, ...visit }) => ({ ...visit, calls: sorted(calls) })),
+    open: recordOf(visitsOf(state), ({ calls, ...visit }) => ({
+      ...visit,
+      calls: recordOf(calls, identity)
+    })),
     fanOuts: recordOf(fanOuts, ({ updates, ...fanOut }) => ({
       ...fanOut,
-      updates: sorted(updates).map(([branch, made]) => [branch, Cell.toArray(made)] as const)
+      updates: recordOf(updates, Cell.toArray)
     })),
-    waits: recordOf(waits, (wait) => wait),
-    outbox: recordOf(outbox, (message) => message)
+    waits: recordOf(waits, identity),
+    outbox: recordOf(outbox, identity)
   }
 }
+
+const keysOf = (object: { readonly [key: string]: unknown }): ReadonlyArray<string> =>
+  Object.keys(object).filter((key) => object[key] !== undefined)
 
 /** Whether two values are the same once they are JSON, whatever the order of keys. */
 const isSame = (a: unknown, b: unknown): boolean => {
@@ -175,12 +202,10 @@ const isSame = (a: unknown, b: unknown): boolean => {
     return Array.isArray(b) && a.length === b.length && a.every((item, i) => isSame(item, b[i]))
   }
   if (Array.isArray(b)) return false
-  const [left, right] = [a as { [key: string]: unknown }, b as { [key: string]: unknown }]
-  const keys = Object.keys(left)
-  return (
-    keys.length === Object.keys(right).length &&
-    keys.every((key) => Object.hasOwn(right, key) && isSame(left[key], right[key]))
-  )
+  const left = a as { readonly [key: string]: unknown }
+  const right = b as { readonly [key: string]: unknown }
+  const keys = keysOf(left)
+  return keys.length === keysOf(right).length && keys.every((key) => isSame(left[key], get(right, key)))
 }
 
 const holds = (head: ChannelHead | undefined, cell: Cell.Cell): boolean => {
@@ -197,7 +222,8 @@ export const disagreement = (head: SnapshotHead, state: RunState): string | unde
   }
   for (const channel of new Set([...Object.keys(state.channels), ...Object.keys(head.channels)])) {
     const cell = get(state.channels, channel)
-    if (cell === undefined || !holds(get(head.channels, channel), cell)) return `channel ${JSON.stringify(channel)}`
+    if (cell === undefined || !holds(get(head.channels, channel), cell))
+      return `channel ${JSON.stringify(channel)}`
   }
   return undefined
 }
@@ -210,7 +236,10 @@ export const stateOf = (
   head: SnapshotHead
 ): Omit<RunState, "seq" | "epoch" | "time" | "input" | "channels" | "snapshot"> => {
   const { channels: _channels, input: _input, ...rest } = head
-  const visits = mapOf(head.open, ({ calls, ...visit }): OpenVisit => ({ ...visit, calls: HashMap.fromIterable(calls) }))
+  const visits = mapOf(head.open, ({ calls, ...visit }): OpenVisit => ({
+    ...visit,
+    calls: mapOf(calls, identity)
+  }))
   const main = Option.getOrUndefined(HashMap.get(visits, ""))
   return {
     ...rest,
@@ -218,9 +247,9 @@ export const stateOf = (
     branches: HashMap.remove(visits, ""),
     fanOuts: mapOf(head.fanOuts, ({ updates, ...fanOut }) => ({
       ...fanOut,
-      updates: HashMap.fromIterable(updates.map(([branch, made]) => [branch, Cell.list([...made])] as const))
+      updates: mapOf(updates, (made) => Cell.list([...made]))
     })),
-    waits: mapOf(head.waits, (wait) => wait),
-    outbox: mapOf(head.outbox, (message) => message)
+    waits: mapOf(head.waits, identity),
+    outbox: mapOf(head.outbox, identity)
   }
 }

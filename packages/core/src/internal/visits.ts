@@ -97,7 +97,8 @@ export const opened = (event: Event, node: string, visit: number): OpenVisit => 
 const unfinished = (visit: OpenVisit, event: OfCall): Call => {
   const call = Option.getOrUndefined(HashMap.get(visit.calls, event.call))
   if (call === undefined) return illegal(`call ${event.call} was not started`)
-  if (call.tool !== event.tool) return illegal(`call ${event.call} is one of ${call.tool}, not of ${event.tool}`)
+  if (call.tool !== event.tool)
+    return illegal(`call ${event.call} is one of ${call.tool}, not of ${event.tool}`)
   return call.status === "started" ? call : illegal(`call ${event.call} has ${call.status} already`)
 }
 
@@ -131,11 +132,21 @@ export const callChanged = (
         retries: [...call.retries, { time, error: event.error }]
       })
     case "callCompleted":
-      return setCall(next, event, visit, { ...call, status: "completed", time, output: event.output, retries: [] })
+      return setCall(next, event, visit, {
+        ...call,
+        status: "completed",
+        time,
+        output: event.output,
+        retries: []
+      })
     case "callFailed":
       return setCall(next, event, visit, { ...call, status: "failed", time, error: event.error, retries: [] })
     case "callReleased":
-      return setCall(next, event, visit, { ...call, ...(due === undefined ? undefined : { due }), released: true })
+      return setCall(next, event, visit, {
+        ...call,
+        ...(due === undefined ? undefined : { due }),
+        released: true
+      })
   }
 }
 
@@ -196,14 +207,14 @@ export const attemptFailed = (next: Mutable<RunState>, event: Of<"attemptFailed"
 /** All open visits get another attempt, and their retry policies begin anew. */
 export const restart = (next: Mutable<RunState>): void => {
   if (isThrough(next)) illegal("nothing is left to execute")
-  for (const [branch, visit] of [...visitsOf(next)]) setVisit(next, branch, nextAttempt(visit, []))
+  for (const [branch, visit] of visitsOf(next)) setVisit(next, branch, nextAttempt(visit, []))
 }
 
 /** The run has ended, and nothing waits any more. */
 export const stopWaiting = (next: Mutable<RunState>): void => {
   if (HashMap.isEmpty(next.waits)) return
   next.waits = HashMap.empty()
-  for (const [branch, visit] of [...visitsOf(next)]) {
+  for (const [branch, visit] of visitsOf(next)) {
     if (visit.waiting.length > 0) setVisit(next, branch, { ...visit, waiting: [] })
   }
 }

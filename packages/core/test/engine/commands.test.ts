@@ -1,10 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
-import type { Request } from "@waymark/core/Command"
 import type * as Runs from "@waymark/core/Runs"
 import { Echo, oneNode, program } from "./oneNode.ts"
-import { idle, machine, type StoreService, until, untilStatus } from "./process.ts"
+import { idle, machine, until, untilStatus } from "./process.ts"
 
 const world = () => {
   const how: { now: "hang" | "fail" | "end" } = { now: "hang" }
@@ -22,12 +21,13 @@ const world = () => {
   return { how, live }
 }
 
-const send = (store: StoreService, run: string, id: string, request: Request) =>
-  store.send({ id, run, time: 0, request })
-
 describe("a command that does not fit the run's status is refused", () => {
-  const refused = (runs: Runs.Runs["Service"], run: Runs.Run<typeof oneNode>, allowed: ReadonlyArray<string>) =>
-    Effect.gen(function*() {
+  const refused = (
+    runs: Runs.Runs["Service"],
+    run: Runs.Run<typeof oneNode>,
+    allowed: ReadonlyArray<string>
+  ) =>
+    Effect.gen(function* () {
       const commands = {
         pause: runs.pause(run),
         resume: runs.resume(run),
@@ -44,7 +44,7 @@ describe("a command that does not fit the run's status is refused", () => {
     })
 
   it.effect("and the error says what the run is", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { how, live } = world()
       const computer = machine()
       const { runs } = yield* computer.boot(live)
@@ -63,38 +63,43 @@ describe("a command that does not fit the run's status is refused", () => {
       yield* refused(runs, completed, [])
       assert.strictEqual((yield* Effect.flip(runs.pause("no such run")))._tag, "RunNotFound")
       assert.strictEqual((yield* Effect.flip(runs.cancel("no such run", "x")))._tag, "RunNotFound")
-    }))
+    })
+  )
 })
 
 describe("a command in the inbox", () => {
   it.effect("that no longer fits is named in the journal and changes nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { how, live } = world()
       const computer = machine()
-      const { runs, store } = yield* computer.boot(live)
+      const { runs } = yield* computer.boot(live)
       how.now = "end"
       const run = yield* runs.start(oneNode, {})
       yield* runs.await(run)
-      for (const type of ["pause", "resume", "retry"] as const) yield* send(store, run.id, type, { type })
-      yield* send(store, run.id, "cancel", { type: "cancel", reason: "x" })
-      yield* send(store, run.id, "signal", { type: "signal", name: "s", payload: 1 })
+      for (const type of ["pause", "resume", "retry"] as const) yield* computer.send(run, type, { type })
+      yield* computer.send(run, "cancel", { type: "cancel", reason: "x" })
+      yield* computer.send(run, "signal", { type: "signal", name: "s", payload: 1 })
       yield* idle
       yield* until(Effect.map(computer.eventsOf(run, "commandIgnored"), ({ length }) => length === 5))
       const ignored = yield* computer.eventsOf(run, "commandIgnored")
-      assert.deepStrictEqual(ignored.map(({ command }) => command!.id), ["pause", "resume", "retry", "cancel", "signal"])
+      assert.deepStrictEqual(
+        ignored.map(({ command }) => command!.id),
+        ["pause", "resume", "retry", "cancel", "signal"]
+      )
       assert.strictEqual((yield* runs.get(run)).status, "completed")
       assert.deepStrictEqual(yield* runs.await(run), ["end"])
       yield* computer.crash
       yield* computer.boot(live)
       yield* TestClock.adjust("1 minute")
       assert.strictEqual((yield* computer.eventsOf(run, "commandIgnored")).length, 5)
-    }))
+    })
+  )
 
   it.effect("is dealt with once, whatever is sent again or read again", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { how, live } = world()
       const computer = machine()
-      const { runs, store } = yield* computer.boot(live)
+      const { runs } = yield* computer.boot(live)
       how.now = "fail"
       const run = yield* runs.start(oneNode, {})
       yield* Effect.flip(runs.await(run))
@@ -102,41 +107,44 @@ describe("a command in the inbox", () => {
       yield* idle
       yield* Effect.flip(runs.await(run))
       yield* runs.retry(run, { commandId: "again" })
-      yield* send(store, run.id, "again", { type: "retry" })
+      yield* computer.send(run, "again", { type: "retry" })
       yield* idle
       yield* computer.crash
       const second = yield* computer.boot(live)
       yield* TestClock.adjust("1 minute")
       assert.strictEqual((yield* computer.eventsOf(run, "restarted")).length, 1)
       assert.strictEqual((yield* second.runs.get(run)).status, "failed")
-    }))
+    })
+  )
 
   it.effect("is carried out in the order in which it was sent", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { how, live } = world()
       const computer = machine()
       const first = yield* computer.boot(live)
       const run = yield* first.runs.start(oneNode, {})
       yield* idle
       yield* computer.crash
-      const client = yield* computer.client
-      yield* client.pause(run, { commandId: "1" })
-      yield* send(first.store, run.id, "dead", { type: "pause" }).pipe(Effect.forkChild)
       how.now = "end"
-      const { store } = yield* computer.boot(live, {
-        // Both are there before the worker looks.
-        wrap: (inner) => inner
-      })
-      yield* untilStatus(client, run, "paused")
-      yield* send(store, run.id, "2", { type: "resume" })
-      yield* idle
+      yield* computer.send(run, "1", { type: "pause" })
+      yield* computer.send(run, "2", { type: "resume" })
+      const { runs: client } = yield* computer.boot(live)
       assert.deepStrictEqual(yield* client.await(run), ["end"])
       const kinds = yield* computer.kinds(run)
-      assert.isBelow(kinds.indexOf("paused"), kinds.indexOf("resumed"))
-    }))
+      assert.deepStrictEqual(kinds, [
+        "created",
+        "callStarted",
+        "claimed",
+        "paused",
+        "resumed",
+        "visited",
+        "completed"
+      ])
+    })
+  )
 
   it.effect("sent while no worker runs is found by the next one, for runs of every status", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { how, live } = world()
       const computer = machine()
       const first = yield* computer.boot(live)
@@ -158,36 +166,37 @@ describe("a command in the inbox", () => {
       yield* client.resume(paused)
       yield* client.pause(running)
       yield* computer.boot(live)
+      yield* idle
       assert.deepStrictEqual(yield* client.await(failed), ["end"])
       assert.deepStrictEqual(yield* client.await(paused), ["end"])
       yield* untilStatus(client, running, "paused")
-    }))
+    })
+  )
 
   it.effect("that arrives while the worker is taking the run up is not overlooked", () =>
-    Effect.gen(function*() {
-      const { how, live } = world()
+    Effect.gen(function* () {
+      const { live } = world()
       const computer = machine()
-      how.now = "fail"
-      const { runs, store } = yield* computer.boot(live, {
-        // A slow disk: what the inbox holds is known a second later.
+      const client = yield* computer.client
+      const run = yield* client.start(oneNode, {})
+      // A slow disk: what the inbox held is known a second later.
+      yield* computer.boot(live, {
         wrap: (inner) => ({
           ...inner,
-          inbox: (run, cursor) => Effect.tap(inner.inbox(run, cursor), () => Effect.sleep("1 second"))
+          inbox: (id, cursor) => Effect.tap(inner.inbox(id, cursor), () => Effect.sleep("1 second"))
         })
       })
-      const run = yield* runs.start(oneNode, {})
-      yield* Effect.flip(runs.await(run))
-      how.now = "hang"
-      yield* runs.retry(run)
-      // The first second goes by with looking whether there is something to do, the second with taking it up.
-      yield* TestClock.adjust("1500 millis")
-      yield* send(store, run.id, "stop", { type: "cancel", reason: "at once" })
-      yield* TestClock.adjust("4 seconds")
-      assert.strictEqual((yield* runs.get(run)).status, "cancelled")
-    }))
+      yield* idle
+      yield* TestClock.adjust("500 millis")
+      yield* computer.send(run, "stop", { type: "cancel", reason: "at once" })
+      yield* idle
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual((yield* client.get(run)).status, "cancelled")
+    })
+  )
 
   it.effect("that is read when the run has just come to rest does not hold up the worker", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { how, live } = world()
       const computer = machine()
       let slow = true
@@ -211,5 +220,6 @@ describe("a command in the inbox", () => {
       slow = false
       assert.strictEqual((yield* runs.get(paused)).status, "cancelled")
       assert.strictEqual(yield* runs.cancel(other, "the worker still listens"), "cancelled")
-    }))
+    })
+  )
 })

@@ -17,7 +17,7 @@ const timed = () => {
   const done: Array<string> = []
   const hang = new Set<string>()
   const layer = Echo.toLayer(({ text }) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       started.push(text)
       if (hang.has(text)) return yield* Effect.never
       yield* Effect.sleep(Duration.millis(Number(text.split(":")[1] ?? 0)))
@@ -33,14 +33,25 @@ const call = (text: string) => Effect.orDie(Echo.call({ text }))
 describe("calls of several fibers are recovered without a false alarm", () => {
   /** What the fibers of the handler do: names with a time are calls, numbers are sleeps. */
   const shapes: Readonly<Record<string, ReadonlyArray<ReadonlyArray<string | number>>>> = {
-    "fibers that begin at once": [["a:1000", "a2:1000"], ["b:500", "b2:2500"], ["c:100", "c2:100", "c3:100"]],
-    "a fiber that sleeps long before it calls, beside one whose call takes long": [[5000, "a:0", "a2:3000"], ["b:5500", "b2:0", "b3:4000"]],
+    "fibers that begin at once": [
+      ["a:1000", "a2:1000"],
+      ["b:500", "b2:2500"],
+      ["c:100", "c2:100", "c3:100"]
+    ],
+    "a fiber that sleeps long before it calls, beside one whose call takes long": [
+      [5000, "a:0", "a2:3000"],
+      ["b:5500", "b2:0", "b3:4000"]
+    ],
+    "a fiber that calls late, beside one whose first call took long and is served at once now": [
+      [5000, "a:1000", "a2:500"],
+      ["b:5500", 2000, "b2:500"]
+    ],
     "equal calls in all fibers": [["x:1000", "x:1000"], [500, "x:1000", "x:1000"], ["x:1000"]]
   }
 
   for (const [name, fibers] of Object.entries(shapes)) {
     it.effect(name, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         for (let crashAt = 0; crashAt <= 10_000; crashAt += 500) {
           const { done, layer } = timed()
           const live = program(
@@ -70,39 +81,50 @@ describe("calls of several fibers are recovered without a false alarm", () => {
           assert.deepStrictEqual(yield* second.runs.await(run), expected)
           assert.strictEqual(done.length, expected.length + lost, `after a crash at ${crashAt} ms`)
         }
-      }))
+      })
+    )
   }
 
   it.effect("a fiber that lives as long as the visit", () =>
-    Effect.gen(function*() {
-      const { hang, layer, started } = timed()
+    Effect.gen(function* () {
+      const { layer, started } = timed()
       const live = program(
         ({ next }) =>
-          Effect.gen(function*() {
-            yield* Effect.forkScoped(Effect.andThen(Effect.sleep("1 second"), call("background")))
-            yield* Effect.sleep("2 seconds")
-            return next.end([yield* call("main"), yield* call("last")])
+          Effect.gen(function* () {
+            yield* Effect.forkScoped(
+              Effect.sleep("3 seconds").pipe(
+                Effect.andThen(call("background")),
+                Effect.andThen(call("background:2000"))
+              )
+            )
+            const main = yield* call("main:2500")
+            yield* Effect.sleep("1 second")
+            return next.end([main, yield* call("last:5000")])
           }),
         layer
       )
       const { boot, crash } = machine()
-      hang.add("main")
       const first = yield* boot(live)
       const run = yield* first.runs.start(oneNode, {})
-      yield* TestClock.adjust("2 seconds")
+      yield* TestClock.adjust("3200 millis")
+      assert.deepStrictEqual(started, ["main:2500", "background", "background:2000"])
       yield* crash
-      hang.clear()
       const second = yield* boot(live)
-      yield* TestClock.adjust("10 seconds")
-      assert.deepStrictEqual(yield* second.runs.await(run), ["main", "last"])
-      assert.deepStrictEqual(started, ["background", "main", "main", "last"])
-    }))
+      yield* idle
+      yield* TestClock.adjust("20 seconds")
+      assert.deepStrictEqual(yield* second.runs.await(run), ["main:2500", "last:5000"])
+    })
+  )
 })
 
 describe("a handler that does not ask for what was recorded", () => {
   /** The handler calls `before`, crashes in its last call, and calls `after` in the next process. */
-  const diverge = (before: ReadonlyArray<string>, after: ReadonlyArray<string>, options: { readonly timeout?: boolean } = {}) =>
-    Effect.gen(function*() {
+  const diverge = (
+    before: ReadonlyArray<string>,
+    after: ReadonlyArray<string>,
+    options: { readonly timeout?: boolean } = {}
+  ) =>
+    Effect.gen(function* () {
       const flow = Flow.make("diverging", {
         input: Schema.Struct({}),
         output: Schema.Array(Schema.String),
@@ -112,7 +134,11 @@ describe("a handler that does not ask for what was recorded", () => {
       const { hang, layer, started } = timed()
       const live = (texts: ReadonlyArray<string>) =>
         Worker.layer({ flows: [flow] }).pipe(
-          Layer.provide(flow.toLayer({ work: ({ next }) => Effect.map(Effect.forEach(texts, call), (got) => next.end(got)) })),
+          Layer.provide(
+            flow.toLayer({
+              work: ({ next }) => Effect.map(Effect.forEach(texts, call), (got) => next.end(got))
+            })
+          ),
           Layer.provide(layer)
         )
       const computer = machine()
@@ -128,7 +154,7 @@ describe("a handler that does not ask for what was recorded", () => {
     })
 
   it.effect("pauses the run, names both calls and executes nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { eventsOf, run, second, started } = yield* diverge(["a", "b"], ["a", "other", "b"])
       yield* untilStatus(second.runs, run, "paused")
       assert.deepStrictEqual(started, [])
@@ -144,10 +170,11 @@ describe("a handler that does not ask for what was recorded", () => {
       assert.deepStrictEqual(reason.got.input, { text: "other" })
       const info = yield* second.runs.get(run)
       assert.strictEqual(info.pause, "diverged")
-    }))
+    })
+  )
 
   it.effect("goes on from where it was when it is resumed with the handler put right", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { boot, live, run, second, started } = yield* diverge(["a", "b", "c"], ["x", "a", "b", "c"])
       yield* untilStatus(second.runs, run, "paused")
       yield* second.runs.resume(run)
@@ -158,21 +185,24 @@ describe("a handler that does not ask for what was recorded", () => {
       yield* third.runs.resume(run)
       assert.deepStrictEqual(yield* third.runs.await(run), ["a", "b", "c", "d"])
       assert.deepStrictEqual(started, ["c", "d"])
-    }))
+    })
+  )
 
   it.effect("is found out, too, when the node has a timeout", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { run, second, started } = yield* diverge(["a", "b"], ["other"], { timeout: true })
       yield* untilStatus(second.runs, run, "paused")
       assert.deepStrictEqual(started, [])
-    }))
+    })
+  )
 
   it.effect("and when it calls from several fibers, once the others had time to", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { hang, layer, started } = timed()
       const handler = (texts: ReadonlyArray<string>) =>
         program(
-          ({ next }) => Effect.map(Effect.forEach(texts, call, { concurrency: "unbounded" }), (got) => next.end(got)),
+          ({ next }) =>
+            Effect.map(Effect.forEach(texts, call, { concurrency: "unbounded" }), (got) => next.end(got)),
           layer
         )
       const { boot, crash } = machine()
@@ -190,43 +220,47 @@ describe("a handler that does not ask for what was recorded", () => {
       yield* idle
       assert.strictEqual((yield* second.runs.get(run)).status, "paused")
       assert.deepStrictEqual(started, [])
-    }))
+    })
+  )
 
   it.effect("may call more than was recorded, once it has asked for all of that", () =>
-    Effect.gen(function*() {
-      const { flow, run, second, started } = yield* diverge(["a", "b"], ["a", "b", "c"])
-      void flow
+    Effect.gen(function* () {
+      const { run, second, started } = yield* diverge(["a", "b"], ["a", "b", "c"])
       assert.deepStrictEqual(yield* second.runs.await(run), ["a", "b", "c"])
       assert.deepStrictEqual(started, ["b", "c"])
-    }))
+    })
+  )
 })
 
 describe("a tool's finalizers in a handler", () => {
-  it.effect("call nothing while the process drains, so that what is recorded stays what the handler asks for", () =>
-    Effect.gen(function*() {
-      const Release = Tool.make("release", { input: Schema.Struct({}) })
-      const released: Array<string> = []
-      const { hang, layer, started } = timed()
-      const live = program(
-        ({ next }) =>
-          Effect.gen(function*() {
-            const got = yield* Effect.ensuring(call("a"), Release.call({}))
-            return next.end([got, yield* call("b")])
-          }),
-        layer,
-        Release.toLayer(() => Effect.sync(() => void released.push("released")))
-      )
-      const { boot } = machine()
-      hang.add("a")
-      const first = yield* boot(live)
-      const run = yield* first.runs.start(oneNode, {})
-      yield* idle
-      yield* first.stop
-      assert.deepStrictEqual(released, [])
-      hang.clear()
-      const second = yield* boot(live)
-      assert.deepStrictEqual(yield* second.runs.await(run), ["a", "b"])
-      assert.deepStrictEqual(started, ["a", "a", "b"])
-      assert.deepStrictEqual(released, ["released"])
-    }))
+  it.effect(
+    "call nothing while the process drains, so that what is recorded stays what the handler asks for",
+    () =>
+      Effect.gen(function* () {
+        const Release = Tool.make("release", { input: Schema.Struct({}) })
+        const released: Array<string> = []
+        const { hang, layer, started } = timed()
+        const live = program(
+          ({ next }) =>
+            Effect.gen(function* () {
+              const got = yield* Effect.ensuring(call("a"), Release.call({}))
+              return next.end([got, yield* call("b")])
+            }),
+          layer,
+          Release.toLayer(() => Effect.sync(() => void released.push("released")))
+        )
+        const { boot } = machine()
+        hang.add("a")
+        const first = yield* boot(live)
+        const run = yield* first.runs.start(oneNode, {})
+        yield* idle
+        yield* first.stop
+        assert.deepStrictEqual(released, [])
+        hang.clear()
+        const second = yield* boot(live)
+        assert.deepStrictEqual(yield* second.runs.await(run), ["a", "b"])
+        assert.deepStrictEqual(started, ["a", "a", "b"])
+        assert.deepStrictEqual(released, ["released"])
+      })
+  )
 })

@@ -11,6 +11,7 @@ import type { Durability, Event } from "@waymark/core/Event"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
 import { StoreError } from "@waymark/core/Store"
+import { Invocation } from "@waymark/core/Tool"
 import * as Worker from "@waymark/core/Worker"
 import { Echo, oneNode, program } from "./oneNode.ts"
 import { idle, machine, type StoreService } from "./process.ts"
@@ -65,36 +66,47 @@ const held = () => {
 }
 
 const start = (durability: Durability) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { live, log, note } = observed()
     const { release, waiting, wrap } = held()
     const computer = machine()
     const { runs } = yield* computer.boot(live, { wrap })
     const run = yield* runs.start(flow, {}, { durability })
     const seen: Array<Event> = []
-    yield* Effect.forkChild(Stream.runForEach(runs.events(run), (event) => Effect.sync(() => void seen.push(event))))
+    yield* Effect.forkChild(
+      Stream.runForEach(runs.events(run), (event) => Effect.sync(() => void seen.push(event)))
+    )
     const answer = yield* Effect.forkChild(Effect.tap(runs.await(run), () => note("answered")))
     yield* idle
     return { ...computer, answer, log, release, run, runs, seen, waiting }
   })
 
 describe("a pipelined run", () => {
-  it.effect("runs ahead of the disk until it would show something, and shows nothing before the disk has it", () =>
-    Effect.gen(function*() {
-      const { answer, log, release, seen } = yield* start("pipelined")
-      assert.deepStrictEqual(log, ["a", "b"])
-      assert.deepStrictEqual(seen.map(({ kind }) => kind), ["created"])
-      yield* release
-      assert.deepStrictEqual(log, ["a", "b", "tool", "after"])
-      assert.deepStrictEqual(seen.map(({ kind }) => kind), ["created", "visited", "visited", "callStarted"])
-      yield* release
-      assert.deepStrictEqual(log, ["a", "b", "tool", "after", "answered"])
-      assert.strictEqual(yield* Fiber.join(answer), "done")
-      assert.strictEqual(seen.length, 8)
-    }))
+  it.effect(
+    "runs ahead of the disk until it would show something, and shows nothing before the disk has it",
+    () =>
+      Effect.gen(function* () {
+        const { answer, log, release, seen } = yield* start("pipelined")
+        assert.deepStrictEqual(log, ["a", "b"])
+        assert.deepStrictEqual(
+          seen.map(({ kind }) => kind),
+          ["created"]
+        )
+        yield* release
+        assert.deepStrictEqual(log, ["a", "b", "tool", "after"])
+        assert.deepStrictEqual(
+          seen.map(({ kind }) => kind),
+          ["created", "visited", "visited", "callStarted"]
+        )
+        yield* release
+        assert.deepStrictEqual(log, ["a", "b", "tool", "after", "answered"])
+        assert.strictEqual(yield* Fiber.join(answer), "done")
+        assert.strictEqual(seen.length, 8)
+      })
+  )
 
   it.effect("may lose pure steps in a crash, and nothing that anybody saw", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { boot, crash, kinds, log, run } = yield* start("pipelined")
       yield* crash
       assert.deepStrictEqual(yield* kinds(run), ["created"])
@@ -103,12 +115,13 @@ describe("a pipelined run", () => {
       assert.strictEqual(yield* second.runs.await({ ...run, flow }), "done")
       assert.deepStrictEqual(log, ["a", "b"])
       assert.deepStrictEqual(later, ["a", "b", "tool", "after"])
-    }))
+    })
+  )
 })
 
 describe("a strict run", () => {
   it.effect("starts a node only when the checkpoint before it is durable", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { kinds, log, release, run } = yield* start("strict")
       assert.deepStrictEqual(log, ["a"])
       yield* release
@@ -123,24 +136,62 @@ describe("a strict run", () => {
       yield* release
       yield* release
       assert.deepStrictEqual(log, ["a", "b", "tool", "after", "answered"])
-    }))
+    })
+  )
 })
 
 describe("an ephemeral run", () => {
   it.effect("waits for the disk at its end only", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { log, release, seen, waiting } = yield* start("ephemeral")
       assert.deepStrictEqual(log, ["a", "b", "tool", "after"])
-      assert.deepStrictEqual(seen.map(({ kind }) => kind), ["created"])
+      assert.deepStrictEqual(
+        seen.map(({ kind }) => kind),
+        ["created"]
+      )
       assert.strictEqual(waiting(), 1)
       yield* release
       assert.deepStrictEqual(log, ["a", "b", "tool", "after", "answered"])
-    }))
+    })
+  )
+})
+
+describe("an ephemeral run whose process died", () => {
+  it.effect("may make calls again that had completed, with the same keys, and comes to its end", () =>
+    Effect.gen(function* () {
+      const keys: Array<string> = []
+      const world = { hang: true }
+      const live = program(
+        ({ next }) =>
+          Effect.map(
+            Effect.forEach(["a", "b"], (text) => Echo.call({ text })),
+            (got) => next.end(got)
+          ),
+        Echo.toLayer(({ text }) =>
+          Effect.gen(function* () {
+            keys.push((yield* Invocation).key)
+            return world.hang && text === "b" ? yield* Effect.never : text
+          })
+        )
+      )
+      const computer = machine()
+      const first = yield* computer.boot(live)
+      const run = yield* first.runs.start(oneNode, {}, { durability: "ephemeral" })
+      yield* idle
+      assert.strictEqual(keys.length, 2)
+      yield* computer.crash
+      assert.deepStrictEqual(yield* computer.kinds(run), ["created"])
+      world.hang = false
+      const second = yield* computer.boot(live)
+      assert.deepStrictEqual(yield* second.runs.await(run), ["a", "b"])
+      assert.deepStrictEqual(keys.slice(2), keys.slice(0, 2))
+    })
+  )
 })
 
 describe("a take-over after a crash", () => {
   it.effect("is durable before a handler runs", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { boot, crash, kinds, run } = yield* start("pipelined")
       yield* crash
       const { live, log } = observed()
@@ -151,58 +202,62 @@ describe("a take-over after a crash", () => {
       yield* release
       assert.deepStrictEqual(log, ["a", "b"])
       assert.deepStrictEqual(yield* kinds(run), ["created", "claimed"])
-    }))
+    })
+  )
 })
 
 describe("when the store cannot write", () => {
   const failure = (operation: string) => new StoreError({ operation, reason: { _tag: "Io", code: "EIO" } })
 
-  it.effect("a failed sync is never followed by a success: the run goes back to what is durable and goes on from there", () =>
-    Effect.gen(function*() {
-      const { live, log, note } = observed()
-      const computer = machine()
-      let syncs = 0
-      let appendsAfter = 0
-      let failed = false
-      const wrap = (store: StoreService): StoreService => ({
-        ...store,
-        append: (lease, expected, batch) => {
-          if (failed && lease.epoch === 0) appendsAfter += 1
-          return store.append(lease, expected, batch)
-        },
-        sync: (lease) =>
-          Effect.suspend(() => {
-            syncs += 1
-            if (syncs !== 1) return store.sync(lease)
-            // As the port says: what was not durable is void, and the lease with it.
-            failed = true
-            computer.disk.lapse(store.owner)
-            return Effect.fail(failure("sync"))
-          })
+  it.effect(
+    "a failed sync is never followed by a success: the run goes back to what is durable and goes on from there",
+    () =>
+      Effect.gen(function* () {
+        const { live, log, note } = observed()
+        const computer = machine()
+        let syncs = 0
+        let appendsAfter = 0
+        let failed = false
+        const wrap = (store: StoreService): StoreService => ({
+          ...store,
+          append: (lease, expected, batch) => {
+            if (failed && lease.epoch === 0) appendsAfter += 1
+            return store.append(lease, expected, batch)
+          },
+          sync: (lease) =>
+            Effect.suspend(() => {
+              syncs += 1
+              if (syncs !== 1) return store.sync(lease)
+              // As the port says: what was not durable is void, and the lease with it.
+              failed = true
+              computer.disk.lapse(store.owner)
+              return Effect.fail(failure("sync"))
+            })
+        })
+        const { runs } = yield* computer.boot(live, { wrap })
+        const run = yield* runs.start(flow, {})
+        const answer = yield* Effect.forkChild(Effect.tap(runs.await(run), () => note("answered")))
+        yield* idle
+        assert.deepStrictEqual(log.slice(0, 2), ["a", "b"])
+        assert.notInclude(log.slice(0, 3), "tool")
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* Fiber.join(answer), "done")
+        assert.deepStrictEqual(log, ["a", "b", "a", "b", "tool", "after", "answered"])
+        assert.strictEqual(appendsAfter, 0)
+        assert.deepStrictEqual(yield* computer.kinds(run), [
+          "created",
+          "claimed",
+          "visited",
+          "visited",
+          "callStarted",
+          "callCompleted",
+          "visited",
+          "visited",
+          "completed"
+        ])
+        assert.strictEqual((yield* runs.verify(run)).to, 8)
       })
-      const { runs } = yield* computer.boot(live, { wrap })
-      const run = yield* runs.start(flow, {})
-      const answer = yield* Effect.forkChild(Effect.tap(runs.await(run), () => note("answered")))
-      yield* idle
-      assert.deepStrictEqual(log.slice(0, 2), ["a", "b"])
-      assert.notInclude(log.slice(0, 3), "tool")
-      yield* TestClock.adjust("1 second")
-      assert.strictEqual(yield* Fiber.join(answer), "done")
-      assert.deepStrictEqual(log, ["a", "b", "a", "b", "tool", "after", "answered"])
-      assert.strictEqual(appendsAfter, 0)
-      assert.deepStrictEqual(yield* computer.kinds(run), [
-        "created",
-        "claimed",
-        "visited",
-        "visited",
-        "callStarted",
-        "callCompleted",
-        "visited",
-        "visited",
-        "completed"
-      ])
-      assert.strictEqual((yield* runs.verify(run)).to, 8)
-    }))
+  )
 
   /** Fails the n-th append of a run's first owner. */
   const failingAppend = (n: number) => {
@@ -210,35 +265,40 @@ describe("when the store cannot write", () => {
     return (store: StoreService): StoreService => ({
       ...store,
       append: (lease, expected, batch) =>
-        Effect.suspend(() => (++appends === n ? Effect.fail(failure("append")) : store.append(lease, expected, batch)))
+        Effect.suspend(() =>
+          ++appends === n ? Effect.fail(failure("append")) : store.append(lease, expected, batch)
+        )
     })
   }
 
   for (let n = 1; n <= 6; n++) {
-    it.effect(`a run whose append ${n} fails is taken up again and completes, with no call executed twice for nothing`, () =>
-      Effect.gen(function*() {
-        const { live, log } = observed()
-        const { boot, journal } = machine()
-        const { runs } = yield* boot(live, { wrap: failingAppend(n) })
-        const run = yield* runs.start(flow, {})
-        yield* idle
-        yield* TestClock.adjust("1 second")
-        assert.strictEqual(yield* runs.await(run), "done")
-        const calls = log.filter((what) => what === "tool").length
-        // The one whose result could not be written is in doubt; all others are not made before they are durable.
-        assert.strictEqual(calls, n === 4 ? 2 : 1)
-        yield* runs.verify(run)
-        assert.strictEqual((yield* journal(run)).filter(({ kind }) => kind === "completed").length, 1)
-      }))
+    it.effect(
+      `a run whose append ${n} fails is taken up again and completes, with no call executed twice for nothing`,
+      () =>
+        Effect.gen(function* () {
+          const { live, log } = observed()
+          const { boot, journal } = machine()
+          const { runs } = yield* boot(live, { wrap: failingAppend(n) })
+          const run = yield* runs.start(flow, {})
+          yield* idle
+          yield* TestClock.adjust("1 second")
+          assert.strictEqual(yield* runs.await(run), "done")
+          const calls = log.filter((what) => what === "tool").length
+          // The one whose result could not be written is in doubt; all others are not made before they are durable.
+          assert.strictEqual(calls, n === 4 ? 2 : 1)
+          yield* runs.verify(run)
+          assert.strictEqual((yield* journal(run)).filter(({ kind }) => kind === "completed").length, 1)
+        })
+    )
   }
 
   it.effect("a handler that cannot be interrupted does not keep the run from going on", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       let visits = 0
       const live = program(
         ({ next }) =>
           Effect.uninterruptible(
-            Effect.gen(function*() {
+            Effect.gen(function* () {
               visits += 1
               const got = yield* Effect.forEach(["a", "b"], (text) => Echo.call({ text }), { concurrency: 2 })
               return next.end(got)
@@ -255,18 +315,23 @@ describe("when the store cannot write", () => {
         assert.deepStrictEqual(yield* runs.await(run), ["a", "b"])
         assert.strictEqual(visits, 2)
       }
-    }))
+    })
+  )
 
   it.effect("other runs are not affected", () =>
-    Effect.gen(function*() {
-      const live = program(
-        ({ next, state }) =>
-          Effect.succeed(state.got.length === 3 ? next.end(state.got) : next.to("work", { got: ["x"] }))
+    Effect.gen(function* () {
+      let attempts = 0
+      const live = program(({ next, state }) =>
+        Effect.succeed(state.got.length === 3 ? next.end(state.got) : next.to("work", { got: ["x"] }))
       )
       const wrap = (store: StoreService): StoreService => ({
         ...store,
         append: (lease, expected, batch) =>
-          lease.run === "bad" ? Effect.fail(failure("append")) : store.append(lease, expected, batch)
+          Effect.suspend(() =>
+            lease.run === "bad" && ++attempts > 0
+              ? Effect.fail(failure("append"))
+              : store.append(lease, expected, batch)
+          )
       })
       const { runs } = yield* machine().boot(live, { wrap })
       const bad = yield* runs.start(oneNode, {}, { id: "bad" })
@@ -274,10 +339,13 @@ describe("when the store cannot write", () => {
       assert.deepStrictEqual(yield* runs.await(good), ["x", "x", "x"])
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual((yield* runs.get(bad)).status, "pending")
-    }))
+      assert.isAtLeast(attempts, 3, "it is tried again")
+      assert.isAtMost(attempts, 12, "but not all the time")
+    })
+  )
 
   it.effect("a start that could not be written fails, and leaves nothing behind", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       let fail = true
       const wrap = (store: StoreService): StoreService => ({
         ...store,
@@ -290,5 +358,6 @@ describe("when the store cannot write", () => {
       assert.deepStrictEqual(yield* worker.running, [])
       fail = false
       assert.deepStrictEqual(yield* runs.execute(oneNode, {}, { id: "r" }), ["x"])
-    }))
+    })
+  )
 })

@@ -7,18 +7,25 @@ import { idle, machine, untilStatus } from "./process.ts"
 
 /** A flow that pays, and a process that died while it did. */
 const crashed = (inDoubt: Tool.InDoubt, catches: boolean) =>
-  Effect.gen(function*() {
-    const Pay = Tool.make("pay", { input: Schema.Int, output: Schema.String, delivery: "atMostOnce", inDoubt })
+  Effect.gen(function* () {
+    const Pay = Tool.make("pay", {
+      input: Schema.Int,
+      output: Schema.String,
+      delivery: "atMostOnce",
+      inDoubt
+    })
     const payments: Array<Tool.Invocation["Service"]> = []
     const world = { hang: true }
     const live = program(
       ({ next }) =>
         Pay.call(5).pipe(
           Effect.map((receipt) => next.end([receipt])),
-          catches ? Effect.catchDefect((defect) => Effect.succeed(next.end([(defect as Error).message]))) : (self) => self
+          catches
+            ? Effect.catchDefect((defect) => Effect.succeed(next.end([(defect as Error).message])))
+            : (self) => self
         ),
       Pay.toLayer(() =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           payments.push(yield* Tool.Invocation)
           return world.hang ? yield* Effect.never : "receipt"
         })
@@ -36,7 +43,7 @@ const crashed = (inDoubt: Tool.InDoubt, catches: boolean) =>
   })
 
 describe("an at-most-once call whose process died", () => {
-  const paused = Effect.gen(function*() {
+  const paused = Effect.gen(function* () {
     const all = yield* crashed("pause", false)
     yield* untilStatus(all.runs, all.run, "paused")
     assert.strictEqual(all.payments.length, 1)
@@ -49,26 +56,32 @@ describe("an at-most-once call whose process died", () => {
   })
 
   it.effect("pauses the run until a person says that it succeeded, and with what", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { call, payments, run, runs } = yield* paused
       yield* runs.settle(run, call, { output: "found in the bank's books" }, { actor: "ada" })
       yield* runs.resume(run)
       assert.deepStrictEqual(yield* runs.await(run), ["found in the bank's books"])
       assert.strictEqual(payments.length, 1)
-    }))
+    })
+  )
 
   it.effect("or that it failed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { call, payments, run, runs } = yield* paused
       yield* runs.settle(run, call, "failed")
       yield* runs.resume(run)
       const error = yield* Effect.flip(runs.await(run))
-      assert.deepStrictEqual(error._tag === "RunFailed" ? error.failure : error, { kind: "inDoubt", tool: "pay", call })
+      assert.deepStrictEqual(error._tag === "RunFailed" ? error.failure : error, {
+        kind: "inDoubt",
+        tool: "pay",
+        call
+      })
       assert.strictEqual(payments.length, 1)
-    }))
+    })
+  )
 
   it.effect("or that it is to be made again, once, with the same key", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { call, crash, boot, live, payments, run, runs } = yield* paused
       yield* runs.settle(run, call, "again")
       yield* idle
@@ -79,10 +92,11 @@ describe("an at-most-once call whose process died", () => {
       assert.strictEqual(payments.length, 2)
       assert.strictEqual(payments[1]!.key, payments[0]!.key)
       assert.isTrue(payments[1]!.repeated)
-    }))
+    })
+  )
 
   it.effect("is asked about again if it is resumed without an answer, and wrong answers change nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { eventsOf, payments, run, runs } = yield* paused
       yield* runs.settle(run, "no such call", "again")
       yield* runs.resume(run)
@@ -91,10 +105,11 @@ describe("an at-most-once call whose process died", () => {
       assert.strictEqual((yield* eventsOf(run, "paused")).length, 2)
       assert.strictEqual((yield* eventsOf(run, "commandIgnored")).length, 1)
       assert.strictEqual(payments.length, 1)
-    }))
+    })
+  )
 
   it.effect("that was made again and whose process died once more is in doubt once more", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { boot, call, crash, live, payments, run, runs, world } = yield* paused
       world.hang = true
       yield* runs.settle(run, call, "again")
@@ -105,28 +120,35 @@ describe("an at-most-once call whose process died", () => {
       const { runs: later } = yield* boot(live)
       yield* untilStatus(later, run, "paused")
       assert.strictEqual(payments.length, 2)
-    }))
+    })
+  )
 
-  it.effect("fails the visit with InDoubt, if that is the tool's policy, and the next process is served the same", () =>
-    Effect.gen(function*() {
-      const { payments, run, runs } = yield* crashed("fail", false)
-      const error = yield* Effect.flip(runs.await(run))
-      assert.strictEqual(error._tag === "RunFailed" && error.failure.kind, "inDoubt")
-      assert.strictEqual(payments.length, 1)
-      const caught = yield* crashed("fail", true)
-      assert.include((yield* caught.runs.await(caught.run))[0]!, "must not be made twice")
-      assert.strictEqual(caught.payments.length, 1)
-    }))
+  it.effect(
+    "fails the visit with InDoubt, if that is the tool's policy, and the next process is served the same",
+    () =>
+      Effect.gen(function* () {
+        const { payments, run, runs } = yield* crashed("fail", false)
+        const error = yield* Effect.flip(runs.await(run))
+        assert.strictEqual(error._tag === "RunFailed" && error.failure.kind, "inDoubt")
+        assert.strictEqual(payments.length, 1)
+        const caught = yield* crashed("fail", true)
+        assert.include((yield* caught.runs.await(caught.run))[0]!, "must not be made twice")
+        assert.strictEqual(caught.payments.length, 1)
+      })
+  )
 
   it.effect("is never made before what led to it is durable, even if the run is ephemeral", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const Pay = Tool.make("pay", { input: Schema.Int, delivery: "atMostOnce" })
       let started: ReadonlyArray<string> = []
       const computer = machine()
       const live = program(
-        ({ next, state }) => state.got.length < 3 ? Effect.succeed(next.to("work", { got: ["x"] })) : Effect.as(Pay.call(1), next.end([])),
+        ({ next, state }) =>
+          state.got.length < 3
+            ? Effect.succeed(next.to("work", { got: ["x"] }))
+            : Effect.as(Pay.call(1), next.end([])),
         Pay.toLayer(() =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             started = yield* computer.kinds((yield* Tool.Invocation).run)
             return yield* Effect.never
           })
@@ -136,5 +158,6 @@ describe("an at-most-once call whose process died", () => {
       yield* runs.start(oneNode, {}, { durability: "ephemeral" })
       yield* idle
       assert.deepStrictEqual(started, ["created", "visited", "visited", "visited", "callStarted"])
-    }))
+    })
+  )
 })

@@ -18,13 +18,16 @@ class Fatal extends Schema.TaggedError<Fatal>()("Fatal", { why: Schema.String })
 const Errors = Schema.Union([Flaky, Fatal])
 
 /** One node with a policy, whose handler does what the test says at its n-th execution. */
-const flaky = <N extends Node.Any>(work: N) => {
+const flaky = (work: Node.Any) => {
   const flow = Flow.make("flaky", {
     input: Schema.Struct({}),
     output: Schema.String,
     error: Errors,
     start: "work",
-    nodes: { work: work as unknown as Node.Node<"end" | "other", typeof Errors>, other: Node.make({ to: ["end"] }) }
+    nodes: {
+      work: work as unknown as Node.Node<"end" | "other", typeof Errors>,
+      other: Node.make({ to: ["end"] })
+    }
   })
   const times: Array<number> = []
   const attempts: Array<number> = []
@@ -33,7 +36,7 @@ const flaky = <N extends Node.Any>(work: N) => {
       Layer.provide(
         flow.toLayer({
           work: ({ next }) =>
-            Effect.gen(function*() {
+            Effect.gen(function* () {
               times.push(yield* Clock.currentTimeMillis)
               attempts.push(times.length)
               return next.end(yield* behave(times.length))
@@ -49,13 +52,21 @@ const policy = (times: number) => Schedule.exponential("100 millis").pipe(Schedu
 
 describe("a node's retry policy", () => {
   it.effect("tries again as the schedule says, and journals each attempt", () =>
-    Effect.gen(function*() {
-      const { attempts, flow, program } = flaky(Node.make({ to: ["end", "other"], error: Errors, retry: policy(5) }))
+    Effect.gen(function* () {
+      const { attempts, flow, program } = flaky(
+        Node.make({ to: ["end", "other"], error: Errors, retry: policy(5) })
+      )
       const { boot, eventsOf, kinds } = machine()
-      const { runs } = yield* boot(program((n) => (n < 4 ? Effect.fail(new Flaky({ n })) : Effect.succeed(`at ${n}`))))
+      const { runs } = yield* boot(
+        program((n) => (n < 4 ? Effect.fail(new Flaky({ n })) : Effect.succeed(`at ${n}`)))
+      )
       const run = yield* runs.start(flow, {})
       const result = yield* Effect.forkChild(runs.await(run))
-      for (const [n, millis] of [[1, 100], [2, 200], [3, 400]] as const) {
+      for (const [n, millis] of [
+        [1, 100],
+        [2, 200],
+        [3, 400]
+      ] as const) {
         yield* TestClock.adjust(Duration.millis(millis - 1))
         assert.strictEqual(attempts.length, n)
         yield* TestClock.adjust(Duration.millis(1))
@@ -70,31 +81,52 @@ describe("a node's retry policy", () => {
         "completed"
       ])
       const failures = yield* eventsOf(run, "attemptFailed")
-      assert.deepStrictEqual(failures.map(({ attempt, due, time }) => [attempt, due - time]), [[1, 100], [2, 200], [3, 400]])
-      assert.deepStrictEqual(failures.map(({ error }) => error.kind === "error" && error.error), [
-        { _tag: "Flaky", n: 1 },
-        { _tag: "Flaky", n: 2 },
-        { _tag: "Flaky", n: 3 }
-      ])
+      assert.deepStrictEqual(
+        failures.map(({ attempt, due, time }) => [attempt, due - time]),
+        [
+          [1, 100],
+          [2, 200],
+          [3, 400]
+        ]
+      )
+      assert.deepStrictEqual(
+        failures.map(({ error }) => error.kind === "error" && error.error),
+        [
+          { _tag: "Flaky", n: 1 },
+          { _tag: "Flaky", n: 2 },
+          { _tag: "Flaky", n: 3 }
+        ]
+      )
       assert.strictEqual((yield* runs.get(run)).steps, 1)
-    }))
+    })
+  )
 
   it.effect("gives up when the schedule ends, with the last error", () =>
-    Effect.gen(function*() {
-      const { attempts, flow, program } = flaky(Node.make({ to: ["end", "other"], error: Errors, retry: policy(2) }))
+    Effect.gen(function* () {
+      const { attempts, flow, program } = flaky(
+        Node.make({ to: ["end", "other"], error: Errors, retry: policy(2) })
+      )
       const { runs } = yield* machine().boot(program((n) => Effect.fail(new Flaky({ n }))))
       const result = yield* Effect.forkChild(Effect.flip(runs.execute(flow, {})))
       yield* TestClock.adjust("1 minute")
       assert.deepStrictEqual(yield* Fiber.join(result), new Flaky({ n: 3 }))
       assert.strictEqual(attempts.length, 3)
-    }))
+    })
+  )
 
   it.effect("retries only the errors that `while` names, and never a defect", () =>
-    Effect.gen(function*() {
-      const retry = { to: ["end", "other"], error: Errors, retry: policy(9), while: (error: Flaky | Fatal) => error._tag === "Flaky" } as const
+    Effect.gen(function* () {
+      const retry = {
+        to: ["end", "other"],
+        error: Errors,
+        retry: policy(9),
+        while: (error: Flaky | Fatal) => error._tag === "Flaky"
+      } as const
       const one = flaky(Node.make(retry))
       const first = yield* machine().boot(
-        one.program((n) => (n < 3 ? Effect.fail(new Flaky({ n })) : Effect.fail(new Fatal({ why: "enough" }))))
+        one.program((n) =>
+          n < 3 ? Effect.fail(new Flaky({ n })) : Effect.fail(new Fatal({ why: "enough" }))
+        )
       )
       const failed = yield* Effect.forkChild(Effect.flip(first.runs.execute(one.flow, {})))
       yield* TestClock.adjust("1 minute")
@@ -106,10 +138,11 @@ describe("a node's retry policy", () => {
       const died = yield* Effect.flip(second.runs.execute(two.flow, {}))
       assert.strictEqual(died._tag, "RunFailed")
       assert.strictEqual(two.attempts.length, 1)
-    }))
+    })
+  )
 
   it.effect("that breaks fails the run instead of leaving it hanging", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { flow, program } = flaky(
         Node.make({
           to: ["end", "other"],
@@ -124,46 +157,62 @@ describe("a node's retry policy", () => {
       const error = yield* Effect.flip(runs.execute(flow, {}))
       assert.strictEqual(error._tag, "RunFailed")
       assert.include(error.message, "broken policy")
-    }))
+    })
+  )
 
   for (const when of ["before", "after"] as const) {
-    it.effect(`goes on after a crash at the attempt and with the delay where it stood, ${when} the delay is over`, () =>
-      Effect.gen(function*() {
-        const { attempts, flow, program } = flaky(Node.make({ to: ["end", "other"], error: Errors, retry: policy(5) }))
-        const { boot, crash, eventsOf } = machine()
-        const live = program((n) => (n < 5 ? Effect.fail(new Flaky({ n })) : Effect.succeed("done")))
-        const first = yield* boot(live)
-        const run = yield* first.runs.start(flow, {}, { durability: "strict" })
-        yield* TestClock.adjust("100 millis")
-        yield* TestClock.adjust("50 millis")
-        assert.strictEqual(attempts.length, 2)
-        yield* crash
-        if (when === "after") yield* TestClock.adjust("1 hour")
-        const second = yield* boot(live)
-        yield* idle
-        if (when === "before") {
+    it.effect(
+      `goes on after a crash at the attempt and with the delay where it stood, ${when} the delay is over`,
+      () =>
+        Effect.gen(function* () {
+          const { attempts, flow, program } = flaky(
+            Node.make({ to: ["end", "other"], error: Errors, retry: policy(5) })
+          )
+          const { boot, crash, eventsOf } = machine()
+          const live = program((n) => (n < 5 ? Effect.fail(new Flaky({ n })) : Effect.succeed("done")))
+          const first = yield* boot(live)
+          const run = yield* first.runs.start(flow, {})
+          yield* TestClock.adjust("100 millis")
+          yield* TestClock.adjust("50 millis")
           assert.strictEqual(attempts.length, 2)
-          yield* TestClock.adjust("149 millis")
-          assert.strictEqual(attempts.length, 2)
+          yield* crash
+          if (when === "after") yield* TestClock.adjust("1 hour")
+          const second = yield* boot(live)
+          yield* idle
+          if (when === "before") {
+            assert.strictEqual(attempts.length, 2)
+            yield* TestClock.adjust("149 millis")
+            assert.strictEqual(attempts.length, 2)
+            yield* TestClock.adjust("1 millis")
+          }
+          assert.strictEqual(attempts.length, 3)
+          yield* TestClock.adjust("399 millis")
+          assert.strictEqual(attempts.length, 3)
           yield* TestClock.adjust("1 millis")
-        }
-        assert.strictEqual(attempts.length, 3)
-        yield* TestClock.adjust("399 millis")
-        assert.strictEqual(attempts.length, 3)
-        yield* TestClock.adjust("1 millis")
-        assert.strictEqual(attempts.length, 4)
-        yield* TestClock.adjust("800 millis")
-        assert.strictEqual(yield* second.runs.await(run), "done")
-        const failures = yield* eventsOf(run, "attemptFailed")
-        assert.deepStrictEqual(failures.map(({ attempt }) => attempt), [1, 2, 3, 4])
-        assert.deepStrictEqual(failures.map(({ due, time }) => due - time), [100, 200, 400, 800])
-      }))
+          assert.strictEqual(attempts.length, 4)
+          yield* TestClock.adjust("800 millis")
+          assert.strictEqual(yield* second.runs.await(run), "done")
+          const failures = yield* eventsOf(run, "attemptFailed")
+          assert.deepStrictEqual(
+            failures.map(({ attempt }) => attempt),
+            [1, 2, 3, 4]
+          )
+          assert.deepStrictEqual(
+            failures.map(({ due, time }) => due - time),
+            [100, 200, 400, 800]
+          )
+        })
+    )
   }
 
   it.effect("begins anew when a failed run is retried", () =>
-    Effect.gen(function*() {
-      const { attempts, flow, program } = flaky(Node.make({ to: ["end", "other"], error: Errors, retry: policy(2) }))
-      const { runs } = yield* machine().boot(program((n) => (n < 6 ? Effect.fail(new Flaky({ n })) : Effect.succeed("done"))))
+    Effect.gen(function* () {
+      const { attempts, flow, program } = flaky(
+        Node.make({ to: ["end", "other"], error: Errors, retry: policy(2) })
+      )
+      const { runs } = yield* machine().boot(
+        program((n) => (n < 6 ? Effect.fail(new Flaky({ n })) : Effect.succeed("done")))
+      )
       const run = yield* runs.start(flow, {})
       yield* TestClock.adjust("1 minute")
       assert.strictEqual((yield* runs.get(run)).status, "failed")
@@ -172,14 +221,15 @@ describe("a node's retry policy", () => {
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(yield* runs.await(run), "done")
       assert.strictEqual(attempts.length, 6)
-    }))
+    })
+  )
 })
 
 describe("a node's timeout", () => {
   const slow = (n: number) => (n < 3 ? Effect.as(Effect.sleep("1 hour"), "slow") : Effect.succeed("quick"))
 
   it.effect("fails the run with what took too long", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { flow, program } = flaky(Node.make({ to: ["end", "other"], error: Errors, timeout: "1 second" }))
       const { runs } = yield* machine().boot(program(slow))
       const result = yield* Effect.forkChild(Effect.flip(runs.execute(flow, {})))
@@ -191,12 +241,18 @@ describe("a node's timeout", () => {
         name: "work",
         millis: 1000
       })
-    }))
+    })
+  )
 
   it.effect("is routed by NodeTimeout", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { flow, program } = flaky(
-        Node.make({ to: ["end", "other"], error: Errors, timeout: "1 second", onError: { NodeTimeout: "other" } })
+        Node.make({
+          to: ["end", "other"],
+          error: Errors,
+          timeout: "1 second",
+          onError: { NodeTimeout: "other" }
+        })
       )
       const { boot, eventsOf } = machine()
       const { runs } = yield* boot(program(slow))
@@ -206,10 +262,11 @@ describe("a node's timeout", () => {
       const [failed] = yield* eventsOf(run, "visitFailed")
       assert.deepStrictEqual(failed!.error, { kind: "timeout", what: "node", name: "work", millis: 1000 })
       assert.deepStrictEqual(failed!.outcome, { status: "failed", to: "other" })
-    }))
+    })
+  )
 
   it.effect("is retried, and the handler's finalizers run", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { attempts, flow, program } = flaky(
         Node.make({ to: ["end", "other"], error: Errors, timeout: "1 second", retry: Schedule.recurs(5) })
       )
@@ -222,12 +279,13 @@ describe("a node's timeout", () => {
       assert.strictEqual(yield* runs.await(run), "quick")
       assert.deepStrictEqual(attempts, [1, 2, 3])
       assert.deepStrictEqual(released, [1, 2])
-    }))
+    })
+  )
 })
 
 describe("what becomes of a visit that failed", () => {
   const outcome = (work: Node.Any, behave: (n: number) => Effect.Effect<string, Flaky | Fatal>) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { flow, program } = flaky(work)
       const { boot, eventsOf, client, crash } = machine()
       const { runs } = yield* boot(program(behave))
@@ -242,17 +300,18 @@ describe("what becomes of a visit that failed", () => {
     })
 
   it.effect("onError routes by tag", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const work = Node.make({ to: ["end", "other"], error: Errors, onError: { Flaky: "other" } })
       const routed = yield* outcome(work, (n) => Effect.fail(new Flaky({ n })))
       assert.strictEqual(routed.exit._tag === "Success" && routed.exit.success, "other")
       assert.deepStrictEqual(routed.failed!.outcome, { status: "failed", to: "other" })
       const other = yield* outcome(work, () => Effect.fail(new Fatal({ why: "x" })))
       assert.deepStrictEqual(other.exit._tag === "Failure" && other.exit.failure, new Fatal({ why: "x" }))
-    }))
+    })
+  )
 
   it.effect("skip and tolerate go on, and say so", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const skipped = yield* outcome(
         Node.make({ to: ["end", "other"], error: Errors, onError: { Flaky: Node.skip("other") } }),
         (n) => Effect.fail(new Flaky({ n }))
@@ -264,20 +323,22 @@ describe("what becomes of a visit that failed", () => {
       )
       assert.deepStrictEqual(tolerated.statuses, [undefined, "tolerated", "completed", undefined])
       assert.strictEqual(tolerated.exit._tag === "Success" && tolerated.exit.success, "other")
-    }))
+    })
+  )
 
   it.effect("stop fails the run with the error, typed, here and in a later process", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const stopped = yield* outcome(
         Node.make({ to: ["end", "other"], error: Errors, onError: { Flaky: Node.stop } }),
         (n) => Effect.fail(new Flaky({ n }))
       )
       const error = stopped.exit._tag === "Failure" ? stopped.exit.failure : undefined
       assert.isTrue(error !== undefined && error._tag === "Flaky" && error.n === 1)
-    }))
+    })
+  )
 
   it.effect("onDefect takes exceptions and interruption of itself, never a declared error", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const work = Node.make({ to: ["end", "other"], error: Errors, onDefect: "other" })
       const died = yield* outcome(work, () => Effect.die(new TypeError("bug")))
       assert.strictEqual(died.failed!.error.kind, "defect")
@@ -290,10 +351,11 @@ describe("what becomes of a visit that failed", () => {
       assert.strictEqual(interrupted.failed!.error.kind, "interrupted")
       const failed = yield* outcome(work, (n) => Effect.fail(new Flaky({ n })))
       assert.isUndefined(failed.failed)
-    }))
+    })
+  )
 
   it.effect("without a policy a defect and an interruption fail the run as what they are", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const work = Node.make({ to: ["end", "other"], error: Errors })
       const died = yield* outcome(work, () => Effect.die("just text"))
       assert.deepInclude(died.exit._tag === "Failure" ? died.exit.failure : {}, {
@@ -305,12 +367,17 @@ describe("what becomes of a visit that failed", () => {
       assert.deepInclude(interrupted.exit._tag === "Failure" ? interrupted.exit.failure : {}, {
         failure: { kind: "interrupted" }
       })
-    }))
+    })
+  )
 
   it.effect("an error that is none of the declared ones is not passed off as one", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const work = Node.make({ to: ["end", "other"], error: Errors })
       const { exit } = yield* outcome(work, () => Effect.fail({ _tag: "Unknown" } as never))
-      assert.strictEqual(exit._tag === "Failure" && exit.failure._tag === "RunFailed" && exit.failure.failure.kind, "encoding")
-    }))
+      assert.strictEqual(
+        exit._tag === "Failure" && exit.failure._tag === "RunFailed" && exit.failure.failure.kind,
+        "encoding"
+      )
+    })
+  )
 })

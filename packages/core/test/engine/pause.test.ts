@@ -16,7 +16,7 @@ const threeSteps = () => {
   const visits: Array<number> = []
   const live = program(
     ({ next, state }) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         visits.push(state.got.length + 1)
         const got = yield* Effect.orDie(Echo.call({ text: `${state.got.length}` }))
         return state.got.length === 2 ? next.end([...state.got, got]) : next.to("work", { got: [got] })
@@ -28,7 +28,7 @@ const threeSteps = () => {
 
 describe("pausing a run", () => {
   it.effect("stops it at the next checkpoint, and resuming lets it go on from there", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { live, visits } = threeSteps()
       const { boot, eventsOf } = machine()
       const { runs, worker } = yield* boot(live)
@@ -49,10 +49,11 @@ describe("pausing a run", () => {
       yield* TestClock.adjust("2 seconds")
       assert.deepStrictEqual(yield* runs.await(run), ["0", "1", "2"])
       assert.deepStrictEqual(visits, [1, 2, 3])
-    }))
+    })
+  )
 
   it.effect("takes effect at once in a node's retry delay, and the delay goes on meanwhile", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       let attempts = 0
       const flow = Flow.make("waiting", {
         input: Schema.Struct({}),
@@ -63,7 +64,10 @@ describe("pausing a run", () => {
       const live = Worker.layer({ flows: [flow] }).pipe(
         Layer.provide(
           flow.toLayer({
-            work: ({ next }) => Effect.suspend(() => (++attempts < 2 ? Effect.fail(new Busy({ n: 1 })) : Effect.succeed(next.end())))
+            work: ({ next }) =>
+              Effect.suspend(() =>
+                ++attempts < 2 ? Effect.fail(new Busy({ n: 1 })) : Effect.succeed(next.end())
+              )
           })
         )
       )
@@ -79,10 +83,11 @@ describe("pausing a run", () => {
       yield* TestClock.adjust("1 minute")
       yield* runs.await(run)
       assert.strictEqual(attempts, 2)
-    }))
+    })
+  )
 
   it.effect("survives a crash: a paused run is not taken up by itself", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { live, visits } = threeSteps()
       const { boot, crash } = machine()
       const first = yield* boot(live)
@@ -99,7 +104,8 @@ describe("pausing a run", () => {
       yield* TestClock.adjust("2 seconds")
       assert.deepStrictEqual(yield* second.runs.await(run), ["0", "1", "2"])
       assert.deepStrictEqual(visits, [1, 2, 3])
-    }))
+    })
+  )
 })
 
 describe("retrying a failed run", () => {
@@ -108,8 +114,16 @@ describe("retrying a failed run", () => {
     const world = { broken: true }
     const flow = Flow.make("failing", {
       input: Schema.Struct({}),
-      state: { limit: State.value(Schema.Int, 1), items: State.list(Schema.String), note: State.optional(Schema.String) },
-      output: Schema.Struct({ limit: Schema.Int, items: Schema.Array(Schema.String), note: Schema.optionalKey(Schema.String) }),
+      state: {
+        limit: State.value(Schema.Int, 1),
+        items: State.list(Schema.String),
+        note: State.optional(Schema.String)
+      },
+      output: Schema.Struct({
+        limit: Schema.Int,
+        items: Schema.Array(Schema.String),
+        note: Schema.optionalKey(Schema.String)
+      }),
       error: Busy,
       start: "prepare",
       nodes: { prepare: Node.make({ to: ["work"] }), work: Node.make({ to: ["end"], error: Busy }) }
@@ -117,9 +131,10 @@ describe("retrying a failed run", () => {
     const live = Worker.layer({ flows: [flow] }).pipe(
       Layer.provide(
         flow.toLayer({
-          prepare: ({ next }) => Effect.sync(() => (log.push("prepare"), next.to("work", { items: ["a"], note: "n" }))),
+          prepare: ({ next }) =>
+            Effect.sync(() => (log.push("prepare"), next.to("work", { items: ["a"], note: "n" }))),
           work: ({ next, state }) =>
-            Effect.gen(function*() {
+            Effect.gen(function* () {
               yield* Effect.orDie(Echo.call({ text: "good" }))
               log.push("work")
               if (world.broken) return yield* new Busy({ n: 1 })
@@ -134,7 +149,7 @@ describe("retrying a failed run", () => {
   }
 
   it.effect("goes on from the visit that failed and keeps what succeeded", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { flow, live, log, world } = failing()
       const { boot, kinds } = machine()
       const { runs } = yield* boot(live)
@@ -150,10 +165,44 @@ describe("retrying a failed run", () => {
       assert.deepStrictEqual(log, ["prepare", "good", "work", "work", "work"])
       assert.strictEqual((yield* kinds(run)).filter((kind) => kind === "restarted").length, 2)
       assert.strictEqual((yield* runs.get(run)).error, undefined)
-    }))
+    })
+  )
+
+  it.effect("gives it all its tries again, also when it is retried before its worker has let go of it", () =>
+    Effect.gen(function* () {
+      let attempts = 0
+      const flow = Flow.make("tries", {
+        input: Schema.Struct({}),
+        error: Busy,
+        start: "work",
+        nodes: { work: Node.make({ to: ["end"], error: Busy, retry: Schedule.recurs(2) }) }
+      })
+      const live = Worker.layer({ flows: [flow] }).pipe(
+        Layer.provide(
+          flow.toLayer({ work: () => Effect.suspend(() => Effect.fail(new Busy({ n: ++attempts }))) })
+        )
+      )
+      const { boot, kinds } = machine()
+      const { runs } = yield* boot(live, {
+        // Durable for everybody else before the worker knows it.
+        wrap: (store) => ({
+          ...store,
+          sync: (lease) => Effect.tap(store.sync(lease), () => Effect.sleep("1 second"))
+        })
+      })
+      const run = yield* runs.start(flow, {}, { durability: "strict" })
+      for (let i = 0; i < 20 && (yield* runs.get(run)).status !== "failed"; i++)
+        yield* TestClock.adjust("1 second")
+      assert.strictEqual(attempts, 3)
+      yield* runs.retry(run)
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual(attempts, 6)
+      assert.notInclude(yield* kinds(run), "claimed")
+    })
+  )
 
   it.effect("with edits, which are the whole new content of their channels", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { flow, live, world } = failing()
       const { boot } = machine()
       const { runs } = yield* boot(live)
@@ -163,10 +212,11 @@ describe("retrying a failed run", () => {
       yield* runs.retry(run, { edits: { limit: 7, items: ["x", "y"], note: undefined } })
       yield* idle
       assert.deepStrictEqual(yield* runs.await(run), { limit: 7, items: ["x", "y"] })
-    }))
+    })
+  )
 
   it.effect("refuses edits that do not fit the flow, before anything is done", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { flow, live } = failing()
       const { boot, kinds } = machine()
       const { runs } = yield* boot(live)
@@ -187,5 +237,6 @@ describe("retrying a failed run", () => {
       }
       yield* idle
       assert.deepStrictEqual(yield* kinds(run), before)
-    }))
+    })
+  )
 })

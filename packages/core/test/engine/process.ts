@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Context from "effect/Context"
 import * as Exit from "effect/Exit"
-import * as Stream from "effect/Stream"
+import type { Request } from "@waymark/core/Command"
 import type { Event, Kind, Of } from "@waymark/core/Event"
 import * as MemoryStore from "@waymark/core/MemoryStore"
 import * as Runs from "@waymark/core/Runs"
@@ -41,6 +41,8 @@ export interface Machine {
   readonly boot: (program: Program, options?: BootOptions) => Effect.Effect<Process, Worker.WorkerError>
   /** A process without a worker. */
   readonly client: Effect.Effect<Runs.Runs["Service"]>
+  /** Puts a command in a run's inbox, whatever the run's status. */
+  readonly send: (run: string | { readonly id: string }, id: string, request: Request) => Effect.Effect<void>
   /** Kills all processes: nothing of them comes back to life. */
   readonly crash: Effect.Effect<void>
   /** The durable journal of a run. */
@@ -61,6 +63,8 @@ const mortal = (clock: Clock.Clock, power: { readonly on: boolean }): Clock.Cloc
       Effect.flatMap(clock.sleep(duration), () => (power.on ? Effect.void : Effect.never))
   })
 
+const idOf = (run: string | { readonly id: string }): string => (typeof run === "string" ? run : run.id)
+
 const storeOn = (disk: MemoryStore.Disk, owner?: string) => MemoryStore.make({ disk, flush: "onSync", owner })
 
 /** A computer that can be switched off and on again. */
@@ -70,9 +74,9 @@ export const machine = (): Machine => {
 
   const journal: Machine["journal"] = (run) =>
     Effect.scoped(
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* storeOn(disk)
-        const id = typeof run === "string" ? run : run.id
+        const id = idOf(run)
         const events: Array<Event> = []
         while (true) {
           const page = yield* store.read(id, { from: events.length })
@@ -88,7 +92,7 @@ export const machine = (): Machine => {
     kinds: (run) => Effect.map(journal(run), (events) => events.map(({ kind }) => kind)),
     eventsOf: <K extends Kind>(run: string | { readonly id: string }, kind: K) =>
       Effect.map(journal(run), (events) => events.filter((event): event is Of<K> => event.kind === kind)),
-    boot: Effect.fnUntraced(function*(program, { owner, wrap }: BootOptions = {}) {
+    boot: Effect.fnUntraced(function* (program, { owner, wrap }: BootOptions = {}) {
       const storeScope = yield* Scope.make()
       const memory = yield* Scope.provide(storeOn(disk, owner), storeScope)
       const store = wrap === undefined ? memory : wrap(memory)
@@ -104,7 +108,7 @@ export const machine = (): Machine => {
         stop: Effect.andThen(Scope.close(scope, Exit.void), Scope.close(storeScope, Exit.void))
       }
     }),
-    client: Effect.gen(function*() {
+    client: Effect.gen(function* () {
       const store = yield* Scope.provide(storeOn(disk), yield* Scope.make())
       const context = yield* Layer.buildWithScope(
         Layer.fresh(Runs.layer).pipe(Layer.provide(Layer.succeed(Store, store))),
@@ -112,6 +116,10 @@ export const machine = (): Machine => {
       )
       return Context.get(context, Runs.Runs)
     }),
+    send: (run, id, request) =>
+      Effect.scoped(
+        Effect.flatMap(storeOn(disk), (store) => store.send({ id, run: idOf(run), time: 0, request }))
+      ).pipe(Effect.orDie),
     crash: Effect.sync(() => {
       power.on = false
       power = { on: true }
@@ -127,7 +135,7 @@ export const idle: Effect.Effect<void> = Effect.forEach(Array.from({ length: 200
 
 /** Waits until a condition holds, without time passing. */
 export const until = <E, R>(condition: Effect.Effect<boolean, E, R>): Effect.Effect<void, E, R> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     for (let turn = 0; turn < 20_000; turn++) {
       if (yield* condition) return
       yield* Effect.yieldNow
@@ -141,6 +149,3 @@ export const untilStatus = (
   run: string | Runs.Run<any>,
   status: string
 ): Effect.Effect<void, unknown> => until(Effect.map(runs.get(run), (info) => info.status === status))
-
-/** All events of a run that has ended. */
-export const eventsOf = (runs: Runs.Runs["Service"], run: string | Runs.Run<any>) => Stream.runCollect(runs.events(run))

@@ -11,7 +11,7 @@ import { machine } from "./process.ts"
 
 describe("a run visits its nodes one after another", () => {
   it.effect("in sequence, and ends with its output", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const flow = Flow.make("sequence", {
         input: Schema.Struct({ name: Schema.String }),
         output: Schema.String,
@@ -33,10 +33,11 @@ describe("a run visits its nodes one after another", () => {
       const info = yield* runs.get(run)
       assert.strictEqual(info.status, "completed")
       assert.strictEqual(info.steps, 3)
-    }))
+    })
+  )
 
   it.effect("along the targets that the handlers choose, round loops as often as they wish", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const flow = Flow.make("loop", {
         input: Schema.Struct({ rounds: Schema.Int }),
         state: { n: State.counter(), path: State.list(Schema.String) },
@@ -59,8 +60,15 @@ describe("a run visits its nodes one after another", () => {
       })
       const { boot } = machine()
       const { runs } = yield* boot(Worker.layer({ flows: [flow] }).pipe(Layer.provide(handlers)))
-      assert.deepStrictEqual(yield* runs.execute(flow, { rounds: 5 }), ["odd 1", "even 2", "odd 3", "even 4", "odd 5"])
-    }))
+      assert.deepStrictEqual(yield* runs.execute(flow, { rounds: 5 }), [
+        "odd 1",
+        "even 2",
+        "odd 3",
+        "even 4",
+        "odd 5"
+      ])
+    })
+  )
 })
 
 const Point = Schema.Struct({ x: Schema.Finite, y: Schema.Finite })
@@ -73,16 +81,23 @@ const channels = Flow.make("channels", {
     log: State.list(Schema.Date),
     points: State.record(Point),
     total: State.counter(10),
-    best: State.reduce(Schema.Finite, Reducer.make<number>((a, b) => Math.max(a, b), 0))
+    best: State.reduce(
+      Schema.Finite,
+      Reducer.make<number>((a, b) => Math.max(a, b), 0)
+    )
   },
   output: Schema.Int,
   start: "first",
-  nodes: { first: Node.make({ to: ["second"] }), second: Node.make({ to: ["third"] }), third: Node.make({ to: ["end"] }) }
+  nodes: {
+    first: Node.make({ to: ["second"] }),
+    second: Node.make({ to: ["third"] }),
+    third: Node.make({ to: ["end"] })
+  }
 })
 
 describe("handlers see the state as the updates before them made it", () => {
   it.effect("in channels of every kind, with values as their schemas decode them", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const seen: Array<unknown> = []
       const handlers = channels.toLayer({
         first: ({ next, state }) =>
@@ -134,16 +149,20 @@ describe("handlers see the state as the updates before them made it", () => {
         }
       ])
       assert.deepStrictEqual({ ...(yield* runs.state(run)) }, seen[2])
-    }))
+    })
+  )
 
   it.effect("and the same after a crash", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const seen: Array<unknown> = []
       const gate = { open: false }
       const handlers = channels.toLayer({
         first: ({ next }) =>
-          Effect.succeed(next.to("second", { owner: "ada", log: [new Date(1)], points: { a: { x: 1, y: 2 } }, best: 2 })),
-        second: ({ next }) => Effect.succeed(next.to("third", { log: [new Date(2)], points: { b: { x: 3, y: 4 } }, total: 1 })),
+          Effect.succeed(
+            next.to("second", { owner: "ada", log: [new Date(1)], points: { a: { x: 1, y: 2 } }, best: 2 })
+          ),
+        second: ({ next }) =>
+          Effect.succeed(next.to("third", { log: [new Date(2)], points: { b: { x: 3, y: 4 } }, total: 1 })),
         third: ({ next, state }) =>
           Effect.suspend(() => {
             seen.push({ ...state })
@@ -160,39 +179,47 @@ describe("handlers see the state as the updates before them made it", () => {
       assert.strictEqual(yield* second.runs.await(run), 11)
       assert.strictEqual(seen.length, 2)
       assert.deepStrictEqual(seen[1], seen[0])
-    }))
+    })
+  )
 
-  it.effect("a list stays right when 10,000 items are appended one by one", () =>
-    Effect.gen(function*() {
-      const count = 10_000
-      const flow = Flow.make("list", {
-        input: Schema.Struct({}),
-        state: { items: State.list(Schema.Struct({ i: Schema.Int })) },
-        output: Schema.Int,
-        start: "add",
-        maxSteps: count + 1,
-        nodes: { add: Node.make({ to: ["add", "end"] }) }
-      })
-      const handlers = flow.toLayer({
-        add: ({ next, state }) =>
-          Effect.sync(() => {
-            const { length } = state.items
-            if (length > 0) assert.strictEqual(state.items[length - 1]!.i, length - 1)
-            return length === count ? next.end(length) : next.to("add", { items: [{ i: length }] })
-          })
-      })
-      const { boot } = machine()
-      const program = Worker.layer({ flows: [flow] }).pipe(Layer.provide(handlers))
-      const { runs, stop } = yield* boot(program)
-      const run = yield* runs.start(flow, {})
-      assert.strictEqual(yield* runs.await(run), count)
-      yield* stop
-      const other = yield* boot(program)
-      const { items } = yield* other.runs.state(run)
-      assert.deepStrictEqual(items, Array.from({ length: count }, (_, i) => ({ i })))
-      const early = yield* other.runs.state(run, 100)
-      assert.strictEqual(early.items.length, 100)
-    }), 30_000)
+  it.effect(
+    "a list stays right when 10,000 items are appended one by one",
+    () =>
+      Effect.gen(function* () {
+        const count = 10_000
+        const flow = Flow.make("list", {
+          input: Schema.Struct({}),
+          state: { items: State.list(Schema.Struct({ i: Schema.Int })) },
+          output: Schema.Int,
+          start: "add",
+          maxSteps: count + 1,
+          nodes: { add: Node.make({ to: ["add", "end"] }) }
+        })
+        const handlers = flow.toLayer({
+          add: ({ next, state }) =>
+            Effect.sync(() => {
+              const { length } = state.items
+              if (length > 0) assert.strictEqual(state.items[length - 1]!.i, length - 1)
+              return length === count ? next.end(length) : next.to("add", { items: [{ i: length }] })
+            })
+        })
+        const { boot } = machine()
+        const program = Worker.layer({ flows: [flow] }).pipe(Layer.provide(handlers))
+        const { runs, stop } = yield* boot(program)
+        const run = yield* runs.start(flow, {})
+        assert.strictEqual(yield* runs.await(run), count)
+        yield* stop
+        const other = yield* boot(program)
+        const { items } = yield* other.runs.state(run)
+        assert.deepStrictEqual(
+          items,
+          Array.from({ length: count }, (_, i) => ({ i }))
+        )
+        const early = yield* other.runs.state(run, 100)
+        assert.strictEqual(early.items.length, 100)
+      }),
+    30_000
+  )
 })
 
 describe("what a handler must not give", () => {
@@ -205,7 +232,7 @@ describe("what a handler must not give", () => {
   })
 
   const failing = (answer: (next: any) => unknown) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const handlers = flow.toLayer({
         only: ({ next }) => Effect.sync(() => answer(next) as never),
         other: ({ next }) => Effect.succeed(next.end(1))
@@ -220,39 +247,44 @@ describe("what a handler must not give", () => {
     })
 
   it.effect("an update that does not fit fails the run and says where", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const value = yield* failing((next) => next.to("other", { n: "five" }))
       assert.include(value.message, 'channel "n"')
       const item = yield* failing((next) => next.to("other", { short: ["abc", "abcd"] }))
       assert.include(item.message, 'channel "short", item 1')
       assert.strictEqual(item.node, "only")
-    }))
+    })
+  )
 
   it.effect("an update of a channel that there is not", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const error = yield* failing((next) => next.to("other", { nope: 1 }))
       assert.include(error.message, "nope")
-    }))
+    })
+  )
 
   it.effect("an output that does not fit", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const error = yield* failing((next) => next.end(0))
       assert.strictEqual(error.failure.kind, "encoding")
       assert.include(error.message, "output")
-    }))
+    })
+  )
 
   it.effect("a target that is not the node's", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       assert.include((yield* failing((next) => next.to("nowhere"))).message, '"nowhere"')
       assert.include((yield* failing((next) => next.to("only"))).message, '"only"')
-    }))
+    })
+  )
 
   it.effect("nothing at all", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (const answer of [undefined, null, 7, {}, { _tag: "To" }]) {
         const error = yield* failing(() => answer)
         assert.strictEqual(error.failure.kind, "defect")
         assert.include(error.message, "only")
       }
-    }))
+    })
+  )
 })

@@ -1,44 +1,52 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as Tool from "@waymark/core/Tool"
-import { Broken, Busy, Echo, Errors, oneNode, program } from "./oneNode.ts"
+import { Broken, Busy, Echo, oneNode, program } from "./oneNode.ts"
 import { idle, machine } from "./process.ts"
 
 describe("a tool's call", () => {
-  it.effect("answers with what the handler gave, as a later process would read it, and leaves its result in the journal", () =>
-    Effect.gen(function*() {
-      const When = Tool.make("when", { input: Schema.Date, output: Schema.Struct({ at: Schema.Date }) })
-      let got: unknown
-      const live = program(
-        ({ next }) =>
-          Effect.gen(function*() {
-            const answer = yield* When.call(new Date(5))
-            assert.instanceOf(answer.at, Date)
-            return next.end([answer.at.toISOString()])
-          }),
-        When.toLayer((at) => Effect.sync(() => ((got = at), { at: new Date(at.getTime() + 1) })))
-      )
-      const { boot, eventsOf, kinds } = machine()
-      const { runs } = yield* boot(live)
-      const run = yield* runs.start(oneNode, {})
-      assert.deepStrictEqual(yield* runs.await(run), ["1970-01-01T00:00:00.006Z"])
-      assert.deepStrictEqual(got, new Date(5))
-      assert.deepStrictEqual(yield* kinds(run), ["created", "callStarted", "callCompleted", "visited", "completed"])
-      const [started] = yield* eventsOf(run, "callStarted")
-      assert.strictEqual(started!.input, "1970-01-01T00:00:00.005Z")
-      const [completed] = yield* eventsOf(run, "callCompleted")
-      assert.deepStrictEqual(completed!.output, { at: "1970-01-01T00:00:00.006Z" })
-    }))
+  it.effect(
+    "answers with what the handler gave, as a later process would read it, and leaves its result in the journal",
+    () =>
+      Effect.gen(function* () {
+        const When = Tool.make("when", { input: Schema.Date, output: Schema.Struct({ at: Schema.Date }) })
+        let got: unknown
+        const live = program(
+          ({ next }) =>
+            Effect.gen(function* () {
+              const answer = yield* When.call(new Date(5))
+              assert.instanceOf(answer.at, Date)
+              return next.end([answer.at.toISOString()])
+            }),
+          When.toLayer((at) => Effect.sync(() => ((got = at), { at: new Date(at.getTime() + 1) })))
+        )
+        const { boot, eventsOf, kinds } = machine()
+        const { runs } = yield* boot(live)
+        const run = yield* runs.start(oneNode, {})
+        assert.deepStrictEqual(yield* runs.await(run), ["1970-01-01T00:00:00.006Z"])
+        assert.deepStrictEqual(got, new Date(5))
+        assert.deepStrictEqual(yield* kinds(run), [
+          "created",
+          "callStarted",
+          "callCompleted",
+          "visited",
+          "completed"
+        ])
+        const [started] = yield* eventsOf(run, "callStarted")
+        assert.strictEqual(started!.input, "1970-01-01T00:00:00.005Z")
+        const [completed] = yield* eventsOf(run, "callCompleted")
+        assert.deepStrictEqual(completed!.output, { at: "1970-01-01T00:00:00.006Z" })
+      })
+  )
 
   it.effect("fails with the tool's typed error, which the handler may catch", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const live = program(
         ({ next }) =>
           Echo.call({ text: "x" }).pipe(
@@ -55,10 +63,11 @@ describe("a tool's call", () => {
       )
       const other = yield* machine().boot(uncaught)
       assert.deepStrictEqual(yield* Effect.flip(other.runs.execute(oneNode, {})), new Broken({ why: "y" }))
-    }))
+    })
+  )
 
   it.effect("dies with the handler's defect, with its name and message", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const live = program(
         ({ next }) =>
           Effect.exit(Echo.call({ text: "x" })).pipe(
@@ -71,10 +80,11 @@ describe("a tool's call", () => {
       )
       const { runs } = yield* machine().boot(live)
       assert.deepStrictEqual(yield* runs.execute(oneNode, {}), ["RangeError: too far"])
-    }))
+    })
+  )
 
   it.effect("that gives or gets what does not fit dies, and says what", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const badOutput = program(
         ({ next }) => Effect.map(Echo.call({ text: "x" }), (text) => next.end([text])),
         Echo.toLayer(() => Effect.succeed(5 as never))
@@ -92,21 +102,22 @@ describe("a tool's call", () => {
       )
       const second = yield* machine().boot(badInput)
       assert.include((yield* Effect.flip(second.runs.execute(oneNode, {}))).message, "the input of tool echo")
-    }))
+    })
+  )
 
   it.effect("gets its place in the run and a key of its own", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const seen: Array<Tool.Invocation["Service"]> = []
       const live = program(
         ({ next, state }) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             yield* Echo.call({ text: "same" })
             yield* Echo.call({ text: "same" })
             yield* Echo.call({ text: "other" }, { key: "mine" })
             return state.got.length === 0 ? next.to("work", { got: ["once"] }) : next.end([])
           }),
         Echo.toLayer(({ text }) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             seen.push(yield* Tool.Invocation)
             return text
           })
@@ -121,21 +132,33 @@ describe("a tool's call", () => {
       for (const [i, invocation] of seen.entries()) {
         const { key, ...place } = invocation
         const visit = i < 3 ? 1 : 2
-        assert.deepStrictEqual(place, { attempt: 1, run: run.id, branch: "", node: "work", visit, repeated: false })
+        assert.deepStrictEqual(place, {
+          attempt: 1,
+          run: run.id,
+          branch: "",
+          node: "work",
+          visit,
+          repeated: false
+        })
         assert.isAbove(key.length, 16)
       }
       const started = yield* eventsOf(run, "callStarted")
-      assert.deepStrictEqual(started.map(({ key }) => key), seen.map(({ key }) => key))
+      assert.deepStrictEqual(
+        started.map(({ key }) => key),
+        seen.map(({ key }) => key)
+      )
       assert.strictEqual(started[2]!.call, "echo/mine/0")
-    }))
+    })
+  )
 
   it.effect("sees the world's time, while the visit's stands still", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const times: Array<readonly [string, number]> = []
-      const note = (where: string) => Effect.map(Clock.currentTimeMillis, (now) => void times.push([where, now]))
+      const note = (where: string) =>
+        Effect.map(Clock.currentTimeMillis, (now) => void times.push([where, now]))
       const live = program(
         ({ next }) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             yield* note("visit")
             yield* Effect.sleep("1 second")
             yield* note("visit")
@@ -144,7 +167,7 @@ describe("a tool's call", () => {
             return next.end([])
           }),
         Echo.toLayer(({ text }) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             yield* note("tool")
             yield* Effect.sleep("1 minute")
             yield* note("tool")
@@ -156,26 +179,39 @@ describe("a tool's call", () => {
       const run = yield* runs.start(oneNode, {})
       yield* TestClock.adjust("2 minutes")
       yield* runs.await(run)
-      assert.deepStrictEqual(times, [["visit", 0], ["visit", 0], ["tool", 1000], ["tool", 61_000], ["visit", 61_000]])
-    }))
+      assert.deepStrictEqual(times, [
+        ["visit", 0],
+        ["visit", 0],
+        ["tool", 1000],
+        ["tool", 61_000],
+        ["visit", 61_000]
+      ])
+    })
+  )
 
   it.effect("closes the scope of each try, and the visit's scope is closed when the visit ends", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const log: Array<string> = []
       const resource = (name: string) =>
-        Effect.acquireRelease(Effect.sync(() => log.push(`+${name}`)), () => Effect.sync(() => log.push(`-${name}`)))
+        Effect.acquireRelease(
+          Effect.sync(() => log.push(`+${name}`)),
+          () => Effect.sync(() => log.push(`-${name}`))
+        )
       const Flaky = Tool.make("flaky", { input: Schema.Int, error: Busy, retry: Schedule.recurs(1) })
       let tries = 0
       const live = program(
         ({ next }) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             yield* resource("visit")
             yield* Flaky.call(1)
             log.push("called")
             return next.end([])
           }),
         Flaky.toLayer(() =>
-          Effect.andThen(resource("try"), Effect.suspend(() => (tries++ === 0 ? Effect.fail(new Busy({ n: 1 })) : Effect.void)))
+          Effect.andThen(
+            resource("try"),
+            Effect.suspend(() => (tries++ === 0 ? Effect.fail(new Busy({ n: 1 })) : Effect.void))
+          )
         )
       )
       const { boot, kinds } = machine()
@@ -184,14 +220,15 @@ describe("a tool's call", () => {
       yield* runs.await(run)
       assert.deepStrictEqual(log, ["+visit", "+try", "-try", "+try", "-try", "called", "-visit"])
       assert.include(yield* kinds(run), "callRetried")
-    }))
+    })
+  )
 
   it.effect("cannot be made by what outlives its visit", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       let outcome: Exit.Exit<unknown, unknown> | undefined
       const live = program(
         ({ next }) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             yield* Effect.sleep("1 second").pipe(
               Effect.andThen(Echo.call({ text: "late" })),
               Effect.onExit((exit) => Effect.sync(() => (outcome = exit))),
@@ -208,136 +245,13 @@ describe("a tool's call", () => {
       yield* TestClock.adjust("1 second")
       assert.isTrue(outcome !== undefined && Exit.isFailure(outcome) && Cause.hasDies(outcome.cause))
       assert.notInclude(yield* kinds(run), "callStarted")
-    }))
-})
-
-describe("a tool's policy", () => {
-  it.effect("retries by its schedule, only the errors that `while` names, and journals each try", () =>
-    Effect.gen(function*() {
-      const attempts: Array<number> = []
-      const Flaky = Tool.make("flaky", {
-        input: Schema.Int,
-        output: Schema.String,
-        error: Errors,
-        retry: Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 9 })),
-        while: (error) => error._tag === "Busy"
-      })
-      const live = program(
-        ({ next }) => Effect.map(Flaky.call(1), (text) => next.end([text])),
-        Flaky.toLayer(() =>
-          Effect.gen(function*() {
-            const { attempt } = yield* Tool.Invocation
-            attempts.push(attempt)
-            return attempt < 4 ? yield* new Busy({ n: attempt }) : yield* new Broken({ why: "enough" })
-          })
-        )
-      )
-      const { boot, eventsOf } = machine()
-      const { runs } = yield* boot(live)
-      const run = yield* runs.start(oneNode, {})
-      for (const [n, millis] of [[1, 100], [2, 200], [3, 400]] as const) {
-        yield* TestClock.adjust(Duration.millis(millis - 1))
-        assert.strictEqual(attempts.length, n)
-        yield* TestClock.adjust("1 millis")
-      }
-      assert.deepStrictEqual(yield* Effect.flip(runs.await(run)), new Broken({ why: "enough" }))
-      assert.deepStrictEqual(attempts, [1, 2, 3, 4])
-      const retried = yield* eventsOf(run, "callRetried")
-      assert.deepStrictEqual(retried.map(({ due, time }) => due - time), [100, 200, 400])
-      assert.strictEqual((yield* eventsOf(run, "callRepeated")).length, 3)
-    }))
-
-  it.effect("limits each try, and a try that took too long is told to the next one", () =>
-    Effect.gen(function*() {
-      const seen: Array<readonly [number, boolean]> = []
-      const released: Array<number> = []
-      const Slow = Tool.make("slow", {
-        input: Schema.Int,
-        output: Schema.String,
-        error: Busy,
-        timeout: "1 second",
-        retry: Schedule.spaced("1 minute").pipe(Schedule.upTo({ times: 5 }))
-      })
-      const live = program(
-        ({ next }) => Effect.map(Slow.call(1), (text) => next.end([text])),
-        Slow.toLayer(() =>
-          Effect.gen(function*() {
-            const { attempt, repeated } = yield* Tool.Invocation
-            seen.push([attempt, repeated])
-            if (attempt === 1) return yield* new Busy({ n: 1 })
-            return attempt < 4
-              ? yield* Effect.onInterrupt(Effect.never, () => Effect.sync(() => released.push(attempt)))
-              : "at last"
-          })
-        )
-      )
-      const { runs } = yield* machine().boot(live)
-      const run = yield* runs.start(oneNode, {})
-      yield* TestClock.adjust("10 minutes")
-      assert.deepStrictEqual(yield* runs.await(run), ["at last"])
-      assert.deepStrictEqual(seen, [[1, false], [2, false], [3, true], [4, true]])
-      assert.deepStrictEqual(released, [2, 3])
-    }))
-
-  it.effect("ends with a ToolTimeout that says which tool, if every try took too long", () =>
-    Effect.gen(function*() {
-      const Slow = Tool.make("slow", { input: Schema.Int, timeout: "1 second" })
-      const live = program(({ next }) => Effect.as(Slow.call(1), next.end([])), Slow.toLayer(() => Effect.never))
-      const { runs } = yield* machine().boot(live)
-      const run = yield* runs.start(oneNode, {})
-      yield* TestClock.adjust("1 second")
-      const error = yield* Effect.flip(runs.await(run))
-      assert.deepStrictEqual(error._tag === "RunFailed" ? error.failure : error, {
-        kind: "timeout",
-        what: "tool",
-        name: "slow",
-        millis: 1000
-      })
-    }))
-
-  it.effect("atMostOnce is not tried again after a timeout, whatever its schedule says", () =>
-    Effect.gen(function*() {
-      let tries = 0
-      const Pay = Tool.make("pay", {
-        input: Schema.Int,
-        error: Busy,
-        timeout: "1 second",
-        delivery: "atMostOnce",
-        retry: Schedule.recurs(5)
-      })
-      const live = program(
-        ({ next }) => Effect.as(Pay.call(1), next.end([])),
-        Pay.toLayer(() => Effect.suspend(() => (++tries === 1 ? Effect.fail(new Busy({ n: 1 })) : Effect.never)))
-      )
-      const { runs } = yield* machine().boot(live)
-      const run = yield* runs.start(oneNode, {})
-      yield* TestClock.adjust("1 minute")
-      assert.strictEqual((yield* Effect.flip(runs.await(run)))._tag, "RunFailed")
-      assert.strictEqual(tries, 2)
-    }))
-
-  it.effect("that breaks is a defect of the visit", () =>
-    Effect.gen(function*() {
-      const Flaky = Tool.make("flaky", {
-        input: Schema.Int,
-        error: Busy,
-        retry: Schedule.recurs(1),
-        while: () => {
-          throw new Error("broken policy")
-        }
-      })
-      const live = program(
-        ({ next }) => Effect.as(Flaky.call(1), next.end([])),
-        Flaky.toLayer(() => Effect.fail(new Busy({ n: 1 })))
-      )
-      const { runs } = yield* machine().boot(live)
-      assert.include((yield* Effect.flip(runs.execute(oneNode, {}))).message, "broken policy")
-    }))
+    })
+  )
 })
 
 describe("calls that a handler makes at the same time", () => {
   it.effect("run at the same time, and each one's result goes to its caller", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       let active = 0
       let most = 0
       const live = program(
@@ -347,7 +261,7 @@ describe("calls that a handler makes at the same time", () => {
             { concurrency: "unbounded" }
           ).pipe(Effect.map((texts) => next.end(texts))),
         Echo.toLayer(({ text }) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             most = Math.max(most, ++active)
             yield* Effect.sleep(text === "a" ? "3 seconds" : "1 second")
             active -= 1
@@ -360,15 +274,19 @@ describe("calls that a handler makes at the same time", () => {
       yield* TestClock.adjust("3 seconds")
       assert.deepStrictEqual(yield* runs.await(run), ["A", "B", "C", "A"])
       assert.strictEqual(most, 4)
-    }))
+    })
+  )
 
   it.effect("one that is interrupted is recorded as interrupted", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const live = program(
         ({ next }) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             const first = yield* Echo.call({ text: "slow" }).pipe(Effect.timeout("1 second"), Effect.exit)
-            const second = yield* Effect.raceFirst(Echo.call({ text: "slower" }), Echo.call({ text: "quick" }))
+            const second = yield* Effect.raceFirst(
+              Echo.call({ text: "slower" }),
+              Echo.call({ text: "quick" })
+            )
             return next.end([first._tag, second])
           }).pipe(Effect.orDie),
         Echo.toLayer(({ text }) => (text === "quick" ? Effect.succeed(text) : Effect.never))
@@ -379,26 +297,34 @@ describe("calls that a handler makes at the same time", () => {
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(yield* runs.await(run), ["Failure", "quick"])
       const failed = yield* eventsOf(run, "callFailed")
-      assert.deepStrictEqual(failed.map(({ error }) => error.kind), ["interrupted", "interrupted"])
-    }))
-
-  it.effect("a visit with thousands of calls stays right", () =>
-    Effect.gen(function*() {
-      const count = 2_000
-      const live = program(
-        ({ next }) =>
-          Effect.gen(function*() {
-            let last = ""
-            for (let i = 0; i < count; i++) last = yield* Echo.call({ text: `${i}` })
-            return next.end([last])
-          }),
-        Echo.toLayer(({ text }) => Effect.succeed(text))
+      assert.deepStrictEqual(
+        failed.map(({ error }) => error.kind),
+        ["interrupted", "interrupted"]
       )
-      const { boot, kinds } = machine()
-      const { runs } = yield* boot(live)
-      const run = yield* runs.start(oneNode, {})
-      assert.deepStrictEqual(yield* runs.await(run), [`${count - 1}`])
-      assert.strictEqual((yield* kinds(run)).filter((kind) => kind === "callCompleted").length, count)
-      yield* idle
-    }), 30_000)
+    })
+  )
+
+  it.effect(
+    "a visit with thousands of calls stays right",
+    () =>
+      Effect.gen(function* () {
+        const count = 2_000
+        const live = program(
+          ({ next }) =>
+            Effect.gen(function* () {
+              let last = ""
+              for (let i = 0; i < count; i++) last = yield* Echo.call({ text: `${i}` })
+              return next.end([last])
+            }),
+          Echo.toLayer(({ text }) => Effect.succeed(text))
+        )
+        const { boot, kinds } = machine()
+        const { runs } = yield* boot(live)
+        const run = yield* runs.start(oneNode, {})
+        assert.deepStrictEqual(yield* runs.await(run), [`${count - 1}`])
+        assert.strictEqual((yield* kinds(run)).filter((kind) => kind === "callCompleted").length, count)
+        yield* idle
+      }),
+    30_000
+  )
 })

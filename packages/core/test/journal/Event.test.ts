@@ -31,7 +31,8 @@ const spoiled = (choice: Choice, value: unknown): unknown => {
     return value.map((item, i) => (i === at ? spoiled(choice, item) : item))
   }
   const entries = Object.entries(value)
-  if (entries.length === 0 || choice.chance(0.2)) return objectOf([...entries, [choice.pick(["x", "__proto__", "add"]), 1]])
+  if (entries.length === 0 || choice.chance(0.2))
+    return objectOf([...entries, [choice.pick(["x", "__proto__", "add"]), 1]])
   const at = choice.int(0, entries.length - 1)
   if (choice.chance(0.2)) return objectOf(entries.filter((_, i) => i !== at))
   return objectOf(entries.map(([key, item], i) => [key, i === at ? spoiled(choice, item) : item] as const))
@@ -51,7 +52,10 @@ describe("events", { concurrent: false }, () => {
           assert.strictEqual(JSON.stringify(parsed.event), line)
           assert.strictEqual(canonical(parsed.event), canonical(event))
           const decoded = decode(JSON.parse(line))
-          assert.strictEqual(canonical(Exit.isSuccess(decoded) ? decoded.value : decoded.cause), canonical(event))
+          assert.strictEqual(
+            canonical(Exit.isSuccess(decoded) ? decoded.value : decoded.cause),
+            canonical(event)
+          )
         }
       }
     },
@@ -93,10 +97,22 @@ describe("events", { concurrent: false }, () => {
     ["no JSON", "{", /not JSON/],
     ["no object", "3", /no kind/],
     ["no kind", "{}", /no kind/],
-    ["an unknown kind", `{"run":"r","seq":7,"kind":"dreamt"}`, /entry 7 of run "r".*"dreamt" is unknown.*newer/],
+    [
+      "an unknown kind",
+      `{"run":"r","seq":7,"kind":"dreamt"}`,
+      /entry 7 of run "r".*"dreamt" is unknown.*newer/
+    ],
     ["a kind of another type", `{"run":"r","seq":7,"kind":{}}`, /unknown/],
-    ["a field of a later version", JSON.stringify({ ...header, kind: "resumed", more: 1 }), /excess.*"more"/s],
-    ["an operation that is two", JSON.stringify({ ...header, kind: "restarted", edits: { a: { set: 1, add: 1 } } }), /excess/],
+    [
+      "a field of a later version",
+      JSON.stringify({ ...header, kind: "resumed", more: 1 }),
+      /excess.*"more"/s
+    ],
+    [
+      "an operation that is two",
+      JSON.stringify({ ...header, kind: "restarted", edits: { a: { set: 1, add: 1 } } }),
+      /excess/
+    ],
     ["a position beyond all positions", `{"run":"r","seq":1e300,"kind":"resumed"}`, /cannot be read/],
     ["a field that is missing", JSON.stringify({ ...header, kind: "annotated" }), /Missing key.*"note"/s],
     ["a time that is none", JSON.stringify({ ...header, kind: "annotated", note: "n", time: null }), /"time"/]
@@ -142,16 +158,24 @@ describe("events", { concurrent: false }, () => {
 })
 
 /** A value of a schema with a secret in the place of every `Value`. */
-const secretly = (value: unknown, ast: (typeof Event.members)[number]["ast"] | Schema.Top["ast"], secret: string): unknown => {
+const secretly = (
+  value: unknown,
+  ast: (typeof Event.members)[number]["ast"] | Schema.Top["ast"],
+  secret: string
+): unknown => {
   switch (ast._tag) {
     case "Declaration":
       return { text: secret }
     case "Union": {
-      const member = ast.types.find((type) => Exit.isSuccess(Schema.decodeUnknownExit(Schema.make<Schema.Codec<unknown>>(type), strict)(value)))
+      const member = ast.types.find((type) =>
+        Exit.isSuccess(Schema.decodeUnknownExit(Schema.make<Schema.Codec<unknown>>(type), strict)(value))
+      )
       return secretly(value, member!, secret)
     }
     case "Arrays":
-      return (value as ReadonlyArray<unknown>).map((item, i) => secretly(item, ast.elements[i] ?? ast.rest[0]!, secret))
+      return (value as ReadonlyArray<unknown>).map((item, i) =>
+        secretly(item, ast.elements[i] ?? ast.rest[0]!, secret)
+      )
     case "Objects": {
       const object = value as { readonly [key: string]: unknown }
       return objectOf(

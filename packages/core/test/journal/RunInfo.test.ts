@@ -31,7 +31,10 @@ const rowOf = (state: RunState): unknown => ({
   pause: state.pause?.kind,
   failed: state.ending?.status === "failed" ? state.ending.error.kind : undefined,
   waits: [...HashMap.keys(state.waits)].sort(),
-  due: HashMap.toValues(state.waits).reduce<number | undefined>((due, wait) => Math.min(due ?? Infinity, wait.due ?? Infinity), undefined),
+  due: HashMap.toValues(state.waits).reduce<number | undefined>(
+    (due, wait) => Math.min(due ?? Infinity, wait.due ?? Infinity),
+    undefined
+  ),
   inbox: state.inbox
 })
 
@@ -71,7 +74,11 @@ describe("the row of a run", { concurrent: false }, () => {
         entries.forEach(({ event }, i) => {
           const state = states[i]!
           info = RunInfo.apply(info, event)
-          assert.strictEqual(canonical(saidBy(info, state)), canonical(rowOf(state)), `after ${event.kind} at ${i}`)
+          assert.strictEqual(
+            canonical(saidBy(info, state)),
+            canonical(rowOf(state)),
+            `after ${event.kind} at ${i}`
+          )
           if (nodeOf(state) !== undefined) assert.strictEqual(info.node, nodeOf(state), event.kind)
           assert.strictEqual(RunInfo.isTerminal(info.status), info.ended !== undefined)
           if (info.ended !== undefined) {
@@ -131,15 +138,17 @@ describe("the row of a run", { concurrent: false }, () => {
       note: "n",
       command: { id: `${source}${position}`, source, position }
     })
-    const { info, state } = grow(command("__proto__", 2), command("", 1), command("__proto__", 1), command("__proto__", 4))
+    const { info, state } = grow(
+      command("__proto__", 2),
+      command("", 1),
+      command("__proto__", 1),
+      command("__proto__", 4)
+    )
     assert.strictEqual(canonical(info.inbox), canonical(state.inbox))
-    assert.deepStrictEqual([1, 2, 3, 4, 5].map((position) => RunInfo.isHandled(info, "__proto__", position)), [
-      true,
-      true,
-      false,
-      true,
-      false
-    ])
+    assert.deepStrictEqual(
+      [1, 2, 3, 4, 5].map((position) => RunInfo.isHandled(info, "__proto__", position)),
+      [true, true, false, true, false]
+    )
     assert.isFalse(RunInfo.isHandled(info, "constructor", 1))
     // Inboxes begin at 1.
     assert.isTrue(RunInfo.isHandled(info, "constructor", 0))
@@ -150,7 +159,12 @@ describe("the row of a run", { concurrent: false }, () => {
     const fanned = grow({ kind: "visited", ...place, next: { branches: [{ node: "b" }], join: "j" } })
     assert.strictEqual(fanned.info.node, "j")
     const skipped = grow(
-      { kind: "visitFailed", ...place, error: { kind: "interrupted" }, outcome: { status: "skipped", to: "end" } },
+      {
+        kind: "visitFailed",
+        ...place,
+        error: { kind: "interrupted" },
+        outcome: { status: "skipped", to: "end" }
+      },
       { kind: "completed", output: null }
     )
     assert.strictEqual(skipped.info.node, "a")

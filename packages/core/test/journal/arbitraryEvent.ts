@@ -23,7 +23,9 @@ export const arbitraryOf = (ast: SchemaAST.AST, choice: Choice, strings: Readonl
     case "Arrays":
       return [
         ...ast.elements.map((element) => arbitraryOf(element, choice, strings)),
-        ...Array.from({ length: ast.rest.length === 0 ? 0 : int(0, 2) }, () => arbitraryOf(ast.rest[0]!, choice, strings))
+        ...Array.from({ length: ast.rest.length === 0 ? 0 : int(0, 2) }, () =>
+          arbitraryOf(ast.rest[0]!, choice, strings)
+        )
       ]
     case "Objects": {
       const index = ast.indexSignatures[0]
@@ -31,11 +33,13 @@ export const arbitraryOf = (ast: SchemaAST.AST, choice: Choice, strings: Readonl
         ...ast.propertySignatures
           .filter(({ type }) => type.context?.isOptional !== true || chance(0.5))
           .map(({ name, type }) => [name as string, arbitraryOf(type, choice, strings)] as const),
-        ...Array.from({ length: index === undefined ? 0 : int(0, 2) }, () =>
-          [
-            arbitraryOf(index!.parameter, choice, strings) as string,
-            arbitraryOf(index!.type, choice, strings)
-          ] as const
+        ...Array.from(
+          { length: index === undefined ? 0 : int(0, 2) },
+          () =>
+            [
+              arbitraryOf(index!.parameter, choice, strings) as string,
+              arbitraryOf(index!.type, choice, strings)
+            ] as const
         )
       ])
     }

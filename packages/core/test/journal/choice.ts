@@ -38,7 +38,7 @@ export const hostile: ReadonlyArray<string> = [
   "\ud800",
   "\udc00a",
   "ключ 🗝",
-  "\u0000\n\u2028\"\\",
+  '\u0000\n\u2028"\\',
   "\ufeff",
   "7",
   "a.b/c"
@@ -50,7 +50,8 @@ export const textOf = ({ chance, int, pick }: Choice): string =>
   chance(0.3) ? pick(hostile) : chance(0.1) ? pick(hostile).padEnd(int(400, 900), "long ") : `t${int(0, 999)}`
 
 /** An object whose keys are properties of its own, whatever they are called. */
-export const objectOf = <A>(entries: ReadonlyArray<readonly [string, A]>): { [key: string]: A } => Object.fromEntries(entries)
+export const objectOf = <A>(entries: ReadonlyArray<readonly [string, A]>): { [key: string]: A } =>
+  Object.fromEntries(entries)
 
 /** A JSON value, as `JSON.parse` gives it. */
 export const valueOf = (choice: Choice, depth = 3): Json => {
@@ -69,7 +70,10 @@ export const valueOf = (choice: Choice, depth = 3): Json => {
       return Array.from({ length: int(0, 3) }, () => valueOf(choice, depth - 1))
     default:
       return objectOf(
-        Array.from({ length: int(0, 3) }, () => [textOf(choice).slice(0, 12), valueOf(choice, depth - 1)] as const)
+        Array.from(
+          { length: int(0, 3) },
+          () => [textOf(choice).slice(0, 12), valueOf(choice, depth - 1)] as const
+        )
       )
   }
 }

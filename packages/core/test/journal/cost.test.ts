@@ -76,20 +76,26 @@ describe("the cost of a visit", { concurrent: false }, () => {
     visit(journal, { notes: { append: [] } })
     const { items } = stateOf(journal).channels["notes"] as Cell.List<any>
     // Every item that is copied would be pushed or spliced into an array: this one sees each push.
-    items.push = function(...more: ReadonlyArray<any>): number {
+    items.push = function (...more: ReadonlyArray<any>): number {
       pushed += more.length
       return Array.prototype.push.apply(this, more as Array<any>)
     }
     for (let i = 0; i < 10_000; i++) visit(journal, { notes: { append: [i] } })
     assert.strictEqual(pushed, 10_000)
-    for (const { channels } of journal.states.slice(1)) assert.strictEqual((channels["notes"] as Cell.List<any>).items, items)
+    for (const { channels } of journal.states.slice(1))
+      assert.strictEqual((channels["notes"] as Cell.List<any>).items, items)
     assert.strictEqual((journal.states[5_001]!.channels["notes"] as Cell.List<any>).length, 5_000)
   })
 
   it("is one copy of a list for the second continuation of a state, and none for those after it", () => {
     const journal = start()
     visit(journal, { notes: { append: [1, 2, 3] } })
-    const other: Grown = { ...journal, entries: [...journal.entries], states: [...journal.states], hashes: [...journal.hashes] }
+    const other: Grown = {
+      ...journal,
+      entries: [...journal.entries],
+      states: [...journal.states],
+      hashes: [...journal.hashes]
+    }
     const itemsOf = (of: Grown) => (stateOf(of).channels["notes"] as Cell.List<any>).items
     const shared = itemsOf(journal)
     visit(journal, { notes: { append: ["left"] } })
@@ -139,7 +145,10 @@ describe("the bytes of snapshots", { concurrent: false }, () => {
   })
 
   it("of a list that grows by little are bounded, though its pieces are merged", () => {
-    const { ratio, taken } = grow(start(), 6_000, (i) => ({ notes: { append: [i] }, other: { set: kilobyte } }))
+    const { ratio, taken } = grow(start(), 6_000, (i) => ({
+      notes: { append: [i] },
+      other: { set: kilobyte }
+    }))
     assert.isAbove(taken, 50)
     assert.isBelow(ratio, 0.5)
   })
@@ -151,7 +160,9 @@ describe("the bytes of snapshots", { concurrent: false }, () => {
   })
 
   it("of a record of which one entry changes over and over are at most twice what the journal grew by", () => {
-    const journal = start({ table: Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`key ${i}`, kilobyte])) })
+    const journal = start({
+      table: Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`key ${i}`, kilobyte]))
+    })
     const { ratio, taken } = grow(journal, 3_000, () => ({ table: { merge: { "key 7": kilobyte } } }))
     assert.isAbove(taken, 2)
     assert.isBelow(ratio, 2)
@@ -187,7 +198,9 @@ describe("the bytes of snapshots", { concurrent: false }, () => {
     let taken = 0
     for (let attempt = 1; attempt <= 2_000; attempt++) {
       const error = { kind: "encoding" as const, what: kilobyte.slice(900), message: "" }
-      append(journal, 1, [{ kind: "attemptFailed", node: "work", visit: 1, attempt, started: 1, error, due: 1 }])
+      append(journal, 1, [
+        { kind: "attemptFailed", node: "work", visit: 1, attempt, started: 1, error, due: 1 }
+      ])
       if (snapshot(journal)) taken += 1
     }
     assert.isAbove(taken, 0)
@@ -197,7 +210,10 @@ describe("the bytes of snapshots", { concurrent: false }, () => {
   it("come in pieces of bounded size", () => {
     const journal = start()
     for (let i = 0; i < 500; i++) {
-      visit(journal, { notes: { append: [kilobyte, kilobyte] }, table: { merge: { [`key ${i}`]: kilobyte } } })
+      visit(journal, {
+        notes: { append: [kilobyte, kilobyte] },
+        table: { merge: { [`key ${i}`]: kilobyte } }
+      })
     }
     assert.isTrue(snapshot(journal))
     const parts = journal.entries.filter(({ event }) => event.kind === "snapshotPart")

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as HashMap from "effect/HashMap"
 import * as Result from "effect/Result"
+import type { Json } from "effect/Schema"
 import * as Schema from "effect/Schema"
 import type { Event } from "../../src/Event.ts"
 import * as Journal from "../../src/Journal.ts"
@@ -10,7 +11,7 @@ import { choiceOf, hostile } from "./choice.ts"
 import type { Choice } from "./choice.ts"
 import { applied, folded, readerOf, reread, restored, snapshotsOf } from "./reading.ts"
 import { nextOf } from "./steps.ts"
-import { viewOf } from "./view.ts"
+import { canonical, viewOf } from "./view.ts"
 import { append, build, fixedNumbers, numbers, stateOf } from "./world.ts"
 import type { Grown, World } from "./world.ts"
 
@@ -28,15 +29,17 @@ describe("the generator of journals", { concurrent: false }, () => {
       for (const { entries, run, states } of build(fixedNumbers(seed, 200)).journals) {
         for (const { event } of entries) {
           kinds.add(event.kind)
-          if (event.kind === "visited") for (const op of Object.values(event.ops ?? {})) ops.add(Object.keys(op)[0]!)
+          if (event.kind === "visited")
+            for (const op of Object.values(event.ops ?? {})) ops.add(Object.keys(op)[0]!)
         }
         for (const { head } of snapshotsOf(entries)) {
-          const runs = JSON.stringify(head).matchAll(/"run":("[^"]*"),"seq":\d+,"from"/g)
+          const runs = JSON.stringify(head).matchAll(/"run":("[^"]*"),"seq":\d+[,}]/g)
           for (const [, of] of runs) if (of !== JSON.stringify(run)) shared += 1
         }
         for (const state of states) {
           statuses.add(state.status)
-          for (const [branch] of RunState.openVisits(state)) depths.add(branch === "" ? 0 : branch.split("/").length)
+          for (const [branch] of RunState.openVisits(state))
+            depths.add(branch === "" ? 0 : branch.split("/").length)
         }
       }
     }
@@ -60,6 +63,27 @@ describe("the fold", { concurrent: false }, () => {
           if (i % 8 === 0) assert.strictEqual(viewOf(state), viewOf(journal.states[i]!))
         })
         assert.strictEqual(viewOf(state!), viewOf(stateOf(journal)))
+      }
+    },
+    options
+  )
+
+  it.prop(
+    "holds in the channels what the operations say, whatever the channels are called",
+    worlds,
+    ({ numbers }) => {
+      for (const { entries, origin, states } of build(numbers).journals) {
+        const contents = new Map<string, Json>(
+          Object.entries(origin === undefined ? {} : RunState.stateOf(origin.state))
+        )
+        entries.forEach(({ event }, i) => {
+          said(contents, event)
+          if (i % 4 === 0)
+            assert.strictEqual(
+              canonical(RunState.stateOf(states[i]!)),
+              canonical(Object.fromEntries(contents))
+            )
+        })
       }
     },
     options
@@ -107,7 +131,9 @@ describe("the fold", { concurrent: false }, () => {
         }
         continueWith(continued, more)
         const readContinued = (run: string, at: number): Event =>
-          run === journal.run ? Result.getOrThrow(Journal.parse(continued.entries[at]!.line)).event : read(run, at)
+          run === journal.run
+            ? Result.getOrThrow(Journal.parse(continued.entries[at]!.line)).event
+            : read(run, at)
         for (const later of snapshotsOf(reread(continued))) {
           const again = Result.getOrThrow(restored(later, readContinued))
           assert.strictEqual(viewOf(again), viewOf(continued.states[later.seq]!))
@@ -181,6 +207,32 @@ describe("the fold", { concurrent: false }, () => {
   )
 })
 
+/** What an event does to the content of the channels, in the plainest way there is. */
+const said = (contents: Map<string, Json>, event: Event): void => {
+  if (event.kind === "created")
+    for (const [channel, value] of Object.entries(event.state)) contents.set(channel, value)
+  const isMain = (event.kind === "visited" || event.kind === "joined") && (event.branch ?? "") === ""
+  const ops =
+    isMain || event.kind === "migrated"
+      ? event.ops
+      : event.kind === "restarted" || event.kind === "forked"
+        ? event.edits
+        : undefined
+  for (const [channel, op] of Object.entries(ops ?? {})) {
+    const before = contents.get(channel)
+    if ("set" in op) contents.set(channel, op.set)
+    else if ("append" in op) contents.set(channel, [...((before ?? []) as ReadonlyArray<Json>), ...op.append])
+    else if ("merge" in op) {
+      const entries = [
+        ...Object.entries((before ?? {}) as { [key: string]: Json }),
+        ...Object.entries(op.merge)
+      ]
+      contents.set(channel, Object.fromEntries(entries))
+    } else if ("add" in op) contents.set(channel, ((before ?? 0) as number) + op.add)
+    else contents.delete(channel)
+  }
+}
+
 /** Lets a journal grow; time and pieces of snapshots are its own. */
 const continueWith = (journal: Grown, numbers: ReadonlyArray<number>): void => {
   for (const number of numbers) {
@@ -188,7 +240,7 @@ const continueWith = (journal: Grown, numbers: ReadonlyArray<number>): void => {
     const now = state.time + (number % 50)
     const step = nextOf(choiceOf(number), state, now, journal.hashes.at(-1)!)
     append(journal, now, step.bodies)
-    for (const more of step.then ?? []) append(journal, now, more(stateOf(journal)))
+    for (const more of step.more ?? []) append(journal, now, more(stateOf(journal)))
   }
 }
 
@@ -224,5 +276,5 @@ const nearly = (choice: Choice, world: World, journal: Grown, at: number): Event
     "attempt" in event && open !== undefined && chance(0.7)
       ? { ...fitted, node: open.node, visit: open.visit, attempt: open.attempt }
       : fitted
-  return placed as Event
+  return placed
 }

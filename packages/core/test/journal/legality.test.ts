@@ -42,7 +42,11 @@ const waitEnded: Body = { kind: "waitEnded", wait: "w", outcome: { value: 7 } }
 const callStarted: Body = { kind: "callStarted", ...place, call: "c", tool: "t", key: "k", input: null }
 const callCompleted: Body = { kind: "callCompleted", ...place, call: "c", tool: "t", output: 5 }
 const sent: Body = { kind: "sent", to: "other", message: "m", body: null }
-const command = (position: number): Body => ({ kind: "commandIgnored", note: "", command: { id: "c", source: "s", position } })
+const command = (position: number): Body => ({
+  kind: "commandIgnored",
+  note: "",
+  command: { id: "c", source: "s", position }
+})
 
 const grown = (...bodies: ReadonlyArray<Body>): Grown => {
   const journal = begin("r")
@@ -73,17 +77,47 @@ type Case = readonly [string, ReadonlyArray<Body>, Body | ((journal: Grown) => B
 
 const refused: ReadonlyArray<Case> = [
   ["a second beginning", [], created, /begins with it/],
-  ["a visit of another node", [], { kind: "visited", ...place, node: "z", started: 1, next: { to: "a" } }, /visit 1 of node z/],
-  ["another attempt than the open one", [attemptFailed], visited({ to: "a" }), /attempt 1; open is.*attempt 2/],
-  ["a branch that is not open", [], { kind: "visited", ...inBranch, started: 1, next: { to: "b" } }, /"1\.0" has no open visit/],
+  [
+    "a visit of another node",
+    [],
+    { kind: "visited", ...place, node: "z", started: 1, next: { to: "a" } },
+    /visit 1 of node z/
+  ],
+  [
+    "another attempt than the open one",
+    [attemptFailed],
+    visited({ to: "a" }),
+    /attempt 1; open is.*attempt 2/
+  ],
+  [
+    "a branch that is not open",
+    [],
+    { kind: "visited", ...inBranch, started: 1, next: { to: "b" } },
+    /"1\.0" has no open visit/
+  ],
   ["a visit while the run is paused", [paused], visited({ to: "a" }), /paused/],
   ["a failed attempt while the run is paused", [paused], attemptFailed, /paused/],
   ["a call that begins while the run is paused", [paused], callStarted, /paused/],
   ["an end while the run is paused", [end, paused], completed, /paused/],
   ["a pause of a paused run", [paused], paused, /paused/],
-  ["a pause of a run that is being cancelled: it would be forgotten", [cancelRequested], paused, /being cancelled/],
-  ["a second request to cancel: the first one's reason counts", [cancelRequested], cancelRequested, /already/],
-  ["an end by cancellation that nobody asked for", [], { kind: "cancelled", reason: "r" }, /cancelRequested comes first/],
+  [
+    "a pause of a run that is being cancelled: it would be forgotten",
+    [cancelRequested],
+    paused,
+    /being cancelled/
+  ],
+  [
+    "a second request to cancel: the first one's reason counts",
+    [cancelRequested],
+    cancelRequested,
+    /already/
+  ],
+  [
+    "an end by cancellation that nobody asked for",
+    [],
+    { kind: "cancelled", reason: "r" },
+    /cancelRequested comes first/
+  ],
   ["an end while a visit is open", [], completed, /open visits/],
   ["an end before the branches are joined", [visited({ branches: [], join: "j" })], completed, /not joined/],
   ["anything new after the end", [end, completed], sent, /completed already/],
@@ -92,31 +126,64 @@ const refused: ReadonlyArray<Case> = [
   ["a restart of a run that did not fail", [], { kind: "restarted" }, /pending, not failed/],
   ["a restart with nothing left to execute", [end, failed], { kind: "restarted" }, /nothing is left/],
   ["a resumption of a run that is not paused", [], { kind: "resumed" }, /not paused/],
-  ["a join of branches that are open", [fanOut], { kind: "joined", fanOut: "1" }, /2 branches of fan-out 1 are open/],
+  [
+    "a join of branches that are open",
+    [fanOut],
+    { kind: "joined", fanOut: "1" },
+    /2 branches of fan-out 1 are open/
+  ],
   ["a join of no fan-out", [], { kind: "joined", fanOut: "__proto__" }, /not open/],
-  ["a join in another branch", [visited({ branches: [], join: "j" })], { kind: "joined", branch: "1.0", fanOut: "1" }, /belongs to branch/],
-  ["an end inside a branch", [fanOut], { kind: "visited", ...inBranch, started: 1, next: { end: true } }, /cannot end the run/],
+  [
+    "a join in another branch",
+    [visited({ branches: [], join: "j" })],
+    { kind: "joined", branch: "1.0", fanOut: "1" },
+    /belongs to branch/
+  ],
+  [
+    "an end inside a branch",
+    [fanOut],
+    { kind: "visited", ...inBranch, started: 1, next: { end: true } },
+    /cannot end the run/
+  ],
   ["a visit that ends while it waits", [waitOpened], visited({ to: "a" }), /wait w is open/],
   ["an attempt that ends while it waits", [waitOpened], attemptFailed, /wait w is open/],
   ["a wait that is open", [waitOpened], waitOpened, /open already/],
   ["a wait that this visit has waited for", [waitOpened, waitEnded], waitOpened, /ended already/],
   ["the end of a wait that is not open", [], waitEnded, /not open/],
-  ["the end of a wait in another branch", [waitOpened], { ...waitEnded, branch: "1.0" } as Body, /belongs to branch ""/],
+  [
+    "the end of a wait in another branch",
+    [waitOpened],
+    { ...waitEnded, branch: "1.0" },
+    /belongs to branch ""/
+  ],
   ["a call that was started", [callStarted], callStarted, /started already/],
   ["a result of a call that was not started", [], callCompleted, /not started/],
   ["a second result of a call", [callStarted, callCompleted], callCompleted, /completed already/],
-  ["a result from another tool", [callStarted], { ...callCompleted, tool: "u" } as Body, /one of t, not of u/],
+  ["a result from another tool", [callStarted], { ...callCompleted, tool: "u" }, /one of t, not of u/],
   ["a message that was sent", [sent], sent, /sent already/],
   ["the arrival of a message that was not sent", [], { kind: "delivered", message: "m" }, /not sent/],
   ["a command that was dealt with", [command(1), command(3)], command(3), /dealt with/],
   ["a command before the first", [], command(0), /dealt with/],
   ["items for what is no list", [], visited({ to: "a" }, { text: { append: [1] } }), /holds no list/],
-  ["entries for what is no record", [], visited({ to: "a" }, { text: { merge: { a: 1 } } }), /holds no record/],
+  [
+    "entries for what is no record",
+    [],
+    visited({ to: "a" }, { text: { merge: { a: 1 } } }),
+    /holds no record/
+  ],
   ["a sum with what is no number", [], visited({ to: "a" }, { text: { add: 1 } }), /holds no number/],
   [
     "a sum that JSON cannot hold",
     [visited({ to: "a" }, { count: { set: 1.7e308 } })],
-    { kind: "visited", node: "a", visit: 2, attempt: 1, started: 1, next: { to: "a" }, ops: { count: { add: 1.7e308 } } },
+    {
+      kind: "visited",
+      node: "a",
+      visit: 2,
+      attempt: 1,
+      started: 1,
+      next: { to: "a" },
+      ops: { count: { add: 1.7e308 } }
+    },
     /exceed all numbers/
   ],
   ["a take-over of another epoch", [], claim({ epoch: 4 }), /takes over epoch 4/],
@@ -132,11 +199,22 @@ const refused: ReadonlyArray<Case> = [
   ["a snapshot of another status", [], snapshot({ status: "paused" }), /disagrees.*status/],
   ["a snapshot without an open visit", [], snapshot({ open: {} }), /disagrees.*open/],
   ["a snapshot that lost a channel", [], snapshot({ channels: {} }), /disagrees.*"count"/],
-  ["a snapshot that lost what was cancelled", [cancelRequested], snapshot({ cancel: undefined }), /disagrees.*cancel/],
+  [
+    "a snapshot that lost what was cancelled",
+    [cancelRequested],
+    snapshot({ cancel: undefined }),
+    /disagrees.*cancel/
+  ],
   [
     "a snapshot that holds an older list",
     [visited({ to: "a" }, { list: { append: [1, 2] } })],
-    snapshot({ channels: { count: { type: "Plain", value: 1 }, text: { type: "Plain", value: "t" }, list: { type: "List", length: 1, parts: [] } } }),
+    snapshot({
+      channels: {
+        count: { type: "Plain", value: 1 },
+        text: { type: "Plain", value: "t" },
+        list: { type: "List", length: 1, parts: [] }
+      }
+    }),
     /disagrees.*"list"/
   ],
   [
@@ -145,7 +223,12 @@ const refused: ReadonlyArray<Case> = [
     snapshot({ channels: { count: { type: "Plain", value: 2 }, text: { type: "Plain", value: "t" } } }),
     /disagrees.*"count"/
   ],
-  ["a snapshot that does not name the one before it", [], snapshot({}, { previous: 0 }), /snapshot before it/],
+  [
+    "a snapshot that does not name the one before it",
+    [],
+    snapshot({}, { previous: 0 }),
+    /snapshot before it/
+  ],
   ["a snapshot of what has not happened", [], snapshot({}, { at: 9 }), /had not happened/]
 ]
 
@@ -205,8 +288,15 @@ describe("an event is refused", () => {
   })
 
   it("of any kind that comes first", () => {
-    const result = RunState.apply(undefined, { ...completed, run: "r", seq: 0, epoch: 0, time: 0, prev: "" } as never, 1)
-    assert.match(result._tag === "Failure" ? result.failure.message : "", /begins with a created or a forked event/)
+    const result = RunState.apply(
+      undefined,
+      { ...completed, run: "r", seq: 0, epoch: 0, time: 0, prev: "" },
+      1
+    )
+    assert.match(
+      result._tag === "Failure" ? result.failure.message : "",
+      /begins with a created or a forked event/
+    )
   })
 })
 
@@ -254,8 +344,8 @@ describe("a run", () => {
   it("keeps calls that succeeded or are in doubt for the next attempt, and asks again for those that failed", () => {
     const journal = grown(callStarted, callCompleted)
     append(journal, 1, [
-      { ...callStarted, call: "d" } as Body,
-      { ...callStarted, call: "e" } as Body,
+      { ...callStarted, call: "d" },
+      { ...callStarted, call: "e" },
       { kind: "callFailed", ...place, call: "e", tool: "t", error },
       attemptFailed
     ])
@@ -270,5 +360,37 @@ describe("a run", () => {
     assert.strictEqual(RunState.visitOf(state, "1.1")!.node, "b")
     assert.strictEqual(RunState.nodeOf(state), "j")
     assert.deepStrictEqual([...RunState.openVisits(state)].map(([branch]) => branch).sort(), ["1.0", "1.1"])
+  })
+
+  it("that was forked is served what had finished, and nothing of what its origin still has to do", () => {
+    const origin = grown(
+      callStarted,
+      callCompleted,
+      { ...callStarted, call: "d" },
+      { ...callStarted, call: "e" },
+      { kind: "callFailed", ...place, call: "e", tool: "t", error },
+      waitOpened,
+      waitEnded,
+      { ...waitOpened, wait: "v" },
+      sent,
+      command(1),
+      cancelRequested
+    )
+    const fork = begin("g", { state: stateOf(origin), hash: origin.hashes.at(-1)! })
+    append(fork, 1, [
+      { kind: "forked", from: { run: "r", seq: 11 }, flow: "f", version: 1, edits: { count: { set: 9 } } }
+    ])
+    const state = stateOf(fork)
+    const visit = state.open[""]!
+    assert.deepStrictEqual([...HashMap.keys(visit.calls)], ["c"])
+    assert.deepStrictEqual(Object.keys(visit.ended), ["w"])
+    assert.deepStrictEqual(visit.waiting, [])
+    assert.isTrue(HashMap.isEmpty(state.waits))
+    assert.isTrue(HashMap.isEmpty(state.outbox))
+    assert.deepStrictEqual(state.inbox, {})
+    assert.isUndefined(state.cancel)
+    assert.strictEqual(state.status, "pending")
+    assert.deepStrictEqual(RunState.stateOf(state), { count: 9, text: "t" })
+    assert.deepStrictEqual(RunState.stateOf(stateOf(origin)), { count: 1, text: "t" })
   })
 })

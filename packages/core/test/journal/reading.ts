@@ -11,17 +11,18 @@ import type { Grown, World } from "./world.ts"
 
 export const parsed = (line: string): Journal.Entry => Result.getOrThrow(Journal.parse(line))
 
-export const reread = ({ entries }: Grown): ReadonlyArray<Journal.Entry> => entries.map(({ line }) => parsed(line))
+export const reread = ({ entries }: Grown): ReadonlyArray<Journal.Entry> =>
+  entries.map(({ line }) => parsed(line))
 
 /** The state after an entry that may follow. */
-export const applied = (state: RunState.RunState | undefined, { event, line }: Journal.Entry): RunState.RunState =>
-  Result.getOrThrow(RunState.apply(state, event, line.length))
+export const applied = (
+  state: RunState.RunState | undefined,
+  { event, line }: Journal.Entry
+): RunState.RunState => Result.getOrThrow(RunState.apply(state, event, line.length))
 
 /** The state after entries, from the beginning or from what is given. */
-export const folded = (
-  entries: ReadonlyArray<Journal.Entry>,
-  from?: RunState.RunState | undefined
-): RunState.RunState => entries.reduce(applied, from as RunState.RunState)
+export const folded = (entries: ReadonlyArray<Journal.Entry>, from?: RunState.RunState): RunState.RunState =>
+  entries.reduce(applied, from as RunState.RunState)
 
 /** The state that a snapshot holds; `read` gives the events that hold its parts. */
 export const restored = (

@@ -2,7 +2,17 @@
  * What may happen to a run next.
  */
 import * as HashMap from "effect/HashMap"
-import type { Body, CommandRef, Failure, Next, Of, Op, Ops, PauseReason, WaitTarget } from "../../src/Event.ts"
+import type {
+  Body,
+  CommandRef,
+  Failure,
+  Next,
+  Of,
+  Op,
+  Ops,
+  PauseReason,
+  WaitTarget
+} from "../../src/Event.ts"
 import type * as Cell from "../../src/internal/cell.ts"
 import { fanOutOf } from "../../src/internal/branch.ts"
 import { isHandled } from "../../src/internal/inbox.ts"
@@ -19,10 +29,10 @@ const tools = ["search", "mail", "constructor"]
 const channels = ["notes", "count", "table", "__proto__", "constructor", "", "\ud800"]
 const sources = ["", "w1", "__proto__", "constructor"]
 
-/** Some bodies at once; `then` makes more of what the state is after them. */
+/** Some bodies at once; `more` makes what follows them of what the state is after them. */
 export interface Step {
   readonly bodies: ReadonlyArray<Body>
-  readonly then?: ReadonlyArray<(state: RunState) => ReadonlyArray<Body>>
+  readonly more?: ReadonlyArray<(state: RunState) => ReadonlyArray<Body>>
 }
 
 const failureOf = (choice: Choice): Failure => {
@@ -47,28 +57,37 @@ const opOf = (choice: Choice, cell: Cell.Cell | undefined): Op => {
     () => ({ set: pick([[], {}, 0, "x".repeat(int(500, 3000))]) })
   ]
   const append = (): Op => ({
-    append: Array.from({ length: int(0, 4) }, () => (int(0, 4) === 0 ? "item".repeat(int(500, 9000)) : valueOf(choice)))
+    append: Array.from({ length: int(0, 4) }, () =>
+      int(0, 4) === 0 ? "item".repeat(int(500, 9000)) : valueOf(choice)
+    )
   })
   const merge = (): Op => ({
-    merge: objectOf(Array.from({ length: int(0, 4) }, () => [textOf(choice).slice(0, 9), valueOf(choice)] as const))
+    merge: objectOf(
+      Array.from({ length: int(0, 4) }, () => [textOf(choice).slice(0, 9), valueOf(choice)] as const)
+    )
   })
   const value: unknown = cell?._tag === "Plain" ? cell.value : undefined
   if (cell === undefined || cell._tag === "List" || Array.isArray(value)) kinds.push(append, append, append)
-  else kinds.push(() => ({ unset: true }))
+  if (cell !== undefined) kinds.push(() => ({ unset: true }))
   if (cell === undefined || cell._tag === "Record") kinds.push(merge, merge, merge)
   else if (typeof value === "object" && value !== null && !Array.isArray(value)) kinds.push(merge, merge)
-  if (cell === undefined || (typeof value === "number" && Math.abs(value) < 1e300)) kinds.push(() => ({ add: int(-5, 5) / 2 }))
+  if (cell === undefined || (typeof value === "number" && Math.abs(value) < 1e300))
+    kinds.push(() => ({ add: int(-5, 5) / 2 }))
   return pick(kinds)()
 }
 
 const opsOf = (choice: Choice, state: RunState | undefined): Ops =>
   objectOf(
     Array.from({ length: choice.int(0, 3) }, () => choice.pick(channels)).map(
-      (channel) => [channel, opOf(choice, state === undefined ? undefined : get(state.channels, channel))] as const
+      (channel) =>
+        [channel, opOf(choice, state === undefined ? undefined : get(state.channels, channel))] as const
     )
   )
 
-const commandOf = (choice: Choice, state: RunState): { readonly command?: CommandRef; readonly actor?: string } => {
+const commandOf = (
+  choice: Choice,
+  state: RunState
+): { readonly command?: CommandRef; readonly actor?: string } => {
   if (choice.chance(0.4)) return {}
   const source = choice.pick(sources)
   const before = get(state.inbox, source)
@@ -88,13 +107,20 @@ export const created = (choice: Choice): Of<"created"> | Extract<Body, { kind: "
     start: pick(nodes),
     input: chance(0.3) ? "input".repeat(200) : valueOf(choice),
     state: objectOf(
-      Array.from({ length: int(0, 4) }, () => [pick(channels), chance(0.3) ? "big".repeat(300) : valueOf(choice)] as const)
+      Array.from(
+        { length: int(0, 4) },
+        () => [pick(channels), chance(0.3) ? "big".repeat(300) : valueOf(choice)] as const
+      )
     ),
     durability: pick(["pipelined", "strict", "ephemeral"] as const),
     maxSteps: int(0, 1000),
     maxRecoveries: int(0, 5),
-    ...(chance(0.5) ? { session: textOf(choice), actor: textOf(choice), correlation: textOf(choice) } : undefined),
-    ...(chance(0.5) ? { tags: [textOf(choice)], attributes: objectOf([[pick(hostile), textOf(choice)]]) } : undefined),
+    ...(chance(0.5)
+      ? { session: textOf(choice), actor: textOf(choice), correlation: textOf(choice) }
+      : undefined),
+    ...(chance(0.5)
+      ? { tags: [textOf(choice)], attributes: objectOf([[pick(hostile), textOf(choice)]]) }
+      : undefined),
     ...(chance(0.3) ? { parent: { run: "p", branch: "1.0", node: pick(nodes), visit: 1 } } : undefined),
     ...(chance(0.3) ? { trace: { traceId: "t", spanId: "s" } } : undefined)
   }
@@ -112,7 +138,9 @@ export const forkOf = (choice: Choice, state: RunState): Body => {
     durability: state.durability,
     ...(node === undefined ? undefined : { node }),
     ...(chance(0.5) ? { edits: opsOf(choice, state) } : undefined),
-    ...(chance(0.3) ? { session: textOf(choice), actor: textOf(choice), trace: { traceId: "t2", spanId: "s2" } } : undefined)
+    ...(chance(0.3)
+      ? { session: textOf(choice), actor: textOf(choice), trace: { traceId: "t2", spanId: "s2" } }
+      : undefined)
   }
 }
 
@@ -146,7 +174,14 @@ class Menu {
 }
 
 /** What may happen in an open visit. */
-const addVisit = (menu: Menu, choice: Choice, state: RunState, branch: string, visit: OpenVisit, now: number): void => {
+const addVisit = (
+  menu: Menu,
+  choice: Choice,
+  state: RunState,
+  branch: string,
+  visit: OpenVisit,
+  now: number
+): void => {
   const { chance, int, pick } = choice
   const inBranch = branch === "" ? {} : { branch }
   const place = { ...inBranch, node: visit.node, visit: visit.visit, attempt: visit.attempt }
@@ -163,18 +198,31 @@ const addVisit = (menu: Menu, choice: Choice, state: RunState, branch: string, v
   const visited = (next: Next): Body => {
     const place_ = { kind: "visited" as const, ...place, started: now }
     // What a branch changes is not applied before the join, so it may be anything.
-    return chance(0.7) ? { ...place_, ops: opsOf(choice, branch === "" ? state : undefined), next } : { ...place_, next }
+    return chance(0.7)
+      ? { ...place_, ops: opsOf(choice, branch === "" ? state : undefined), next }
+      : { ...place_, next }
   }
   if (!paused) {
     menu.add(8, () => ending(visited({ to: pick(nodes) })))
-    menu.add(2, () => ending({ kind: "attemptFailed", ...place, started: now, error: failureOf(choice), due: now + int(0, 99) }))
+    menu.add(2, () =>
+      ending({
+        kind: "attemptFailed",
+        ...place,
+        started: now,
+        error: failureOf(choice),
+        due: now + int(0, 99)
+      })
+    )
     menu.add(2, () =>
       ending({
         kind: "visitFailed",
         ...place,
         started: now,
         error: failureOf(choice),
-        outcome: { status: pick(["failed", "tolerated", "skipped"] as const), to: join !== undefined && chance(0.5) ? join : pick(nodes) }
+        outcome: {
+          status: pick(["failed", "tolerated", "skipped"] as const),
+          to: join !== undefined && chance(0.5) ? join : pick(nodes)
+        }
       })
     )
     if (branch.length < 12) {
@@ -195,7 +243,13 @@ const addVisit = (menu: Menu, choice: Choice, state: RunState, branch: string, v
       menu.add(0.1, () => ending(visited({ end: true })))
       menu.add(0.1, () =>
         ending(
-          { kind: "visitFailed", ...place, started: now, error: failureOf(choice), outcome: { status: "skipped", to: "end" } },
+          {
+            kind: "visitFailed",
+            ...place,
+            started: now,
+            error: failureOf(choice),
+            outcome: { status: "skipped", to: "end" }
+          },
           { kind: "completed", output: null }
         )
       )
@@ -203,7 +257,14 @@ const addVisit = (menu: Menu, choice: Choice, state: RunState, branch: string, v
     const call = textOf(choice)
     if (!HashMap.has(visit.calls, call)) {
       menu.add(5, () => [
-        { kind: "callStarted", ...place, call, tool: pick(tools), key: textOf(choice), input: valueOf(choice) }
+        {
+          kind: "callStarted",
+          ...place,
+          call,
+          tool: pick(tools),
+          key: textOf(choice),
+          input: valueOf(choice)
+        }
       ])
     }
     const wait = `${branch}:${int(0, 9)}${pick(hostile)}`
@@ -249,13 +310,13 @@ const addVisit = (menu: Menu, choice: Choice, state: RunState, branch: string, v
 const snapshotOf = (choice: Choice, state: RunState): Step => {
   const plan = Snapshot.plan(state)
   const at = state.seq
-  const then: Array<(state: RunState) => ReadonlyArray<Body>> = plan.pieces.map((piece) => (now) => {
+  const more: Array<(state: RunState) => ReadonlyArray<Body>> = plan.pieces.map((piece) => (now) => {
     piece.placed(now.run, now.seq + 1)
     const bodies: Array<Body> = [Snapshot.pieceBody(piece, at)]
     if (choice.chance(0.2)) bodies.push({ kind: "annotated", note: "meanwhile", ...commandOf(choice, now) })
     return bodies
   })
-  return { bodies: [], then: [...then, (now) => [Snapshot.headBody(plan, now, at)]] }
+  return { bodies: [], more: [...more, (now) => [Snapshot.headBody(plan, now, at)]] }
 }
 
 /** Some events that may follow, as they would be made at this time. */
@@ -265,7 +326,14 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
   const by = () => commandOf(choice, state)
   menu.add(1, () => [{ kind: "annotated", note: textOf(choice), data: valueOf(choice), ...by() }])
   menu.add(1, () => [
-    { kind: "bookmarked", at: int(0, state.seq), name: textOf(choice), note: textOf(choice), tags: [textOf(choice)], ...by() }
+    {
+      kind: "bookmarked",
+      at: int(0, state.seq),
+      name: textOf(choice),
+      note: textOf(choice),
+      tags: [textOf(choice)],
+      ...by()
+    }
   ])
   menu.add(1, () => [{ kind: "commandIgnored", note: textOf(choice), ...by() }])
   menu.add(1.5, () => [

@@ -2,7 +2,6 @@
  * A run's state as text: the same for states that mean the same, however they share what they hold.
  */
 import * as HashMap from "effect/HashMap"
-import type { Json } from "effect/Schema"
 import * as Cell from "../../src/internal/cell.ts"
 import { inlineBytes, roughSize } from "../../src/internal/snapshotHead.ts"
 import type { RunState } from "../../src/RunState.ts"
@@ -13,7 +12,8 @@ export const canonical = (value: unknown): string => {
   if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value)
   if (typeof value !== "object" || value === null) return JSON.stringify(value)
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`
-  if (HashMap.isHashMap(value)) return `Map${canonical(Object.fromEntries(value as Iterable<readonly [string, unknown]>))}`
+  if (HashMap.isHashMap(value))
+    return `Map${canonical(Object.fromEntries(value as Iterable<readonly [string, unknown]>))}`
   const object = value as { readonly [key: string]: unknown }
   return `{${Object.keys(object)
     .sort()
@@ -28,8 +28,10 @@ const cellView = (cell: Cell.Cell): unknown => {
   return { ...held, origin: cell.origin }
 }
 
-const entries = <A>(record: { readonly [key: string]: A }, view: (value: A, key: string) => unknown): unknown =>
-  Object.fromEntries(Object.keys(record).map((key) => [key, view(record[key]!, key)]))
+const entries = <A>(
+  record: { readonly [key: string]: A },
+  view: (value: A, key: string) => unknown
+): unknown => Object.fromEntries(Object.keys(record).map((key) => [key, view(record[key]!, key)]))
 
 /** Everything that a state says, bookkeeping for the next snapshot included. */
 export const viewOf = (state: RunState): string => {
@@ -56,7 +58,3 @@ export const viewOf = (state: RunState): string => {
 /** Whether the next snapshot may take the content for unchanged. */
 const sameContent = (a: Cell.Cell, b: Cell.Cell): boolean =>
   a === b || (a._tag === "Record" && b._tag === "Record" && a.map === b.map)
-
-/** The content of the channels, which two runs may share. */
-export const contentView = (channels: { readonly [channel: string]: Cell.Cell }): string =>
-  canonical(entries(channels, (cell) => Cell.toValue(cell) as Json))

@@ -101,7 +101,7 @@ export const build = (numbers: ReadonlyArray<number>, options: Options = {}): Wo
       const journal = choice.pick(journals)
       const step = nextOf(choice, stateOf(journal), now, journal.hashes[journal.entries.length - 1]!)
       grow(journal, choice, step.bodies)
-      for (const more of step.then ?? []) grow(journal, choice, more(stateOf(journal)))
+      for (const more of step.more ?? []) grow(journal, choice, more(stateOf(journal)))
     }
   }
 

@@ -23,7 +23,10 @@ const handlers = Count.toLayer({
 })
 
 /** A process on a disk: a worker, and an observer if there is one. */
-const process = <E, R>(disk: MemoryStore.Disk, observer?: Layer.Layer<never, E, Store.Store | R>) => {
+const process = <E = never, R = never>(
+  disk: MemoryStore.Disk,
+  observer?: Layer.Layer<never, E, Store.Store | R>
+) => {
   const worker = Worker.layer({ flows: [Count] }).pipe(Layer.provide(handlers))
   const both = observer === undefined ? worker : Layer.merge(worker, observer)
   return Layer.provideMerge(both, MemoryStore.layer({ disk }))

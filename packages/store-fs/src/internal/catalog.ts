@@ -11,6 +11,7 @@ import * as RunInfo from "@waymark/core/RunInfo"
 import { ownerOf, parseControl, segmentName } from "./format.ts"
 import { makeRun, touchedInbox, touchedJournal, touchedLease } from "./model.ts"
 import type { InboxItem, Run, Segment, Series } from "./model.ts"
+import * as Recent from "./recent.ts"
 
 export interface Catalog {
   readonly runs: Map<string, Run>
@@ -64,8 +65,6 @@ export interface Catalog {
 /** Entries that begin within so many bytes behind a point need no point of their own. */
 export const window = 64 * 1024
 
-/** How many characters of recently written lines are kept in memory. */
-const recentLimit = 4 * 1024 * 1024
 const recentCommands = 2048
 
 export const make = (
@@ -82,10 +81,7 @@ export const make = (
   const deletedRuns: Array<string> = []
   const parkedRuns = new Set<Run>()
 
-  // Entries of these runs are in memory, oldest first.
-  let recentRuns: Array<Run> = []
-  let recentHead = 0
-  let recentSize = 0
+  const recent = Recent.make()
   const newestCommands: Array<InboxItem> = []
 
   const touch = (run: Run, what: number): void => {
@@ -129,25 +125,6 @@ export const make = (
     return series
   }
 
-  const remember = (run: Run, entry: Entry): void => {
-    run.recent.push(entry)
-    recentRuns.push(run)
-    recentSize += entry.line.length
-    while (recentSize > recentLimit && recentHead < recentRuns.length - 1) {
-      const dropped = recentRuns[recentHead++]!.recent.shift()
-      if (dropped !== undefined) recentSize -= dropped.line.length
-    }
-    if (recentHead > 16_384) {
-      recentRuns = recentRuns.slice(recentHead)
-      recentHead = 0
-    }
-  }
-
-  const forgetRecent = (run: Run): void => {
-    for (const entry of run.recent) recentSize -= entry.line.length
-    run.recent = []
-  }
-
   const addPlace = (run: Run, segment: Segment, bytes: number): void => {
     const place = run.places[run.places.length - 1]
     if (place !== undefined && place.segment === segment) place.bytes += bytes
@@ -162,7 +139,7 @@ export const make = (
       forks.get(origin)?.delete(run.id)
       if (forks.get(origin)?.size === 0) forks.delete(origin)
     }
-    forgetRecent(run)
+    recent.forget(run)
     for (const waiter of run.waiters ?? []) waiter.done("lost")
     runs.delete(run.id)
     parkedRuns.delete(run)
@@ -295,7 +272,7 @@ export const make = (
   }
 
   const takeForeign = (run: Run, segment: Segment, offset: number, length: number, entry: Entry): void => {
-    if (run.recent.length > 0) forgetRecent(run)
+    if (run.recent.length > 0) recent.forget(run)
     const { event } = entry
     if (event.seq !== run.last + 1) {
       damaged(
@@ -436,7 +413,7 @@ export const make = (
     takeOwn: (run, segment, offset, length, entry) => {
       catalog.unindexed += length
       accept(run, segment, offset, length, entry.event)
-      remember(run, entry)
+      recent.remember(run, entry)
     },
     endSeries,
     touchLeases,

@@ -125,7 +125,7 @@ const parse = (text: string): Line | undefined => {
   return Array.isArray(line) && typeof line[0] === "string" ? (line as unknown as Line) : undefined
 }
 
-const chunk = 64 * 1024
+const chunk = 16 * 1024
 
 export const make = (options: Options): Claims => {
   const { disk } = options
@@ -233,8 +233,10 @@ export const make = (options: Options): Claims => {
       outbox = []
       let current = state ?? (yield* open(1))
       while (true) {
-        yield* readOn(current)
-        if (current.limit === 0) current.limit = Math.max(limit, current.read * 2)
+        if (current.limit === 0) {
+          yield* readOn(current)
+          current.limit = Math.max(limit, current.read * 2)
+        }
         if (!current.ended) {
           if (lines.length > 0) yield* append(current, lines)
           yield* readOn(current)

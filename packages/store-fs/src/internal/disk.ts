@@ -187,16 +187,9 @@ export const make = (fs: FileSystem.FileSystem, directory: string): Disk => {
     readAt: (file, name, at, length) =>
       Effect.gen(function* () {
         const buffer = Buffer.allocUnsafe(length)
-        let filled = 0
-        while (filled < length) {
-          const count = yield* Effect.mapError(
-            file.read(buffer.subarray(filled), { position: BigInt(at + filled) }),
-            fromPlatform(name)
-          )
-          if (count === 0) break
-          filled += count
-        }
-        return buffer.subarray(0, filled)
+        // A file gives less than it was asked for at its end only.
+        const count = yield* Effect.mapError(file.read(buffer, { position: BigInt(at) }), fromPlatform(name))
+        return buffer.subarray(0, count)
       })
   }
 }

@@ -13,6 +13,7 @@ import { formatControl, parseControl, withIncarnation } from "./format.ts"
 import type { InboxItem, Run } from "./model.ts"
 import type { Ownership } from "./ownership.ts"
 import type { Pump } from "./pump.ts"
+import type { Wakeups } from "./wakeups.ts"
 import * as SegmentFile from "./segmentFile.ts"
 
 export interface Inboxes {
@@ -26,6 +27,7 @@ export interface Options {
   readonly disk: Disk
   readonly ownership: Ownership
   readonly pump: Pump
+  readonly wakeups: Wakeups
 }
 
 interface Sending {
@@ -42,7 +44,7 @@ const lostLease = (): StoreError =>
     }
   })
 
-export const make = ({ catalog, disk, ownership, pump }: Options): Inboxes => {
+export const make = ({ catalog, disk, ownership, pump, wakeups }: Options): Inboxes => {
   /** Commands that are being written, by run and id, and the next position for each run that has any. */
   const sending = new Map<string, Sending>()
   const positions = new Map<
@@ -113,7 +115,7 @@ export const make = ({ catalog, disk, ownership, pump }: Options): Inboxes => {
           const settle = (error: StoreError | undefined): void => {
             sending.delete(key)
             settled(run)
-            for (const each of waiting.done) each(error)
+            for (const each of waiting.done) wakeups.later(() => each(error))
           }
           const { incarnation } = run
           const position = nextPosition(run, series.id)

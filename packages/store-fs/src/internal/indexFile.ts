@@ -11,7 +11,6 @@ import { addCommand, fileName } from "./catalog.ts"
 import type { Catalog } from "./catalog.ts"
 import type { Disk } from "./disk.ts"
 import { formatVersion } from "./format.ts"
-import { makeSegment } from "./model.ts"
 import type { InboxItem, Run, Segment, Series } from "./model.ts"
 
 const Numbers = Schema.Array(Schema.Finite)
@@ -182,17 +181,15 @@ export const write = (
   })
 
 const fill = (catalog: Catalog, head: typeof Head.Type, rows: ReadonlyArray<RunRow>): boolean => {
-  const segments: Array<Segment> = []
+  // Those that are not there were compacted away: then no run has anything in them, or else this index is not for here.
+  const segments: Array<Segment | undefined> = []
   const series: Array<Series> = []
   for (const row of head.series) {
     const known = catalog.seriesOf(row.id)
     series.push(known)
     for (let i = 0; i < row.segments.length; i += 2) {
-      const number = row.segments[i]!
-      let segment = known.segments.get(number)
-      // Compacted away since: nothing that is still there lies in it, and no position does.
-      segment ??= makeSegment(known, number, 0)
-      segment.garbage = row.segments[i + 1]!
+      const segment = known.segments.get(row.segments[i]!)
+      if (segment !== undefined) segment.garbage = row.segments[i + 1]!
       segments.push(segment)
     }
     known.at = { segment: row.at[0], offset: row.at[1] }
@@ -212,6 +209,7 @@ const fill = (catalog: Catalog, head: typeof Head.Type, rows: ReadonlyArray<RunR
     run.crashed = row.crashed
     run.lastSegment = segments[row.last[0]]
     run.lastOffset = row.last[1]
+    if (run.lastSegment === undefined) return false
     run.damage = row.damage
     for (let i = 0; i < row.points.length; i += 3) {
       const segment = segments[row.points[i]!]

@@ -126,8 +126,9 @@ export interface Run {
   commandIds: Map<string, InboxItem> | undefined
   parked: Map<number, Parked> | undefined
   damage: Damage | undefined
-  /** The newest entries, without gaps up to the last one, if this instance wrote them lately. */
+  /** The newest entries, without gaps up to the last one, if this instance wrote them lately: from `recentStart` on. */
   recent: Array<Entry>
+  recentStart: number
 
   /** Who in this process holds it. */
   lease: { readonly epoch: number; readonly holder: string } | undefined
@@ -183,6 +184,7 @@ export const makeRun = (id: string): Run => ({
   parked: undefined,
   damage: undefined,
   recent: [],
+  recentStart: 0,
   lease: undefined,
   busy: false,
   accepted: -1,

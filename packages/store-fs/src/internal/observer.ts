@@ -40,8 +40,6 @@ export interface Observer {
   readonly listSegments: Effect.Effect<void, StoreError>
   /** Whether the owner of a series is there and holds its runs. */
   readonly isLive: (series: Series) => boolean
-  /** Whether other instances were seen at work lately. */
-  readonly hasCompany: () => boolean
 }
 
 /**
@@ -391,7 +389,6 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
       ),
     syncSeries,
     listSegments,
-    isLive,
-    hasCompany: () => company
+    isLive
   }
 }

@@ -20,6 +20,7 @@ import { formatMark, formatVersion, parseFile, SealFile, seriesName, temporaryNa
 import type { LeaseFile, Mark } from "./format.ts"
 import type { Position, Series } from "./model.ts"
 import type { Observer } from "./observer.ts"
+import type { Wakeups } from "./wakeups.ts"
 
 export interface Ownership {
   /** The series that this instance writes, with a lease on disk; a new one if the last one was taken over. */
@@ -50,6 +51,7 @@ export interface Options {
   readonly ttl: number
   readonly heartbeat: number
   readonly scope: Scope.Scope
+  readonly wakeups: Wakeups
 }
 
 /** Marks are written at most so often, in milliseconds. */
@@ -176,7 +178,7 @@ export const make = (options: Options): Ownership => {
     held = undefined
     lease.series.own = false
     lease.series.claimed = true
-    Effect.runFork(Scope.close(lease.scope, Exit.void))
+    options.wakeups.fork(Scope.close(lease.scope, Exit.void))
   }
 
   const seal = Effect.fnUntraced(function* (series: Series) {

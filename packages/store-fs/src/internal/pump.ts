@@ -16,6 +16,7 @@ import type { SegmentHeader } from "./format.ts"
 import { makeSegment } from "./model.ts"
 import type { Position, Run, Segment } from "./model.ts"
 import type { Ownership } from "./ownership.ts"
+import type { Wakeups } from "./wakeups.ts"
 
 /** Lines that stand or fall together. */
 export interface Unit {
@@ -25,7 +26,10 @@ export interface Unit {
   /** Control lines before and after the entries. */
   readonly before: ReadonlyArray<string>
   readonly after: ReadonlyArray<string>
-  /** Told when it is durable, after its entries were taken in; `offset` and `length` are of its last line. */
+  /**
+   * Told when it is durable, after its entries were taken in; `offset` and `length` are of its last line. Others may not
+   * have been told yet, so whoever waits for it is to be woken later.
+   */
   readonly done: ((segment: Segment, offset: number, length: number) => void) | undefined
   /** Told when it will not be; `"lost"` if that is because the lease is gone. */
   readonly failed: ((why: StoreError | "lost") => void) | undefined
@@ -55,6 +59,7 @@ export interface Options {
   /** In characters. */
   readonly maxUnsynced: number
   readonly scope: Scope.Scope
+  readonly wakeups: Wakeups
   /** Called when writing failed or the lease is gone, before anybody is told. */
   readonly onFailure: (why: StoreError | "lost") => void
   readonly onSettled: () => void
@@ -132,7 +137,7 @@ const sizeOf = (unit: Unit): number => {
 }
 
 export const make = (options: Options): Pump => {
-  const { catalog, disk, ownership } = options
+  const { catalog, disk, ownership, wakeups } = options
   const encoder = makeEncoder()
   let queue: Array<Unit> = []
   let lazy: Array<string> = []
@@ -162,6 +167,7 @@ export const make = (options: Options): Pump => {
     unsynced = 0
     options.onFailure(why)
     for (const unit of all) unit.failed?.(why)
+    wakeups.flush()
     makeRoom()
   }
 
@@ -260,7 +266,7 @@ export const make = (options: Options): Pump => {
       const waiting = run.waiters
       run.waiters = undefined
       for (const waiter of waiting) {
-        if (waiter.seq <= run.last) waiter.done(undefined)
+        if (waiter.seq <= run.last) wakeups.later(() => waiter.done(undefined))
         else (run.waiters ??= []).push(waiter)
       }
     }
@@ -315,6 +321,7 @@ export const make = (options: Options): Pump => {
     settle(target, units, offsets)
     ownership.mark({ segment: segment.number, offset: target.end })
     catalog.notify()
+    wakeups.flush()
     makeRoom()
     options.onSettled()
   })

@@ -138,10 +138,13 @@ export const readEntries = (
   Effect.suspend(() => {
     const entries: Array<Entry> = []
     if (first > last) return Effect.succeed(entries)
-    const { recent } = run
-    const remembered = recent.length === 0 ? Number.POSITIVE_INFINITY : recent[0]!.event.seq
+    const { recent, recentStart } = run
+    const remembered = recent[recentStart]?.event.seq ?? Number.POSITIVE_INFINITY
     // What is in memory now may be forgotten while the rest is being read.
-    const tail = recent.slice(Math.max(0, first - remembered), Math.max(0, last + 1 - remembered))
+    const tail =
+      last < remembered
+        ? []
+        : recent.slice(recentStart + Math.max(0, first - remembered), recentStart + last + 1 - remembered)
     const fromDisk = Math.min(last, remembered - 1)
     if (first > fromDisk) return Effect.succeed(tail)
     return Effect.gen(function* () {

@@ -16,6 +16,9 @@ import * as Catalog from "./catalog.ts"
 import * as Claims from "./claims.ts"
 import { coalesce } from "./coalesce.ts"
 import * as Compaction from "./compaction.ts"
+import * as Contest from "./contest.ts"
+import * as Creation from "./creation.ts"
+import * as Deletion from "./deletion.ts"
 import * as Disk from "./disk.ts"
 import { failure, named } from "./failures.ts"
 import * as Feed from "./feed.ts"
@@ -29,6 +32,7 @@ import { prepare } from "./prepare.ts"
 import * as Pump from "./pump.ts"
 import { readEntries } from "./reading.ts"
 import type { Run } from "./model.ts"
+import * as Wakeups from "./wakeups.ts"
 
 export interface Settings {
   readonly directory: string
@@ -51,8 +55,14 @@ export interface Made {
 }
 
 const defaultLimit = 1000
-/** The index is written again when at least so many bytes, and as many as it is long, came in since. */
-const indexAfter = 1024 * 1024
+/**
+ * The index is written again when so many bytes came in since, or so many times its length: soon if they are many, so that
+ * it costs little of what is going on; earlier when nothing is.
+ */
+const indexAfter = 512 * 1024
+const indexTimes = 6
+/** How long nothing has to happen for that, in milliseconds. */
+const idleAfter = 200
 /** At closing it is written for less; but not for every command that a short-lived process leaves. */
 const indexAtClose = 64 * 1024
 /** Segments are compacted when half of them, and at least so many bytes, are garbage. */
@@ -95,6 +105,7 @@ export const make = Effect.fnUntraced(function* (
   const opened = yield* named("open")(open(true))
   const { catalog, indexLength, observer } = opened ?? (yield* named("open")(open(false)))!
 
+  const wakeups = Wakeups.make(runFork)
   const ownership = Ownership.make({
     catalog,
     disk,
@@ -104,7 +115,8 @@ export const make = Effect.fnUntraced(function* (
     owner,
     readOnly,
     scope: handles,
-    ttl: settings.leaseTtl
+    ttl: settings.leaseTtl,
+    wakeups
   })
 
   // -----------------------------------------------------------------------------------------------------------------
@@ -119,11 +131,17 @@ export const make = Effect.fnUntraced(function* (
       })
     })
   )
+  let settledAt = 0
   let indexing = false
   const considerIndex = (): void => {
+    settledAt = identity.monotonic()
     if (indexing || catalog.unindexed < Math.max(indexAfter, indexSize)) return
     indexing = true
-    runInBackground("the index of a store could not be written", writeIndex, () => {
+    const idle = Effect.gen(function* () {
+      const isUrgent = () => catalog.unindexed >= Math.max(indexAfter, indexSize * indexTimes)
+      while (!isUrgent() && identity.monotonic() - settledAt < idleAfter) yield* identity.pause(idleAfter / 2)
+    })
+    runInBackground("the index of a store could not be written", Effect.andThen(idle, writeIndex), () => {
       indexing = false
     })
   }
@@ -169,7 +187,8 @@ export const make = Effect.fnUntraced(function* (
     onSettled: considerIndex,
     ownership,
     scope: handles,
-    segmentSize: settings.segmentSize
+    segmentSize: settings.segmentSize,
+    wakeups
   })
   const claims = Claims.make({
     disk,
@@ -188,9 +207,33 @@ export const make = Effect.fnUntraced(function* (
       )
     }
   })
-  leases = Leases.make({ catalog, claims, identity, observer, ownership, pump })
+  const contest = Contest.make({ catalog, identity, observer, ownership })
+  leases = Leases.make({ catalog, claims, contest, observer, ownership, pump, wakeups })
+  const creation = Creation.make({
+    catalog,
+    claims,
+    contest,
+    identity,
+    leases,
+    observer,
+    ownership,
+    pump,
+    wakeups
+  })
+  const remove = Deletion.make({
+    catalog,
+    claims,
+    contest,
+    creation,
+    identity,
+    leases,
+    observer,
+    ownership,
+    pump,
+    wakeups
+  })
   const artifacts = Artifacts.make({ disk, hashBytes: hasher.hashBytes, hash: hasher.hash, ownership })
-  const inboxes = Inbox.make({ catalog, disk, ownership, pump })
+  const inboxes = Inbox.make({ catalog, disk, ownership, pump, wakeups })
 
   let closing = false
   let interest = 0
@@ -243,9 +286,9 @@ export const make = Effect.fnUntraced(function* (
             batch: undefined,
             before: [formatControl({ $: "closed" })],
             after: [],
-            done: () => resume(Effect.void),
+            done: () => wakeups.later(() => resume(Effect.void)),
             // Whoever waited for something was told; the runs count as lost.
-            failed: () => resume(Effect.void)
+            failed: () => wakeups.later(() => resume(Effect.void))
           })
         })
         const size = catalog.unindexed + segmentsSince(catalog) * 2048
@@ -316,7 +359,7 @@ export const make = Effect.fnUntraced(function* (
   const store: Store.Store["Service"] = {
     owner,
 
-    create: (batch, options) => writing("create", () => leases.create(batch, options?.holder)),
+    create: (batch, options) => writing("create", () => creation.create(batch, options?.holder)),
 
     append: (lease, expected, batch) =>
       Effect.suspend((): Effect.Effect<void, Store.LeaseLost | Store.SeqConflict | Store.StoreError> => {
@@ -334,6 +377,7 @@ export const make = Effect.fnUntraced(function* (
 
     sync: (lease) =>
       Effect.suspend((): Effect.Effect<void, Store.LeaseLost | Store.StoreError> => {
+        if (closing) return operation("sync", () => Effect.void)
         const run = leases.holding(lease)
         if (run === undefined) return named("sync")(leases.refusal(lease))
         return named("sync")(
@@ -427,7 +471,7 @@ export const make = Effect.fnUntraced(function* (
 
     delete: (id) =>
       writing("delete", () =>
-        Effect.map(leases.delete(id), () => {
+        Effect.map(remove(id), () => {
           runInBackground("a store could not be compacted", compactSome, () => {})
         })
       ),

@@ -23,7 +23,8 @@ const plain = (value: unknown): unknown => {
   if (value instanceof Date) return { date: value.getTime() }
   if (value instanceof Map) return { entries: [...value] }
   if (value instanceof Set) return { items: [...value] }
-  if (ArrayBuffer.isView(value)) return { bytes: [...new Uint8Array(value.buffer, value.byteOffset, value.byteLength)] }
+  if (ArrayBuffer.isView(value))
+    return { bytes: [...new Uint8Array(value.buffer, value.byteOffset, value.byteLength)] }
   if (Object.prototype.toString.call(value) === "[object Error]") {
     const { message, name } = value as Error
     return { name, message, ...value }
@@ -31,7 +32,8 @@ const plain = (value: unknown): unknown => {
   return value
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null
 
 /** Lines that say where `got` is not as `expected`, at most `limit`. Keys that hold `undefined` count as absent. */
 export const differences = (expected: unknown, got: unknown, limit = 8): ReadonlyArray<string> => {
@@ -49,7 +51,8 @@ export const differences = (expected: unknown, got: unknown, limit = 8): Readonl
     if (visiting.has(a)) return
     visiting.add(a)
     for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {
-      if (key !== "stack") compare(left[key], right[key], Array.isArray(left) ? `${path}[${key}]` : `${path}.${key}`)
+      if (key !== "stack")
+        compare(left[key], right[key], Array.isArray(left) ? `${path}[${key}]` : `${path}.${key}`)
     }
     visiting.delete(a)
   }

@@ -76,7 +76,7 @@ export const make = (start: number): VirtualTime => {
     inTurn(turn)
   }
 
-  const runTasks = (): void => {
+  const runSome = (): void => {
     for (let count = 0; count < tasksPerTurn; count++) {
       if (head === tasks.length) {
         tasks.length = 0
@@ -89,15 +89,20 @@ export const make = (start: number): VirtualTime => {
     }
   }
 
-  const turn = (): void => {
-    scheduled = false
-    const quiet = !pending()
+  const runTasks = (): void => {
+    if (running) return
     running = true
     try {
-      runTasks()
+      runSome()
     } finally {
       running = false
     }
+  }
+
+  const turn = (): void => {
+    scheduled = false
+    const quiet = !pending()
+    runTasks()
     if (pending()) return schedule()
     if (waiting.length === 0) return
     // What has just run may have settled promises.
@@ -109,6 +114,7 @@ export const make = (start: number): VirtualTime => {
 
   const whenIdle = (callback: () => void): void => {
     waiting.push(callback)
+    runTasks()
     schedule()
   }
 
@@ -186,9 +192,7 @@ export const make = (start: number): VirtualTime => {
       })
     }
     return {
-      context: Context.make(Clock.Clock, clock as Clock.Clock).pipe(
-        Context.add(Scheduler.Scheduler, scheduler)
-      ) as Context.Context<never>,
+      context: Context.make(Clock.Clock, clock).pipe(Context.add(Scheduler.Scheduler, scheduler)),
       isOff: () => off,
       switchOff: () => {
         off = true

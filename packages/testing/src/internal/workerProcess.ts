@@ -47,7 +47,9 @@ export const build = <Flows extends ReadonlyArray<Flow.Any>, E, R>({
     Layer.provideMerge(store)
   ) as Layer.Layer<Worker.Worker | Runs.Runs | Store, E | Worker.WorkerError, Exclude<R, Store>>
   // What an earlier process built is not there any more.
-  return Effect.flatMap(Effect.scope, (scope) => Layer.buildWithMemoMap(layer, Layer.makeMemoMapUnsafe(), scope))
+  return Effect.flatMap(Effect.scope, (scope) =>
+    Layer.buildWithMemoMap(layer, Layer.makeMemoMapUnsafe(), scope)
+  )
 }
 
 /** Ids in order: `id-1`, `id-2` and so on. */

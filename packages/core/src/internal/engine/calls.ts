@@ -20,6 +20,7 @@ import * as Tool from "../../Tool.ts"
 import type { ToolExecutor } from "../../ToolExecutor.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { canonical } from "./canonical.ts"
+import * as Claims from "./claims.ts"
 import * as Failures from "./failure.ts"
 import * as Retry from "./retry.ts"
 import type { VisitClock } from "./visitClock.ts"
@@ -49,7 +50,11 @@ export interface Host {
   /** Pauses the run; is interrupted. */
   readonly pause: (reason: PauseReason) => Effect.Effect<never>
   /** In a replay: a call that has no recorded result. It is not carried out, but interrupted. */
-  readonly refuse?: (call: { readonly tool: string; readonly call: string; readonly input: Json }) => Effect.Effect<never>
+  readonly refuse?: (call: {
+    readonly tool: string
+    readonly call: string
+    readonly input: Json
+  }) => Effect.Effect<never>
 }
 
 /** The visit that calls are made in. */
@@ -65,14 +70,12 @@ export interface Place {
   readonly isAlone: (fiber: Fiber.Fiber<unknown, unknown>) => boolean
 }
 
-/**
- * How long a call that looks like a divergence waits for the calls of other fibers of its visit, in milliseconds, beyond
- * the time that these took the first time.
- */
-const divergenceGrace = 2_000
-
 export interface Calls {
-  readonly call: (tool: Tool.Any, input: unknown, options: Tool.CallOptions | undefined) => Effect.Effect<any, any>
+  readonly call: (
+    tool: Tool.Any,
+    input: unknown,
+    options: Tool.CallOptions | undefined
+  ) => Effect.Effect<any, any>
   /** The visit is over: what is left of it may call nothing any more. */
   readonly close: () => void
 }
@@ -81,37 +84,18 @@ export const make = (host: Host, place: Place): Calls => {
   const { attempt, branch, clock, node, visit } = place
   const where = branch === "" ? { node, visit, attempt } : { branch, node, visit, attempt }
   const occurrences = new Map<string, number>()
-  const claimed = new Set<string>()
-  /** Calls that wait until all recorded ones are claimed. */
-  const waiting = new Set<() => void>()
   let closed = false
-  /** Whether recorded calls may be unclaimed; once none is, none will be. */
-  let recovering = place.recovered
-  const began = { visit: clock.now, live: clock.live.currentTimeMillisUnsafe() }
-
-  const recorded = (call: string): Call | undefined => Option.getOrUndefined(HashMap.get(host.open().calls, call))
-
-  /** A recorded call of this attempt that the handler has not asked for. */
-  const unclaimed = (): readonly [string, Call] | undefined => {
-    if (!recovering) return undefined
-    for (const [id, call] of host.open().calls) {
-      const interrupted = call.error?.kind === "interrupted"
-      if (call.attempt === attempt && !interrupted && !claimed.has(id)) return [id, call]
-    }
-    recovering = false
-    return undefined
-  }
-
-  const claim = (id: string): void => {
-    claimed.add(id)
-    if (waiting.size > 0 && unclaimed() === undefined) for (const resume of waiting) resume()
-  }
-
-  const allClaimed = Effect.callback<void>((resume) => {
-    const claimedAll = () => resume(Effect.void)
-    waiting.add(claimedAll)
-    return Effect.sync(() => waiting.delete(claimedAll))
+  const claims = Claims.make({
+    attempt,
+    recovered: place.recovered,
+    began: clock.now,
+    clock: clock.live,
+    open: host.open,
+    isAlone: place.isAlone
   })
+
+  const recorded = (call: string): Call | undefined =>
+    Option.getOrUndefined(HashMap.get(host.open().calls, call))
 
   const consume = (call: Call): void => {
     if (call.time > clock.now) clock.now = call.time
@@ -138,37 +122,26 @@ export const make = (host: Host, place: Place): Calls => {
     return Effect.die(unencodable(`the recorded output of tool ${tool.name}`, exit))
   }
 
-  const unencodable = (what: string, exit: Exit.Failure<unknown, { readonly message: string }>): Unencodable => {
+  const unencodable = (
+    what: string,
+    exit: Exit.Failure<unknown, { readonly message: string }>
+  ): Unencodable => {
     const reason = exit.cause.reasons[0]
     return new Unencodable({ what, detail: reason?._tag === "Fail" ? reason.error.message : "unknown" })
   }
 
-  /**
-   * Waits until no recorded call is unclaimed. If this is the only fiber of the visit nobody else can claim them; other
-   * fibers get time to: as long as it took them the first time, when the calls they made before took time, too.
-   */
-  const awaitClaims = (tool: Tool.Any, id: string, input: Json): Effect.Effect<void> =>
-    Effect.withFiber((fiber) => {
-      const live = Context.get(host.context, Clock.Clock)
-      const wait = (turns: number): Effect.Effect<void> =>
-        Effect.suspend((): Effect.Effect<void> => {
-          const first = unclaimed()
-          if (first === undefined) return Effect.void
-          if (turns > 0) return Effect.andThen(Effect.yieldNow, wait(turns - 1))
-          const [call, { seq, time, tool: expected }] = first
-          const left = began.live + Math.max(0, time - began.visit) + divergenceGrace - live.currentTimeMillisUnsafe()
-          if (!place.isAlone(fiber) && left > 0) {
-            return Effect.andThen(Effect.raceFirst(allClaimed, live.sleep(Duration.millis(left))), wait(0))
-          }
-          return host.pause({
-            kind: "diverged",
-            node,
-            visit,
-            expected: { tool: expected, call, seq },
-            got: { tool: tool.name, call: id, input }
-          })
-        })
-      return wait(place.isAlone(fiber) ? 0 : 16)
+  /** Pauses the run if a recorded call is not asked for, but another one is. */
+  const orDiverge = (tool: Tool.Any, id: string, input: Json): Effect.Effect<void> =>
+    Effect.flatMap(claims.wait, (unclaimed) => {
+      if (unclaimed === undefined) return Effect.void
+      const [call, { seq, tool: expected }] = unclaimed
+      return host.pause({
+        kind: "diverged",
+        node,
+        visit,
+        expected: { tool: expected, call, seq },
+        got: { tool: tool.name, call: id, input }
+      })
     })
 
   /** Carries out one try: the handler, inside executor, middleware, timeout, and its own scope. */
@@ -181,18 +154,15 @@ export const make = (host: Host, place: Place): Calls => {
     const provided = Context.getOrUndefined(handlerContext, Tool.handlerKey(tool.name))
     const local: Effect.Effect<unknown, unknown, any> =
       provided === undefined
-        ? Effect.die(new Error(`tool ${tool.name} has no handler: provide the layer that ${tool.name}.toLayer(...) makes`))
+        ? Effect.die(
+            new Error(
+              `tool ${tool.name} has no handler: provide the layer that ${tool.name}.toLayer(...) makes`
+            )
+          )
         : Effect.suspend(() => provided.handler(input))
-    const context =
-      provided === undefined ? host.context : Context.merge(host.context, provided.context as Context.Context<never>)
-    const inContext = Effect.withFiber((fiber) => {
+    const inContext = Effect.suspend(() => {
       const scope = Scope.makeUnsafe()
-      const span = host.traced ? Context.getOption(fiber.context, Tracer.ParentSpan) : Option.none()
-      const own = context.pipe(
-        Context.add(Tool.Invocation, invocation),
-        Context.add(Scope.Scope, scope),
-        Context.addOrOmit(Tracer.ParentSpan, span)
-      )
+      const own = Context.add(Context.make(Tool.Invocation, invocation), Scope.Scope, scope)
       return local.pipe(
         Effect.provideContext(own as Context.Context<any>),
         Effect.onExit((exit) => Scope.close(scope, exit))
@@ -210,15 +180,17 @@ export const make = (host: Host, place: Place): Calls => {
     }
     if (host.traced) {
       effect = Effect.withSpan(effect, `tool ${tool.name}`, {
-        attributes: { "waymark.run": host.run, "waymark.tool": tool.name, "waymark.attempt": invocation.attempt }
+        attributes: {
+          "waymark.run": host.run,
+          "waymark.tool": tool.name,
+          "waymark.attempt": invocation.attempt
+        }
       })
     }
     // The visit's own Clock and Random are not for the outside world; only its span is.
+    const context = provided === undefined ? host.context : Context.merge(host.context, provided.context)
     const span = host.traced ? Context.getOption(handlerContext, Tracer.ParentSpan) : Option.none()
-    return Effect.setContext(
-      effect,
-      Option.isNone(span) ? host.context : Context.add(host.context, Tracer.ParentSpan, span.value)
-    )
+    return Effect.setContext(effect, Context.addOrOmit(context, Tracer.ParentSpan, span))
   }
 
   /** Whether the tool's policy gives the call another try after this outcome, and when. */
@@ -259,13 +231,16 @@ export const make = (host: Host, place: Place): Calls => {
       const retry = tool.retry === undefined ? undefined : Retry.make(tool.retry)
       const commit = host.durability !== "ephemeral" || tool.delivery === "atMostOnce"
       // What became of a try that took too long is not known.
-      let repeated = begun === "inDoubt" || recorded(id)?.retries.some(({ error }) => error.kind === "timeout") === true
+      let repeated =
+        begun === "inDoubt" || recorded(id)?.retries.some(({ error }) => error.kind === "timeout") === true
 
       const settled = (body: Body) => Effect.map(host.append(body), () => consume(recorded(id)!))
 
       const sleep = (millis: number) =>
         // What comes after a long sleep should not have to begin before it.
-        commit ? Effect.andThen(host.sync, live.sleep(Duration.millis(millis))) : live.sleep(Duration.millis(millis))
+        commit
+          ? Effect.andThen(host.sync, live.sleep(Duration.millis(millis)))
+          : live.sleep(Duration.millis(millis))
 
       /** If the run itself is being stopped the call stays without a result: it may have taken effect. */
       const interrupted = (exit: Exit.Failure<unknown, unknown>): Effect.Effect<never, unknown> =>
@@ -281,11 +256,13 @@ export const make = (host: Host, place: Place): Calls => {
           ? { kind: "callRepeated", ...names }
           : { kind: "callStarted", ...names, key, input: encoded }
         return Effect.uninterruptibleMask((restore) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             // One try after another; the events say where it stands if the process dies between any two of them.
             let body = begin
             if (due !== undefined) {
-              const slept = yield* Effect.exit(restore(sleep(Math.max(0, due - live.currentTimeMillisUnsafe()))))
+              const slept = yield* Effect.exit(
+                restore(sleep(Math.max(0, due - live.currentTimeMillisUnsafe())))
+              )
               if (Exit.isFailure(slept)) return yield* interrupted(slept)
             }
             while (true) {
@@ -306,7 +283,11 @@ export const make = (host: Host, place: Place): Calls => {
                 const output = makeCodec(tool.output).encode(exit.value)
                 if (Exit.isFailure(output)) {
                   const defect = unencodable(`the output of tool ${tool.name}`, output)
-                  yield* settled({ kind: "callFailed", ...names, error: Failures.store({ _tag: "Defect", defect }, []) })
+                  yield* settled({
+                    kind: "callFailed",
+                    ...names,
+                    error: Failures.store({ _tag: "Defect", defect }, [])
+                  })
                   return yield* Effect.die(defect)
                 }
                 yield* settled({ kind: "callCompleted", ...names, output: output.value })
@@ -340,7 +321,8 @@ export const make = (host: Host, place: Place): Calls => {
     if (tool.delivery === "atLeastOnce" || call.released === true) {
       return carryOut(tool, id, key, encoded, input, "inDoubt")
     }
-    if (tool.inDoubt === "pause") return host.pause({ kind: "inDoubt", node, visit, tool: tool.name, call: id })
+    if (tool.inDoubt === "pause")
+      return host.pause({ kind: "inDoubt", node, visit, tool: tool.name, call: id })
     const names = { ...where, call: id, tool: tool.name }
     return Effect.andThen(
       host.append({ kind: "callFailed", ...names, error: { kind: "inDoubt", tool: tool.name, call: id } }),
@@ -356,7 +338,9 @@ export const make = (host: Host, place: Place): Calls => {
       Effect.suspend((): Effect.Effect<unknown, unknown> => {
         if (closed) {
           return Effect.die(
-            new Error(`tool ${tool.name} was called by something that outlived visit ${visit} of node ${node}`)
+            new Error(
+              `tool ${tool.name} was called by something that outlived visit ${visit} of node ${node}`
+            )
           )
         }
         if (host.halted()) return Effect.interrupt
@@ -375,7 +359,7 @@ export const make = (host: Host, place: Place): Calls => {
         const key = host.hash(JSON.stringify([host.run, branch, node, visit, id])).slice(0, 32)
         const known = recorded(id)
         if (known !== undefined) {
-          claim(id)
+          claims.claim(id)
           if (known.status === "started" && host.refuse !== undefined) {
             return host.refuse({ tool: tool.name, call: id, input: exit.value })
           }
@@ -385,7 +369,9 @@ export const make = (host: Host, place: Place): Calls => {
         }
         if (host.refuse !== undefined) return host.refuse({ tool: tool.name, call: id, input: exit.value })
         const fresh = carryOut(tool, id, key, exit.value, input, "fresh")
-        return unclaimed() === undefined ? fresh : Effect.andThen(awaitClaims(tool, id, exit.value), fresh)
+        return claims.unclaimed() === undefined
+          ? fresh
+          : Effect.andThen(orDiverge(tool, id, exit.value), fresh)
       })
   }
 }

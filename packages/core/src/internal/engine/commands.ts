@@ -11,6 +11,7 @@ import type { RunState } from "../../RunState.ts"
 import type { Received } from "../../Store.ts"
 import { isHandled } from "../inbox.ts"
 import { isTerminal } from "../status.ts"
+import { visitsOf } from "../visits.ts"
 
 /** A command as its sender meant it; `problem` says why its values cannot be read. */
 export interface Opened extends Received {
@@ -58,10 +59,13 @@ export const open = (
     ? Effect.succeed(commands)
     : Effect.forEach(commands, (received): Effect.Effect<Opened> => {
         const { command } = received
-        return Effect.match(mapRequest(command.request, (value) => codec.decode(value, command.run)), {
-          onSuccess: (request) => ({ ...received, command: { ...command, request } }),
-          onFailure: ({ message }) => ({ ...received, problem: message })
-        })
+        return Effect.match(
+          mapRequest(command.request, (value) => codec.decode(value, command.run)),
+          {
+            onSuccess: (request) => ({ ...received, command: { ...command, request } }),
+            onFailure: ({ message }) => ({ ...received, problem: message })
+          }
+        )
       })
 
 /** The events that a command amounts to at a checkpoint; `undefined` if it was dealt with already. */
@@ -82,27 +86,35 @@ export const carryOut = (
       return [{ kind: "cancelRequested", ...by, reason: request.reason }]
     case "pause":
       if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
-      if (state.status === "paused" || state.status === "cancelling") return ignored(`the run is ${state.status} already`)
+      if (state.status === "paused" || state.status === "cancelling")
+        return ignored(`the run is ${state.status} already`)
       return [
         {
           kind: "paused",
           ...by,
-          reason: request.note === undefined ? { kind: "requested" } : { kind: "requested", note: request.note }
+          reason:
+            request.note === undefined ? { kind: "requested" } : { kind: "requested", note: request.note }
         }
       ]
     case "resume":
-      return state.status === "paused" ? [{ kind: "resumed", ...by }] : ignored(`the run is ${state.status}, not paused`)
+      return state.status === "paused"
+        ? [{ kind: "resumed", ...by }]
+        : ignored(`the run is ${state.status}, not paused`)
     case "retry":
       if (state.status !== "failed") return ignored(`the run is ${state.status}, not failed`)
-      return [request.edits === undefined ? { kind: "restarted", ...by } : { kind: "restarted", ...by, edits: request.edits }]
+      return [
+        request.edits === undefined
+          ? { kind: "restarted", ...by }
+          : { kind: "restarted", ...by, edits: request.edits }
+      ]
     case "settle": {
-      for (const branch of Object.keys(state.open)) {
-        const { attempt, calls, node, visit } = state.open[branch]!
+      for (const [branch, { attempt, calls, node, visit }] of visitsOf(state)) {
         for (const [call, { status, tool }] of calls) {
           if (call !== request.call) continue
           if (isTerminal(state.status) || status !== "started") return ignored(`call ${call} is not in doubt`)
           const place = { ...(branch === "" ? undefined : { branch }), node, visit, attempt, call, tool }
-          if ("output" in request.as) return [{ kind: "callCompleted", ...place, ...by, output: request.as.output }]
+          if ("output" in request.as)
+            return [{ kind: "callCompleted", ...place, ...by, output: request.as.output }]
           if ("again" in request.as) return [{ kind: "callReleased", ...place, ...by }]
           return [{ kind: "callFailed", ...place, ...by, error: { kind: "inDoubt", tool, call } }]
         }

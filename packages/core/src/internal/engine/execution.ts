@@ -132,20 +132,14 @@ export const make = (
 
   const outcomes = Outcomes.make(flow, clock)
 
-  const takeSnapshot = Effect.fnUntraced(function*() {
+  const takeSnapshot = Effect.fnUntraced(function* () {
     const plan = Snapshot.plan(writer.state)
     const at = writer.state.seq
-    let bytes = 0
     for (const piece of plan.pieces) {
       piece.placed(run, yield* writer.append(Snapshot.pieceBody(piece, at)))
-      bytes += piece.bytes
       yield* Effect.yieldNow
     }
-    const previous = writer.state.snapshot.seq
-    yield* writer.appendTo((state) => {
-      const body = { kind: "snapshot" as const, at, head: plan.head(state) as never, bytes }
-      return [previous === undefined ? body : { ...body, previous }]
-    })
+    yield* writer.appendTo((state) => [Snapshot.headBody(plan, state, at)])
   })
 
   /** Decodes what the handlers see; a run that the flow cannot read is paused, not failed. */
@@ -170,11 +164,12 @@ export const make = (
   }
 
   const enqueue = (commands: ReadonlyArray<Commands.Opened>): void => {
-    for (const received of commands) if (!inbox.some((other) => sameCommand(other, received))) inbox.push(received)
+    for (const received of commands)
+      if (!inbox.some((other) => sameCommand(other, received))) inbox.push(received)
   }
 
   /** Carries out the commands that have come in. Those that change the state make it decoded anew. */
-  const obey = Effect.fnUntraced(function*() {
+  const obey = Effect.fnUntraced(function* () {
     for (let received = inbox.shift(); received !== undefined; received = inbox.shift()) {
       const { restarts } = writer.state
       const next = received
@@ -195,10 +190,11 @@ export const make = (
       })
     )
 
-  const append = (bodies: ReadonlyArray<Body>) => writer.append(...(bodies as readonly [Body, ...ReadonlyArray<Body>]))
+  const append = (bodies: ReadonlyArray<Body>) =>
+    writer.append(...(bodies as readonly [Body, ...ReadonlyArray<Body>]))
 
   /** Executes the open visit: one attempt, and the events that come of it. */
-  const step = Effect.gen(function*() {
+  const step = Effect.gen(function* () {
     const visit = writer.state.open[""]!
     if (visit.due !== undefined) {
       const wait = visit.due - clock.currentTimeMillisUnsafe()
@@ -232,7 +228,7 @@ export const make = (
   })
 
   /** Opens the epoch. After a crash that is durable before any code of the flow's author runs. */
-  const takeOver = Effect.fnUntraced(function*({ cause, previous }: Claim) {
+  const takeOver = Effect.fnUntraced(function* ({ cause, previous }: Claim) {
     const { owner } = writer.lease
     const span = environment.traced ? yield* Effect.serviceOption(Tracer.ParentSpan) : Option.none()
     yield* writer.append(
@@ -254,7 +250,7 @@ export const make = (
   })
 
   const loop = Effect.uninterruptible(
-    Effect.gen(function*(): Effect.fn.Return<Outcome, WriteError> {
+    Effect.gen(function* (): Effect.fn.Return<Outcome, WriteError> {
       if (claim !== undefined) yield* takeOver(claim)
       phase = "executing"
       while (true) {
@@ -264,6 +260,8 @@ export const make = (
           const { status } = writer.state
           if (stop._tag === "Pause" && status !== "cancelling" && !isTerminal(status)) {
             yield* writer.append({ kind: "paused", reason: stop.reason })
+            // This fiber was interrupted: whoever resumes the run does so with another.
+            break
           }
         }
         if (inbox.length > 0) yield* obey()
@@ -318,7 +316,7 @@ export const make = (
     run,
     writer,
     execute: Effect.withFiber((self) => {
-      fiber = self as Fiber.Fiber<unknown, unknown>
+      fiber = self
       return traced(loop)
     }),
     drain: Effect.sync(() => halt({ _tag: "Drain" })),
@@ -333,12 +331,15 @@ export const make = (
         if (cancel === undefined || isTerminal(writer.state.status)) return Effect.void
         inbox.splice(inbox.indexOf(cancel), 1)
         // The request is in the journal before anything is interrupted: a crash in between goes on cancelling.
-        return Effect.match(writer.appendTo((state) => Commands.carryOut(state, cancel)), {
-          onSuccess: () => {
-            if (writer.state.status === "cancelling") halt({ _tag: "Cancel" })
-          },
-          onFailure: (error) => halt({ _tag: "Lost", error })
-        })
+        return Effect.match(
+          writer.appendTo((state) => Commands.carryOut(state, cancel)),
+          {
+            onSuccess: () => {
+              if (writer.state.status === "cancelling") halt({ _tag: "Cancel" })
+            },
+            onFailure: (error) => halt({ _tag: "Lost", error })
+          }
+        )
       })
   }
 }

@@ -87,6 +87,10 @@ export const store = (outcome: Outcome, schemas: ReadonlyArray<Schema.Codec<any,
   return encoding(`the error ${tag}`, problem)
 }
 
+/** The text of a failure as it was stored; a codec may have made something else of it. */
+const textOf = (message: Schema.Json): string =>
+  typeof message === "string" ? message : JSON.stringify(message)
+
 /** An error or a defect that stands for a stored failure, where its schema does not say what it was. */
 export const load = (failure: Failure, schemas: ReadonlyArray<Schema.Codec<any, any>>): Outcome => {
   switch (failure.kind) {
@@ -118,10 +122,10 @@ export const load = (failure: Failure, schemas: ReadonlyArray<Schema.Codec<any, 
     case "encoding":
       return {
         _tag: "Defect",
-        defect: new Unencodable({ what: failure.what, detail: String(failure.message) })
+        defect: new Unencodable({ what: failure.what, detail: textOf(failure.message) })
       }
     case "defect": {
-      const error = new Error(String(failure.message))
+      const error = new Error(textOf(failure.message))
       error.name = failure.name
       if (typeof failure.stack === "string") error.stack = failure.stack
       return { _tag: "Defect", defect: error }

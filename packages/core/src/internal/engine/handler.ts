@@ -54,7 +54,15 @@ export const prepare = (
   // Most visits call no tool.
   let calls: Calls.Calls | undefined
   const call: Visit["Service"]["call"] = (tool, given, options) => {
-    calls ??= Calls.make(host, { branch, node, visit: visit.visit, attempt, clock: visitClock, recovered, isAlone })
+    calls ??= Calls.make(host, {
+      branch,
+      node,
+      visit: visit.visit,
+      attempt,
+      clock: visitClock,
+      recovered,
+      isAlone
+    })
     if (closed) calls.close()
     return calls.call(tool, given, options)
   }
@@ -62,12 +70,15 @@ export const prepare = (
   let fiber: Fiber.Fiber<unknown, unknown> | undefined
   const info = { run: host.run, flow: flow.id, branch, node, visit: visit.visit, attempt }
   const scope = Scope.makeUnsafe()
-  const context = base.pipe(
+  // What middleware adds to the context, and the spans around the handler, are to reach it: then the rest of the context
+  // is provided around them. Otherwise it is set at once, since merging contexts would cost more than the rest of this.
+  const plain = !traced && nodeMiddlewares.length === 0
+  const own = (plain ? base : Context.empty()).pipe(
     Context.add(Visit, { ...info, call }),
     Context.add(Clock.Clock, visitClock),
     Context.add(Random.Random, new SeededRandom(() => JSON.stringify([host.run, branch, node, visit.visit]))),
     Context.add(Scope.Scope, scope)
-  )
+  ) as Context.Context<any>
   const handled = Effect.withFiber((self) => {
     fiber = self
     return handler({ state, input, next: Next.nexts })
@@ -75,11 +86,9 @@ export const prepare = (
   // Fibers that live as long as the visit are known by its scope.
   const isAlone = (asking: Fiber.Fiber<unknown, unknown>) =>
     asking === fiber && scope.state._tag === "Empty" && !hasChildren(asking)
-  // The base has all that the worker's fibers have but their spans; merging the two for every visit would cost more
-  // than the rest of it.
-  let effect: Effect.Effect<Next.Next, unknown> = traced
-    ? Effect.provideContext(handled, context as Context.Context<any>)
-    : Effect.setContext(handled, context as Context.Context<any>)
+  let effect: Effect.Effect<Next.Next, unknown> = plain
+    ? Effect.setContext(handled, own)
+    : Effect.provideContext(handled, own)
   for (let i = nodeMiddlewares.length - 1; i >= 0; i--) effect = nodeMiddlewares[i]!(effect, info)
   if (timeout !== undefined) {
     const millis = Duration.toMillis(timeout)
@@ -93,6 +102,7 @@ export const prepare = (
       attributes: { "waymark.run": host.run, "waymark.node": node, "waymark.visit": visit.visit }
     })
   }
+  if (!plain) effect = Effect.provideContext(effect, base)
   return {
     effect,
     close: (exit) => {

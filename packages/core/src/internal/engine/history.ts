@@ -36,7 +36,12 @@ const checkpointKinds: ReadonlySet<Kind> = new Set([
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
 
 const checkpointOf = (event: Event): Checkpoint => {
-  const checkpoint: Mutable<Checkpoint> = { run: event.run, seq: event.seq, time: event.time, kind: event.kind }
+  const checkpoint: Mutable<Checkpoint> = {
+    run: event.run,
+    seq: event.seq,
+    time: event.time,
+    kind: event.kind
+  }
   if ("branch" in event && event.branch !== undefined) checkpoint.branch = event.branch
   if ("node" in event && event.node !== undefined) checkpoint.node = event.node
   if ("visit" in event && event.visit !== undefined) checkpoint.visit = event.visit
@@ -49,7 +54,7 @@ const checkpointOf = (event: Event): Checkpoint => {
 
 const pageSize = 1000
 
-export const checkpoints = Effect.fnUntraced(function*(
+export const checkpoints = Effect.fnUntraced(function* (
   { store }: Journals,
   run: string,
   options: HistoryOptions
@@ -80,9 +85,16 @@ export const checkpoints = Effect.fnUntraced(function*(
 })
 
 /** The events from a position on: past, then live until the run has ended. */
-export const events = ({ codec, store }: Journals, run: string, from: number): Stream.Stream<Event, ReadError> =>
+export const events = (
+  { codec, store }: Journals,
+  run: string,
+  from: number
+): Stream.Stream<Event, ReadError> =>
   Stream.paginate(from, (next: number) =>
-    Effect.gen(function*(): Effect.fn.Return<readonly [ReadonlyArray<Event>, Option.Option<number>], ReadError> {
+    Effect.gen(function* (): Effect.fn.Return<
+      readonly [ReadonlyArray<Event>, Option.Option<number>],
+      ReadError
+    > {
       let entries = yield* store.read(run, { from: next, limit: pageSize })
       while (entries.length === 0) {
         const { info } = yield* store.get(run)
@@ -92,14 +104,15 @@ export const events = ({ codec, store }: Journals, run: string, from: number): S
         }
         entries = yield* store.read(run, { from: next, limit: pageSize })
       }
-      const page = codec === undefined
-        ? entries.map(({ event }) => event)
-        : yield* Effect.forEach(entries, ({ event }) => open(codec, event))
+      const page =
+        codec === undefined
+          ? entries.map(({ event }) => event)
+          : yield* Effect.forEach(entries, ({ event }) => open(codec, event))
       return [page, Option.some(entries[entries.length - 1]!.event.seq + 1)]
     })
   )
 
-export const verify = Effect.fnUntraced(function*(
+export const verify = Effect.fnUntraced(function* (
   { hash, store }: Journals,
   run: string,
   options: { readonly from?: number | undefined; readonly expect?: Journal.Head | undefined }
@@ -112,17 +125,28 @@ export const verify = Effect.fnUntraced(function*(
     return yield* new InvalidCheckpoint({ run, seq: -1, detail: `${from} is no position in a journal` })
   }
   if (from > stored.head.seq) {
-    return yield* new InvalidCheckpoint({ run, seq: from, detail: `the journal ends at seq ${stored.head.seq}` })
+    return yield* new InvalidCheckpoint({
+      run,
+      seq: from,
+      detail: `the journal ends at seq ${stored.head.seq}`
+    })
   }
   if (expect !== undefined && expect.seq < from - 1) {
-    return yield* new InvalidCheckpoint({ run, seq: from, detail: `what is known of seq ${expect.seq} cannot be checked from here` })
+    return yield* new InvalidCheckpoint({
+      run,
+      seq: from,
+      detail: `what is known of seq ${expect.seq} cannot be checked from here`
+    })
   }
   if (expect !== undefined && expect.seq > stored.head.seq) {
-    return yield* broken(stored.head.seq, `it ends here, before seq ${expect.seq}, which is known to have been written`)
+    return yield* broken(
+      stored.head.seq,
+      `it ends here, before seq ${expect.seq}, which is known to have been written`
+    )
   }
   let head: Journal.Head | undefined
   let anchor: string | undefined
-  for (let next = from; next <= stored.head.seq; ) {
+  for (let next = from; next <= stored.head.seq;) {
     const entries = yield* store.read(run, { from: next, to: stored.head.seq, limit: pageSize })
     if (entries.length === 0) return yield* broken(next, "the entry is missing")
     for (const entry of entries) {
@@ -139,11 +163,19 @@ export const verify = Effect.fnUntraced(function*(
         } else if (first.kind === "created") anchor = Journal.genesis
         origin = anchor
         if (expect !== undefined && expect.seq === from - 1 && expect.hash !== anchor) {
-          return yield* broken(from, `it names ${anchor} as the hash before it, not ${expect.hash} as is known`)
+          return yield* broken(
+            from,
+            `it names ${anchor} as the hash before it, not ${expect.hash} as is known`
+          )
         }
         head = from === 0 ? undefined : { seq: from - 1, hash: anchor }
       }
-      const followed: Result.Result<Journal.Head, Journal.ChainBroken> = Journal.follow(hash, head, entry, origin)
+      const followed: Result.Result<Journal.Head, Journal.ChainBroken> = Journal.follow(
+        hash,
+        head,
+        entry,
+        origin
+      )
       if (Result.isFailure(followed)) return yield* followed.failure
       head = followed.success
       if (expect !== undefined && expect.seq === head.seq && expect.hash !== head.hash) {

@@ -51,7 +51,8 @@ const cursorOf = (inbox: RunState["inbox"]): InboxCursor =>
 /** Whether reading again would come to the same: then a run is left alone until its journal has changed. */
 const isLasting = (error: Reader.ReadError): boolean =>
   error._tag === "CodecError" ||
-  (error._tag === "StoreError" && (error.reason._tag === "Corrupt" || error.reason._tag === "UnsupportedFormat"))
+  (error._tag === "StoreError" &&
+    (error.reason._tag === "Corrupt" || error.reason._tag === "UnsupportedFormat"))
 
 interface Held {
   readonly execution: Execution.Execution
@@ -61,7 +62,7 @@ interface Held {
 
 let holders = 0
 
-export const make = Effect.fnUntraced(function*(
+export const make = Effect.fnUntraced(function* (
   environment: Execution.Environment,
   services: ReadonlyMap<string, Flow.HandlersService>,
   options: Options
@@ -90,10 +91,11 @@ export const make = Effect.fnUntraced(function*(
   const release = (lease: Lease): Effect.Effect<void> =>
     Effect.catch(store.release(lease), (error) => report("a run could not be released", lease.run, error))
 
-  const has = (execution: Execution.Execution): boolean => executions.get(execution.run)?.execution === execution
+  const has = (execution: Execution.Execution): boolean =>
+    executions.get(execution.run)?.execution === execution
 
   const finished = (execution: Execution.Execution, outcome: Execution.Outcome): Effect.Effect<void> =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { run } = execution
       if (outcome._tag === "AtRest") {
         yield* release(execution.writer.lease)
@@ -104,7 +106,11 @@ export const make = Effect.fnUntraced(function*(
       }
       executions.delete(run)
       const { error } = outcome
-      yield* report("the journal of a run cannot be written; the run goes back to what is durable", run, error)
+      yield* report(
+        "the journal of a run cannot be written; the run goes back to what is durable",
+        run,
+        error
+      )
       if (error._tag === "LeaseLost") return
       // After a failed sync the lease is void, and releasing it does nothing. Until it is released nobody takes the run
       // up again: a store that fails is not to be asked all the time.
@@ -160,7 +166,7 @@ export const make = Effect.fnUntraced(function*(
   }
 
   /** Delivers what has come in for a run that this worker has. */
-  const deliver = Effect.fnUntraced(function*(execution: Execution.Execution) {
+  const deliver = Effect.fnUntraced(function* (execution: Execution.Execution) {
     const commands = yield* store.inbox(execution.run, cursorOf(execution.writer.state.inbox))
     if (commands.length === 0) return
     const opened = yield* Commands.open(environment.codec, commands)
@@ -171,22 +177,27 @@ export const make = Effect.fnUntraced(function*(
   })
 
   /** Takes the lease on a run and submits it; if that cannot be done, lets go of it again. */
-  const take = Effect.fnUntraced(function*(run: string, service: Flow.HandlersService, seq: number) {
+  const take = Effect.fnUntraced(function* (run: string, service: Flow.HandlersService, seq: number) {
     const { lease, previous } = yield* store.acquire(run, holder)
-    yield* Effect.gen(function*() {
+    yield* Effect.gen(function* () {
       const { head, state } = yield* Reader.load(environment, run)
       const commands = yield* Commands.open(environment.codec, yield* store.inbox(run, cursorOf(state.inbox)))
       unreadable.delete(run)
       if (draining) return yield* release(lease)
-      const execution = Execution.make(environment, service, Writer.make({ ...environment, lease, state, head }), {
-        cause: previous,
-        previous: { epoch: state.epoch, seq: head.seq, hash: head.hash }
-      })
+      const execution = Execution.make(
+        environment,
+        service,
+        Writer.make({ ...environment, lease, state, head }),
+        {
+          cause: previous,
+          previous: { epoch: state.epoch, seq: head.seq, hash: head.hash }
+        }
+      )
       yield* execution.deliver(commands)
       submit(execution)
     }).pipe(
       Effect.tapError((error) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           if (isLasting(error)) {
             unreadable.set(run, seq)
             yield* Effect.logError("a run cannot be read and is left alone", { run, error: error.message })
@@ -198,7 +209,7 @@ export const make = Effect.fnUntraced(function*(
   }, Effect.uninterruptible)
 
   /** Takes up a run that nobody has, if there is something to do for it: because of its status, or of a command. */
-  const adopt = Effect.fnUntraced(function*(run: string, commanded: boolean) {
+  const adopt = Effect.fnUntraced(function* (run: string, commanded: boolean) {
     const { head, info, owner } = yield* store.get(run)
     const service = services.get(info.flow)
     if (owner !== undefined || service === undefined || unreadable.get(run) === head.seq) return
@@ -216,7 +227,9 @@ export const make = Effect.fnUntraced(function*(
       if (draining) return Effect.void
       const held = executions.get(run)
       if (held !== undefined) {
-        return Effect.catch(deliver(held.execution), (error) => report("commands could not be read", run, error))
+        return Effect.catch(deliver(held.execution), (error) =>
+          report("commands could not be read", run, error)
+        )
       }
       const busy = adopting.get(run)
       if (busy !== undefined) {
@@ -228,13 +241,17 @@ export const make = Effect.fnUntraced(function*(
       adopting.set(run, turn)
       return adopt(run, commanded).pipe(
         Effect.catchTag(["RunNotFound", "LeaseHeld"], () => Effect.void),
-        Effect.catch((error) => report("a run could not be taken up", run, error)),
+        Effect.catch((error) =>
+          unreadable.has(run) ? Effect.void : report("a run could not be taken up", run, error)
+        ),
         Effect.onExit(() => Effect.sync(() => adopting.delete(run))),
         Effect.andThen(Effect.suspend(() => (turn.again ? consider(run, turn.commanded) : Effect.void)))
       )
     }).pipe(
       // One run must not keep the worker from looking at the others.
-      Effect.catchDefect((defect) => Effect.logError(`run ${JSON.stringify(run)} could not be looked at`, defect))
+      Effect.catchDefect((defect) =>
+        Effect.logError(`run ${JSON.stringify(run)} could not be looked at`, defect)
+      )
     )
 
   const onChange = ({ run, what }: Change): Effect.Effect<void> => {
@@ -244,22 +261,34 @@ export const make = Effect.fnUntraced(function*(
   }
 
   /** Looks through the index for runs that nobody owns and that have something to do. */
-  const sweep = Effect.gen(function*() {
+  const sweep = Effect.gen(function* () {
     for (const query of [
       { unowned: true, status: ["pending", "running", "cancelling"] as const },
-      { unowned: true, commanded: true, status: ["paused", "failed", "waiting", "completed", "cancelled"] as const }
+      {
+        unowned: true,
+        commanded: true,
+        status: ["paused", "failed", "waiting", "completed", "cancelled"] as const
+      }
     ]) {
       let cursor: string | undefined
       do {
-        const page = yield* store.list({ ...query, order: "oldest", limit: 100, ...(cursor === undefined ? undefined : { cursor }) })
-        for (const { flow, run } of page.runs) if (services.has(flow)) yield* consider(run, "commanded" in query)
+        const page = yield* store.list({
+          ...query,
+          order: "oldest",
+          limit: 100,
+          ...(cursor === undefined ? undefined : { cursor })
+        })
+        for (const { flow, run } of page.runs)
+          if (services.has(flow)) yield* consider(run, "commanded" in query)
         cursor = page.cursor
       } while (cursor !== undefined && !draining)
     }
   })
 
   const watching = yield* Stream.runForEach(store.changes, onChange).pipe(
-    Effect.catch((error) => Effect.andThen(report("changes of the store cannot be followed", "", error), Effect.sleep("1 second"))),
+    Effect.catch((error) =>
+      Effect.andThen(report("changes of the store cannot be followed", "", error), Effect.sleep("1 second"))
+    ),
     Effect.forever,
     Effect.forkIn(scope, { startImmediately: true })
   )
@@ -270,7 +299,7 @@ export const make = Effect.fnUntraced(function*(
     Effect.forkIn(scope)
   )
 
-  const drainOne = Effect.fnUntraced(function*(run: string) {
+  const drainOne = Effect.fnUntraced(function* (run: string) {
     const held = executions.get(run)
     if (held === undefined) return
     yield* held.execution.drain

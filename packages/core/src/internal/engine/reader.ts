@@ -34,7 +34,7 @@ const corrupt = (operation: string, run: string, seq: number, detail: string): S
   new Store.StoreError({ operation, reason: { _tag: "Corrupt", run, seq, detail } })
 
 /** One event of a run. */
-export const eventAt = Effect.fnUntraced(function*(
+export const eventAt = Effect.fnUntraced(function* (
   { codec, store }: Journals,
   run: string,
   seq: number
@@ -48,7 +48,7 @@ export const eventAt = Effect.fnUntraced(function*(
 })
 
 /** The nearest snapshot at or before `seq`, found from the latest one backwards. */
-const snapshotBefore = Effect.fnUntraced(function*(
+const snapshotBefore = Effect.fnUntraced(function* (
   journals: Journals,
   run: string,
   latest: number | undefined,
@@ -73,7 +73,7 @@ export interface Loaded {
 
 /** The state of a run after event `upTo`, or after its last durable event. */
 export const load = (journals: Journals, run: string, upTo?: number): Effect.Effect<Loaded, ReadError> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { codec, hash, store } = journals
     const stored = yield* store.get(run)
     const target = Math.min(upTo ?? stored.head.seq, stored.head.seq)

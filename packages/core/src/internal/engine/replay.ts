@@ -41,14 +41,21 @@ export interface Report {
   }
 }
 
-type Closing = Of<"visited"> | Of<"visitFailed"> | Of<"attemptFailed"> | (Of<"failed"> & { readonly node: string })
+type Closing =
+  | Of<"visited">
+  | Of<"visitFailed">
+  | Of<"attemptFailed">
+  | (Of<"failed"> & { readonly node: string })
 
 /** The events that end an attempt of a visit. */
 const isClosing = (event: Event): event is Closing =>
   event.kind === "visited" ||
   event.kind === "visitFailed" ||
   event.kind === "attemptFailed" ||
-  (event.kind === "failed" && event.node !== undefined && event.error.kind !== "stepLimit" && event.error.kind !== "recoveries")
+  (event.kind === "failed" &&
+    event.node !== undefined &&
+    event.error.kind !== "stepLimit" &&
+    event.error.kind !== "recoveries")
 
 /** What of an event has to be the same when the visit is executed again. */
 const essence = (event: Body): Json => {
@@ -69,7 +76,7 @@ const essence = (event: Body): Json => {
 
 const errorEssence = (error: Of<"failed">["error"]): Json => {
   if (error.kind === "defect") return { kind: error.kind, name: error.name, message: error.message }
-  return error as Json
+  return error
 }
 
 export const replay = <F extends Flow.Any>(
@@ -78,10 +85,13 @@ export const replay = <F extends Flow.Any>(
   flow: F,
   run: string
 ): Effect.Effect<Report, ReadError | InvalidValue, Flow.Handlers<F["id"]>> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { codec, hash, store } = journals
     const context = yield* Effect.context<Flow.Handlers<F["id"]>>()
-    const provided = Context.getUnsafe(context, Flow.handlersKey(flow.id) as Context.Key<never, Flow.HandlersService>)
+    const provided = Context.getUnsafe(
+      context,
+      Flow.handlersKey(flow.id) as Context.Key<never, Flow.HandlersService>
+    )
     /** When what is being executed ended, as the journal has it: retry policies may ask for the time. */
     let now = 0
     const clock: Clock.Clock = Object.assign(Object.create(live), {
@@ -97,7 +107,7 @@ export const replay = <F extends Flow.Any>(
     const outcomes = Outcomes.make(flow, clock)
 
     /** Executes one attempt as recorded in `state`; the events it amounts to now, or the call that was not recorded. */
-    const execute = Effect.fnUntraced(function*(
+    const execute = Effect.fnUntraced(function* (
       state: RunState.RunState,
       input: unknown
     ): Effect.fn.Return<{ readonly bodies: ReadonlyArray<Body> } | { readonly refused: Json }, InvalidValue> {
@@ -130,14 +140,19 @@ export const replay = <F extends Flow.Any>(
             return Effect.interrupt
           })
       }
-      const { close, effect } = Handler.prepare({ clock, nodeMiddlewares: [], traced: false }, service, host, {
-        visit,
-        branch: "",
-        state: typed.success.view,
-        input,
-        recovered: false,
-        timeout: undefined
-      })
+      const { close, effect } = Handler.prepare(
+        { clock, nodeMiddlewares: [], traced: false },
+        service,
+        host,
+        {
+          visit,
+          branch: "",
+          state: typed.success.view,
+          input,
+          recovered: false,
+          timeout: undefined
+        }
+      )
       const fiber = yield* Effect.forkChild(effect)
       running = fiber
       const exit = yield* Fiber.await(fiber)
@@ -151,7 +166,7 @@ export const replay = <F extends Flow.Any>(
     let state: RunState.RunState | undefined
     let input: { readonly value: unknown } | undefined
     let visits = 0
-    for (let next = 0; ; ) {
+    for (let next = 0; ;) {
       const entries = yield* store.read(run, { from: next, limit: 1000 })
       if (entries.length === 0) return { run, visits }
       for (let i = 0; i < entries.length; i++) {
@@ -177,7 +192,8 @@ export const replay = <F extends Flow.Any>(
           }
           const following = entries[i + 1]?.event
           const recorded: Array<Body> = [event]
-          if (result.bodies.length > 1 && following !== undefined) recorded.push(yield* open(codec, following))
+          if (result.bodies.length > 1 && following !== undefined)
+            recorded.push(yield* open(codec, following))
           for (let k = 0; k < result.bodies.length; k++) {
             const expected = recorded[k] === undefined ? null : essence(recorded[k]!)
             const got = essence(result.bodies[k]!)
@@ -186,7 +202,11 @@ export const replay = <F extends Flow.Any>(
             }
           }
         }
-        const folded: Result.Result<RunState.RunState, RunState.IllegalEvent> = RunState.apply(state, event, entry.line.length)
+        const folded: Result.Result<RunState.RunState, RunState.IllegalEvent> = RunState.apply(
+          state,
+          event,
+          entry.line.length
+        )
         if (Result.isFailure(folded)) {
           return yield* new Store.StoreError({
             operation: "replay",
@@ -222,11 +242,15 @@ const makeSleep = (): Clock.Clock["sleep"] => {
         Effect.suspend((): Effect.Effect<void> => {
           if (seen !== woken) return wait(turns, woken)
           if (left > 0) return Effect.andThen(Effect.yieldNow, wait(left - 1, seen))
-          for (const { at } of sleepers) if (at < self.at) return Effect.andThen(Effect.yieldNow, wait(0, seen))
+          for (const { at } of sleepers)
+            if (at < self.at) return Effect.andThen(Effect.yieldNow, wait(0, seen))
           now = self.at
           woken += 1
           return Effect.void
         })
-      return Effect.ensuring(wait(turns, woken), Effect.sync(() => sleepers.delete(self)))
+      return Effect.ensuring(
+        wait(turns, woken),
+        Effect.sync(() => sleepers.delete(self))
+      )
     })
 }

@@ -37,7 +37,8 @@ const viewOf = (cell: Cell.Cell<any>): unknown => {
 }
 
 const isLarge = (cell: Cell.Cell<any>): boolean =>
-  (cell._tag === "List" && cell.length >= lazyFrom) || (cell._tag === "Record" && HashMap.size(cell.map) >= lazyFrom)
+  (cell._tag === "List" && cell.length >= lazyFrom) ||
+  (cell._tag === "Record" && HashMap.size(cell.map) >= lazyFrom)
 
 const mismatch = (what: string, exit: Exit.Exit<unknown, unknown>): Result.Result<never, Mismatch> => {
   const error = Exit.isFailure(exit) ? exit.cause.reasons.find((reason) => reason._tag === "Fail") : undefined
@@ -52,7 +53,11 @@ const empty = (channel: State.Any): Cell.Cell<any> =>
       ? Cell.record<any>([])
       : Cell.plain(channel.initial)
 
-const decodeCell = (name: string, channel: State.Any, cell: Cell.Cell): Result.Result<Cell.Cell<any>, Mismatch> => {
+const decodeCell = (
+  name: string,
+  channel: State.Any,
+  cell: Cell.Cell
+): Result.Result<Cell.Cell<any>, Mismatch> => {
   const { decode } = makeCodec(channel.schema)
   const what = `channel ${JSON.stringify(name)}`
   const value = Cell.toValue(cell)
@@ -78,7 +83,7 @@ const decodeCell = (name: string, channel: State.Any, cell: Cell.Cell): Result.R
     }
     return Result.succeed(Cell.record(entries))
   }
-  const exit = decode(value as Json)
+  const exit = decode(value)
   return Exit.isFailure(exit) ? mismatch(what, exit) : Result.succeed(Cell.plain(exit.value))
 }
 
@@ -107,7 +112,10 @@ export class TypedState {
     for (const name of Object.keys(update)) {
       const channel = Object.hasOwn(this.#channels, name) ? this.#channels[name]! : undefined
       if (channel === undefined) {
-        return Result.fail({ what: `channel ${JSON.stringify(name)}`, message: "the flow has no such channel" })
+        return Result.fail({
+          what: `channel ${JSON.stringify(name)}`,
+          message: "the flow has no such channel"
+        })
       }
       const given = update[name]
       if (given === undefined && channel.kind !== "optional") continue
@@ -117,7 +125,9 @@ export class TypedState {
       ops ??= {}
       Cell.define(ops, name, applied.success.op)
     }
-    return Result.succeed(ops === undefined ? { state: this, ops } : { state: new TypedState(this.#channels, next), ops })
+    return Result.succeed(
+      ops === undefined ? { state: this, ops } : { state: new TypedState(this.#channels, next), ops }
+    )
   }
 }
 
@@ -141,11 +151,15 @@ const applyUpdate = (
   const { decode, encode } = makeCodec(channel.schema)
   const what = `channel ${JSON.stringify(name)}`
   // What handlers see is what a later process would see: the update as it comes back from its encoded form.
-  const roundTrip = (value: unknown): Exit.Exit<{ readonly encoded: Json; readonly decoded: unknown }, unknown> => {
+  const roundTrip = (
+    value: unknown
+  ): Exit.Exit<{ readonly encoded: Json; readonly decoded: unknown }, unknown> => {
     const encoded = encode(value)
     if (Exit.isFailure(encoded)) return Exit.failCause(encoded.cause)
     const decoded = decode(encoded.value)
-    return Exit.isFailure(decoded) ? Exit.failCause(decoded.cause) : Exit.succeed({ encoded: encoded.value, decoded: decoded.value })
+    return Exit.isFailure(decoded)
+      ? Exit.failCause(decoded.cause)
+      : Exit.succeed({ encoded: encoded.value, decoded: decoded.value })
   }
   switch (channel.kind) {
     case "optional":
@@ -157,7 +171,8 @@ const applyUpdate = (
         : Result.succeed({ cell: Cell.plain(exit.value.decoded), op: { set: exit.value.encoded } })
     }
     case "list": {
-      if (!Array.isArray(given)) return Result.fail({ what, message: "an update of a list is an array of items" })
+      if (!Array.isArray(given))
+        return Result.fail({ what, message: "an update of a list is an array of items" })
       const items: Array<Json> = []
       const decoded: Array<unknown> = []
       for (const item of given) {
@@ -186,7 +201,10 @@ const applyUpdate = (
       if (typeof given !== "number" || !Number.isFinite(given)) {
         return Result.fail({ what, message: "an update of a counter is a finite number" })
       }
-      return Result.succeed({ cell: Cell.plain((cell as Cell.Plain<number>).value + given), op: { add: given } })
+      const sum = (cell as Cell.Plain<number>).value + given
+      return Number.isFinite(sum)
+        ? Result.succeed({ cell: Cell.plain(sum), op: { add: given } })
+        : Result.fail({ what, message: "the sum is too large for a number" })
     }
     case "reduce": {
       const combined = channel.reducer!.combine((cell as Cell.Plain<unknown>).value, given)
@@ -219,7 +237,9 @@ export const decode = (
 }
 
 /** The encoded content that the channels of a new run have; empty lists, records and optional channels have none. */
-export const initial = (channels: Channels): Result.Result<{ readonly [channel: string]: Json }, Mismatch> => {
+export const initial = (
+  channels: Channels
+): Result.Result<{ readonly [channel: string]: Json }, Mismatch> => {
   const encoded: { [channel: string]: Json } = {}
   for (const name of Object.keys(channels)) {
     const channel = channels[name]!
@@ -244,7 +264,8 @@ export const edits = (
     const { encode } = makeCodec(channel.schema)
     const given = content[name]
     if (given === undefined) {
-      if (channel.kind !== "optional") return Result.fail({ what, message: "only an optional channel can be emptied" })
+      if (channel.kind !== "optional")
+        return Result.fail({ what, message: "only an optional channel can be emptied" })
       Cell.define(ops, name, { unset: true })
       continue
     }

@@ -32,7 +32,9 @@ export interface Writer {
    * The same for events that follow from the state: `decide` sees the state that they are appended to, whatever else is
    * being appended.
    */
-  readonly appendTo: (decide: (state: RunState.RunState) => Bodies | undefined) => Effect.Effect<unknown, WriteError>
+  readonly appendTo: (
+    decide: (state: RunState.RunState) => Bodies | undefined
+  ) => Effect.Effect<unknown, WriteError>
   /** Waits until everything appended is durable and was written under a valid lease. */
   readonly sync: Effect.Effect<void, WriteError>
 }
@@ -124,7 +126,10 @@ export const make = (options: Options): Writer => {
     }).pipe(Effect.catch(fail))
   })
 
-  const enqueue = (plain: ReadonlyArray<Body>, sealed: ReadonlyArray<Body>): Effect.Effect<number, WriteError> => {
+  const enqueue = (
+    plain: ReadonlyArray<Body>,
+    sealed: ReadonlyArray<Body>
+  ): Effect.Effect<number, WriteError> => {
     if (broken !== undefined) return Effect.fail(broken)
     const expected = head.seq
     const time = clock.currentTimeMillisUnsafe()
@@ -139,7 +144,8 @@ export const make = (options: Options): Writer => {
       return Effect.as(flush, first)
     }
     return Effect.callback<number, WriteError>((resume) => {
-      pending.accepted = (exit) => resume(Exit.isSuccess(exit) ? Effect.succeed(first) : Effect.failCause(exit.cause))
+      pending.accepted = (exit) =>
+        resume(Exit.isSuccess(exit) ? Effect.succeed(first) : Effect.failCause(exit.cause))
     })
   }
 
@@ -186,6 +192,8 @@ export const make = (options: Options): Writer => {
             })
           : sealed(codec, decide)
       ),
-    sync: Effect.suspend(() => (broken === undefined ? Effect.catch(store.sync(lease), fail) : Effect.fail(broken)))
+    sync: Effect.suspend(() =>
+      broken === undefined ? Effect.catch(store.sync(lease), fail) : Effect.fail(broken)
+    )
   }
 }

@@ -26,6 +26,7 @@ const header = {
 }
 
 /** The schema of one kind of event: its header and its own fields. */
-export const event = <const Kind extends string, const Fields extends Schema.Struct.Fields>(kind: Kind, fields: Fields) =>
-  Schema.Struct({ ...header, kind: Schema.Literal(kind), ...fields })
-
+export const event = <const Kind extends string, const Fields extends Schema.Struct.Fields>(
+  kind: Kind,
+  fields: Fields
+) => Schema.Struct({ ...header, kind: Schema.Literal(kind), ...fields })

@@ -18,7 +18,9 @@ const mapRecord = <A, B, E, R>(
   f: (value: A) => Effect.Effect<B, E, R>
 ): Effect.Effect<{ readonly [key: string]: B }, E, R> =>
   Effect.map(
-    Effect.forEach(Object.entries(record), ([key, value]) => Effect.map(f(value), (mapped) => [key, mapped] as const)),
+    Effect.forEach(Object.entries(record), ([key, value]) =>
+      Effect.map(f(value), (mapped) => [key, mapped] as const)
+    ),
     (entries) => Object.fromEntries(entries)
   )
 
@@ -37,13 +39,14 @@ export const mapValues = <B extends { readonly kind: Kind }, E, R>(
   event: B,
   f: (value: Schema.Json) => Effect.Effect<Schema.Json, E, R>
 ): Effect.Effect<B, E, R> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const mapped: Record<string, any> = { ...event }
     for (const field of valueFields) {
       if (mapped[field] !== undefined) mapped[field] = yield* f(mapped[field])
     }
     for (const field of opsFields) {
-      if (mapped[field] !== undefined) mapped[field] = yield* mapRecord(mapped[field], (op: Op) => mapOp(op, f))
+      if (mapped[field] !== undefined)
+        mapped[field] = yield* mapRecord(mapped[field], (op: Op) => mapOp(op, f))
     }
     if (event.kind === "created") mapped["state"] = yield* mapRecord(mapped["state"], f)
     if (mapped["error"] !== undefined) mapped["error"] = yield* mapFailure(mapped["error"], f)
@@ -55,7 +58,8 @@ export const mapValues = <B extends { readonly kind: Kind }, E, R>(
           branches: yield* Effect.forEach(next.branches, (branch) =>
             branch.item === undefined
               ? Effect.succeed(branch)
-              : Effect.map(f(branch.item), (item) => ({ ...branch, item })))
+              : Effect.map(f(branch.item), (item) => ({ ...branch, item }))
+          )
         }
       }
     }
@@ -81,7 +85,7 @@ const mapFailure = <E, R>(
   failure: Failure,
   f: (value: Schema.Json) => Effect.Effect<Schema.Json, E, R>
 ): Effect.Effect<Failure, E, R> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     switch (failure.kind) {
       case "error":
         return { ...failure, error: yield* f(failure.error), message: yield* f(failure.message) }

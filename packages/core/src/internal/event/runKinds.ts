@@ -26,7 +26,9 @@ export const Created = event("created", {
   correlation: optional(Schema.String),
   tags: optional(Schema.Array(Schema.String)),
   attributes: optional(Schema.Record(Schema.String, Schema.String)),
-  parent: optional(Schema.Struct({ run: Schema.String, branch: optional(Schema.String), node: Schema.String, visit: Count })),
+  parent: optional(
+    Schema.Struct({ run: Schema.String, branch: optional(Schema.String), node: Schema.String, visit: Count })
+  ),
   trace: optional(TraceRef)
 })
 
@@ -190,4 +192,3 @@ export const Bookmarked = event("bookmarked", {
   note: optional(Schema.String),
   tags: optional(Schema.Array(Schema.String))
 })
-

@@ -11,9 +11,12 @@ import * as Schema from "effect/Schema"
  * @category schemas
  * @since 0.1.0
  */
-export const Value: Schema.Codec<Schema.Json> = Schema.declare((_value: unknown): _value is Schema.Json => true, {
-  identifier: "Value"
-})
+export const Value: Schema.Codec<Schema.Json> = Schema.declare(
+  (_value: unknown): _value is Schema.Json => true,
+  {
+    identifier: "Value"
+  }
+)
 
 /** A number of something, or a position. */
 export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
@@ -75,7 +78,12 @@ export type Ops = typeof Ops.Type
  */
 export const Failure = Schema.Union([
   Schema.Struct({ kind: Schema.Literal("error"), tag: Schema.String, error: Value, message: Value }),
-  Schema.Struct({ kind: Schema.Literal("defect"), name: Schema.String, message: Value, stack: optional(Value) }),
+  Schema.Struct({
+    kind: Schema.Literal("defect"),
+    name: Schema.String,
+    message: Value,
+    stack: optional(Value)
+  }),
   Schema.Struct({ kind: Schema.Literal("interrupted") }),
   Schema.Struct({
     kind: Schema.Literal("timeout"),
@@ -166,7 +174,10 @@ export type Next = typeof Next.Type
  * @category schemas
  * @since 0.1.0
  */
-export const Outcome = Schema.Struct({ status: Schema.Literals(["failed", "tolerated", "skipped"]), to: Schema.String })
+export const Outcome = Schema.Struct({
+  status: Schema.Literals(["failed", "tolerated", "skipped"]),
+  to: Schema.String
+})
 /**
  * @category models
  * @since 0.1.0
@@ -218,7 +229,12 @@ export type PauseReason = typeof PauseReason.Type
 export const WaitTarget = Schema.Union([
   Schema.Struct({ type: Schema.Literal("event"), name: Schema.String, key: optional(Schema.String) }),
   Schema.Struct({ type: Schema.Literal("until") }),
-  Schema.Struct({ type: Schema.Literal("user"), name: Schema.String, prompt: Value, choices: optional(Value) }),
+  Schema.Struct({
+    type: Schema.Literal("user"),
+    name: Schema.String,
+    prompt: Value,
+    choices: optional(Value)
+  }),
   Schema.Struct({ type: Schema.Literal("job"), id: Schema.String }),
   Schema.Struct({ type: Schema.Literal("run"), run: Schema.String })
 ])
@@ -227,4 +243,3 @@ export const WaitTarget = Schema.Union([
  * @since 0.1.0
  */
 export type WaitTarget = typeof WaitTarget.Type
-

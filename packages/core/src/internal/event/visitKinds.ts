@@ -111,7 +111,12 @@ export const CallFailed = event("callFailed", {
  * @category events
  * @since 0.1.0
  */
-export const CallReleased = event("callReleased", { ...visit, ...command, call: Schema.String, tool: Schema.String })
+export const CallReleased = event("callReleased", {
+  ...visit,
+  ...command,
+  call: Schema.String,
+  tool: Schema.String
+})
 
 /**
  * A visit waits for something that may take arbitrarily long. `due` is when it stops waiting (milliseconds).
@@ -168,4 +173,3 @@ export const Sent = event("sent", { ...branch, to: Schema.String, message: Schem
  * @since 0.1.0
  */
 export const Delivered = event("delivered", { message: Schema.String })
-

@@ -90,7 +90,8 @@ const note = (ledger: RunLedger, event: Event): void => {
   if (event.kind === "callRepeated") record.announced += 1
   else if (event.kind === "callCompleted") record.completed = event.seq
   else if (event.kind === "callReleased") record.excused += 1
-  else if ((event.kind === "callRetried" || event.kind === "callFailed") && isKnown(event.error)) record.excused += 1
+  else if ((event.kind === "callRetried" || event.kind === "callFailed") && isKnown(event.error))
+    record.excused += 1
 }
 
 export const make = (hash: (text: string) => string): Ledger => {
@@ -99,7 +100,9 @@ export const make = (hash: (text: string) => string): Ledger => {
   const problems: Array<string> = []
   let lost: ReadonlyArray<Journal.Entry> = []
 
-  const originOf = (event: Event): { readonly state: RunState.RunState; readonly hash: string } | undefined => {
+  const originOf = (
+    event: Event
+  ): { readonly state: RunState.RunState; readonly hash: string } | undefined => {
     if (event.kind !== "forked") return undefined
     const origin = runs.get(event.from.run)
     const state = origin?.states[event.from.seq]
@@ -201,7 +204,9 @@ export const make = (hash: (text: string) => string): Ledger => {
  */
 export const describe = (ledger: Ledger): string =>
   JSON.stringify([
-    [...ledger.runs.values()].map(({ crashed, head, leased, run }) => [run, head?.hash, crashed || leased]).sort(),
+    [...ledger.runs.values()]
+      .map(({ crashed, head, leased, run }) => JSON.stringify([run, head?.hash, crashed || leased]))
+      .sort(),
     ledger.commands
   ])
 

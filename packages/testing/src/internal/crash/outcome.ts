@@ -134,7 +134,11 @@ const essence = (exit: Exit.Exit<unknown, unknown>): unknown => {
   if (Exit.isSuccess(exit)) return { succeeded: exit.value }
   return {
     failed: exit.cause.reasons.map((reason) =>
-      reason._tag === "Fail" ? reason.error : reason._tag === "Die" ? { defect: reason.defect } : "interrupted"
+      reason._tag === "Fail"
+        ? reason.error
+        : reason._tag === "Die"
+          ? { defect: reason.defect }
+          : "interrupted"
     )
   }
 }
@@ -152,9 +156,12 @@ export const compareOutcomes = (
     const after = got.runs[run]
     if (after === undefined) problems.push(`run ${run} is not there, as it is without a power cut`)
     else if (before === undefined) {
-      problems.push(`run ${run} is there, and is not without a power cut: did the scenario start it twice? Give it an id`)
+      problems.push(
+        `run ${run} is there, and is not without a power cut: did the scenario start it twice? Give it an id`
+      )
     } else {
-      for (const line of differences(counts(before), counts(after))) problems.push(`run ${run} came to something else: ${line}`)
+      for (const line of differences(counts(before), counts(after)))
+        problems.push(`run ${run} came to something else: ${line}`)
     }
   }
   return problems

@@ -10,16 +10,18 @@ const short = (value: unknown, length = 80): string => {
   return text.length > length ? `${text.slice(0, length)}…` : text
 }
 
+const textOf = (message: unknown): string => (typeof message === "string" ? message : short(message))
+
 const failureText = (failure: Failure): string => {
   switch (failure.kind) {
     case "error":
       return `${failure.tag} ${short(failure.error)}`
     case "defect":
-      return `${failure.name}: ${String(failure.message)}`
+      return `${failure.name}: ${textOf(failure.message)}`
     case "timeout":
       return `timeout of ${failure.what} ${failure.name} after ${failure.millis} ms`
     case "encoding":
-      return `${failure.what}: ${String(failure.message)}`
+      return `${failure.what}: ${textOf(failure.message)}`
     default:
       return failure.kind
   }
@@ -69,7 +71,10 @@ const detailOf = (event: Event): string => {
 const eventLine = (event: Event): string => {
   const node = "node" in event && event.node !== undefined ? event.node : ""
   const visit = "visit" in event && event.visit !== undefined ? `/${event.visit}` : ""
-  const attempt = "attempt" in event && event.attempt !== undefined && event.attempt > 1 ? ` (attempt ${event.attempt})` : ""
+  const attempt =
+    "attempt" in event && event.attempt !== undefined && event.attempt > 1
+      ? ` (attempt ${event.attempt})`
+      : ""
   const where = `${node}${visit}${attempt}`
   return [
     String(event.seq).padStart(5),

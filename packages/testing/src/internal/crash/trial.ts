@@ -123,7 +123,10 @@ const runProcess = <World, A, E, LE, R>(
       trial.ids
     ).pipe(
       Context.add(Logger.CurrentLoggers, new Set([collector(trial.logs, process)])),
-      Context.add(Hasher, { ...Hasher.defaultValue(), hash: setting.hash })
+      Context.add(Hasher, {
+        hash: setting.hash,
+        hashBytes: (bytes) => Hasher.defaultValue().hashBytes(bytes)
+      })
     )
 
     const store = Layer.effect(Store, Effect.map(Store, setting.store)).pipe(Layer.provide(crashStore.layer))
@@ -145,7 +148,10 @@ const runProcess = <World, A, E, LE, R>(
       if (end !== undefined) return
       end = Exit.isSuccess(exit)
         ? { _tag: "Ended", exit: exit.value }
-        : { _tag: "GivenUp", detail: `the worker of process ${process} could not be built or closed: ${Cause.pretty(exit.cause)}` }
+        : {
+            _tag: "GivenUp",
+            detail: `the worker of process ${process} could not be built or closed: ${Cause.pretty(exit.cause)}`
+          }
     })
 
     const deadline = time.now() + setting.timeLimit
@@ -168,7 +174,11 @@ const runProcess = <World, A, E, LE, R>(
       if (due !== undefined) {
         stalled = undefined
         if (due > deadline) {
-          return settle(giveUp(`the scenario had not ended after ${Duration.format(Duration.millis(setting.timeLimit))} of virtual time in process ${process}`))
+          return settle(
+            giveUp(
+              `the scenario had not ended after ${Duration.format(Duration.millis(setting.timeLimit))} of virtual time in process ${process}`
+            )
+          )
         }
         time.wakeNext()
         return time.whenIdle(go)
@@ -176,7 +186,9 @@ const runProcess = <World, A, E, LE, R>(
       // Nobody sleeps, so something of the real world is waited for, or nothing at all.
       stalled ??= live.currentTimeMillisUnsafe()
       if (live.currentTimeMillisUnsafe() - stalled > setting.stallAfter) {
-        return settle(giveUp(`nothing happens any more in process ${process}, and the scenario has not ended`))
+        return settle(
+          giveUp(`nothing happens any more in process ${process}, and the scenario has not ended`)
+        )
       }
       timer = setTimeout(() => time.whenIdle(go), 1)
     }
@@ -189,7 +201,10 @@ const runProcess = <World, A, E, LE, R>(
   })
 
 /** Whether what is on the disk is what was put there: other instances read the same heads. */
-const compareWithDisk = (disk: MemoryStore.Disk, ledger: Ledger.Ledger): Effect.Effect<ReadonlyArray<string>> =>
+const compareWithDisk = (
+  disk: MemoryStore.Disk,
+  ledger: Ledger.Ledger
+): Effect.Effect<ReadonlyArray<string>> =>
   Effect.gen(function* () {
     const store = yield* MemoryStore.make({ disk })
     const problems: Array<string> = []
@@ -197,7 +212,9 @@ const compareWithDisk = (disk: MemoryStore.Disk, ledger: Ledger.Ledger): Effect.
       const stored = yield* Effect.result(store.get(run))
       if (stored._tag === "Failure") problems.push(stored.failure.message)
       else if (stored.success.head.hash !== head?.hash) {
-        problems.push(`the journal of run ${run} on the disk ends at seq ${stored.success.head.seq}, not as it was written`)
+        problems.push(
+          `the journal of run ${run} on the disk ends at seq ${stored.success.head.seq}, not as it was written`
+        )
       }
     }
     return problems
@@ -237,9 +254,15 @@ export const run = <World, A, E, LE, R>(
       const cutAt = cuts[process - 1]
       const chances: Array<Chance> = []
       const isLast = cutAt === undefined
-      const { end, operations } = yield* runProcess(setting, shared, { world, process, once }, cutAt, (cut) => {
-        if (isLast) chances.push({ cut, left: left(), progress: witness.progress() })
-      })
+      const { end, operations } = yield* runProcess(
+        setting,
+        shared,
+        { world, process, once },
+        cutAt,
+        (cut) => {
+          if (isLast) chances.push({ cut, left: left(), progress: witness.progress() })
+        }
+      )
       const finish = (outcome: Outcome<World, A, E> | undefined): Trial<World, A, E> => ({
         outcome,
         operations,

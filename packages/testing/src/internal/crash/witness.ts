@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import { Codec } from "@waymark/core/Codec"
 import { NodeMiddlewares } from "@waymark/core/Middleware"
 import type { NodeMiddleware } from "@waymark/core/Middleware"
+import { isTerminal } from "@waymark/core/RunInfo"
 import { ToolExecutor } from "@waymark/core/ToolExecutor"
 import type { Request } from "@waymark/core/ToolExecutor"
 import type { Execution } from "./outcome.ts"
@@ -56,8 +57,10 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
   /** Runs that had ended at the last cut, and how often they had been restarted by then. */
   const over = new Map<string, number>()
 
-  const isRestarting = (run: RunLedger): boolean => run.pending.some(({ event }) => event.kind === "restarted")
-  const wasOver = (run: RunLedger): boolean => over.get(run.run) === stateOf(run)?.restarts && !isRestarting(run)
+  const isRestarting = (run: RunLedger): boolean =>
+    run.pending.some(({ event }) => event.kind === "restarted")
+  const wasOver = (run: RunLedger): boolean =>
+    over.get(run.run) === stateOf(run)?.restarts && !isRestarting(run)
 
   const judge = (request: Request, run: RunLedger | undefined): void => {
     const { key, run: id } = request.invocation
@@ -72,7 +75,9 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
     const { announced, completed, excused } = recordOf(run, key)
     const atMostOnce = request.tool.delivery === "atMostOnce"
     if (completed !== undefined) {
-      problems.push(`${nameOf(request)} was carried out again, after its success at seq ${completed} was durable`)
+      problems.push(
+        `${nameOf(request)} was carried out again, after its success at seq ${completed} was durable`
+      )
     } else if (atMostOnce && before > excused) {
       problems.push(
         `${nameOf(request)} is an at-most-once call; it was carried out again although nobody knows what the time before came to`
@@ -84,8 +89,11 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
       )
     }
     if (wasOver(run)) {
-      problems.push(`${nameOf(request)} was carried out in a run that had ended, or was being cancelled, before the power was cut`)
-    } else if (isOver(run) && !isRestarting(run)) problems.push(`${nameOf(request)} was carried out in a run that is ${state.status}`)
+      problems.push(
+        `${nameOf(request)} was carried out in a run that had ended, or was being cancelled, before the power was cut`
+      )
+    } else if (isTerminal(state.status) && !isRestarting(run))
+      problems.push(`${nameOf(request)} was carried out in a run that is ${state.status}`)
   }
 
   const nodeBegins: NodeMiddleware = (handler, { node, run: id, visit }) =>
@@ -99,10 +107,15 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
             problems.push(`${where} began before it was durable that the run was recovered`)
           }
           if (state.durability === "strict" && unsyncedSteps.has(event.kind)) {
-            problems.push(`${where} began before the ${event.kind} event at seq ${event.seq} was durable, in a strict run`)
+            problems.push(
+              `${where} began before the ${event.kind} event at seq ${event.seq} was durable, in a strict run`
+            )
           }
         }
-        if (wasOver(run)) problems.push(`${where} began in a run that had ended, or was being cancelled, before the power was cut`)
+        if (wasOver(run))
+          problems.push(
+            `${where} began in a run that had ended, or was being cancelled, before the power was cut`
+          )
       }
       progress += 1
       return Effect.onExit(handler, () =>
@@ -134,7 +147,10 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
         return Effect.onExit(user.execute(request, local), (exit) =>
           Effect.sync(() => {
             if (Exit.isSuccess(exit)) execution.result = "succeeded"
-            else execution.result = exit.cause.reasons.some(({ _tag }) => _tag !== "Interrupt") ? "failed" : "interrupted"
+            else
+              execution.result = exit.cause.reasons.some(({ _tag }) => _tag !== "Interrupt")
+                ? "failed"
+                : "interrupted"
             remember(`${number} ${execution.result}`)
           })
         )
@@ -153,7 +169,7 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
           codec = yield* Codec
           return Context.make(ToolExecutor, carryOut(process, yield* ToolExecutor)).pipe(
             Context.add(NodeMiddlewares, [nodeBegins, ...(yield* NodeMiddlewares)])
-          ) as Context.Context<never>
+          )
         })
       ),
     cut: () => {

@@ -1,0 +1,83 @@
+/**
+ * Whether a handler that is executed again asks for the calls that were recorded the first time.
+ */
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type { Call, OpenVisit } from "../../RunState.ts"
+
+/**
+ * How long a call that looks like a divergence waits for the calls of other fibers of its visit, in milliseconds, beyond
+ * the time that these took the first time.
+ */
+const grace = 2_000
+
+export type Recorded = readonly [id: string, call: Call]
+
+export interface Claims {
+  /** The handler asks for a recorded call. */
+  readonly claim: (id: string) => void
+  /** A recorded call of this attempt that the handler has not asked for. */
+  readonly unclaimed: () => Recorded | undefined
+  /**
+   * Waits until no recorded call is unclaimed; gives one that is not going to be claimed. If there is only this fiber
+   * nobody else can claim them. Other fibers get time to: as long as it took them the first time, when the calls that
+   * they made before took time, too.
+   */
+  readonly wait: Effect.Effect<Recorded | undefined>
+}
+
+export const make = (options: {
+  readonly attempt: number
+  /** Whether an earlier process may have executed this attempt of the visit. */
+  readonly recovered: boolean
+  /** The time at which the attempt began, as the journal has it. */
+  readonly began: number
+  readonly clock: Clock.Clock
+  readonly open: () => OpenVisit
+  readonly isAlone: (fiber: Fiber.Fiber<unknown, unknown>) => boolean
+}): Claims => {
+  const { attempt, clock, isAlone, open } = options
+  const claimed = new Set<string>()
+  /** Calls that wait until all recorded ones are claimed. */
+  const waiting = new Set<() => void>()
+  /** Once no recorded call is unclaimed, none will be. */
+  let recovering = options.recovered
+  const behind = clock.currentTimeMillisUnsafe() - options.began
+
+  const unclaimed = (): Recorded | undefined => {
+    if (!recovering) return undefined
+    for (const [id, call] of open().calls) {
+      const interrupted = call.error?.kind === "interrupted"
+      if (call.attempt === attempt && !interrupted && !claimed.has(id)) return [id, call]
+    }
+    recovering = false
+    return undefined
+  }
+
+  const allClaimed = Effect.callback<void>((resume) => {
+    const wake = () => resume(Effect.void)
+    waiting.add(wake)
+    return Effect.sync(() => waiting.delete(wake))
+  })
+
+  const wait = (alone: boolean, turns: number): Effect.Effect<Recorded | undefined> =>
+    Effect.suspend((): Effect.Effect<Recorded | undefined> => {
+      const first = unclaimed()
+      if (first === undefined || alone) return Effect.succeed(first)
+      if (turns > 0) return Effect.andThen(Effect.yieldNow, wait(false, turns - 1))
+      const left = Math.max(first[1].time, options.began) + behind + grace - clock.currentTimeMillisUnsafe()
+      if (left <= 0) return Effect.succeed(first)
+      return Effect.andThen(Effect.raceFirst(allClaimed, clock.sleep(Duration.millis(left))), wait(false, 0))
+    })
+
+  return {
+    claim: (id) => {
+      claimed.add(id)
+      if (waiting.size > 0 && unclaimed() === undefined) for (const wake of waiting) wake()
+    },
+    unclaimed,
+    wait: Effect.withFiber((fiber) => wait(isAlone(fiber), 16))
+  }
+}

@@ -1,0 +1,283 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
+import * as Flow from "@waymark/core/Flow"
+import * as Node from "@waymark/core/Node"
+import * as State from "@waymark/core/State"
+import * as Tool from "@waymark/core/Tool"
+import * as Worker from "@waymark/core/Worker"
+import { Broken, Busy, Echo, Errors } from "./oneNode.ts"
+import { idle, machine } from "./process.ts"
+
+const flow = Flow.make("replayed", {
+  input: Schema.Struct({}),
+  state: { got: State.list(Schema.String), chance: State.list(Schema.Finite) },
+  output: Schema.Array(Schema.String),
+  error: Errors,
+  start: "calls",
+  nodes: {
+    calls: Node.make({ to: ["retried"] }),
+    retried: Node.make({
+      to: ["interrupted"],
+      error: Busy,
+      retry: Schedule.spaced("1 minute").pipe(Schedule.upTo({ duration: "10 minutes" }))
+    }),
+    interrupted: Node.make({ to: ["slow", "routed"] }),
+    slow: Node.make({ to: ["routed"], timeout: "1 minute", onError: { NodeTimeout: "routed" } }),
+    routed: Node.make({ to: ["last"], error: Broken, onError: { Broken: "last" } }),
+    last: Node.make({ to: ["end"], error: Errors })
+  }
+})
+
+interface Change {
+  readonly call?: string
+  readonly update?: string
+  readonly target?: "slow" | "routed"
+  readonly output?: string
+  readonly fails?: boolean
+}
+
+/** Handlers that do a bit of everything; a change makes them do one thing differently. */
+const handlers = (change: Change) => {
+  const executed: Array<string> = []
+  const layer = flow.toLayer({
+    calls: ({ next }) =>
+      Effect.gen(function* () {
+        const one = yield* Effect.orDie(Echo.call({ text: "one" }))
+        const [two, three] = yield* Effect.orDie(
+          Effect.all([Echo.call({ text: change.call ?? "two" }), Echo.call({ text: "three" })], {
+            concurrency: 2
+          })
+        )
+        const chance = [yield* Random.next, yield* Clock.currentTimeMillis]
+        return next.to("retried", { got: [one, two, three], chance })
+      }),
+    retried: ({ next }) =>
+      Effect.gen(function* () {
+        const attempt = yield* Echo.call({ text: "attempt" })
+        return next.to("interrupted", { got: [attempt] })
+      }).pipe(Effect.catchTag("Broken", Effect.die)),
+    interrupted: ({ next }) =>
+      Effect.gen(function* () {
+        const slow = yield* Effect.orDie(Echo.call({ text: "never" })).pipe(
+          Effect.timeoutOrElse({ duration: "1 minute", orElse: () => Effect.succeed("timed out") })
+        )
+        // In time, and by a wide margin.
+        const quick = yield* Effect.andThen(Effect.sleep("1 second"), Effect.succeed("quick")).pipe(
+          Effect.timeoutOrElse({ duration: "1 hour", orElse: () => Effect.succeed("too slow") })
+        )
+        const first = yield* Effect.raceFirst(
+          Effect.as(Effect.sleep("1 hour"), "late"),
+          Effect.as(Effect.andThen(Effect.sleep("1 second"), Effect.sleep("2 seconds")), "early")
+        )
+        return next.to(change.target ?? "slow", { got: [slow, quick, first] })
+      }),
+    slow: () => Effect.never,
+    routed: () =>
+      change.fails === false ? Effect.die("no longer fails so") : Effect.fail(new Broken({ why: "routed" })),
+    last: ({ next, state }) =>
+      Effect.succeed(next.end([...state.got, change.output ?? "end"], { got: [change.update ?? "last"] }))
+  })
+  let attempts = 0
+  const echo = Echo.toLayer(({ text }) =>
+    Effect.suspend(() => {
+      executed.push(text)
+      if (text === "never") return Effect.never
+      if (text === "attempt" && ++attempts < 3) return Effect.fail(new Busy({ n: attempts }))
+      return Effect.succeed(text)
+    })
+  )
+  return { executed, layer: layer.pipe(Layer.provide(echo)) }
+}
+
+const ran = Effect.gen(function* () {
+  const computer = machine()
+  const { executed, layer } = handlers({})
+  const { runs } = yield* computer.boot(Worker.layer({ flows: [flow] }).pipe(Layer.provide(layer)))
+  const run = yield* runs.start(flow, {})
+  for (let i = 0; i < 10; i++) {
+    yield* idle
+    yield* TestClock.adjust("1 minute")
+  }
+  assert.deepStrictEqual(yield* runs.await(run), [
+    "one",
+    "two",
+    "three",
+    "attempt",
+    "timed out",
+    "quick",
+    "early",
+    "end"
+  ])
+  executed.length = 0
+  // Long after: what was decided by time then is not decided anew.
+  yield* TestClock.adjust("1 hour")
+  return { ...computer, executed, run, runs }
+})
+
+describe("replaying a run", () => {
+  it.effect(
+    "executes its handlers against the recorded results, finds no difference, calls nothing, writes nothing",
+    () =>
+      Effect.gen(function* () {
+        const { executed, journal, run, runs } = yield* ran
+        const before = yield* journal(run)
+        const again = handlers({})
+        const report = yield* runs.replay(run).pipe(Effect.provide(again.layer))
+        assert.deepStrictEqual(report, { run: run.id, visits: 7 })
+        assert.deepStrictEqual([...executed, ...again.executed], [])
+        assert.deepStrictEqual(yield* journal(run), before)
+      })
+  )
+
+  it.effect("takes no time, in a process without a worker, and works for a run that has not ended", () =>
+    Effect.gen(function* () {
+      const computer = machine()
+      const { layer } = handlers({})
+      const { runs } = yield* computer.boot(Worker.layer({ flows: [flow] }).pipe(Layer.provide(layer)))
+      const run = yield* runs.start(flow, {}, { durability: "strict" })
+      yield* idle
+      yield* computer.crash
+      const report = yield* (yield* computer.client).replay(run).pipe(Effect.provide(handlers({}).layer))
+      assert.deepStrictEqual(report, { run: run.id, visits: 2 })
+    })
+  )
+
+  it.effect("stops at a call that was not recorded", () =>
+    Effect.gen(function* () {
+      const { eventsOf, run, runs } = yield* ran
+      const changed = handlers({ call: "another" })
+      const { divergence, visits } = yield* runs.replay(run).pipe(Effect.provide(changed.layer))
+      assert.strictEqual(visits, 1)
+      const [visited] = yield* eventsOf(run, "visited")
+      assert.deepInclude(divergence, { node: "calls", visit: 1, attempt: 1, seq: visited!.seq })
+      assert.deepInclude(divergence!.got as object, { tool: "echo", input: { text: "another" } })
+      assert.deepStrictEqual(changed.executed, [])
+    })
+  )
+
+  it.effect("stops at another update, another target, another output, another failure", () =>
+    Effect.gen(function* () {
+      const { run, runs } = yield* ran
+      const replay = (change: Change) =>
+        Effect.map(
+          runs.replay(run).pipe(Effect.provide(handlers(change).layer)),
+          (report) => report.divergence
+        )
+      const update = yield* replay({ update: "changed" })
+      assert.deepInclude(update, { node: "last", visit: 6 })
+      assert.deepInclude(update!.expected as object, { ops: { got: { append: ["last"] } } })
+      assert.deepInclude(update!.got as object, { ops: { got: { append: ["changed"] } } })
+      const target = yield* replay({ target: "routed" })
+      assert.deepInclude(target, { node: "interrupted" })
+      assert.deepInclude(target!.expected as object, { next: { to: "slow" } })
+      assert.deepInclude(target!.got as object, { next: { to: "routed" } })
+      const output = yield* replay({ output: "changed" })
+      assert.deepInclude(output, { node: "last" })
+      assert.include(JSON.stringify(output!.got), "changed")
+      const failure = yield* replay({ fails: false })
+      assert.deepInclude(failure, { node: "routed" })
+      assert.include(JSON.stringify(failure!.expected), "Broken")
+    })
+  )
+
+  it.effect("of a failed run compares the failure", () =>
+    Effect.gen(function* () {
+      const Fail = Tool.make("fail", { input: Schema.Struct({}), error: Broken })
+      const failing = Flow.make("failing", {
+        input: Schema.Struct({}),
+        error: Broken,
+        start: "work",
+        nodes: { work: Node.make({ to: ["end"], error: Broken }) }
+      })
+      const layer = (why: string) =>
+        failing
+          .toLayer({
+            work: ({ next }) =>
+              Fail.call({}).pipe(
+                Effect.mapError((error) => new Broken({ why: `${error.why} ${why}` })),
+                Effect.as(next.end())
+              )
+          })
+          .pipe(Layer.provide(Fail.toLayer(() => Effect.fail(new Broken({ why: "so" })))))
+      const computer = machine()
+      const { runs } = yield* computer.boot(
+        Worker.layer({ flows: [failing] }).pipe(Layer.provide(layer("it is")))
+      )
+      const run = yield* runs.start(failing, {})
+      yield* Effect.flip(runs.await(run))
+      assert.deepStrictEqual(yield* runs.replay(run).pipe(Effect.provide(layer("it is"))), {
+        run: run.id,
+        visits: 1
+      })
+      const { divergence } = yield* runs.replay(run).pipe(Effect.provide(layer("it was")))
+      assert.include(JSON.stringify(divergence!.got), "so it was")
+    })
+  )
+
+  it.effect("decides about retries as it was decided then, however late it is now", () =>
+    Effect.gen(function* () {
+      const patient = Flow.make("patient", {
+        input: Schema.Struct({}),
+        error: Busy,
+        start: "work",
+        nodes: {
+          work: Node.make({
+            to: ["end"],
+            error: Busy,
+            retry: Schedule.spaced("1 minute").pipe(Schedule.upTo({ duration: "10 minutes" }))
+          })
+        }
+      })
+      let tries = 0
+      const layer = patient
+        .toLayer({
+          work: ({ next }) =>
+            Effect.as(Effect.catchTag(Echo.call({ text: "x" }), "Broken", Effect.die), next.end())
+        })
+        .pipe(
+          Layer.provide(
+            Echo.toLayer(() =>
+              Effect.suspend(() => (++tries < 4 ? Effect.fail(new Busy({ n: tries })) : Effect.succeed("x")))
+            )
+          )
+        )
+      const computer = machine()
+      const { runs } = yield* computer.boot(Worker.layer({ flows: [patient] }).pipe(Layer.provide(layer)))
+      const run = yield* runs.start(patient, {})
+      yield* idle
+      const [failed] = yield* computer.eventsOf(run, "attemptFailed")
+      const fork = yield* runs.fork(run, failed!.seq)
+      yield* idle
+      yield* TestClock.adjust("5 minutes")
+      yield* runs.await(run)
+      yield* runs.await(fork)
+      assert.isAtLeast((yield* computer.eventsOf(fork, "attemptFailed")).length, 1)
+      yield* TestClock.adjust("1 hour")
+      for (const { id } of [run, fork]) {
+        const report = yield* runs.replay({ id, flow: patient }).pipe(Effect.provide(layer))
+        assert.isUndefined(report.divergence)
+      }
+    })
+  )
+
+  it.effect("of a fork replays what the fork executed", () =>
+    Effect.gen(function* () {
+      const { eventsOf, run, runs } = yield* ran
+      const visited = yield* eventsOf(run, "visited")
+      const fork = yield* runs.fork(run, visited[1]!.seq)
+      for (let i = 0; i < 4; i++) {
+        yield* idle
+        yield* TestClock.adjust("1 minute")
+      }
+      yield* runs.await(fork)
+      const report = yield* runs.replay(fork).pipe(Effect.provide(handlers({}).layer))
+      assert.deepStrictEqual(report, { run: fork.id, visits: 3 })
+    })
+  )
+})

@@ -1,0 +1,173 @@
+/**
+ * Creating runs: of all that want one id, one gets it.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import { RunExists } from "@waymark/core/Store"
+import type { Batch, Lease, StoreError } from "@waymark/core/Store"
+import type { ProcessIdentity } from "../ProcessIdentity.ts"
+import type { Catalog } from "./catalog.ts"
+import type { Claim, Claims, RunKey } from "./claims.ts"
+import type { Contest } from "./contest.ts"
+import { asError, releasedLine } from "./contest.ts"
+import { failure } from "./failures.ts"
+import { formatControl, withIncarnation } from "./format.ts"
+import type { Leases } from "./leases.ts"
+import type { Observer } from "./observer.ts"
+import type { Ownership } from "./ownership.ts"
+import type { Pump } from "./pump.ts"
+import type { Wakeups } from "./wakeups.ts"
+
+export interface Creation {
+  readonly create: (batch: Batch, holder: string | undefined) => Effect.Effect<Lease, RunExists | StoreError>
+  /** Whether this instance is just creating a run of this id. */
+  readonly isCreating: (id: string) => boolean
+}
+
+export interface Options {
+  readonly catalog: Catalog
+  readonly claims: Claims
+  readonly contest: Contest
+  readonly identity: ProcessIdentity["Service"]
+  readonly leases: Leases
+  readonly observer: Observer
+  readonly ownership: Ownership
+  readonly pump: Pump
+  readonly wakeups: Wakeups
+}
+
+export const make = (options: Options): Creation => {
+  const { catalog, claims, contest, identity, leases, observer, ownership, pump, wakeups } = options
+
+  /** Claims the id of a new run for this instance; its incarnation. */
+  const claimId = Effect.fnUntraced(function* (id: string, origin: string | undefined) {
+    const since = identity.monotonic()
+    while (true) {
+      if (catalog.find(id) !== undefined) {
+        // Another instance may have deleted it.
+        yield* observer.refresh
+        if (catalog.find(id) !== undefined) return yield* new RunExists({ run: id })
+      }
+      const series = yield* ownership.ensure
+      const incarnation = (catalog.tombstones.get(id) ?? 0) + 1
+      const claim: Claim = { run: id, incarnation, epoch: 0 }
+      const originKey: RunKey | undefined =
+        origin === undefined ? undefined : { run: origin, incarnation: catalog.expect(origin).incarnation }
+      const { holder, refused, renewed } = yield* claims.claim(series.id, claim, originKey)
+      if (refused) {
+        return yield* failure({
+          _tag: "Invalid",
+          detail: `run ${JSON.stringify(origin)}, which this one is to be forked from, is being deleted`
+        })
+      }
+      if (renewed) yield* observer.survey
+      if (holder === series.id) {
+        const outdated = (catalog.tombstones.get(id) ?? 0) >= incarnation
+        if (!outdated && catalog.find(id) === undefined) return { claim, series }
+        yield* claims.withdraw(series.id, claim)
+        continue
+      }
+      yield* observer.survey
+      if (catalog.find(id) !== undefined || (catalog.tombstones.get(id) ?? 0) >= incarnation) continue
+      const other = holder === undefined ? undefined : catalog.series.get(holder)
+      if (holder !== undefined && contest.isGone(holder)) {
+        yield* claims.withdraw(holder, claim)
+      } else if (other !== undefined && !observer.isLive(other)) {
+        yield* contest.dispossess(other)
+      } else {
+        yield* contest.waitFor(
+          since,
+          `another process has begun to create run ${JSON.stringify(id)} and does not finish`
+        )
+      }
+    }
+  })
+
+  const creating = new Map<string, Array<() => void>>()
+
+  /** Claims the id, writes the entries, and waits for them; whoever waits for this id waits until `finished`. */
+  const write = (
+    batch: Batch,
+    holder: string | undefined,
+    restore: <A, E>(self: Effect.Effect<A, E>) => Effect.Effect<A, E>,
+    finished: () => void
+  ): Effect.Effect<Lease, RunExists | StoreError> =>
+    Effect.gen(function* () {
+      const { event } = batch.entries[0]
+      const id = event.run
+      const origin = event.kind === "forked" ? event.from.run : undefined
+      const { claim, series } = yield* claimId(id, origin).pipe(
+        Effect.onError(() =>
+          Effect.sync(() => {
+            finished()
+            wakeups.flush()
+          })
+        )
+      )
+      const lease: Lease = { run: id, owner: series.owner, epoch: 0 }
+      let abandoned = false
+      const outcome = Deferred.makeUnsafe<Lease, StoreError>()
+      const run = catalog.expect(id)
+      run.incarnation = claim.incarnation
+      pump.enqueue({
+        run,
+        batch,
+        before:
+          claim.incarnation === 1
+            ? []
+            : [formatControl({ $: "born", run: id, ...withIncarnation(claim.incarnation) })],
+        after: holder === undefined ? [releasedLine(run, 0, false)] : [],
+        done: () => {
+          if (claim.incarnation !== 1) series.incarnations.set(id, claim.incarnation)
+          if (holder === undefined) {
+            run.owner = undefined
+            run.accepted = run.last
+          } else {
+            leases.hold(run, 0, holder)
+            if (abandoned) wakeups.fork(Effect.ignore(leases.release(lease)))
+          }
+          finished()
+          wakeups.later(() => Deferred.doneUnsafe(outcome, Effect.succeed(lease)))
+        },
+        failed: (why) => {
+          finished()
+          wakeups.fork(Effect.ignore(claims.withdraw(series.id, claim)))
+          wakeups.later(() => Deferred.doneUnsafe(outcome, Effect.fail(asError(why))))
+        }
+      })
+      return yield* restore(Deferred.await(outcome)).pipe(
+        // Whoever wanted it is gone: nobody would ever let go of it.
+        Effect.onInterrupt(() =>
+          Effect.suspend(() => {
+            abandoned = true
+            return holder !== undefined && run.lease?.epoch === 0
+              ? Effect.ignore(leases.release(lease))
+              : Effect.void
+          })
+        )
+      )
+    })
+
+  const create: Creation["create"] = (batch, holder) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.suspend((): Effect.Effect<Lease, RunExists | StoreError> => {
+        const id = batch.entries[0].event.run
+        const under = creating.get(id)
+        if (under !== undefined) {
+          // What becomes of the other decides.
+          const over = Effect.callback<void>((resume) => {
+            under.push(() => resume(Effect.void))
+          })
+          return Effect.andThen(restore(over), create(batch, holder))
+        }
+        creating.set(id, [])
+        return write(batch, holder, restore, () => {
+          const waiting = creating.get(id) ?? []
+          creating.delete(id)
+          for (const resume of waiting) wakeups.later(resume)
+        })
+      })
+    )
+
+  return { create, isCreating: (id) => creating.has(id) }
+}
