@@ -41,8 +41,8 @@ export class ProcessIdentity extends Context.Service<
     readonly unique: () => string
     /** Milliseconds on a clock that never goes back. It need not go on while the machine sleeps. */
     readonly monotonic: () => number
-    /** Waits for so many milliseconds of real time. It must not keep the process running. */
-    readonly pause: (millis: number) => Effect.Effect<void>
+    /** Waits for so many milliseconds of real time; `"idle"` if that alone must not keep the process running. */
+    readonly pause: (millis: number, kind: "busy" | "idle") => Effect.Effect<void>
   }
 >()("@waymark/store-fs/ProcessIdentity") {}
 
@@ -99,10 +99,10 @@ export const layer: Layer.Layer<ProcessIdentity> = Layer.sync(ProcessIdentity)((
   isAlive,
   unique: () => Crypto.randomBytes(5).toString("hex"),
   monotonic: () => performance.now(),
-  pause: (millis) =>
+  pause: (millis, kind) =>
     Effect.callback<void>((resume) => {
       const timer = setTimeout(() => resume(Effect.void), millis)
-      timer.unref()
+      if (kind === "idle") timer.unref()
       return Effect.sync(() => clearTimeout(timer))
     })
 }))

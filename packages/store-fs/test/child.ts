@@ -12,9 +12,9 @@ const say = (...words: ReadonlyArray<string | number>): void => {
   process.stdout.write(`${words.join(" ")}\n`)
 }
 
-const [directory = "", run = ""] = process.argv.slice(2)
+const [directory = "", run = "", what = ""] = process.argv.slice(2)
 
-const program = Effect.gen(function* () {
+const write = Effect.gen(function* () {
   const store = yield* Store
   const known = yield* Effect.result(store.acquire(run, "child"))
   let log: Log
@@ -53,7 +53,18 @@ const program = Effect.gen(function* () {
       yield* Effect.sleep(1)
     }
   }
-}).pipe(
+})
+
+/** Waits until another process has written to the run. */
+const wait = Effect.gen(function* () {
+  const store = yield* Store
+  const { head } = yield* store.get(run)
+  say("ready")
+  yield* store.changed(run, head.seq)
+  say("changed")
+})
+
+const program = (what === "wait" ? wait : write).pipe(
   Effect.catch((error) => Effect.sync(() => say("failed", error._tag))),
   Effect.provide(FsStore.layer({ directory, leaseTtl: 600 }))
 )

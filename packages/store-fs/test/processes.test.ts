@@ -11,19 +11,19 @@ import { Store } from "@waymark/core/Store"
 import * as FsStore from "../src/FsStore.ts"
 import { temporaryDirectory } from "./places.ts"
 import type { Instance } from "./scenario.ts"
-import { extend, hashOf, noted } from "./scenario.ts"
+import { created, extend, hashOf, noted } from "./scenario.ts"
 
 vi.setConfig({ testTimeout: 120_000 })
 
 const script = fileURLToPath(new URL("child.ts", import.meta.url))
 
 /** A child process and the lines it has said so far; killed with the scope. */
-const spawn = (directory: string, run: string) =>
+const spawn = (directory: string, run: string, what = "write") =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const child = ChildProcess.spawn(
         process.execPath,
-        ["--conditions=@waymark/source", script, directory, run],
+        ["--conditions=@waymark/source", script, directory, run, what],
         {
           stdio: ["ignore", "pipe", "inherit"]
         }
@@ -73,6 +73,25 @@ const withStore = <A, E>(directory: string, use: (store: Instance) => Effect.Eff
   Effect.flatMap(Store, use).pipe(Effect.provide(Layer.fresh(FsStore.layer({ directory, leaseTtl: 600 }))))
 
 describe("processes", () => {
+  it.live("one that does nothing but wait for another one's run is kept running by that", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      yield* withStore(directory, (store) =>
+        Effect.gen(function* () {
+          const begun = extend({ run: "run", epoch: 0, entries: [] }, [created])
+          const lease = yield* store.create(begun.batch, { holder: "test" })
+          const child = yield* spawn(directory, "run", "wait")
+          yield* said(child, (line) => line.startsWith("ready"))
+          yield* Effect.sleep(700)
+          yield* store.append(lease, 0, extend(begun.log, [noted("one")]).batch)
+          yield* store.sync(lease)
+          yield* said(child, (line) => line === "changed")
+          yield* Effect.promise(() => child.ended)
+        }).pipe(Effect.scoped)
+      )
+    }).pipe(Effect.scoped)
+  )
+
   it.live("killed at any moment, nothing that was told is lost, and the next one goes on", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory

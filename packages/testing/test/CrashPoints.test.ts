@@ -120,7 +120,7 @@ describe("CrashPoints", () => {
         const broken = {
           ...order,
           check: ({ executions }: CrashPoints.Outcome<unknown, unknown, unknown>) =>
-            executions.length > 2 ? Effect.fail(new Error("three charges for two steps")) : Effect.void
+            executions.length > 2 ? Effect.fail("three charges for two steps") : Effect.void
         }
         const failure = yield* failing(CrashPoints.explore(broken))
         assert.strictEqual(failure.at, "4-before")

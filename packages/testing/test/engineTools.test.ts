@@ -175,6 +175,48 @@ for (const { durability, name, ...how } of variants) {
     )
 
     it.effect(
+      "of fibers that sleep between their calls waits for the one that slept before it says that it diverged",
+      () => {
+        const Work = Tool.make("work", {
+          input: { millis: Schema.Int, part: Schema.String },
+          output: Schema.String
+        })
+        const Site = Flow.make("site", {
+          input: Schema.Void,
+          output: Schema.Array(Schema.String),
+          start: "work",
+          durability,
+          nodes: { work: Node.make({ to: ["end"] }) }
+        })
+        const work = (part: string, millis: number) => Work.call({ part, millis })
+        const handlers = Site.toLayer({
+          work: Effect.fnUntraced(function* ({ next }) {
+            const parts = yield* Effect.all(
+              [
+                Effect.andThen(work("a", 10_000), work("b", 1000)),
+                Effect.andThen(work("c", 10_001), work("d", 1000)),
+                Effect.andThen(Effect.sleep("5 seconds"), work("e", 20_000))
+              ],
+              { concurrency: "unbounded" }
+            )
+            return next.end(parts)
+          })
+        })
+        return CrashPoints.explore({
+          ...how,
+          flows: [Site],
+          world: () =>
+            FakeTools.make(
+              FakeTools.answer(Work, ({ millis, part }) => FakeTools.after(millis, FakeTools.succeed(part)))
+            ),
+          handlers: (tools) => Layer.provide(handlers, tools.layer),
+          scenario: () => execute(Site, undefined)
+        })
+      },
+      60_000
+    )
+
+    it.effect(
       "around calls that are interrupted, raced and timed out comes to the same",
       () => {
         const Ask = Tool.make("ask", {

@@ -182,7 +182,20 @@ export const waitEnded = (next: Mutable<RunState>, event: Of<"waitEnded">): void
 // attempts
 // -------------------------------------------------------------------------------------------------------------------
 
+/** Whether a call may have taken effect although it counts as failed. */
+const isInDoubt = ({ error }: Call): boolean => error?.kind === "interrupted" || error?.kind === "timeout"
+
 /** The next attempt keeps what succeeded and what is in doubt, and asks again for what failed. */
+const keptCalls = (calls: OpenVisit["calls"]): OpenVisit["calls"] =>
+  HashMap.map(
+    HashMap.filter(calls, (call) => call.status !== "failed" || isInDoubt(call)),
+    (call): Call => {
+      if (call.status !== "failed") return call
+      const { error, ...open } = call
+      return { ...open, status: "started" }
+    }
+  )
+
 const nextAttempt = (visit: OpenVisit, failures: OpenVisit["failures"]): OpenVisit => {
   const { due, ...kept } = visit
   const ended: { [wait: string]: EndedWait } = {}
@@ -193,7 +206,7 @@ const nextAttempt = (visit: OpenVisit, failures: OpenVisit["failures"]): OpenVis
     ...kept,
     attempt: visit.attempt + 1,
     failures,
-    calls: HashMap.filter(visit.calls, (call) => call.status !== "failed"),
+    calls: keptCalls(visit.calls),
     ended
   }
 }

@@ -346,11 +346,20 @@ describe("a run", () => {
     append(journal, 1, [
       { ...callStarted, call: "d" },
       { ...callStarted, call: "e" },
-      { kind: "callFailed", ...place, call: "e", tool: "t", error },
+      {
+        kind: "callFailed",
+        ...place,
+        call: "e",
+        tool: "t",
+        error: { kind: "error", tag: "No", error: null, message: "" }
+      },
+      { ...callStarted, call: "f" },
+      { kind: "callFailed", ...place, call: "f", tool: "t", error: { kind: "interrupted" } },
       attemptFailed
     ])
     const { calls } = stateOf(journal).open[""]!
-    assert.deepStrictEqual([...HashMap.keys(calls)].sort(), ["c", "d"])
+    assert.deepStrictEqual([...HashMap.keys(calls)].sort(), ["c", "d", "f"])
+    assert.strictEqual(Option.getOrThrow(HashMap.get(calls, "f")).status, "started")
     assert.strictEqual(Option.getOrThrow(HashMap.get(calls, "c")).output, 5)
   })
 

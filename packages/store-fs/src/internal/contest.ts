@@ -58,6 +58,6 @@ export const make = ({ catalog, identity, observer, ownership }: Options): Conte
   waitFor: (since, detail) =>
     identity.monotonic() - since > patience
       ? failure({ _tag: "Busy", detail })
-      : identity.pause(patienceStep),
+      : identity.pause(patienceStep, "busy"),
   dispossess: (series) => Effect.andThen(ownership.takeOver(series), observer.survey)
 })

@@ -72,7 +72,7 @@ export const make = (
           // It has ended, so its owner is about to let go of it.
           identity.monotonic() - since > patience
             ? Effect.fail(new RunInUse({ run: id, detail: `it still belongs to ${error.owner}` }))
-            : Effect.as(identity.pause(patienceStep), undefined)
+            : Effect.as(identity.pause(patienceStep, "busy"), undefined)
         )
       )
       if (outcome !== undefined) return outcome

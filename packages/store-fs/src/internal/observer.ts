@@ -261,7 +261,7 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
     const key = `${target.segment}:${target.offset}`
     if (key === series.stuckAt) return
     for (let waited = 0; waited < patience; waited += patienceStep) {
-      yield* identity.pause(patienceStep)
+      yield* identity.pause(patienceStep, "busy")
       yield* readMark(series)
       if (!isBefore(positionOf(series), target)) return
       if (!(yield* disk.exists(disk.path("leases", `${series.id}.json`)))) return

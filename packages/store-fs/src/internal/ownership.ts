@@ -111,13 +111,15 @@ export const make = (options: Options): Ownership => {
         resume(Effect.void)
       }
     })
-    return Effect.forever(Effect.andThen(awaitSignal, Effect.andThen(write, identity.pause(markInterval))))
+    return Effect.forever(
+      Effect.andThen(awaitSignal, Effect.andThen(write, identity.pause(markInterval, "idle")))
+    )
   }
 
   const beat = (lease: Held): Effect.Effect<void> =>
     Effect.forever(
       Effect.andThen(
-        identity.pause(options.heartbeat),
+        identity.pause(options.heartbeat, "idle"),
         Effect.sync(() => {
           lease.mark = { ...lease.mark, beat: lease.mark.beat + 1 }
           signal(lease)

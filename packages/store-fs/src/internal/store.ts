@@ -139,7 +139,8 @@ export const make = Effect.fnUntraced(function* (
     indexing = true
     const idle = Effect.gen(function* () {
       const isUrgent = () => catalog.unindexed >= Math.max(indexAfter, indexSize * indexTimes)
-      while (!isUrgent() && identity.monotonic() - settledAt < idleAfter) yield* identity.pause(idleAfter / 2)
+      while (!isUrgent() && identity.monotonic() - settledAt < idleAfter)
+        yield* identity.pause(idleAfter / 2, "idle")
     })
     runInBackground("the index of a store could not be written", Effect.andThen(idle, writeIndex), () => {
       indexing = false
@@ -254,7 +255,8 @@ export const make = Effect.fnUntraced(function* (
         Effect.catch(observer.glance, (error) =>
           Effect.logWarning("a store cannot be watched", { directory: disk.root, error: error.message })
         ),
-        identity.pause(settings.pollInterval)
+        // Whoever waits for another process keeps this one running; leases alone do not.
+        identity.pause(settings.pollInterval, interest > 0 ? "busy" : "idle")
       )
     })
   )

@@ -1,0 +1,199 @@
+/** The engine, with its power cut at every point of flows that a seed makes up. */
+import { describe, it } from "@effect/vitest"
+import * as Flow from "@waymark/core/Flow"
+import * as Node from "@waymark/core/Node"
+import * as Runs from "@waymark/core/Runs"
+import * as State from "@waymark/core/State"
+import * as Tool from "@waymark/core/Tool"
+import type { Visit } from "@waymark/core/Visit"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as CrashPoints from "../src/CrashPoints.ts"
+import * as FakeTools from "../src/FakeTools.ts"
+
+class Busy extends Schema.TaggedError<Busy>()("Busy", { n: Schema.Int }) {}
+
+const Plain = Tool.make("plain", { input: { n: Schema.Int }, output: Schema.Int, error: Busy })
+const Retried = Tool.make("retried", {
+  input: { n: Schema.Int },
+  output: Schema.Int,
+  error: Busy,
+  retry: Schedule.spaced("5 seconds").pipe(Schedule.upTo({ times: 4 })),
+  timeout: "2 hours"
+})
+const Silent = Tool.make("silent", { input: { n: Schema.Int }, output: Schema.Int })
+
+const world = () =>
+  FakeTools.make(
+    FakeTools.answer(Plain, ({ n }) => {
+      if (n % 7 === 6) return FakeTools.after("1 second", FakeTools.fail(new Busy({ n })))
+      return n % 3 === 0
+        ? FakeTools.succeed(n)
+        : FakeTools.after(`${(n % 5) + 1} seconds`, FakeTools.succeed(n + 1))
+    }),
+    FakeTools.answer(Retried, ({ n }, { attempt }) =>
+      attempt <= n % 3
+        ? FakeTools.after("1 second", FakeTools.fail(new Busy({ n })))
+        : FakeTools.after(`${n % 4} seconds`, FakeTools.succeed(n * 2))
+    ),
+    FakeTools.always(Silent, FakeTools.hang)
+  )
+
+type Pick = (below: number) => number
+
+/** Numbers that follow from a seed, told apart by how often it was asked. */
+const picking = (seed: number): Pick => {
+  let state = Math.imul(seed + 1, 2654435761) >>> 0
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return (mixed ^ (mixed >>> 14)) >>> 0
+  }
+  return (below) => next() % below
+}
+
+type Action = Effect.Effect<
+  number,
+  Busy,
+  Tool.Handler<"plain"> | Tool.Handler<"retried"> | Tool.Handler<"silent"> | Visit
+>
+
+const sum = (numbers: ReadonlyArray<number>): number => numbers.reduce((a, b) => a + b, 0)
+
+/** Something that a handler may do: calls, one after the other and at once, in other fibers, given up, in finalizers. */
+const action = (pick: Pick, depth = 0): Action => {
+  const several = (): ReadonlyArray<Action> =>
+    Array.from({ length: 2 + pick(3) }, () => action(pick, depth + 1))
+  const kind = pick(depth > 1 ? 3 : 9)
+  const n = pick(50)
+  const call: Action = pick(2) === 0 ? Plain.call({ n }) : Retried.call({ n })
+  const caught = Effect.catchTag(call, "Busy", () => Effect.succeed(-1))
+  switch (kind) {
+    case 0:
+      return call
+    case 1:
+      return caught
+    case 2:
+      return Effect.flatMap(Random.nextIntBetween(0, 16), (chance) =>
+        Effect.map(Plain.call({ n: chance * 3 }), (m) => m)
+      )
+    case 3:
+      return Effect.map(
+        Effect.all(
+          several().map((each) => Effect.catchTag(each, "Busy", () => Effect.succeed(-2))),
+          { concurrency: "unbounded" }
+        ),
+        sum
+      )
+    case 4:
+      // One that fails interrupts the others.
+      return Effect.map(Effect.all(several(), { concurrency: 2 }), sum)
+    case 5:
+      return Silent.call({ n }).pipe(
+        Effect.timeoutOrElse({ duration: "1 minute", orElse: () => Effect.succeed(-4) })
+      )
+    case 6: {
+      const other = action(pick, depth + 1)
+      return Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(Effect.exit(other))
+        const mine = yield* caught
+        const theirs = yield* Fiber.join(fiber)
+        return mine + (Exit.isSuccess(theirs) ? theirs.value : -5)
+      })
+    }
+    case 7:
+      return Effect.andThen(Effect.sleep(`${1 + pick(5)} seconds`), call)
+    default:
+      return Effect.onExit(action(pick, depth + 1), () => Effect.ignore(Plain.call({ n: 3 })))
+  }
+}
+
+const names = ["first", "second", "third"] as const
+
+const made = (seed: number) => {
+  const pick = picking(seed)
+  const durability = (["pipelined", "strict", "ephemeral"] as const)[pick(3)]!
+  const retry = pick(2) === 0 ? undefined : Schedule.spaced("1 minute").pipe(Schedule.upTo({ times: 2 }))
+  const node = () =>
+    Node.make({
+      to: ["first", "second", "third", "end"],
+      error: Busy,
+      timeout: "3 hours",
+      onError: { Busy: Node.skip("third"), NodeTimeout: "second" },
+      ...(retry === undefined ? undefined : { retry })
+    })
+  const flow = Flow.make(`made-${seed}`, {
+    input: Schema.Void,
+    state: { log: State.list(Schema.Int) },
+    output: Schema.Int,
+    start: "first",
+    durability,
+    maxSteps: 6,
+    nodes: { first: node(), second: node(), third: node() }
+  })
+  const handler = (own: number): Flow.Handler<typeof flow, "first", Effect.Services<Action>> =>
+    Effect.fnUntraced(function* ({ next, state }) {
+      const here = picking(seed * 1000 + own * 100 + state.log.length)
+      const log: Array<number> = []
+      for (let count = 1 + here(3); count > 0; count--) log.push(yield* action(here))
+      const way = here(5)
+      return way === 4 && state.log.length > 2 ? next.end(sum(log)) : next.to(names[way % 3]!, { log })
+    })
+  const handlers = flow.toLayer({ first: handler(1), second: handler(2), third: handler(3) })
+  const what = (["leave", "cancel", "pause"] as const)[pick(3)]!
+  return {
+    durability,
+    flow,
+    handlers,
+    latency: pick(2) === 0 ? undefined : ("1 millis" as const),
+    what,
+    wait: 1 + pick(40)
+  }
+}
+
+describe("a crash at any point of a flow that is made up", () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const { durability, flow, handlers, latency, wait, what } = made(seed)
+    it.effect(
+      `comes to the same (seed ${seed}: ${durability}, ${what})`,
+      () =>
+        CrashPoints.explore({
+          flows: [flow],
+          world,
+          handlers: (tools) => Layer.provide(handlers, tools.layer),
+          nested: "none",
+          latency,
+          // How far a run came before it was cancelled is chance; that it was over by then, too.
+          compare: (run) => (what === "cancel" ? run.run : run),
+          scenario: ({ once }) =>
+            Effect.gen(function* () {
+              const runs = yield* Runs.Runs
+              const run = yield* runs.start(flow, undefined, { id: "r" })
+              if (what === "cancel") {
+                yield* Effect.sleep(`${wait} seconds`)
+                yield* runs.cancel(run, "enough", { commandId: "cancel" })
+                return "ended"
+              }
+              if (what === "pause") {
+                yield* Effect.sleep(`${wait} seconds`)
+                yield* once("pause", Effect.ignore(runs.pause(run, { commandId: "pause" })))
+                while (true) {
+                  const { status } = yield* runs.get(run)
+                  if (status === "paused") yield* Effect.ignore(runs.resume(run, { commandId: "resume" }))
+                  if (status === "completed" || status === "failed") break
+                  yield* Effect.sleep("10 seconds")
+                }
+              }
+              return yield* Effect.result(runs.await(run))
+            })
+        }),
+      60_000
+    )
+  }
+})
