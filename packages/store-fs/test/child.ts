@@ -64,7 +64,9 @@ const wait = Effect.gen(function* () {
   say("changed")
 })
 
-const program = (what === "wait" ? wait : write).pipe(
+const program = Effect.gen(function* () {
+  return yield* what === "wait" ? wait : write
+}).pipe(
   Effect.catch((error) => Effect.sync(() => say("failed", error._tag))),
   Effect.provide(FsStore.layer({ directory, leaseTtl: 600 }))
 )
