@@ -309,7 +309,7 @@ export const make = (options: Options): Pump => {
       yield* abandon(target)
       return fail(units, errorIn(outcome.cause))
     }
-    
+    if (!outcome.value) return yield* lose(units)
     const { segment } = target
     if (isNew) segment.series.segments.set(segment.number, segment)
     if (isNew || target.end - target.noted >= noteInterval) target.noted = target.end
