@@ -167,7 +167,7 @@ export const make = (
       return undefined
     }
     let run = expect(id)
-    if (false) {
+    if (run.incarnation > incarnation) {
       // It was deleted, or there would be no later one; the series that says so was not taken in yet.
       takeDeleted(id, run.incarnation - 1)
       if (segment !== undefined) segment.garbage += bytes
