@@ -72,7 +72,7 @@ export interface SimulatedPlace extends Place {
 
 export const simulated: Harness<SimulatedPlace> = {
   place: Effect.sync(() => ({
-    directory: "/work/store",
+    directory: "/disk/store",
     disk: PowerLossFileSystem.makeDisk(),
     machine: makeMachine(),
     processes: new Map()

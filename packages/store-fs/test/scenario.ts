@@ -260,7 +260,7 @@ export const open = (
 > =>
   Effect.gen(function* () {
     const layer = FsStore.layerFileSystem({
-      directory: "/work/store",
+      directory: "/disk/store",
       pollInterval: 5,
       segmentSize: 2000,
       ...options
