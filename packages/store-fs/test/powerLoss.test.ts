@@ -108,7 +108,7 @@ describe("power loss at every system call", () => {
         assert.deepStrictEqual(violations, none)
         assert.isAbove(cuts, 60)
       }),
-    240_000
+    600_000
   )
 
   it.live(
@@ -119,7 +119,20 @@ describe("power loss at every system call", () => {
         assert.deepStrictEqual(violations, none)
         assert.isAbove(cuts, 40)
       }),
-    240_000
+    600_000
+  )
+
+  it.live(
+    "loses nothing when it goes again in the recovery",
+    () =>
+      Effect.gen(function* () {
+        for (const scenario of [alone, handedOver]) {
+          const { cuts, violations } = yield* explore(scenario, { step: 37, again: 9 })
+          assert.deepStrictEqual(violations, none)
+          assert.isAbove(cuts, 60)
+        }
+      }),
+    600_000
   )
 
   it.live.each([
@@ -133,6 +146,6 @@ describe("power loss at every system call", () => {
         const { violations } = yield* explore(alone, { wrap, stopAtFirst: true })
         assert.isAbove(violations.length, 0)
       }),
-    240_000
+    600_000
   )
 })

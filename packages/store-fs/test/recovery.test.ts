@@ -11,7 +11,7 @@ import type { StoreError } from "@waymark/core/Store"
 import { makeMachine } from "./machine.ts"
 import { temporaryDirectory } from "./places.ts"
 import type { Instance, Told } from "./scenario.ts"
-import { check, makeUser, noted, nothingTold, open } from "./scenario.ts"
+import { check, extend, makeUser, noted, nothingTold, open } from "./scenario.ts"
 
 const options = { segmentSize: 64 * 1024 * 1024 }
 
@@ -65,19 +65,21 @@ const corruptionOf = (effect: Effect.Effect<unknown, unknown>) =>
 vi.setConfig({ testTimeout: 60_000 })
 
 describe("recovery", () => {
-  for (const [name, tail] of [
-    ["half a line", `{"run":"one","seq":5,"ep`],
-    ["a line of zeros", "\0".repeat(300)],
-    [
-      "a line of zeros and a whole line behind it",
-      `${"\0".repeat(300)}\n{"$":"released","run":"one","epoch":0}\n`
-    ],
-    ["a batch that is not whole", `{"$":"batch","lines":3}\n{"$":"released","run":"one","epoch":0}\n`]
-  ] as const) {
+  /** A line that would be the next of a run. */
+  const next = (told: Told): string =>
+    extend(told.journals.get("one")!, [noted("not synced")]).batch.entries[0].line
+
+  for (const [name, tailOf] of [
+    ["half a line", (told) => next(told).slice(0, -10)],
+    ["a line of zeros", () => "\0".repeat(300)],
+    ["a line of zeros and a whole line behind it", (told) => `${"\0".repeat(300)}\n${next(told)}\n`],
+    ["a batch that is not whole", (told) => `{"$":"batch","lines":2}\n${next(told)}\n`],
+    ["a batch with a hole", (told) => `{"$":"batch","lines":2}\n${next(told)}\n${"\0".repeat(300)}\n`]
+  ] as ReadonlyArray<readonly [string, (told: Told) => string]>) {
     it.live(`what a crash left at the end counts for nothing: ${name}`, () =>
       Effect.gen(function* () {
         const place = yield* left(["one", "two"], 3)
-        NodeFs.appendFileSync(place.segment, tail)
+        NodeFs.appendFileSync(place.segment, tailOf(place.told))
         const store = yield* reopen(place)
         yield* check(store, place.told)
         assert.isUndefined((yield* store.get("one")).owner)

@@ -329,37 +329,75 @@ const copy = (told: Told): Told => ({
   artifacts: new Map(told.artifacts)
 })
 
-/** Cuts the power at every system call of a scenario, and tries out what may be left of the disk each time. */
-export const explore = (
-  scenario: Scenario,
-  options?: {
-    readonly wrap?: Wrap
-    readonly stopAtFirst?: boolean
-    readonly from?: number
-    readonly step?: number
-  }
-): Effect.Effect<Explored, unknown> =>
+export interface ExploreOptions {
+  readonly wrap?: Wrap
+  readonly stopAtFirst?: boolean
+  /** Cuts the power at every so manieth call only. */
+  readonly step?: number
+  /** Cuts it in the recovery as well, at every so manieth call of that. */
+  readonly again?: number
+}
+
+const wasCut = (exit: Option.Option<Exit.Exit<void, unknown>>): boolean =>
+  Option.isNone(exit) || (Exit.isFailure(exit.value) && Cause.hasInterruptsOnly(exit.value.cause))
+
+const unwrap = (exit: Option.Option<Exit.Exit<void, unknown>>): Effect.Effect<void, unknown> =>
+  Option.isSome(exit) && Exit.isFailure(exit.value) ? Effect.failCause(exit.value.cause) : Effect.void
+
+/** Cuts the power in the recovery; what was told until then holds as well. How often it was cut. */
+const recoverTwice = (
+  disk: PowerLossFileSystem.Disk,
+  machine: Machine,
+  told: Told,
+  wrap: Wrap,
+  step: number
+): Effect.Effect<number, unknown> =>
+  Effect.gen(function* () {
+    let cuts = 0
+    for (let k = 1; ; k += step) {
+      const same = disk.surviving(PowerLossFileSystem.kept)
+      const known = copy(told)
+      same.cutPowerAt(k)
+      const exit = yield* same.untilCut(recover(same, machine, known, wrap))
+      if (!wasCut(exit)) {
+        yield* unwrap(exit)
+        return cuts
+      }
+      cuts += 1
+      for (const survival of [PowerLossFileSystem.dropped, PowerLossFileSystem.kept, { seed: k }]) {
+        machine.reboot()
+        yield* recover(same.surviving(survival), machine, copy(known), wrap)
+      }
+    }
+  })
+
+/** Cuts the power at system calls of a scenario, and tries out what may be left of the disk each time. */
+export const explore = (scenario: Scenario, options?: ExploreOptions): Effect.Effect<Explored, unknown> =>
   Effect.gen(function* () {
     const wrap = options?.wrap ?? ((fileSystem) => fileSystem)
     const violations: Array<string> = []
     let cuts = 0
-    for (let k = options?.from ?? 1; ; k += options?.step ?? 1) {
+    for (let k = 1; ; k += options?.step ?? 1) {
       const disk = PowerLossFileSystem.makeDisk()
       const machine = makeMachine()
       const told = nothingTold()
       disk.cutPowerAt(k)
       const exit = yield* disk.untilCut(Effect.scoped(scenario(disk, machine, told, wrap)))
-      const wasCut =
-        Option.isNone(exit) || (Exit.isFailure(exit.value) && Cause.hasInterruptsOnly(exit.value.cause))
-      if (!wasCut) {
-        if (Exit.isFailure(exit.value)) return yield* Effect.failCause(exit.value.cause)
-        break
+      if (!wasCut(exit)) {
+        yield* unwrap(exit)
+        return { cuts, violations }
       }
       cuts += 1
       for (const survival of PowerLossFileSystem.survivals) {
         const left = disk.surviving(survival)
         machine.reboot()
-        const outcome = yield* Effect.exit(recover(left, machine, copy(told), wrap))
+        const outcome = yield* Effect.exit(
+          options?.again === undefined
+            ? recover(left, machine, copy(told), wrap)
+            : Effect.map(recoverTwice(left, machine, told, wrap, options.again), (more) => {
+                cuts += more
+              })
+        )
         if (Exit.isSuccess(outcome)) continue
         const at = disk.operations[disk.operations.length - 1]
         const what = Cause.pretty(outcome.cause).split("\n")[0]
@@ -369,5 +407,4 @@ export const explore = (
         if (options?.stopAtFirst === true) return { cuts, violations }
       }
     }
-    return { cuts, violations }
   })

@@ -205,7 +205,7 @@ const remembering = (hash: (text: string) => string): ((text: string) => string)
     let digest = known.get(text)
     if (digest === undefined) {
       digest = hash(text)
-      if (known.size > 50_000) known.clear()
+      if (known.size > 4_000) known.clear()
       known.set(text, digest)
     }
     return digest

@@ -255,21 +255,24 @@ export const make = Effect.fnUntraced(function* (
         Effect.catch(observer.glance, (error) =>
           Effect.logWarning("a store cannot be watched", { directory: disk.root, error: error.message })
         ),
-        // Whoever waits for another process keeps this one running; leases alone do not.
-        identity.pause(settings.pollInterval, interest > 0 ? "busy" : "idle")
+        identity.pause(settings.pollInterval, "idle")
       )
     })
   )
-  const interested: Effect.Effect<void, never, Scope.Scope> = Effect.acquireRelease(
-    Effect.sync(() => {
-      interest += 1
-      wakePoller?.()
-    }),
-    () =>
+  /** Whoever waits for another process keeps this one running meanwhile; leases alone do not. */
+  const interested: Effect.Effect<void, never, Scope.Scope> = Effect.gen(function* () {
+    yield* Effect.acquireRelease(
       Effect.sync(() => {
-        interest -= 1
-      })
-  )
+        interest += 1
+        wakePoller?.()
+      }),
+      () =>
+        Effect.sync(() => {
+          interest -= 1
+        })
+    )
+    yield* Effect.forkScoped(Effect.forever(identity.pause(60_000, "busy")))
+  })
   leases.onFirst(() => wakePoller?.())
 
   yield* Effect.forkIn(pump.run, background)
