@@ -33,7 +33,7 @@ import * as Reader from "./internal/engine/reader.ts"
 import * as Replay from "./internal/engine/replay.ts"
 import * as TypedState from "./internal/engine/typedState.ts"
 import { extend } from "./internal/engine/writer.ts"
-import { isThrough } from "./internal/visits.ts"
+import { isThrough, openCount } from "./internal/visits.ts"
 import * as Journal from "./Journal.ts"
 import {
   AwaitTimeout,
@@ -620,6 +620,7 @@ export const make = Effect.fnUntraced(function* (options: {
         flow: state.flow,
         version: state.version,
         steps: state.steps,
+        open: openCount(state),
         durability: state.durability
       }
       const node = RunState.nodeOf(state)

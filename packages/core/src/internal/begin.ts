@@ -9,7 +9,7 @@ import { applyOps } from "./channels.ts"
 import { illegal } from "./illegal.ts"
 import { define } from "./record.ts"
 import type { Mutable } from "./record.ts"
-import { isThrough, mainNode, opened, setVisit, stopWaiting, visitsOf } from "./visits.ts"
+import { isThrough, mainNode, openCount, opened, setVisit, stopWaiting, visitsOf } from "./visits.ts"
 
 export const begin = (event: Of<"created">): RunState => {
   const origin = { run: event.run, seq: event.seq }
@@ -31,6 +31,8 @@ export const begin = (event: Of<"created">): RunState => {
     branches: HashMap.empty(),
     fanOuts: HashMap.empty(),
     waits: HashMap.empty(),
+    waiting: 0,
+    signals: [],
     outbox: HashMap.empty(),
     inbox: {},
     steps: 0,
@@ -45,6 +47,7 @@ export const begin = (event: Of<"created">): RunState => {
   if (event.actor !== undefined) state.actor = event.actor
   if (event.correlation !== undefined) state.correlation = event.correlation
   if (event.parent !== undefined) state.parent = event.parent
+  if (event.signals !== undefined) state.keeps = event.signals
   if (event.trace !== undefined) state.trace = event.trace
   return state
 }
@@ -66,6 +69,7 @@ export const fork = (origin: RunState, event: Of<"forked">): RunState => {
   repeats("version", event.version, origin.version)
   repeats("node", event.node, mainNode(origin))
   repeats("number of steps", event.steps, origin.steps)
+  repeats("number of open visits", event.open, openCount(origin))
   repeats("durability", event.durability, origin.durability)
   const { actor, cancel, correlation, ending, parent, pause, session, trace, ...kept } = origin
   if (isThrough(origin)) illegal(`nothing is left to execute at seq ${origin.seq} of run ${origin.run}`)

@@ -23,5 +23,11 @@ export const describe = (failure: Failure): string => {
       return `whether call ${failure.call} of tool ${failure.tool} took effect is not known, and it must not be made twice`
     case "encoding":
       return `${failure.what} does not fit its schema: ${textOf(failure.message)}`
+    case "conflict":
+      return `branches ${failure.branches.join(" and ")} (${failure.nodes.join(", ")}) both wrote channel ${failure.channel}`
+    case "quorum":
+      return `${failure.failed} branches failed: the ${failure.needed} that are needed cannot complete any more`
+    case "cancelled":
+      return `run ${failure.run} was cancelled: ${failure.reason}`
   }
 }

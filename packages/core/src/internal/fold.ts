@@ -3,7 +3,7 @@
  */
 import * as HashMap from "effect/HashMap"
 import type { CommandRef, Event, Kind, Of } from "../Event.ts"
-import type { Ending, RunState, SnapshotState } from "../RunState.ts"
+import type { Ending, KeptSignal, RunState, SnapshotState } from "../RunState.ts"
 import { applyOps } from "./channels.ts"
 import { illegal } from "./illegal.ts"
 import * as Inbox from "./inbox.ts"
@@ -28,6 +28,7 @@ const notWhilePaused: ReadonlySet<Kind> = new Set([
   "visited",
   "attemptFailed",
   "visitFailed",
+  "branchFailed",
   "callStarted",
   "callRepeated",
   "callRetried",
@@ -111,6 +112,20 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
     case "visitFailed":
       Visits.visitFailed(next, event)
       break
+    case "branchFailed":
+      Visits.branchFailed(next, event)
+      break
+    case "signalled": {
+      const signal: Mutable<KeptSignal> = {
+        seq: event.seq,
+        time: event.time,
+        name: event.name,
+        payload: event.payload
+      }
+      if (event.key !== undefined) signal.key = event.key
+      next.signals = [...state.signals, signal]
+      break
+    }
     case "attemptFailed":
       Visits.attemptFailed(next, event)
       break
@@ -199,6 +214,6 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
     case "bookmarked":
       break
   }
-  next.status = statusAfter(state.status, event, HashMap.size(next.waits))
+  next.status = statusAfter(state.status, event, next.waiting, Visits.openCount(next))
   return next
 }

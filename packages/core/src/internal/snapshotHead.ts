@@ -12,6 +12,7 @@ import {
   Count,
   Durability,
   Failure,
+  JoinPolicy,
   optional,
   Ops,
   PauseReason,
@@ -79,6 +80,8 @@ const CallHead: Schema.Codec<Call> = Schema.Struct({
   released: optional(Schema.Literal(true))
 })
 
+const EndedHead = Schema.Struct({ index: Count, node: Schema.String, error: optional(Failure) })
+
 const VisitHead = Schema.Struct({
   node: Schema.String,
   visit: Count,
@@ -92,21 +95,28 @@ const VisitHead = Schema.Struct({
     Schema.Struct({ seq: Count, time: Schema.Finite, outcome: WaitEnded.fields.outcome })
   ),
   due: optional(Schema.Finite),
-  item: optional(Value)
+  item: optional(Value),
+  joined: optional(Schema.Struct({ count: Count, ended: Schema.Array(EndedHead) }))
 })
 
 const FanOutHead = Schema.Struct({
-  branch: Schema.String,
+  id: Schema.String,
+  node: Schema.String,
   visit: Count,
   join: Schema.String,
-  open: Count,
-  updates: Schema.Record(Schema.String, Schema.Array(Ops))
+  policy: JoinPolicy,
+  concurrency: optional(Count),
+  count: Count,
+  completed: Count,
+  ended: Schema.Array(EndedHead),
+  updates: Schema.Record(Schema.String, Schema.Array(Schema.Struct({ node: Schema.String, ops: Ops })))
 })
 
 const WaitHead = Schema.Struct({
   branch: Schema.String,
   on: WaitTarget,
   seq: Count,
+  race: optional(Schema.String),
   schema: optional(Value),
   due: optional(Schema.Finite)
 })
@@ -122,6 +132,17 @@ export const SnapshotHead = Schema.Struct({
   open: Schema.Record(Schema.String, VisitHead),
   fanOuts: Schema.Record(Schema.String, FanOutHead),
   waits: Schema.Record(Schema.String, WaitHead),
+  waiting: Count,
+  signals: Schema.Array(
+    Schema.Struct({
+      seq: Count,
+      time: Schema.Finite,
+      name: Schema.String,
+      key: optional(Schema.String),
+      payload: Value
+    })
+  ),
+  keeps: optional(Schema.Array(Schema.String)),
   outbox: Schema.Record(Schema.String, Schema.Struct({ to: Schema.String, body: Value })),
   inbox: Schema.Record(Schema.String, Schema.Struct({ upTo: Count, beyond: Schema.Array(Count) })),
   steps: Count,
@@ -178,12 +199,16 @@ export const headOf = (state: RunState, channels: SnapshotHead["channels"]): Sna
     ...rest,
     input: plainHead(input),
     channels,
-    open: recordOf(visitsOf(state), ({ calls, ...visit }) => ({
+    open: recordOf(visitsOf(state), ({ calls, joined, ...visit }) => ({
       ...visit,
+      ...(joined === undefined
+        ? undefined
+        : { joined: { count: joined.count, ended: Cell.toArray(joined.ended) } }),
       calls: recordOf(calls, identity)
     })),
-    fanOuts: recordOf(fanOuts, ({ updates, ...fanOut }) => ({
+    fanOuts: recordOf(fanOuts, ({ ended, updates, ...fanOut }) => ({
       ...fanOut,
+      ended: Cell.toArray(ended),
       updates: recordOf(updates, Cell.toArray)
     })),
     waits: recordOf(waits, identity),
@@ -236,8 +261,11 @@ export const stateOf = (
   head: SnapshotHead
 ): Omit<RunState, "seq" | "epoch" | "time" | "input" | "channels" | "snapshot"> => {
   const { channels: _channels, input: _input, ...rest } = head
-  const visits = mapOf(head.open, ({ calls, ...visit }): OpenVisit => ({
+  const visits = mapOf(head.open, ({ calls, joined, ...visit }): OpenVisit => ({
     ...visit,
+    ...(joined === undefined
+      ? undefined
+      : { joined: { count: joined.count, ended: Cell.list([...joined.ended]) } }),
     calls: mapOf(calls, identity)
   }))
   const main = Option.getOrUndefined(HashMap.get(visits, ""))
@@ -245,8 +273,9 @@ export const stateOf = (
     ...rest,
     open: main === undefined ? {} : { "": main },
     branches: HashMap.remove(visits, ""),
-    fanOuts: mapOf(head.fanOuts, ({ updates, ...fanOut }) => ({
+    fanOuts: mapOf(head.fanOuts, ({ ended, updates, ...fanOut }) => ({
       ...fanOut,
+      ended: Cell.list([...ended]),
       updates: mapOf(updates, (made) => Cell.list([...made]))
     })),
     waits: mapOf(head.waits, identity),

@@ -21,9 +21,10 @@ export const isTerminal = (status: RunStatus): boolean =>
 /**
  * The status after an event. The fold and the run index both use it, so they cannot disagree.
  *
- * `openWaits` is the number of waits that are open after the event.
+ * `waiting` of the `open` visits wait after the event: a run waits when all of them do.
  */
-export const statusAfter = (status: RunStatus, event: Event, openWaits: number): RunStatus => {
+export const statusAfter = (status: RunStatus, event: Event, waiting: number, open: number): RunStatus => {
+  const going = waiting > 0 && waiting >= open ? "waiting" : "running"
   switch (event.kind) {
     case "created":
     case "forked":
@@ -32,7 +33,7 @@ export const statusAfter = (status: RunStatus, event: Event, openWaits: number):
     case "paused":
       return "paused"
     case "resumed":
-      return openWaits > 0 ? "waiting" : "running"
+      return going
     case "cancelRequested":
       return "cancelling"
     case "cancelled":
@@ -46,11 +47,13 @@ export const statusAfter = (status: RunStatus, event: Event, openWaits: number):
     case "annotated":
     case "bookmarked":
     case "commandIgnored":
+    case "signalled":
+    case "sent":
     case "delivered":
     case "migrated":
       return status
     default:
       if (status === "cancelling" || status === "paused" || isTerminal(status)) return status
-      return openWaits > 0 ? "waiting" : "running"
+      return going
   }
 }

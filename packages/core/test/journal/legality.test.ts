@@ -36,6 +36,7 @@ const cancelRequested: Body = { kind: "cancelRequested", reason: "r" }
 const end = visited({ end: true })
 const completed: Body = { kind: "completed", output: null }
 const fanOut = visited({ branches: [{ node: "b" }, { node: "b" }], join: "j" })
+const quorum = visited({ branches: [{ node: "b" }, { node: "b" }], join: "j", policy: { quorum: 1 } })
 const inBranch = { branch: "1.0", node: "b", visit: 1, attempt: 1 }
 const waitOpened: Body = { kind: "waitOpened", ...place, wait: "w", on: { type: "until" } }
 const waitEnded: Body = { kind: "waitEnded", wait: "w", outcome: { value: 7 } }
@@ -137,7 +138,51 @@ const refused: ReadonlyArray<Case> = [
     "a join in another branch",
     [visited({ branches: [], join: "j" })],
     { kind: "joined", branch: "1.0", fanOut: "1" },
-    /belongs to branch/
+    /not open/
+  ],
+  ["a join that is not the fan-out's", [fanOut], { kind: "joined", fanOut: "2" }, /2 is not open/],
+  [
+    "a branch that goes to the join and says that it goes on",
+    [fanOut],
+    { kind: "visited", ...inBranch, started: 1, next: { to: "j" } },
+    /j is the join/
+  ],
+  [
+    "a branch that says it is through and goes on",
+    [fanOut],
+    { kind: "visited", ...inBranch, started: 1, next: { to: "b", joins: true } },
+    /b is not the join/
+  ],
+  [
+    "a join that ends other visits than it says",
+    [quorum, { kind: "visited", ...inBranch, started: 1, next: { to: "j", joins: true } }],
+    { kind: "joined", fanOut: "1" },
+    /1 visits of its branches are open/
+  ],
+  [
+    "a join of fewer branches than are needed",
+    [quorum, { kind: "branchFailed", ...inBranch, error }],
+    { kind: "joined", fanOut: "1", dropped: 1 },
+    /1 branches of fan-out 1 are open/
+  ],
+  [
+    "the failure of a branch that did not fan out there",
+    [fanOut],
+    { kind: "branchFailed", branch: "1.0", node: "b", visit: 1, error },
+    /did not fan out/
+  ],
+  ["the failure of the main line as a branch", [], { kind: "branchFailed", ...place, error }, /no branch/],
+  [
+    "an update that only a join can make",
+    [],
+    visited({ to: "a" }, { count: { combine: 1 } }),
+    /combined where branches are joined/
+  ],
+  [
+    "the consumption of a signal that is not kept",
+    [waitOpened],
+    { kind: "waitEnded", wait: "w", signal: 0, outcome: { value: 1 } },
+    /signal 0 is not kept/
   ],
   [
     "an end inside a branch",

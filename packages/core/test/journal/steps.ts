@@ -14,11 +14,11 @@ import type {
   WaitTarget
 } from "../../src/Event.ts"
 import type * as Cell from "../../src/internal/cell.ts"
-import { fanOutOf } from "../../src/internal/branch.ts"
 import { isHandled } from "../../src/internal/inbox.ts"
 import { get } from "../../src/internal/record.ts"
 import * as Snapshot from "../../src/internal/snapshot.ts"
 import { isTerminal } from "../../src/internal/status.ts"
+import { fanOutAround, openCount, openIn } from "../../src/internal/visits.ts"
 import { nodeOf, openVisits } from "../../src/RunState.ts"
 import type { OpenVisit, RunState } from "../../src/RunState.ts"
 import { hostile, objectOf, textOf, valueOf } from "./choice.ts"
@@ -46,7 +46,10 @@ const failureOf = (choice: Choice): Failure => {
     () => ({ kind: "stepLimit", limit: int(0, 9) }),
     () => ({ kind: "recoveries", limit: int(0, 9) }),
     () => ({ kind: "inDoubt", tool: pick(tools), call: textOf(choice) }),
-    () => ({ kind: "encoding", what: "the output", message: textOf(choice) })
+    () => ({ kind: "encoding", what: "the output", message: textOf(choice) }),
+    () => ({ kind: "conflict", channel: pick(channels), branches: ["1.0", "1.1"], nodes: [pick(nodes)] }),
+    () => ({ kind: "quorum", needed: int(1, 3), completed: 0, failed: int(0, 3) }),
+    () => ({ kind: "cancelled", run: textOf(choice), reason: textOf(choice) })
   ])()
 }
 
@@ -76,12 +79,14 @@ const opOf = (choice: Choice, cell: Cell.Cell | undefined): Op => {
   return pick(kinds)()
 }
 
+/** Operations on the channels of a state, or of a branch, whose operations are not applied before its join. */
 const opsOf = (choice: Choice, state: RunState | undefined): Ops =>
   objectOf(
-    Array.from({ length: choice.int(0, 3) }, () => choice.pick(channels)).map(
-      (channel) =>
-        [channel, opOf(choice, state === undefined ? undefined : get(state.channels, channel))] as const
-    )
+    Array.from({ length: choice.int(0, 3) }, () => choice.pick(channels)).map((channel) => {
+      if (state === undefined && choice.chance(0.2))
+        return [channel, { combine: valueOf(choice) } as Op] as const
+      return [channel, opOf(choice, state === undefined ? undefined : get(state.channels, channel))] as const
+    })
   )
 
 const commandOf = (
@@ -122,6 +127,7 @@ export const created = (choice: Choice): Of<"created"> | Extract<Body, { kind: "
       ? { tags: [textOf(choice)], attributes: objectOf([[pick(hostile), textOf(choice)]]) }
       : undefined),
     ...(chance(0.3) ? { parent: { run: "p", branch: "1.0", node: pick(nodes), visit: 1 } } : undefined),
+    ...(chance(0.3) ? { signals: [textOf(choice)] } : undefined),
     ...(chance(0.3) ? { trace: { traceId: "t", spanId: "s" } } : undefined)
   }
 }
@@ -135,6 +141,7 @@ export const forkOf = (choice: Choice, state: RunState): Body => {
     flow: state.flow,
     version: state.version,
     steps: state.steps,
+    open: openCount(state),
     durability: state.durability,
     ...(node === undefined ? undefined : { node }),
     ...(chance(0.5) ? { edits: opsOf(choice, state) } : undefined),
@@ -185,8 +192,7 @@ const addVisit = (
   const { chance, int, pick } = choice
   const inBranch = branch === "" ? {} : { branch }
   const place = { ...inBranch, node: visit.node, visit: visit.visit, attempt: visit.attempt }
-  const fanOut = fanOutOf(branch)
-  const join = fanOut === undefined ? undefined : HashMap.getUnsafe(state.fanOuts, fanOut).join
+  const join = fanOutAround(state, branch)?.join
   const paused = state.status === "paused"
   const waits = visit.waiting
   /** An attempt ends only when nothing waits in it. */
@@ -221,10 +227,12 @@ const addVisit = (
         error: failureOf(choice),
         outcome: {
           status: pick(["failed", "tolerated", "skipped"] as const),
-          to: join !== undefined && chance(0.5) ? join : pick(nodes)
+          ...(join !== undefined && chance(0.5) ? { to: join, joins: true as const } : { to: pick(nodes) })
         }
       })
     )
+    if (branch !== "")
+      menu.add(2, () => ending({ kind: "branchFailed", ...place, error: failureOf(choice) }))
     if (branch.length < 12) {
       menu.add(2, () =>
         ending(
@@ -232,12 +240,14 @@ const addVisit = (
             branches: Array.from({ length: int(0, 3) }, () =>
               chance(0.5) ? { node: pick(nodes) } : { node: pick(nodes), item: valueOf(choice) }
             ),
-            join: "join"
+            join: "join",
+            ...(chance(0.5) ? { policy: pick(["collect" as const, { quorum: int(0, 2) }]) } : undefined),
+            ...(chance(0.3) ? { concurrency: int(1, 9) } : undefined)
           })
         )
       )
     }
-    if (join !== undefined) menu.add(12, () => ending(visited({ to: join })))
+    if (join !== undefined) menu.add(12, () => ending(visited({ to: join, joins: true })))
     if (branch === "") {
       menu.add(0.2, () => ending(visited({ end: true }), { kind: "completed", output: valueOf(choice) }))
       menu.add(0.1, () => ending(visited({ end: true })))
@@ -279,7 +289,8 @@ const addVisit = (
       ])
       const schema = chance(0.3) ? { schema: valueOf(choice) } : {}
       const due = chance(0.3) ? { due: now + int(0, 999) } : {}
-      menu.add(3, () => [{ kind: "waitOpened", ...place, wait, on, ...schema, ...due }])
+      const race = chance(0.3) ? { race: waits[0] ?? wait } : {}
+      menu.add(3, () => [{ kind: "waitOpened", ...place, wait, on, ...race, ...schema, ...due }])
     }
   }
   for (const [call, { status, tool }] of visit.calls) {
@@ -302,7 +313,10 @@ const addVisit = (
       { timedOut: true },
       { lost: true }
     ])
-    menu.add(3, () => [{ kind: "waitEnded", ...inBranch, wait, outcome, ...commandOf(choice, state) }])
+    const signal = state.signals.length > 0 && chance(0.5) ? { signal: pick(state.signals).seq } : {}
+    menu.add(3, () => [
+      { kind: "waitEnded", ...inBranch, wait, outcome, ...signal, ...commandOf(choice, state) }
+    ])
   }
 }
 
@@ -336,6 +350,9 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
     }
   ])
   menu.add(1, () => [{ kind: "commandIgnored", note: textOf(choice), ...by() }])
+  const key = chance(0.3) ? { key: textOf(choice) } : {}
+  if (!isTerminal(state.status))
+    menu.add(1, () => [{ kind: "signalled", name: textOf(choice), ...key, payload: valueOf(choice), ...by() }])
   menu.add(1.5, () => [
     {
       kind: "claimed",
@@ -361,10 +378,17 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
     menu.add(2, () => [{ kind: "completed", output: valueOf(choice) }])
   }
   if (!paused) {
-    for (const [fanOut, { branch, open }] of state.fanOuts) {
-      if (open > 0) continue
+    for (const [branch, { completed, count, ended, id, node, policy, visit }] of state.fanOuts) {
+      const inBranch = branch === "" ? undefined : { branch }
+      const dropped = openIn(state, branch).visits.length
+      const left = dropped === 0 ? {} : { dropped }
+      if (branch !== "" && chance(0.2)) {
+        const error = failureOf(choice)
+        menu.add(1, () => [{ kind: "branchFailed", ...inBranch, node, visit, error, ...left }])
+      }
+      if (typeof policy === "object" ? completed < policy.quorum : ended.length < count) continue
       const ops = chance(0.7) ? { ops: opsOf(choice, branch === "" ? state : undefined) } : {}
-      menu.add(20, () => [{ kind: "joined", ...(branch === "" ? undefined : { branch }), fanOut, ...ops }])
+      menu.add(20, () => [{ kind: "joined", ...inBranch, fanOut: id, ...ops, ...left }])
     }
   }
   const message = textOf(choice)
