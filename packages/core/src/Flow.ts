@@ -70,14 +70,59 @@ export interface Nodes {
  * - `input`: the input of the run
  * - `next`: the ways on
  *
+ * A node that takes an item gets an `item`, too; a node that is the join of a fan-out gets `branches`: how each branch
+ * came out, in branch order. There are none if the visit did not come of a fan-out.
+ *
  * @category models
  * @since 0.1.0
  */
-export interface HandlerContext<To extends string, Input, C extends State_.Channels, Output> {
+export interface HandlerContext<Input, C extends State_.Channels, Nexts> {
   readonly state: State_.State<C>
   readonly input: Input
-  readonly next: Next.Nexts<To, C, Output>
+  readonly next: Nexts
 }
+
+type BranchNames<D extends Node.Any> = NonNullable<D["fanOut"]>["to"][number]
+type Joins<N extends Nodes> = { [K in keyof N]: NonNullable<N[K]["fanOut"]>["join"] }[keyof N]
+
+/** The nodes of a fan-out that take no item. */
+type BareOf<N extends Nodes, B> = B extends keyof N & string
+  ? [N[B]["item"]] extends [undefined]
+    ? B
+    : never
+  : never
+
+/** The nodes of a fan-out that take an item, and what they take. */
+type ItemsOf<N extends Nodes, B extends string> = {
+  readonly [K in B as K extends BareOf<N, B> ? never : K]: ItemOf<N[K]["item"]>
+}
+type ItemOf<Item> = Item extends Schema.Codec<unknown, unknown> ? Item["Type"] : never
+
+type NextsOf<N extends Nodes, D extends Node.Any, C extends State_.Channels, Output> = Next.Nexts<
+  D["to"][number],
+  C,
+  Output,
+  BareOf<N, BranchNames<D>>,
+  ItemsOf<N, BranchNames<D>>
+>
+
+type ContextOf<
+  N extends Nodes,
+  K extends keyof N,
+  Input,
+  C extends State_.Channels,
+  Output,
+  Err
+> = HandlerContext<Input, C, NextsOf<N, N[K], C, Output>> &
+  ([N[K]["item"]] extends [undefined] ? unknown : { readonly item: ItemOf<N[K]["item"]> }) &
+  (K extends Joins<N>
+    ? { readonly branches: ReadonlyArray<Next.BranchResult<BranchesInto<N, K>, Err>> }
+    : unknown)
+
+/** The nodes at which branches begin that end at `Join`. */
+type BranchesInto<N extends Nodes, Join> = {
+  [K in keyof N]: NonNullable<N[K]["fanOut"]>["join"] extends Join ? BranchNames<N[K]> : never
+}[keyof N]
 
 /**
  * The definition of a flow. It holds no behaviour: that is given with `toLayer`, where the flow is executed.
@@ -124,8 +169,12 @@ export interface Flow<
 
 type HandlersOf<Input, C extends State_.Channels, Output, Err, N extends Nodes> = {
   readonly [K in keyof N]: (
-    context: HandlerContext<N[K]["to"][number], Input, C, Output>
-  ) => Effect.Effect<Next.Returned<N[K]["to"][number], C, Output>, Err | N[K]["error"]["Type"], any>
+    context: ContextOf<N, K, Input, C, Output, Err>
+  ) => Effect.Effect<
+    Next.Returned<N[K]["to"][number], C, Output, BranchNames<N[K]>>,
+    Err | N[K]["error"]["Type"],
+    any
+  >
 }
 
 type NoOthers<H, N> = {
@@ -199,9 +248,9 @@ export type State<F extends Any> = State_.State<F["state"]>
  * @since 0.1.0
  */
 export type Handler<F extends Any, K extends keyof F["nodes"], R = never> = (
-  context: HandlerContext<F["nodes"][K]["to"][number], Input<F>, F["state"], Output<F>>
+  context: ContextOf<F["nodes"], K, Input<F>, F["state"], Output<F>, Error<F>>
 ) => Effect.Effect<
-  Next.Returned<F["nodes"][K]["to"][number], F["state"], Output<F>>,
+  Next.Returned<F["nodes"][K]["to"][number], F["state"], Output<F>, BranchNames<F["nodes"][K]>>,
   Error<F> | F["nodes"][K]["error"]["Type"],
   R
 >

@@ -53,6 +53,100 @@ describe("Next", () => {
     assert.deepStrictEqual(reason("a", Next.to("b", [1])).reason, { _tag: "InvalidUpdate", got: "an array" })
   })
 
+  it("goes on in branches, one per item or as they are listed", () => {
+    assert.deepStrictEqual(Next.nexts.each(["x", "y"], "b", { concurrency: 2, update: { n: 1 } }), {
+      _tag: "FanOut",
+      branches: [
+        { node: "b", item: "x" },
+        { node: "b", item: "y" }
+      ],
+      concurrency: 2,
+      update: { n: 1 }
+    })
+    assert.deepStrictEqual(Next.nexts.each([], "b").branches, [])
+    assert.deepStrictEqual(Next.nexts.all(["a", Next.nexts.branch("b", 1)]), {
+      _tag: "FanOut",
+      branches: [
+        { node: "a", item: undefined },
+        { node: "b", item: 1 }
+      ],
+      concurrency: undefined,
+      update: undefined
+    })
+  })
+
+  const wide = (policy: Node.FanOutPolicy) =>
+    Flow.make("wide", {
+      input: Schema.Void,
+      state: { n: State.counter() },
+      start: "split",
+      nodes: {
+        split: Node.make({ to: [], fanOut: { to: ["check", "scan", "may"], join: "merge", policy } }),
+        check: Node.make({ to: ["merge"], item: Schema.Int }),
+        may: Node.make({ to: ["merge"], item: Schema.UndefinedOr(Schema.Int) }),
+        scan: Node.make({ to: ["merge"] }),
+        merge: Node.make({ to: ["end"] })
+      }
+    })
+  const branchesRefused = (value: unknown, policy: Node.FanOutPolicy = "failFast", node = "split") => {
+    const result = Next.validate(wide(policy), node, value)
+    return Result.isFailure(result) ? result.failure.reason : undefined
+  }
+
+  it("begins the branches that the fan-out of the node allows", () => {
+    for (const next of [
+      Next.each([1, 2], "check", { concurrency: 1, update: { n: 1 } }),
+      Next.each([], "check"),
+      Next.all(["scan", "scan", Next.branch("check", 1), Next.branch("may", undefined)])
+    ]) {
+      assert.isUndefined(branchesRefused(next))
+    }
+    assert.isUndefined(branchesRefused(Next.all(["scan", "scan"]), { quorum: 2 }))
+  })
+
+  it("begins no branches that it does not allow", () => {
+    assert.deepStrictEqual(branchesRefused(Next.all(["scan"]), "failFast", "scan"), { _tag: "NoFanOut" })
+    const unknown = { _tag: "UnknownBranch", targets: ["check", "scan", "may"] } as const
+    assert.deepStrictEqual(branchesRefused(Next.all(["scan", "merge"])), {
+      ...unknown,
+      index: 1,
+      target: "merge"
+    })
+    assert.deepStrictEqual(branchesRefused({ _tag: "FanOut", branches: [null] }), {
+      ...unknown,
+      index: 0,
+      target: "nothing"
+    })
+    assert.deepStrictEqual(branchesRefused({ _tag: "FanOut" }), {
+      _tag: "NotANext",
+      got: "a value of type object"
+    })
+    assert.deepStrictEqual(branchesRefused(Next.all(["scan", "check"])), {
+      _tag: "MissingItem",
+      index: 1,
+      target: "check"
+    })
+    assert.deepStrictEqual(branchesRefused(Next.each([1], "scan")), {
+      _tag: "UnexpectedItem",
+      index: 0,
+      target: "scan"
+    })
+    for (const concurrency of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+      assert.deepStrictEqual(branchesRefused(Next.each([1], "check", { concurrency })), {
+        _tag: "InvalidConcurrency",
+        got: String(concurrency)
+      })
+    }
+    assert.deepStrictEqual(branchesRefused(Next.each([1], "check"), { quorum: 2 }), {
+      _tag: "TooFewBranches",
+      branches: 1,
+      quorum: 2
+    })
+    assert.strictEqual(branchesRefused(Next.each([], "check"), { quorum: 1 })?._tag, "TooFewBranches")
+    assert.strictEqual(branchesRefused(Next.each([1], "check", { update: { m: 1 } }))?._tag, "UnknownChannel")
+    assert.strictEqual(branchesRefused(Next.each([1], "check", { update: [] }))?._tag, "InvalidUpdate")
+  })
+
   it("is refused with a message that names flow, node and remedy", () => {
     assert.strictEqual(
       reason("a", Next.to("b", { m: 1 })).message,
@@ -60,7 +154,7 @@ describe("Next", () => {
     )
     assert.strictEqual(
       reason("a", null).message,
-      `the handler of node "a" of flow "x" returned null: return what next.to or next.end gives`
+      `the handler of node "a" of flow "x" returned null: return what next.to, next.end, next.each or next.all gives`
     )
   })
 })

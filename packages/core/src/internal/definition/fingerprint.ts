@@ -105,7 +105,8 @@ const nodeOf = (name: string, node: Node.Any): Shape => [
   shapeOf(node.error),
   byText(Object.entries(node.onError).map(([tag, route]) => [tag, routeOf(route)])),
   routeOf(node.onDefect),
-  node.fanOut === undefined ? null : [byText(node.fanOut.to), node.fanOut.join]
+  node.fanOut === undefined ? null : [byText(node.fanOut.to), node.fanOut.join],
+  ...(node.item === undefined ? [] : [shapeOf(node.item)])
 ]
 
 /**
