@@ -17,7 +17,8 @@ const optional = Schema.optionalKey
  * - `retry`: go on after a failure, from the visit that failed, with edits of the state if there are any
  * - `settle`: decide what became of a call that is in doubt: it succeeded with this output, it failed, or it is to be
  *   carried out (again)
- * - `signal`: an event that the run may be waiting for; `answer`: the answer to a question it asked
+ * - `signal`: an event that the run may be waiting for; `answer`: the answer to a question it asked; `finish`: what came
+ *   of a job that it waits for
  *
  * @category schemas
  * @since 0.1.0
@@ -42,7 +43,12 @@ export const Request = Schema.Union([
     key: optional(Schema.String),
     payload: Value
   }),
-  Schema.Struct({ type: Schema.Literal("answer"), wait: Schema.String, value: Value })
+  Schema.Struct({ type: Schema.Literal("answer"), wait: Schema.String, value: Value }),
+  Schema.Struct({
+    type: Schema.Literal("finish"),
+    job: Schema.String,
+    as: Schema.Union([Schema.Struct({ value: Value }), Schema.Struct({ failure: Schema.String })])
+  })
 ])
 /**
  * @category models

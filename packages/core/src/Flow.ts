@@ -64,6 +64,16 @@ export interface Nodes {
 }
 
 /**
+ * The schemas of signals, by name.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Signals {
+  readonly [name: string]: Schema.Codec<any, any>
+}
+
+/**
  * What the handler of a node gets.
  *
  * - `state`: the state at the start of the visit
@@ -147,6 +157,8 @@ export interface Flow<
   readonly error: E
   readonly start: string
   readonly nodes: N
+  /** The signals that are kept if they come before a run waits for them, and the schemas of their payloads. */
+  readonly signals: Signals
   readonly durability: Durability
   /** How many visits a run may complete. */
   readonly maxSteps: number
@@ -201,6 +213,7 @@ export interface Any {
   readonly error: Schema.Codec<any, any>
   readonly start: string
   readonly nodes: Nodes
+  readonly signals: Signals
   readonly durability: Durability
   readonly maxSteps: number
   readonly maxRecoveries: number
@@ -322,6 +335,8 @@ const Proto: Proto & ThisType<Any> = {
  *   by default)
  * - `state`: the channels (none by default)
  * - `start`: the first node
+ * - `signals`: the schemas of the signals that are kept if they come before a run waits for them, by name (none by default);
+ *   others are refused until it does
  * - `durability`: when what a run did becomes durable, `pipelined` by default
  * - `maxSteps`: how many visits a run may complete, 10,000 by default; the visit after them fails the run
  * - `maxRecoveries`: how often in a row a run may be recovered from crashes without completing a visit, 10 by default
@@ -348,6 +363,7 @@ export const make = <
     readonly error?: E
     readonly start: keyof N & string
     readonly nodes: N & CheckNodes<N, E["Type"], O["Type"]>
+    readonly signals?: Signals
     readonly durability?: Durability
     readonly maxSteps?: number
     readonly maxRecoveries?: number
@@ -363,6 +379,7 @@ export const make = <
     error: options.error ?? Schema.Never,
     start: options.start,
     nodes: options.nodes,
+    signals: options.signals ?? {},
     durability: options.durability ?? "pipelined",
     maxSteps: options.maxSteps ?? 10_000,
     maxRecoveries: options.maxRecoveries ?? 10,

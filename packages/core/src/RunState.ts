@@ -57,6 +57,17 @@ export interface EndedWait {
 }
 
 /**
+ * How many branches of a fan-out begin at a node, one after the other in branch order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BranchStarts {
+  readonly node: string
+  readonly count: number
+}
+
+/**
  * How a branch ended: `node` is the one it was in last, `error` why it failed, if it did.
  *
  * @category models
@@ -76,7 +87,8 @@ export interface EndedBranch {
  * - `waiting`: its waits that are open, in the order in which they were opened; `ended`: those that are over
  * - `due`: the next attempt does not begin before this time (milliseconds)
  * - `item`: what a fan-out handed to this branch
- * - `joined`: how many branches a fan-out had that this visit joins, and those that ended, in the order in which they did
+ * - `joined`: where the branches began that this visit joins, and those that ended, in the order in which they did; of a
+ *   quorum only the first ones count
  *
  * @category models
  * @since 0.1.0
@@ -92,7 +104,11 @@ export interface OpenVisit {
   readonly ended: { readonly [wait: string]: EndedWait }
   readonly due?: number
   readonly item?: Schema.Json
-  readonly joined?: { readonly count: number; readonly ended: Cell.List<EndedBranch> }
+  readonly joined?: {
+    readonly starts: ReadonlyArray<BranchStarts>
+    readonly ended: Cell.List<EndedBranch>
+    readonly quorum?: number
+  }
 }
 
 /**
@@ -125,7 +141,7 @@ export interface BranchUpdate {
  * A fan-out whose join has not happened.
  *
  * - `id`: its name; `node`, `visit`: the visit that fanned out
- * - `count`: how many branches it has; `ended`: those that ended, in the order in which they did; `completed`: how many
+ * - `count`: how many branches it has; `starts`: where they begin; `ended`: those that ended, in the order in which they did; `completed`: how many
  *   of them without failing
  * - `updates`: what the branches changed so far, by branch
  *
@@ -140,6 +156,7 @@ export interface FanOut {
   readonly policy: JoinPolicy
   readonly concurrency?: number
   readonly count: number
+  readonly starts: ReadonlyArray<BranchStarts>
   readonly completed: number
   readonly ended: Cell.List<EndedBranch>
   readonly updates: HashMap.HashMap<string, Cell.List<BranchUpdate>>

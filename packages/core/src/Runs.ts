@@ -31,6 +31,7 @@ import * as History from "./internal/engine/history.ts"
 import type { Starter } from "./internal/engine/pool.ts"
 import * as Reader from "./internal/engine/reader.ts"
 import * as Replay from "./internal/engine/replay.ts"
+import * as Signals from "./internal/engine/signals.ts"
 import * as TypedState from "./internal/engine/typedState.ts"
 import { extend } from "./internal/engine/writer.ts"
 import { isThrough, openCount } from "./internal/visits.ts"
@@ -243,6 +244,47 @@ export class Runs extends Context.Service<
     ) => Effect.Effect<"completed" | "failed" | "cancelled", ReadError>
 
     /**
+     * Sends a signal: it ends the wait for this name (and `key`, if the wait has one) that the run opened first, or is kept
+     * if the flow names it among its `signals`. It succeeds when the signal is in the run's inbox, durably.
+     *
+     * A signal that nothing waits for and that would not be kept is refused, and so is one whose payload does not fit. The
+     * payload is encoded by the flow's schema for the signal, if the run is named together with its flow; else it is JSON.
+     */
+    readonly signal: (
+      run: RunLike,
+      name: string,
+      payload: unknown,
+      options?: CommandOptions & { readonly key?: string | undefined }
+    ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
+
+    /** Sends a signal to all unfinished runs of a flow, a session or a correlation id that it is meant for: their ids. */
+    readonly broadcast: (
+      to: Pick<StoreModule.ListQuery, "flow" | "session" | "correlation" | "tag">,
+      name: string,
+      payload: unknown,
+      options?: CommandOptions & { readonly key?: string | undefined }
+    ) => Effect.Effect<ReadonlyArray<string>, ReadError | InvalidValue>
+
+    /**
+     * Answers a question that a run asked, by the question's name, or by the wait's own if several are called so. The
+     * answer is JSON, as the question's schema encodes it; one that does not fit is refused.
+     */
+    readonly answer: (
+      run: RunLike,
+      wait: string,
+      value: unknown,
+      options?: CommandOptions
+    ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
+
+    /** Says what came of a job that a run waits for. */
+    readonly finishJob: (
+      run: RunLike,
+      job: string,
+      as: { readonly value: unknown } | { readonly failure: string },
+      options?: CommandOptions
+    ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
+
+    /**
      * Decides what became of a call that is in doubt: it succeeded with this output, it failed, or it is to be carried
      * out again. The run is resumed with `resume`.
      */
@@ -402,6 +444,7 @@ export const make = Effect.fnUntraced(function* (options: {
       maxSteps: startOptions.maxSteps ?? flow.maxSteps,
       maxRecoveries: flow.maxRecoveries
     }
+    if (Object.keys(flow.signals).length > 0) body.signals = Object.keys(flow.signals)
     if (startOptions.session !== undefined) body.session = startOptions.session
     if (startOptions.actor !== undefined) body.actor = startOptions.actor
     if (startOptions.correlation !== undefined) body.correlation = startOptions.correlation
@@ -528,6 +571,7 @@ export const make = Effect.fnUntraced(function* (options: {
   const stateAt = (run: RunLike, seq?: number) => Effect.map(load(idOf(run), seq), ({ state }) => state)
 
   return Runs.of({
+    ...Signals.make(journals, send, ids.next),
     start,
     execute: (flow, input, startOptions) =>
       Effect.flatMap(start(flow, input, startOptions), (run) => awaitRun(run)),

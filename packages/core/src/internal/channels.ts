@@ -50,7 +50,8 @@ export const applyOps = (
   for (const channel of Object.keys(ops)) {
     const op = ops[channel]!
     if ("unset" in op) delete next[channel]
-    else if ("combine" in op) illegal(`channel ${JSON.stringify(channel)} is combined where branches are joined`)
+    else if ("combine" in op)
+      illegal(`channel ${JSON.stringify(channel)} is combined where branches are joined`)
     else define(next, channel, applyOp(channel, get(channels, channel), op, origin))
   }
   return next

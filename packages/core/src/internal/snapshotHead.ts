@@ -80,6 +80,7 @@ const CallHead: Schema.Codec<Call> = Schema.Struct({
   released: optional(Schema.Literal(true))
 })
 
+const Starts = Schema.Array(Schema.Struct({ node: Schema.String, count: Count }))
 const EndedHead = Schema.Struct({ index: Count, node: Schema.String, error: optional(Failure) })
 
 const VisitHead = Schema.Struct({
@@ -96,7 +97,7 @@ const VisitHead = Schema.Struct({
   ),
   due: optional(Schema.Finite),
   item: optional(Value),
-  joined: optional(Schema.Struct({ count: Count, ended: Schema.Array(EndedHead) }))
+  joined: optional(Schema.Struct({ starts: Starts, ended: Schema.Array(EndedHead), quorum: optional(Count) }))
 })
 
 const FanOutHead = Schema.Struct({
@@ -107,6 +108,7 @@ const FanOutHead = Schema.Struct({
   policy: JoinPolicy,
   concurrency: optional(Count),
   count: Count,
+  starts: Starts,
   completed: Count,
   ended: Schema.Array(EndedHead),
   updates: Schema.Record(Schema.String, Schema.Array(Schema.Struct({ node: Schema.String, ops: Ops })))
@@ -201,9 +203,7 @@ export const headOf = (state: RunState, channels: SnapshotHead["channels"]): Sna
     channels,
     open: recordOf(visitsOf(state), ({ calls, joined, ...visit }) => ({
       ...visit,
-      ...(joined === undefined
-        ? undefined
-        : { joined: { count: joined.count, ended: Cell.toArray(joined.ended) } }),
+      ...(joined === undefined ? undefined : { joined: { ...joined, ended: Cell.toArray(joined.ended) } }),
       calls: recordOf(calls, identity)
     })),
     fanOuts: recordOf(fanOuts, ({ ended, updates, ...fanOut }) => ({
@@ -263,9 +263,7 @@ export const stateOf = (
   const { channels: _channels, input: _input, ...rest } = head
   const visits = mapOf(head.open, ({ calls, joined, ...visit }): OpenVisit => ({
     ...visit,
-    ...(joined === undefined
-      ? undefined
-      : { joined: { count: joined.count, ended: Cell.list([...joined.ended]) } }),
+    ...(joined === undefined ? undefined : { joined: { ...joined, ended: Cell.list([...joined.ended]) } }),
     calls: mapOf(calls, identity)
   }))
   const main = Option.getOrUndefined(HashMap.get(visits, ""))

@@ -7,6 +7,7 @@ import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type { Event, Of, Ops } from "../Event.ts"
 import type {
+  BranchStarts,
   BranchUpdate,
   Call,
   EndedBranch,
@@ -335,7 +336,11 @@ export const visited = (next: Mutable<RunState>, event: Of<"visited">): void => 
   const { branches, concurrency, join, policy } = event.next
   const id = fanOutId(branch, event.visit)
   closeVisit(next, branch)
+  const starts: Array<Mutable<BranchStarts>> = []
   branches.forEach(({ item, node }, index) => {
+    const last = starts[starts.length - 1]
+    if (last?.node === node) last.count += 1
+    else starts.push({ node, count: 1 })
     const first = opened(event, node, 1)
     setVisit(next, branchId(id, index), item === undefined ? first : { ...first, item })
   })
@@ -347,6 +352,7 @@ export const visited = (next: Mutable<RunState>, event: Of<"visited">): void => 
     policy: policy ?? "failFast",
     ...(concurrency === undefined ? undefined : { concurrency }),
     count: branches.length,
+    starts,
     completed: 0,
     ended: Cell.list<EndedBranch>([]),
     updates: HashMap.empty()
@@ -423,6 +429,10 @@ export const joined = (next: Mutable<RunState>, event: Of<"joined">): void => {
   }
   closeFanOut(next, branch, event.dropped)
   update(next, branch, fanOut.node, event.ops, event)
-  const { count, ended } = fanOut
-  setVisit(next, branch, { ...opened(event, fanOut.join, fanOut.visit + 1), joined: { count, ended } })
+  const { ended, starts } = fanOut
+  const quorum = typeof policy === "object" ? { quorum: policy.quorum } : undefined
+  setVisit(next, branch, {
+    ...opened(event, fanOut.join, fanOut.visit + 1),
+    joined: { starts, ended, ...quorum }
+  })
 }

@@ -75,7 +75,8 @@ describe("Tool.call", () => {
           Effect.sync(() => {
             asked.push([tool, input, options])
             return ["hit"]
-          })
+          }),
+        wait: () => Effect.die("nothing waits")
       })
       const made = Search.call({ query: "x" }, { key: "k" })
       const hits = yield* made.pipe(

@@ -83,8 +83,7 @@ const opOf = (choice: Choice, cell: Cell.Cell | undefined): Op => {
 const opsOf = (choice: Choice, state: RunState | undefined): Ops =>
   objectOf(
     Array.from({ length: choice.int(0, 3) }, () => choice.pick(channels)).map((channel) => {
-      if (state === undefined && choice.chance(0.2))
-        return [channel, { combine: valueOf(choice) } as Op] as const
+      if (state === undefined && choice.chance(0.2)) return [channel, { combine: valueOf(choice) }] as const
       return [channel, opOf(choice, state === undefined ? undefined : get(state.channels, channel))] as const
     })
   )
@@ -231,8 +230,7 @@ const addVisit = (
         }
       })
     )
-    if (branch !== "")
-      menu.add(2, () => ending({ kind: "branchFailed", ...place, error: failureOf(choice) }))
+    if (branch !== "") menu.add(2, () => ending({ kind: "branchFailed", ...place, error: failureOf(choice) }))
     if (branch.length < 12) {
       menu.add(2, () =>
         ending(
@@ -352,7 +350,9 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
   menu.add(1, () => [{ kind: "commandIgnored", note: textOf(choice), ...by() }])
   const key = chance(0.3) ? { key: textOf(choice) } : {}
   if (!isTerminal(state.status))
-    menu.add(1, () => [{ kind: "signalled", name: textOf(choice), ...key, payload: valueOf(choice), ...by() }])
+    menu.add(1, () => [
+      { kind: "signalled", name: textOf(choice), ...key, payload: valueOf(choice), ...by() }
+    ])
   menu.add(1.5, () => [
     {
       kind: "claimed",

@@ -35,9 +35,7 @@ const entries = <A>(
 
 const visitView = ({ joined, ...visit }: OpenVisit): unknown => ({
   ...visit,
-  ...(joined === undefined
-    ? undefined
-    : { joined: { count: joined.count, ended: Cell.toArray(joined.ended) } })
+  ...(joined === undefined ? undefined : { joined: { ...joined, ended: Cell.toArray(joined.ended) } })
 })
 
 /** Everything that a state says, bookkeeping for the next snapshot included. */

@@ -6,7 +6,6 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type { Json } from "effect/Schema"
@@ -20,7 +19,7 @@ import * as Tool from "../../Tool.ts"
 import type { ToolExecutor } from "../../ToolExecutor.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { canonical } from "./canonical.ts"
-import * as Claims from "./claims.ts"
+import type * as Claims from "./claims.ts"
 import * as Failures from "./failure.ts"
 import * as Retry from "./retry.ts"
 import type { VisitClock } from "./visitClock.ts"
@@ -64,10 +63,6 @@ export interface Place {
   readonly visit: number
   readonly attempt: number
   readonly clock: VisitClock
-  /** Whether an earlier process may have executed this attempt of the visit. */
-  readonly recovered: boolean
-  /** Whether the visit has no other fiber than this one, as far as can be told. */
-  readonly isAlone: (fiber: Fiber.Fiber<unknown, unknown>) => boolean
 }
 
 export interface Calls {
@@ -80,19 +75,11 @@ export interface Calls {
   readonly close: () => void
 }
 
-export const make = (host: Host, place: Place): Calls => {
+export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => {
   const { attempt, branch, clock, node, visit } = place
   const where = branch === "" ? { node, visit, attempt } : { branch, node, visit, attempt }
   const occurrences = new Map<string, number>()
   let closed = false
-  const claims = Claims.make({
-    attempt,
-    recovered: place.recovered,
-    began: clock.now,
-    clock: clock.live,
-    open: host.open,
-    isAlone: place.isAlone
-  })
 
   const recorded = (call: string): Call | undefined =>
     Option.getOrUndefined(HashMap.get(host.open().calls, call))

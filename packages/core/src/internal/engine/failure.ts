@@ -9,6 +9,7 @@ import { InDoubt, Unencodable } from "../../Failures.ts"
 import { NodeTimeout } from "../../Node.ts"
 import { ToolTimeout } from "../../Tool.ts"
 import { makeCodec } from "../definition/codec.ts"
+import { describe } from "../describe.ts"
 
 /** What a cause amounts to: its defect if it has one, else its error, else that it was interrupted. */
 export type Outcome =
@@ -40,7 +41,20 @@ const messageOf = (error: unknown): string =>
       : ""
 
 /** A failure to encode something is itself a failure that can always be stored. */
-export const encoding = (what: string, message: string): Failure => ({ kind: "encoding", what, message })
+export const encoding = (what: string, message: string): Extract<Failure, { kind: "encoding" }> => ({
+  kind: "encoding",
+  what,
+  message
+})
+
+/** What is wrong with a value that does not fit its schema. */
+export const mismatch = (
+  what: string,
+  { cause }: Exit.Failure<unknown, unknown>
+): Extract<Failure, { kind: "encoding" }> => {
+  const reason = cause.reasons[0]
+  return encoding(what, reason?._tag === "Fail" ? messageOf(reason.error) : "unknown")
+}
 
 const defect = (value: unknown): Failure => {
   if (typeof value === "object" && value !== null) {
@@ -91,6 +105,10 @@ export const store = (outcome: Outcome, schemas: ReadonlyArray<Schema.Codec<any,
 const textOf = (message: Schema.Json): string =>
   typeof message === "string" ? message : JSON.stringify(message)
 
+/** What a failure says, in words. */
+export const detailOf = (failure: Failure): string =>
+  "message" in failure ? textOf(failure.message) : describe(failure)
+
 /** An error or a defect that stands for a stored failure, where its schema does not say what it was. */
 export const load = (failure: Failure, schemas: ReadonlyArray<Schema.Codec<any, any>>): Outcome => {
   switch (failure.kind) {
@@ -131,7 +149,7 @@ export const load = (failure: Failure, schemas: ReadonlyArray<Schema.Codec<any, 
       return { _tag: "Defect", defect: error }
     }
     default:
-      return { _tag: "Defect", defect: new Error(failure.kind) }
+      return { _tag: "Defect", defect: new Error(describe(failure)) }
   }
 }
 

@@ -14,15 +14,17 @@ import * as Flow from "../../Flow.ts"
 import { InvalidValue } from "../../RunError.ts"
 import * as RunState from "../../RunState.ts"
 import * as Store from "../../Store.ts"
-import { makeCodec } from "../definition/codec.ts"
-import type * as Calls from "./calls.ts"
+import { fanOutAround, visitIn } from "../visits.ts"
 import { canonical } from "./canonical.ts"
 import * as Failures from "./failure.ts"
 import * as Handler from "./handler.ts"
+import * as Joins from "./joins.ts"
 import * as Outcomes from "./outcomes.ts"
 import { load, open } from "./reader.ts"
 import type { Journals, ReadError } from "./reader.ts"
-import * as TypedState from "./typedState.ts"
+import type * as TypedState from "./typedState.ts"
+import * as Views from "./views.ts"
+import * as Visiting from "./visiting.ts"
 
 /**
  * - `visits`: how many executions of handlers were compared with the journal
@@ -45,15 +47,18 @@ type Closing =
   | Of<"visited">
   | Of<"visitFailed">
   | Of<"attemptFailed">
-  | (Of<"failed"> & { readonly node: string })
+  | (Of<"branchFailed"> & { readonly attempt: number })
+  | (Of<"failed"> & { readonly node: string; readonly attempt: number })
 
 /** The events that end an attempt of a visit. */
 const isClosing = (event: Event): event is Closing =>
   event.kind === "visited" ||
   event.kind === "visitFailed" ||
   event.kind === "attemptFailed" ||
+  (event.kind === "branchFailed" && event.attempt !== undefined) ||
   (event.kind === "failed" &&
     event.node !== undefined &&
+    event.attempt !== undefined &&
     event.error.kind !== "stepLimit" &&
     event.error.kind !== "recoveries")
 
@@ -65,6 +70,7 @@ const essence = (event: Body): Json => {
     case "visitFailed":
       return { kind: event.kind, error: errorEssence(event.error), outcome: event.outcome as Json }
     case "attemptFailed":
+    case "branchFailed":
     case "failed":
       return { kind: event.kind, error: errorEssence(event.error) }
     case "completed":
@@ -109,16 +115,22 @@ export const replay = <F extends Flow.Any>(
     /** Executes one attempt as recorded in `state`; the events it amounts to now, or the call that was not recorded. */
     const execute = Effect.fnUntraced(function* (
       state: RunState.RunState,
-      input: unknown
+      branch: string
     ): Effect.fn.Return<{ readonly bodies: ReadonlyArray<Body> } | { readonly refused: Json }, InvalidValue> {
-      const visit = state.open[""]!
-      const typed = TypedState.decode(flow.state, state.channels)
-      if (Result.isFailure(typed)) {
-        return yield* new InvalidValue({ what: typed.failure.what, detail: typed.failure.message })
-      }
+      const visit = visitIn(state, branch)!
+      const node = flow.nodes[visit.node]!
+      const views = Views.make(flow)
+      const read = <A>(result: Result.Result<A, TypedState.Mismatch>) =>
+        Effect.mapError(
+          Effect.fromResult(result),
+          ({ message, what }) => new InvalidValue({ what, detail: message })
+        )
+      const typed = yield* read(views.of(state, branch))
+      const input = yield* read(views.inputOf(state))
+      const item = node.item === undefined ? undefined : { value: yield* read(views.itemOf(visit)) }
       let refused: Json | undefined
       let running: Fiber.Fiber<unknown, unknown> | undefined
-      const host: Calls.Host = {
+      const host: Handler.Host = {
         run,
         durability: state.durability,
         hash,
@@ -129,6 +141,9 @@ export const replay = <F extends Flow.Any>(
         encrypts: true,
         open: () => visit,
         append: () => Effect.never,
+        openedAt: () => ({ seq: state.seq, time: state.time }),
+        openWaits: () => Effect.never,
+        park: Effect.never,
         sync: Effect.never,
         stopping: () => true,
         halted: () => refused !== undefined,
@@ -146,9 +161,11 @@ export const replay = <F extends Flow.Any>(
         host,
         {
           visit,
-          branch: "",
-          state: typed.success.view,
+          branch,
+          state: typed.view,
           input,
+          item,
+          branches: visit.joined === undefined ? undefined : () => Visiting.branchesOf(flow, visit.joined!),
           recovered: false,
           timeout: undefined
         }
@@ -158,13 +175,17 @@ export const replay = <F extends Flow.Any>(
       const exit = yield* Fiber.await(fiber)
       yield* close(exit)
       if (refused !== undefined) return { refused }
-      return Exit.isSuccess(exit)
-        ? { bodies: outcomes.answered(visit, 0, exit.value, typed.success).bodies }
-        : { bodies: yield* outcomes.failed(visit, 0, Failures.outcomeOf(exit.cause)) }
+      const join = branch === "" ? undefined : fanOutAround(state, branch)!.join
+      const attempted = { branch, join, visit, started: 0, state: typed }
+      const outcome = Exit.isSuccess(exit)
+        ? outcomes.answered(attempted, exit.value)
+        : yield* outcomes.failed(attempted, Failures.outcomeOf(exit.cause))
+      return {
+        bodies: "failure" in outcome ? Joins.failed(state, branch, visit, outcome.failure) : outcome.bodies
+      }
     })
 
     let state: RunState.RunState | undefined
-    let input: { readonly value: unknown } | undefined
     let visits = 0
     for (let next = 0; ;) {
       const entries = yield* store.read(run, { from: next, limit: 1000 })
@@ -174,17 +195,10 @@ export const replay = <F extends Flow.Any>(
         const event = yield* open(codec, entry.event)
         if (event.kind === "forked") state = (yield* load(journals, event.from.run, event.from.seq)).state
         if (state !== undefined && isClosing(event) && !isTimeout(event)) {
-          if (input === undefined) {
-            const exit = makeCodec(flow.input).decode(state.input.value)
-            if (Exit.isFailure(exit)) {
-              const { message, what } = Outcomes.mismatchOf("the input", exit)
-              return yield* new InvalidValue({ what, detail: message })
-            }
-            input = { value: exit.value }
-          }
-          const { attempt, node, visit } = state.open[""]!
+          const branch = event.branch ?? ""
+          const { attempt, node, visit } = visitIn(state, branch)!
           now = event.time
-          const result = yield* execute(state, input.value)
+          const result = yield* execute(state, branch)
           visits += 1
           const place = { seq: event.seq, node, visit, attempt }
           if ("refused" in result) {

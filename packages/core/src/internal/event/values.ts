@@ -272,7 +272,8 @@ export const WaitTarget = Schema.Union([
     type: Schema.Literal("user"),
     name: Schema.String,
     prompt: Value,
-    choices: optional(Value)
+    choices: optional(Value),
+    freeText: optional(Schema.Literal(true))
   }),
   Schema.Struct({ type: Schema.Literal("job"), id: Schema.String }),
   Schema.Struct({ type: Schema.Literal("run"), run: Schema.String })
