@@ -96,8 +96,8 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
     if (!("value" in outcome) || schema === undefined) return Effect.void
     const exit = makeCodec(schema).decode(outcome.value)
     if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
-    const { what, message } = Failures.mismatch(`what ended the wait for ${name}`, exit)
-    return Effect.die(new Unencodable({ what, detail: String(message) }))
+    const failure = Failures.mismatch(`what ended the wait for ${name}`, exit)
+    return Effect.die(new Unencodable({ what: failure.what, detail: Failures.detailOf(failure) }))
   }
 
   const opening = (requests: ReadonlyArray<Wait.Request>, ids: ReadonlyArray<string>): ReadonlyArray<Body> =>
