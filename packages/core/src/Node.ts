@@ -126,7 +126,7 @@ export interface Node<
   out Handled extends string = never,
   out Branch extends string = never,
   out Join extends string = never,
-  out Policy extends FanOutPolicy = never,
+  out Policy extends FanOutPolicy = "failFast",
   out Item extends Schema.Codec<unknown, unknown> | undefined = undefined
 > {
   readonly "~routed": Routed

@@ -3,20 +3,9 @@ import * as Exit from "effect/Exit"
 import type * as Flow from "../../Flow.ts"
 import type * as Node from "../../Node.ts"
 import { makeCodec } from "./codec.ts"
+import { checkGraph, collected } from "./graph.ts"
 import { errorTags, inspect } from "./inspect.ts"
 import { type Problem, problemsOf } from "./problem.ts"
-
-/** The nodes that a node's policies name, with the option that names them. */
-export const routesOf = (node: Node.Any): ReadonlyArray<{ readonly option: string; readonly to: string }> => {
-  const routes: Array<{ readonly option: string; readonly to: string }> = []
-  const add = (option: string, route: Node.OnError | undefined): void => {
-    if (typeof route === "string") routes.push({ option, to: route })
-    else if (route !== undefined && route.status !== "stop") routes.push({ option, to: route.to })
-  }
-  for (const [tag, route] of Object.entries(node.onError)) add(`onError.${tag}`, route)
-  add("onDefect", node.onDefect)
-  return routes
-}
 
 const reserved = (name: string, what: "node" | "channel"): string | undefined => {
   if (name === "") return "it is empty"
@@ -38,6 +27,24 @@ const checkNames = (flow: Flow.Any): ReadonlyArray<Problem> => {
     if (detail !== undefined) problems.push({ _tag: "InvalidName", what, name, detail })
   }
   return problems
+}
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 1
+
+const wrongIn = ({
+  concurrency,
+  policy,
+  to
+}: Node.FanOut): ReadonlyArray<readonly [option: string, detail: string]> => {
+  const wrong: Array<readonly [string, string]> = []
+  if (to.length === 0) wrong.push(["to", "names no node for the branches"])
+  if (policy !== "failFast" && policy !== "collect" && !isCount(policy.quorum)) {
+    wrong.push(["policy", `must be "failFast", "collect", or a quorum that is a whole number from 1`])
+  }
+  if (concurrency !== undefined && !isCount(concurrency)) {
+    wrong.push(["concurrency", `is ${concurrency}; it must be a whole number from 1`])
+  }
+  return wrong
 }
 
 const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
@@ -64,13 +71,10 @@ const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
         detail: "must be longer than nothing"
       })
     }
-    if (node.fanOut !== undefined && node.fanOut.to.length === 0) {
-      problems.push({
-        _tag: "InvalidOption",
-        node: name,
-        option: "fanOut",
-        detail: "names no node for its branches"
-      })
+    if (node.fanOut !== undefined) {
+      for (const [option, detail] of wrongIn(node.fanOut)) {
+        problems.push({ _tag: "InvalidOption", node: name, option: `fanOut.${option}`, detail })
+      }
     }
     if (node.retry === undefined && node.while !== undefined) {
       problems.push({
@@ -104,6 +108,7 @@ const checkSchemas = (flow: Flow.Any): ReadonlyArray<Problem> => {
   }
   for (const [name, node] of Object.entries(flow.nodes)) {
     problems.push(...problemsOf(inspect(node.error, `nodes.${name}.error`)))
+    if (node.item !== undefined) problems.push(...problemsOf(inspect(node.item, `nodes.${name}.item`)))
   }
   return problems
 }
@@ -111,6 +116,7 @@ const checkSchemas = (flow: Flow.Any): ReadonlyArray<Problem> => {
 const checkErrors = (flow: Flow.Any): ReadonlyArray<Problem> => {
   const problems: Array<Problem> = []
   const declared = errorTags(flow.error)
+  const harmless = collected(flow)
   for (const [name, node] of Object.entries(flow.nodes)) {
     const errors = errorTags(node.error)
     const known = node.timeout === undefined ? errors.tags : [...errors.tags, "NodeTimeout"]
@@ -121,67 +127,11 @@ const checkErrors = (flow: Flow.Any): ReadonlyArray<Problem> => {
     for (const tag of errors.tags) {
       const route = Object.hasOwn(node.onError, tag) ? node.onError[tag] : undefined
       const handled = route !== undefined && (typeof route === "string" || route.status !== "stop")
-      if (!handled && declared.complete && !declared.tags.includes(tag)) {
+      if (!handled && !harmless.has(name) && declared.complete && !declared.tags.includes(tag)) {
         problems.push({ _tag: "UnroutedError", node: name, tag })
       }
     }
   }
-  return problems
-}
-
-const checkGraph = (flow: Flow.Any, hasOutput: boolean): ReadonlyArray<Problem> => {
-  const problems: Array<Problem> = []
-  const names = Object.keys(flow.nodes)
-  const isNode = (name: string) => Object.hasOwn(flow.nodes, name)
-  const after = new Map<string, Set<string>>()
-
-  if (!isNode(flow.start)) problems.push({ _tag: "UnknownStart", start: flow.start, nodes: names })
-  for (const [name, node] of Object.entries(flow.nodes)) {
-    const leads = new Set<string>()
-    after.set(name, leads)
-    const lead = (option: string, target: string, end: boolean) => {
-      if (target === "end" && end) leads.add(target)
-      else if (target === "end" && option !== "fanOut")
-        problems.push({ _tag: "EndWithoutOutput", node: name, option })
-      else if (isNode(target)) leads.add(target)
-      else problems.push({ _tag: "UnknownTarget", node: name, option, target, nodes: names })
-    }
-    for (const target of node.to) lead("to", target, true)
-    for (const { option, to } of routesOf(node)) {
-      if (to === "") problems.push({ _tag: "AmbiguousTarget", node: name, option, targets: node.to })
-      else lead(option, to, !hasOutput)
-    }
-    if (node.fanOut !== undefined)
-      for (const target of [...node.fanOut.to, node.fanOut.join]) lead("fanOut", target, false)
-    if (node.to.length === 0 && node.fanOut === undefined) problems.push({ _tag: "NoTarget", node: name })
-  }
-  // What follows asks where paths lead: with targets missing the answers would only repeat what is said already.
-  if (problems.length > 0) return problems
-
-  const reached = new Set<string>()
-  const spread = (from: string, next: (name: string) => Iterable<string>) => {
-    reached.clear()
-    const open = [from]
-    for (let name = open.pop(); name !== undefined; name = open.pop()) {
-      if (reached.has(name)) continue
-      reached.add(name)
-      open.push(...next(name))
-    }
-  }
-  spread(flow.start, (name) => after.get(name) ?? [])
-  for (const node of names) {
-    if (!reached.has(node)) problems.push({ _tag: "Unreachable", node, start: flow.start })
-  }
-  const before = new Map<string, Array<string>>()
-  for (const [name, leads] of after) {
-    for (const target of leads) {
-      const known = before.get(target)
-      if (known === undefined) before.set(target, [name])
-      else known.push(name)
-    }
-  }
-  spread("end", (name) => before.get(name) ?? [])
-  for (const node of names) if (!reached.has(node)) problems.push({ _tag: "DeadEnd", node })
   return problems
 }
 
