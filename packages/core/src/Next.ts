@@ -342,7 +342,7 @@ export class InvalidNext extends Schema.TaggedError<InvalidNext>()("InvalidNext"
       case "InvalidConcurrency":
         return `${where} gave ${reason.got} as its concurrency: it must be a whole number from 1`
       case "TooFewBranches":
-        return `${where} begins branches, ${reason.branches} in all, of which ${reason.quorum} must complete: begin more, or lower the quorum of its fanOut`
+        return `${where} begins ${reason.branches} branches, but its fanOut has a quorum of ${reason.quorum}: begin at least as many`
     }
   }
 }

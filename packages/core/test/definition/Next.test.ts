@@ -147,6 +147,33 @@ describe("Next", () => {
     assert.strictEqual(branchesRefused(Next.each([1], "check", { update: [] }))?._tag, "InvalidUpdate")
   })
 
+  it("says what to do where branches are not allowed", () => {
+    const said = (value: unknown, node = "split") => {
+      const result = Next.validate(wide({ quorum: 2 }), node, value)
+      return Result.isFailure(result) ? result.failure.message.replace(/^.* of flow "wide" /, "") : ""
+    }
+    assert.deepStrictEqual(
+      [
+        said(Next.all(["scan"]), "scan"),
+        said(Next.all(["merge"])),
+        said(Next.all(["check"])),
+        said(Next.each([1], "scan")),
+        said(Next.all([], { concurrency: 0 })),
+        said(Next.all(["scan"]))
+      ],
+      [
+        "goes on in branches, but the node has no fanOut: declare one, or use next.to",
+        'begins branch 0 at "merge", but the nodes of its fanOut are "check", "scan", "may"',
+        'begins branch 0 at "check" without the item that this node takes: use next.branch or next.each',
+        'begins branch 0 at "scan" with an item, but this node takes none: declare its item, or give the name alone to next.all',
+        "gave 0 as its concurrency: it must be a whole number from 1",
+        "begins 1 branches, but its fanOut has a quorum of 2: begin at least as many"
+      ]
+    )
+    const failed = new Next.BranchFailed({ index: 3, node: "scan", failure: { kind: "interrupted" } })
+    assert.strictEqual(failed.message, "branch 3 failed at node scan: its handler interrupted itself")
+  })
+
   it("is refused with a message that names flow, node and remedy", () => {
     assert.strictEqual(
       reason("a", Next.to("b", { m: 1 })).message,

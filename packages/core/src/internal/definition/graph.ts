@@ -103,14 +103,16 @@ const divide = (
   const fanOuts: Array<string> = []
   const open = [flow.start]
 
-  const enter = (node: string, { option, to: target }: Way, region: string): void => {
+  const enter = (node: string, { option, to: target }: Way, region: string): boolean => {
     const known = regions.get(target)
     if (known === undefined) {
       regions.set(target, region)
       open.push(target)
     } else if (known !== region) {
       problems.push({ _tag: "LeavesBranch", node, option, target, join: region })
+      return false
     }
+    return true
   }
   const walk = (region: string): void => {
     for (let name = open.pop(); name !== undefined; name = open.pop()) {
@@ -123,10 +125,7 @@ const divide = (
       }
       for (const way of joinOf(node)) {
         if (way.to === region) problems.push({ _tag: "JoinsOutside", node: name, join: region })
-        else {
-          enter(name, way, region)
-          fanOuts.push(name)
-        }
+        else if (enter(name, way, region)) fanOuts.push(name)
       }
     }
   }
