@@ -7,6 +7,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { Failure } from "./Event.ts"
 import { type Definition, wrongWith } from "./internal/definition/answer.ts"
+import { quoted } from "./internal/definition/quoted.ts"
 import { describe } from "./internal/describe.ts"
 import type * as State from "./State.ts"
 
@@ -310,39 +311,26 @@ export class InvalidNext extends Schema.TaggedError<InvalidNext>()("InvalidNext"
     UnknownTarget: { target: Schema.String, targets: Schema.Array(Schema.String) },
     UnknownChannel: { channel: Schema.String, channels: Schema.Array(Schema.String) },
     InvalidUpdate: { got: Schema.String },
-    NoFanOut: {},
-    UnknownBranch: { index: Schema.Int, target: Schema.String, targets: Schema.Array(Schema.String) },
-    MissingItem: { index: Schema.Int, target: Schema.String },
-    UnexpectedItem: { index: Schema.Int, target: Schema.String },
-    InvalidConcurrency: { got: Schema.String },
-    TooFewBranches: { branches: Schema.Int, quorum: Schema.Int }
+    InvalidFanOut: { detail: Schema.String },
+    InvalidBranch: { index: Schema.Int, target: Schema.String, detail: Schema.String }
   })
 }) {
   override get message(): string {
     const { reason } = this
     const where = `the handler of node "${this.node}" of flow "${this.flow}"`
-    const names = (list: ReadonlyArray<string>) => list.map((name) => `"${name}"`).join(", ") || "none"
     switch (reason._tag) {
       case "NotANext":
         return `${where} returned ${reason.got}: return what next.to, next.end, next.each or next.all gives`
       case "UnknownTarget":
-        return `${where} goes to "${reason.target}", but the node's targets are ${names(reason.targets)}`
+        return `${where} goes to "${reason.target}", but the node's targets are ${quoted(reason.targets)}`
       case "UnknownChannel":
-        return `${where} updates "${reason.channel}", but the flow's channels are ${names(reason.channels)}`
+        return `${where} updates "${reason.channel}", but the flow's channels are ${quoted(reason.channels)}`
       case "InvalidUpdate":
         return `${where} gave ${reason.got} as its update: an update is an object with channels as keys`
-      case "NoFanOut":
-        return `${where} goes on in branches, but the node has no fanOut: declare one, or use next.to`
-      case "UnknownBranch":
-        return `${where} begins branch ${reason.index} at "${reason.target}", but the nodes of its fanOut are ${names(reason.targets)}`
-      case "MissingItem":
-        return `${where} begins branch ${reason.index} at "${reason.target}" without the item that this node takes: use next.branch or next.each`
-      case "UnexpectedItem":
-        return `${where} begins branch ${reason.index} at "${reason.target}" with an item, but this node takes none: declare its item, or give the name alone to next.all`
-      case "InvalidConcurrency":
-        return `${where} gave ${reason.got} as its concurrency: it must be a whole number from 1`
-      case "TooFewBranches":
-        return `${where} begins ${reason.branches} branches, but its fanOut has a quorum of ${reason.quorum}: begin at least as many`
+      case "InvalidFanOut":
+        return `${where} goes on in branches, but ${reason.detail}`
+      case "InvalidBranch":
+        return `${where} begins branch ${reason.index} at "${reason.target}", but ${reason.detail}`
     }
   }
 }

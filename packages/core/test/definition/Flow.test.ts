@@ -68,7 +68,7 @@ describe("Flow.make", () => {
     const found = problems(() => make("x", { input: Schema.Void, start: "a", nodes: { a } }))
     assert.deepStrictEqual(
       found.map((problem) => (problem._tag === "UnknownTarget" ? `${problem.option} ${problem.target}` : "")),
-      ["to b", "onError.SearchFailed c", "onDefect d", "fanOut.to e", "fanOut.join f"]
+      ["to b", "onError.SearchFailed c", "onDefect d", "fanOut.join f", "fanOut.to e"]
     )
   })
 

@@ -75,15 +75,15 @@ describe("a fan-out", () => {
       )
     assert.deepStrictEqual(wrong({ to: [] })[0], "split fanOut.to")
     for (const policy of [{ quorum: 0 }, { quorum: 1.5 }, { quorum: "2" }, {}, "sometimes"]) {
-      assert.deepStrictEqual(wrong({ policy }), ["split fanOut.policy"])
+      assert.deepStrictEqual(wrong({ policy }), ["split fanOut.policy.quorum"])
     }
     for (const concurrency of [0, -1, 2.5, Number.POSITIVE_INFINITY]) {
       assert.deepStrictEqual(wrong({ concurrency }), ["split fanOut.concurrency"])
     }
     assert.strictEqual(
       message({ split: split({ policy: "sometimes", concurrency: 0 }), work, merge: end }),
-      '- node "split": `fanOut.policy` must be "failFast", "collect", or a quorum that is a whole number from 1\n' +
-        '- node "split": `fanOut.concurrency` is 0; it must be a whole number from 1'
+      '- node "split": `fanOut.concurrency` is 0; it must be a whole number from 1\n' +
+        '- node "split": `fanOut.policy.quorum` is undefined; it must be a whole number from 1'
     )
   })
 
@@ -91,7 +91,7 @@ describe("a fan-out", () => {
     const found = problems({ split: split({ to: ["end", "nowhere"], join: "end" }), work, merge: end })
     assert.deepStrictEqual(
       found.map((problem) => (problem._tag === "UnknownTarget" ? `${problem.option} ${problem.target}` : "")),
-      ["fanOut.to end", "fanOut.to nowhere", "fanOut.join end"]
+      ["fanOut.join end", "fanOut.to end", "fanOut.to nowhere"]
     )
   })
 })
@@ -121,11 +121,11 @@ describe("a node with an item", () => {
     ])
     assert.strictEqual(
       message({ ...nodes, split: node({ to: ["work"], fanOut: { to: ["work"], join: "merge" } }) }),
-      '- node "split": `to` names "work", which takes an item; only `fanOut.to` can name such a node'
+      '- node "split": `to` names "work", which takes an item; only `fanOut.to` can name it'
     )
     assert.include(
       message({ split: split(), work: taking, merge: end }, { start: "work" }),
-      '- `start` names "work", which takes an item; only `fanOut.to` can name such a node'
+      '- `start` names "work", which takes an item; only `fanOut.to` can name it'
     )
   })
 
@@ -153,7 +153,7 @@ describe("a branch", () => {
       later: node({ to: ["merge", "end"], ...failing }),
       merge: end
     }
-    const ends = { _tag: "EndInBranch", node: "later", join: "merge" } as const
+    const ends = { _tag: "LeavesBranch", node: "later", target: "end", join: "merge" } as const
     assert.deepStrictEqual(problems(nodes), [
       { ...ends, option: "to" },
       { ...ends, option: "onError.SearchFailed" },
@@ -161,7 +161,8 @@ describe("a branch", () => {
     ])
     assert.include(
       message(nodes),
-      '- node "later": `to` names "end", but the node runs in branches, which end at "merge"; go on there'
+      '- node "later": `to` names "end", but the branches that end at "merge" have nodes of their own until there, ' +
+        "and do not end the run"
     )
   })
 
@@ -198,16 +199,15 @@ describe("a branch", () => {
     }
     assert.strictEqual(
       message(nodes),
-      '- node "work": `to` names "later", which is reached outside of the branches that end at "merge", too; ' +
-        'let branches go on inside of them or at "merge", and give each side a node of its own'
+      '- node "work": `to` names "later", but the branches that end at "merge" have nodes of their own until there, ' +
+        "and do not end the run"
     )
   })
 
   it("begins at another node than the join", () => {
-    assert.strictEqual(
-      message({ split: split({ to: ["work", "merge"] }), work, merge: end }),
-      '- node "split": `fanOut.to` names "merge", at which the branches end; let them begin at another node'
-    )
+    assert.deepStrictEqual(problems({ split: split({ to: ["work", "merge"] }), work, merge: end }), [
+      { _tag: "LeavesBranch", node: "split", option: "fanOut.to", target: "merge", join: "merge" }
+    ])
   })
 
   it("belongs to the fan-outs of one join", () => {
@@ -232,8 +232,7 @@ describe("a branch", () => {
     assert.deepStrictEqual(problems(nodes), [{ _tag: "JoinsOutside", node: "work", join: "merge" }])
     assert.strictEqual(
       message(nodes),
-      '- node "work": `fanOut.join` names "merge", at which the branches end that this node runs in; ' +
-        "let its own branches join at a node before that one"
+      '- node "work": `fanOut.join` names "merge", at which branches end that the node itself runs in; join before that'
     )
   })
 
@@ -247,9 +246,9 @@ describe("a branch", () => {
       merge: end
     }
     assert.deepStrictEqual(problems(nodes), [
-      { _tag: "NoJoin", node: "lost", join: "merge" },
-      { _tag: "NoJoin", node: "round", join: "merge" },
-      { _tag: "NoJoin", node: "inner", join: "lost" }
+      { _tag: "DeadEnd", node: "lost", join: "merge" },
+      { _tag: "DeadEnd", node: "round", join: "merge" },
+      { _tag: "DeadEnd", node: "inner", join: "lost" }
     ])
     assert.include(
       message(nodes),

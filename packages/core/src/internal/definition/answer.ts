@@ -5,6 +5,8 @@ import * as Exit from "effect/Exit"
 import type * as Next from "../../Next.ts"
 import type * as Node from "../../Node.ts"
 import { makeCodec } from "./codec.ts"
+import { isCount } from "./count.ts"
+import { quoted } from "./quoted.ts"
 
 const nameOf = (value: unknown): string =>
   value === null
@@ -39,37 +41,34 @@ const checkTarget = (
   }
 }
 
-const checkBranches = (flow: Definition, node: string, next: Next.NextFanOut): Reason | undefined => {
+const checkBranches = (
+  flow: Definition,
+  node: string,
+  { branches, concurrency }: Next.NextFanOut
+): Reason | undefined => {
+  const invalid = (detail: string): Reason => ({ _tag: "InvalidFanOut", detail })
   const fanOut = flow.nodes[node]?.fanOut
-  if (fanOut === undefined) return { _tag: "NoFanOut" }
-  const { concurrency } = next
-  if (concurrency !== undefined && !(Number.isSafeInteger(concurrency) && concurrency >= 1)) {
-    return {
-      _tag: "InvalidConcurrency",
-      got: typeof concurrency === "number" ? String(concurrency) : nameOf(concurrency)
-    }
-  }
-  const branches: ReadonlyArray<Partial<Next.Branch> | null | undefined> = next.branches
-  for (let index = 0; index < branches.length; index++) {
-    const { item, node: target } = branches[index] ?? {}
-    if (target === undefined || !fanOut.to.includes(target)) {
-      return {
-        _tag: "UnknownBranch",
-        index,
-        target: typeof target === "string" ? target : nameOf(target),
-        targets: fanOut.to
-      }
-    }
-    const schema = flow.nodes[target]?.item
-    if (schema === undefined) {
-      if (item !== undefined) return { _tag: "UnexpectedItem", index, target }
-    } else if (item === undefined && Exit.isFailure(makeCodec(schema).encode(item))) {
-      return { _tag: "MissingItem", index, target }
-    }
-  }
-  const { policy } = fanOut
+  if (fanOut === undefined) return invalid("the node has no fanOut: declare one, or use next.to")
+  if (concurrency !== undefined && !isCount(concurrency, 1))
+    return invalid(`the concurrency is ${String(concurrency)}: give a whole number from 1`)
+  const { policy, to } = fanOut
   if (typeof policy === "object" && branches.length < policy.quorum) {
-    return { _tag: "TooFewBranches", branches: branches.length, quorum: policy.quorum }
+    return invalid(
+      `there are ${branches.length} and ${policy.quorum} of them must complete: begin more, or lower the quorum`
+    )
+  }
+  for (let index = 0; index < branches.length; index++) {
+    const { item, node: target }: Partial<Next.Branch> = branches[index] ?? {}
+    const schema = target === undefined ? undefined : flow.nodes[target]?.item
+    const detail =
+      target === undefined || !to.includes(target)
+        ? `the nodes of its fanOut are ${quoted(to)}`
+        : schema === undefined
+          ? item !== undefined && "that node takes no item: declare one, or give the name alone to next.all"
+          : item === undefined &&
+            Exit.isFailure(makeCodec(schema).encode(item)) &&
+            "that node takes an item: use next.branch or next.each"
+    if (detail !== false) return { _tag: "InvalidBranch", index, target: String(target), detail }
   }
   return undefined
 }

@@ -1,8 +1,8 @@
 import * as Duration from "effect/Duration"
 import * as Exit from "effect/Exit"
 import type * as Flow from "../../Flow.ts"
-import type * as Node from "../../Node.ts"
 import { makeCodec } from "./codec.ts"
+import { isCount } from "./count.ts"
 import { checkGraph, collected } from "./graph.ts"
 import { errorTags, inspect } from "./inspect.ts"
 import { type Problem, problemsOf } from "./problem.ts"
@@ -29,39 +29,17 @@ const checkNames = (flow: Flow.Any): ReadonlyArray<Problem> => {
   return problems
 }
 
-const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 1
-
-const wrongIn = ({
-  concurrency,
-  policy,
-  to
-}: Node.FanOut): ReadonlyArray<readonly [option: string, detail: string]> => {
-  const wrong: Array<readonly [string, string]> = []
-  if (to.length === 0) wrong.push(["to", "names no node for the branches"])
-  if (policy !== "failFast" && policy !== "collect" && !isCount(policy.quorum)) {
-    wrong.push(["policy", `must be "failFast", "collect", or a quorum that is a whole number from 1`])
-  }
-  if (concurrency !== undefined && !isCount(concurrency)) {
-    wrong.push(["concurrency", `is ${concurrency}; it must be a whole number from 1`])
-  }
-  return wrong
-}
-
 const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
   const problems: Array<Problem> = []
-  const count = (option: "version" | "maxSteps" | "maxRecoveries", least: number) => {
-    const value = flow[option]
-    if (!Number.isSafeInteger(value) || value < least) {
-      problems.push({
-        _tag: "InvalidOption",
-        option,
-        detail: `is ${value}; it must be a whole number from ${least}`
-      })
+  const count = (option: string, value: unknown, least: number, at: { readonly node?: string } = {}) => {
+    if (!isCount(value, least)) {
+      const detail = `is ${String(value)}; it must be a whole number from ${least}`
+      problems.push({ _tag: "InvalidOption", ...at, option, detail })
     }
   }
-  count("version", 1)
-  count("maxSteps", 1)
-  count("maxRecoveries", 0)
+  count("version", flow.version, 1)
+  count("maxSteps", flow.maxSteps, 1)
+  count("maxRecoveries", flow.maxRecoveries, 0)
   for (const [name, node] of Object.entries(flow.nodes)) {
     if (node.timeout !== undefined && !(Duration.toMillis(node.timeout) > 0)) {
       problems.push({
@@ -72,8 +50,17 @@ const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
       })
     }
     if (node.fanOut !== undefined) {
-      for (const [option, detail] of wrongIn(node.fanOut)) {
-        problems.push({ _tag: "InvalidOption", node: name, option: `fanOut.${option}`, detail })
+      const { concurrency = 1, policy, to } = node.fanOut
+      const at = { node: name }
+      count("fanOut.concurrency", concurrency, 1, at)
+      if (policy !== "failFast" && policy !== "collect") count("fanOut.policy.quorum", policy.quorum, 1, at)
+      if (to.length === 0) {
+        problems.push({
+          _tag: "InvalidOption",
+          ...at,
+          option: "fanOut.to",
+          detail: "names no node for the branches"
+        })
       }
     }
     if (node.retry === undefined && node.while !== undefined) {

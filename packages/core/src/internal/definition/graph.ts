@@ -8,34 +8,30 @@ import type * as Flow from "../../Flow.ts"
 import type * as Node from "../../Node.ts"
 import type { Problem } from "./problem.ts"
 
+/** A node, or `"end"`, that a node names, and the option that names it. */
 interface Way {
   readonly option: string
   readonly to: string
 }
 
-/** The nodes that a node's policies name, with the option that names them. */
-const routesOf = (node: Node.Any): ReadonlyArray<Way> => {
-  const routes: Array<Way> = []
-  const add = (option: string, route: Node.OnError | undefined): void => {
-    if (typeof route === "string") routes.push({ option, to: route })
-    else if (route !== undefined && route.status !== "stop") routes.push({ option, to: route.to })
-  }
-  for (const [tag, route] of Object.entries(node.onError)) add(`onError.${tag}`, route)
-  add("onDefect", node.onDefect)
-  return routes
+const routed = (option: string, route: Node.OnError | undefined): ReadonlyArray<Way> => {
+  if (typeof route === "string") return [{ option, to: route }]
+  return route === undefined || route.status === "stop" ? [] : [{ option, to: route.to }]
 }
 
-/** The ways on from a node that stay on its line: not those of the branches that it begins. */
-const waysOf = (node: Node.Any): ReadonlyArray<Way> => [
-  ...node.to.map((to) => ({ option: "to", to })),
-  ...routesOf(node)
+/** The ways on from a node that stay on its line. */
+const waysOf = ({ fanOut, onDefect, onError, to }: Node.Any): ReadonlyArray<Way> => [
+  ...to.map((name) => ({ option: "to", to: name })),
+  ...Object.entries(onError).flatMap(([tag, route]) => routed(`onError.${tag}`, route)),
+  ...routed("onDefect", onDefect),
+  ...routed("fanOut.join", fanOut?.join)
 ]
 
-const joinOf = ({ fanOut }: Node.Any): ReadonlyArray<Way> =>
-  fanOut === undefined ? [] : [{ option: "fanOut.join", to: fanOut.join }]
-
+/** The ways into the branches that a node begins. */
 const branchesOf = ({ fanOut }: Node.Any): ReadonlyArray<Way> =>
-  fanOut?.to.map((to) => ({ option: "fanOut.to", to })) ?? []
+  (fanOut?.to ?? []).map((to) => ({ option: "fanOut.to", to }))
+
+const everyWay = (node: Node.Any): ReadonlyArray<Way> => [...waysOf(node), ...branchesOf(node)]
 
 const reach = (from: string, after: (name: string) => Iterable<string>): Set<string> => {
   const reached = new Set<string>()
@@ -48,20 +44,13 @@ const reach = (from: string, after: (name: string) => Iterable<string>): Set<str
   return reached
 }
 
-const follow = (flow: Flow.Any, ways: (node: Node.Any) => ReadonlyArray<Way>): Set<string> =>
-  reach(flow.start, (name) => {
-    const node = Object.hasOwn(flow.nodes, name) ? flow.nodes[name] : undefined
-    return node === undefined ? [] : ways(node).map(({ to }) => to)
-  })
-
-const everyWay = (node: Node.Any) => [...waysOf(node), ...branchesOf(node), ...joinOf(node)]
+const follow = ({ nodes, start }: Flow.Any, ways: (node: Node.Any) => ReadonlyArray<Way>): Set<string> =>
+  reach(start, (name) => (Object.hasOwn(nodes, name) ? ways(nodes[name]!).map(({ to }) => to) : []))
 
 /** The nodes whose errors fail a branch at most, since a fan-out around them collects the failures. */
 export const collected = (flow: Flow.Any): ReadonlySet<string> => {
   const found = follow(flow, everyWay)
-  const failing = follow(flow, (node) =>
-    node.fanOut?.policy === "collect" ? [...waysOf(node), ...joinOf(node)] : everyWay(node)
-  )
+  const failing = follow(flow, (node) => (node.fanOut?.policy === "collect" ? waysOf(node) : everyWay(node)))
   for (const name of failing) found.delete(name)
   return found
 }
@@ -69,27 +58,22 @@ export const collected = (flow: Flow.Any): ReadonlySet<string> => {
 const checkTargets = (flow: Flow.Any, hasOutput: boolean): ReadonlyArray<Problem> => {
   const problems: Array<Problem> = []
   const nodes = Object.keys(flow.nodes)
+  const isNode = (name: string) => Object.hasOwn(flow.nodes, name)
   const takesItem = (name: string) => flow.nodes[name]!.item !== undefined
-  if (!Object.hasOwn(flow.nodes, flow.start)) {
-    problems.push({ _tag: "UnknownStart", start: flow.start, nodes })
-  } else if (takesItem(flow.start)) {
-    problems.push({ _tag: "ItemMissing", option: "start", target: flow.start })
-  }
-  for (const [name, node] of Object.entries(flow.nodes)) {
-    for (const { option, to: target } of everyWay(node)) {
-      const at = { node: name, option }
+  if (!isNode(flow.start)) problems.push({ _tag: "UnknownStart", start: flow.start, nodes })
+  else if (takesItem(flow.start)) problems.push({ _tag: "ItemMissing", option: "start", target: flow.start })
+  for (const [node, { fanOut, to }] of Object.entries(flow.nodes)) {
+    for (const { option, to: target } of everyWay(flow.nodes[node]!)) {
       const inFanOut = option.startsWith("fanOut")
-      if (target === "" && option !== "to" && !inFanOut) {
-        problems.push({ _tag: "AmbiguousTarget", ...at, targets: node.to })
-      } else if (target === "end" && !inFanOut) {
-        if (option !== "to" && hasOutput) problems.push({ _tag: "EndWithoutOutput", ...at })
-      } else if (!Object.hasOwn(flow.nodes, target)) {
-        problems.push({ _tag: "UnknownTarget", ...at, target, nodes })
-      } else if (option !== "fanOut.to" && takesItem(target)) {
-        problems.push({ _tag: "ItemMissing", ...at, target })
-      }
+      if (isNode(target)) {
+        if (option !== "fanOut.to" && takesItem(target))
+          problems.push({ _tag: "ItemMissing", node, option, target })
+      } else if (inFanOut || (target !== "end" && (option === "to" || target !== ""))) {
+        problems.push({ _tag: "UnknownTarget", node, option, target, nodes })
+      } else if (target === "") problems.push({ _tag: "AmbiguousTarget", node, option, targets: to })
+      else if (option !== "to" && hasOutput) problems.push({ _tag: "EndWithoutOutput", node, option })
     }
-    if (node.to.length === 0 && node.fanOut === undefined) problems.push({ _tag: "NoTarget", node: name })
+    if (to.length === 0 && fanOut === undefined) problems.push({ _tag: "NoTarget", node })
   }
   return problems
 }
@@ -99,7 +83,10 @@ const divide = (
   flow: Flow.Any
 ): { readonly regions: ReadonlyMap<string, string>; readonly problems: ReadonlyArray<Problem> } => {
   const problems: Array<Problem> = []
-  const regions = new Map([[flow.start, ""]])
+  const regions = new Map([
+    ["end", ""],
+    [flow.start, ""]
+  ])
   const fanOuts: Array<string> = []
   const open = [flow.start]
 
@@ -115,17 +102,12 @@ const divide = (
     return true
   }
   const walk = (region: string): void => {
-    for (let name = open.pop(); name !== undefined; name = open.pop()) {
-      const node = flow.nodes[name]!
-      for (const way of waysOf(node)) {
-        if (way.to === "end") {
-          if (region !== "")
-            problems.push({ _tag: "EndInBranch", node: name, option: way.option, join: region })
-        } else if (way.to !== region) enter(name, way, region)
-      }
-      for (const way of joinOf(node)) {
-        if (way.to === region) problems.push({ _tag: "JoinsOutside", node: name, join: region })
-        else if (enter(name, way, region)) fanOuts.push(name)
+    for (let node = open.pop(); node !== undefined; node = open.pop()) {
+      for (const way of waysOf(flow.nodes[node]!)) {
+        const joins = way.option === "fanOut.join"
+        if (way.to === region) {
+          if (joins) problems.push({ _tag: "JoinsOutside", node, join: region })
+        } else if (enter(node, way, region) && joins) fanOuts.push(node)
       }
     }
   }
@@ -145,7 +127,7 @@ const checkEnds = (flow: Flow.Any, regions: ReadonlyMap<string, string>): Readon
   const problems: Array<Problem> = []
   const before = new Map<string, Array<string>>()
   for (const [name, node] of Object.entries(flow.nodes)) {
-    for (const { to } of [...waysOf(node), ...joinOf(node)]) {
+    for (const { to } of waysOf(node)) {
       const known = before.get(to)
       if (known === undefined) before.set(to, [name])
       else known.push(name)
@@ -159,9 +141,7 @@ const checkEnds = (flow: Flow.Any, regions: ReadonlyMap<string, string>): Readon
       found = reach(join === "" ? "end" : join, (name) => before.get(name)?.filter(inRegion) ?? [])
       ending.set(join, found)
     }
-    if (!found.has(node)) {
-      problems.push(join === "" ? { _tag: "DeadEnd", node } : { _tag: "NoJoin", node, join })
-    }
+    if (!found.has(node)) problems.push({ _tag: "DeadEnd", node, ...(join === "" ? undefined : { join }) })
   }
   return problems
 }

@@ -1,5 +1,6 @@
 import * as Schema from "effect/Schema"
 import type { Finding } from "./inspect.ts"
+import { quoted } from "./quoted.ts"
 
 const name = Schema.String
 
@@ -13,12 +14,10 @@ export const Problem = Schema.TaggedUnion({
   AmbiguousTarget: { node: name, option: Schema.String, targets: Schema.Array(name) },
   EndWithoutOutput: { node: name, option: Schema.String },
   Unreachable: { node: name, start: name },
-  DeadEnd: { node: name },
+  DeadEnd: { node: name, join: Schema.optionalKey(name) },
   ItemMissing: { node: Schema.optionalKey(name), option: Schema.String, target: name },
-  EndInBranch: { node: name, option: Schema.String, join: name },
   LeavesBranch: { node: name, option: Schema.String, target: name, join: name },
   JoinsOutside: { node: name, join: name },
-  NoJoin: { node: name, join: name },
   UnknownErrorTag: { node: name, tag: Schema.String, tags: Schema.Array(Schema.String) },
   UnroutedError: { node: name, tag: Schema.String },
   OpaqueSchema: { path: Schema.String, schema: Schema.String },
@@ -28,8 +27,6 @@ export const Problem = Schema.TaggedUnion({
   InvalidInitial: { channel: name, detail: Schema.String }
 })
 export type Problem = typeof Problem.Type
-
-const quoted = (list: ReadonlyArray<string>): string => list.map((item) => `"${item}"`).join(", ") || "none"
 
 const at = ({ node, option }: { readonly node?: string; readonly option: string }): string =>
   `${node === undefined ? "" : `node "${node}": `}\`${option}\``
@@ -53,19 +50,13 @@ export const describe = (problem: Problem): string => {
     case "Unreachable":
       return `node "${problem.node}" cannot be reached from the start "${problem.start}"; let a node name it as a target, or remove it`
     case "DeadEnd":
-      return `node "${problem.node}" cannot reach the end; let it, or a node after it, name "end" as a target`
+      return `node "${problem.node}" cannot reach ${problem.join === undefined ? "the end" : `"${problem.join}", at which its branches end`}; let it, or a node after it, name "${problem.join ?? "end"}" as a target`
     case "ItemMissing":
-      return `${at(problem)} names "${problem.target}", which takes an item; only \`fanOut.to\` can name such a node`
-    case "EndInBranch":
-      return `${at(problem)} names "end", but the node runs in branches, which end at "${problem.join}"; go on there`
+      return `${at(problem)} names "${problem.target}", which takes an item; only \`fanOut.to\` can name it`
     case "LeavesBranch":
-      if (problem.target === problem.join)
-        return `${at(problem)} names "${problem.target}", at which the branches end; let them begin at another node`
-      return `${at(problem)} names "${problem.target}", which is reached outside of the branches that end at "${problem.join}", too; let branches go on inside of them or at "${problem.join}", and give each side a node of its own`
+      return `${at(problem)} names "${problem.target}", but the branches that end at "${problem.join}" have nodes of their own until there, and do not end the run`
     case "JoinsOutside":
-      return `${at({ node: problem.node, option: "fanOut.join" })} names "${problem.join}", at which the branches end that this node runs in; let its own branches join at a node before that one`
-    case "NoJoin":
-      return `node "${problem.node}" cannot reach "${problem.join}", at which its branches end; let it, or a node after it, name "${problem.join}" as a target`
+      return `node "${problem.node}": \`fanOut.join\` names "${problem.join}", at which branches end that the node itself runs in; join before that`
     case "UnknownErrorTag":
       return `node "${problem.node}": \`onError\` names the error "${problem.tag}", but the node's errors are ${quoted(problem.tags)}`
     case "UnroutedError":
