@@ -10,7 +10,9 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Durability } from "./Event.ts"
 import { check, checkHandlers } from "./internal/definition/check.ts"
+import type { ContextOf } from "./internal/definition/context.ts"
 import { fingerprintOf } from "./internal/definition/fingerprint.ts"
+import type { BranchesOf, CheckNodes } from "./internal/definition/fit.ts"
 import { holdSecrets, schemasOf } from "./internal/definition/inspect.ts"
 import { DefinitionError } from "./internal/definition/problem.ts"
 import type { Invalid } from "./internal/definition/invalid.ts"
@@ -92,48 +94,6 @@ export interface HandlerContext<Input, C extends State_.Channels, Nexts> {
   readonly next: Nexts
 }
 
-type BranchNames<D extends Node.Any> = NonNullable<D["fanOut"]>["to"][number]
-type Joins<N extends Nodes> = { [K in keyof N]: NonNullable<N[K]["fanOut"]>["join"] }[keyof N]
-
-/** The nodes of a fan-out that take no item. */
-type BareOf<N extends Nodes, B> = B extends keyof N & string
-  ? [N[B]["item"]] extends [undefined]
-    ? B
-    : never
-  : never
-
-/** The nodes of a fan-out that take an item, and what they take. */
-type ItemsOf<N extends Nodes, B extends string> = {
-  readonly [K in B as K extends BareOf<N, B> ? never : K]: ItemOf<N[K]["item"]>
-}
-type ItemOf<Item> = Item extends Schema.Codec<unknown, unknown> ? Item["Type"] : never
-
-type NextsOf<N extends Nodes, D extends Node.Any, C extends State_.Channels, Output> = Next.Nexts<
-  D["to"][number],
-  C,
-  Output,
-  BareOf<N, BranchNames<D>>,
-  ItemsOf<N, BranchNames<D>>
->
-
-type ContextOf<
-  N extends Nodes,
-  K extends keyof N,
-  Input,
-  C extends State_.Channels,
-  Output,
-  Err
-> = HandlerContext<Input, C, NextsOf<N, N[K], C, Output>> &
-  ([N[K]["item"]] extends [undefined] ? unknown : { readonly item: ItemOf<N[K]["item"]> }) &
-  (K extends Joins<N>
-    ? { readonly branches: ReadonlyArray<Next.BranchResult<BranchesInto<N, K>, Err>> }
-    : unknown)
-
-/** The nodes at which branches begin that end at `Join`. */
-type BranchesInto<N extends Nodes, Join> = {
-  [K in keyof N]: NonNullable<N[K]["fanOut"]>["join"] extends Join ? BranchNames<N[K]> : never
-}[keyof N]
-
 /**
  * The definition of a flow. It holds no behaviour: that is given with `toLayer`, where the flow is executed.
  *
@@ -183,7 +143,7 @@ type HandlersOf<Input, C extends State_.Channels, Output, Err, N extends Nodes> 
   readonly [K in keyof N]: (
     context: ContextOf<N, K, Input, C, Output, Err>
   ) => Effect.Effect<
-    Next.Returned<N[K]["to"][number], C, Output, BranchNames<N[K]>>,
+    Next.Returned<N[K]["to"][number], C, Output, BranchesOf<N[K]>>,
     Err | N[K]["error"]["Type"],
     any
   >
@@ -263,38 +223,10 @@ export type State<F extends Any> = State_.State<F["state"]>
 export type Handler<F extends Any, K extends keyof F["nodes"], R = never> = (
   context: ContextOf<F["nodes"], K, Input<F>, F["state"], Output<F>, Error<F>>
 ) => Effect.Effect<
-  Next.Returned<F["nodes"][K]["to"][number], F["state"], Output<F>, BranchNames<F["nodes"][K]>>,
+  Next.Returned<F["nodes"][K]["to"][number], F["state"], Output<F>, BranchesOf<F["nodes"][K]>>,
   Error<F> | F["nodes"][K]["error"]["Type"],
   R
 >
-
-/** The errors of a node that it does not handle. */
-type Unhandled<D extends Node.Any> = D["error"]["Type"] extends infer X
-  ? X extends { readonly _tag: D["~handled"] }
-    ? never
-    : X
-  : never
-
-type Named<D extends Node.Any> =
-  | D["to"][number]
-  | D["~routed"]
-  | NonNullable<D["fanOut"]>["to"][number]
-  | NonNullable<D["fanOut"]>["join"]
-
-type TagOf<X> = X extends { readonly _tag: infer T extends string } ? T : "without a tag"
-
-/** The node itself if it fits the flow, else what is wrong, as a text that the compiler shows. */
-type CheckNodes<N extends Nodes, E, O> = {
-  readonly [K in keyof N]: [Exclude<Named<N[K]>, keyof N | "end">] extends [never]
-    ? [Exclude<Unhandled<N[K]>, E>] extends [never]
-      ? "end" extends N[K]["~routed"]
-        ? [undefined] extends [O]
-          ? N[K]
-          : Invalid<`an error route to "end" has no output to give: go on at a node that ends the run`>
-        : N[K]
-      : Invalid<`the error ${TagOf<Exclude<Unhandled<N[K]>, E>>} is neither routed by this node's onError nor in the flow's error schema`>
-    : Invalid<`"${Exclude<Named<N[K]>, keyof N | "end"> & string}" is not a node of this flow`>
-}
 
 type Proto = Pick<Any, "fingerprint"> & { readonly toLayer: unknown }
 

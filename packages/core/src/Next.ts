@@ -3,13 +3,12 @@
  *
  * @since 0.1.0
  */
-import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { Failure } from "./Event.ts"
-import { makeCodec } from "./internal/definition/codec.ts"
+import { type Definition, wrongWith } from "./internal/definition/answer.ts"
+import { quoted } from "./internal/definition/quoted.ts"
 import { describe } from "./internal/describe.ts"
-import type * as Node from "./Node.ts"
 import type * as State from "./State.ts"
 
 /**
@@ -312,111 +311,28 @@ export class InvalidNext extends Schema.TaggedError<InvalidNext>()("InvalidNext"
     UnknownTarget: { target: Schema.String, targets: Schema.Array(Schema.String) },
     UnknownChannel: { channel: Schema.String, channels: Schema.Array(Schema.String) },
     InvalidUpdate: { got: Schema.String },
-    NoFanOut: {},
-    UnknownBranch: { index: Schema.Int, target: Schema.String, targets: Schema.Array(Schema.String) },
-    MissingItem: { index: Schema.Int, target: Schema.String },
-    UnexpectedItem: { index: Schema.Int, target: Schema.String },
-    InvalidConcurrency: { got: Schema.String },
-    TooFewBranches: { branches: Schema.Int, quorum: Schema.Int }
+    InvalidFanOut: { detail: Schema.String },
+    InvalidBranch: { index: Schema.Int, target: Schema.String, detail: Schema.String }
   })
 }) {
   override get message(): string {
     const { reason } = this
     const where = `the handler of node "${this.node}" of flow "${this.flow}"`
-    const names = (list: ReadonlyArray<string>) => list.map((name) => `"${name}"`).join(", ") || "none"
     switch (reason._tag) {
       case "NotANext":
         return `${where} returned ${reason.got}: return what next.to, next.end, next.each or next.all gives`
       case "UnknownTarget":
-        return `${where} goes to "${reason.target}", but the node's targets are ${names(reason.targets)}`
+        return `${where} goes to "${reason.target}", but the node's targets are ${quoted(reason.targets)}`
       case "UnknownChannel":
-        return `${where} updates "${reason.channel}", but the flow's channels are ${names(reason.channels)}`
+        return `${where} updates "${reason.channel}", but the flow's channels are ${quoted(reason.channels)}`
       case "InvalidUpdate":
         return `${where} gave ${reason.got} as its update: an update is an object with channels as keys`
-      case "NoFanOut":
-        return `${where} goes on in branches, but the node has no fanOut: declare one, or use next.to`
-      case "UnknownBranch":
-        return `${where} begins branch ${reason.index} at "${reason.target}", but the nodes of its fanOut are ${names(reason.targets)}`
-      case "MissingItem":
-        return `${where} begins branch ${reason.index} at "${reason.target}" without the item that this node takes: use next.branch or next.each`
-      case "UnexpectedItem":
-        return `${where} begins branch ${reason.index} at "${reason.target}" with an item, but this node takes none: declare its item, or give the name alone to next.all`
-      case "InvalidConcurrency":
-        return `${where} gave ${reason.got} as its concurrency: it must be a whole number from 1`
-      case "TooFewBranches":
-        return `${where} begins branches, ${reason.branches} in all, of which ${reason.quorum} must complete: begin more, or lower the quorum of its fanOut`
+      case "InvalidFanOut":
+        return `${where} goes on in branches, but ${reason.detail}`
+      case "InvalidBranch":
+        return `${where} begins branch ${reason.index} at "${reason.target}", but ${reason.detail}`
     }
   }
-}
-
-const nameOf = (value: unknown): string =>
-  value === null
-    ? "null"
-    : Array.isArray(value)
-      ? "an array"
-      : value === undefined
-        ? "nothing"
-        : `a value of type ${typeof value}`
-
-interface Definition {
-  readonly id: string
-  readonly state: { readonly [channel: string]: unknown }
-  readonly nodes: { readonly [node: string]: Pick<Node.Any, "to" | "item" | "fanOut"> }
-}
-
-type Reason = InvalidNext["reason"]
-
-const checkTarget = (flow: Definition, node: string, next: NextTo | NextEnd): Reason | undefined => {
-  const targets = flow.nodes[node]?.to ?? []
-  const target: unknown = next._tag === "To" ? next.to : "end"
-  if (typeof target === "string" && targets.includes(target) && (next._tag === "End" || target !== "end"))
-    return undefined
-  return {
-    _tag: "UnknownTarget",
-    target: typeof target === "string" ? target : nameOf(target),
-    targets
-  }
-}
-
-const checkBranches = (flow: Definition, node: string, next: NextFanOut): Reason | undefined => {
-  const fanOut = flow.nodes[node]?.fanOut
-  if (fanOut === undefined) return { _tag: "NoFanOut" }
-  const { concurrency } = next
-  if (concurrency !== undefined && !(Number.isSafeInteger(concurrency) && concurrency >= 1)) {
-    return {
-      _tag: "InvalidConcurrency",
-      got: typeof concurrency === "number" ? String(concurrency) : nameOf(concurrency)
-    }
-  }
-  const branches: ReadonlyArray<Partial<Branch> | null | undefined> = next.branches
-  for (let index = 0; index < branches.length; index++) {
-    const { item, node: target } = branches[index] ?? {}
-    if (target === undefined || !fanOut.to.includes(target)) {
-      return {
-        _tag: "UnknownBranch",
-        index,
-        target: typeof target === "string" ? target : nameOf(target),
-        targets: fanOut.to
-      }
-    }
-    const schema = flow.nodes[target]?.item
-    if (schema === undefined) {
-      if (item !== undefined) return { _tag: "UnexpectedItem", index, target }
-    } else if (item === undefined && Exit.isFailure(makeCodec(schema).encode(item))) {
-      return { _tag: "MissingItem", index, target }
-    }
-  }
-  const { policy } = fanOut
-  if (typeof policy === "object" && branches.length < policy.quorum) {
-    return { _tag: "TooFewBranches", branches: branches.length, quorum: policy.quorum }
-  }
-  return undefined
-}
-
-const isNext = (value: unknown): value is Next => {
-  const next = value as Next | null | undefined
-  if (typeof next !== "object" || next === null) return false
-  return next._tag === "To" || next._tag === "End" || (next._tag === "FanOut" && Array.isArray(next.branches))
 }
 
 /**
@@ -430,20 +346,8 @@ export const validate = (
   node: string,
   value: unknown
 ): Result.Result<Next, InvalidNext> => {
-  const invalid = (reason: Reason) => Result.fail(new InvalidNext({ flow: flow.id, node, reason }))
-  if (!isNext(value)) return invalid({ _tag: "NotANext", got: nameOf(value) })
-  const wrong = value._tag === "FanOut" ? checkBranches(flow, node, value) : checkTarget(flow, node, value)
-  if (wrong !== undefined) return invalid(wrong)
-  const update: unknown = value.update
-  if (update !== undefined) {
-    if (typeof update !== "object" || update === null || Array.isArray(update)) {
-      return invalid({ _tag: "InvalidUpdate", got: nameOf(update) })
-    }
-    for (const channel of Object.keys(update)) {
-      if (!Object.hasOwn(flow.state, channel)) {
-        return invalid({ _tag: "UnknownChannel", channel, channels: Object.keys(flow.state) })
-      }
-    }
-  }
-  return Result.succeed(value)
+  const reason = wrongWith(flow, node, value)
+  return reason === undefined
+    ? Result.succeed(value as Next)
+    : Result.fail(new InvalidNext({ flow: flow.id, node, reason }))
 }

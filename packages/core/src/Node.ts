@@ -77,7 +77,8 @@ export type Route = string | Skip<string | undefined> | Tolerate<string | undefi
  * When the branches of a fan-out are done, and what becomes of them if one fails.
  *
  * - `failFast`: all must complete; the first that fails cancels the others, and its failure is that of the fan-out
- * - `collect`: each runs to its own end, whatever the others come to; the join sees which ones failed, and with what
+ * - `collect`: each runs to its own end, whatever the others come to; the join sees which ones failed, and with what.
+ *   The errors of their nodes need no route, and the flow need not declare them
  * - `quorum`: so many must complete; then the others are cancelled; the fan-out fails once so many cannot complete
  *
  * @category models
@@ -126,7 +127,7 @@ export interface Node<
   out Handled extends string = never,
   out Branch extends string = never,
   out Join extends string = never,
-  out Policy extends FanOutPolicy = never,
+  out Policy extends FanOutPolicy = "failFast",
   out Item extends Schema.Codec<unknown, unknown> | undefined = undefined
 > {
   readonly "~routed": Routed

@@ -105,44 +105,39 @@ describe("Next", () => {
   })
 
   it("begins no branches that it does not allow", () => {
-    assert.deepStrictEqual(branchesRefused(Next.all(["scan"]), "failFast", "scan"), { _tag: "NoFanOut" })
-    const unknown = { _tag: "UnknownBranch", targets: ["check", "scan", "may"] } as const
-    assert.deepStrictEqual(branchesRefused(Next.all(["scan", "merge"])), {
-      ...unknown,
-      index: 1,
-      target: "merge"
-    })
-    assert.deepStrictEqual(branchesRefused({ _tag: "FanOut", branches: [null] }), {
-      ...unknown,
-      index: 0,
-      target: "nothing"
-    })
-    assert.deepStrictEqual(branchesRefused({ _tag: "FanOut" }), {
-      _tag: "NotANext",
-      got: "a value of type object"
-    })
-    assert.deepStrictEqual(branchesRefused(Next.all(["scan", "check"])), {
-      _tag: "MissingItem",
-      index: 1,
-      target: "check"
-    })
-    assert.deepStrictEqual(branchesRefused(Next.each([1], "scan")), {
-      _tag: "UnexpectedItem",
-      index: 0,
-      target: "scan"
+    const invalidBranch = (value: unknown, node?: string) => {
+      const reason = branchesRefused(value, "failFast", node)
+      return reason?._tag === "InvalidBranch"
+        ? `${reason.index} ${reason.target}: ${reason.detail}`
+        : reason?._tag
+    }
+    const known = 'the nodes of its fanOut are "check", "scan", "may"'
+    assert.strictEqual(invalidBranch(Next.all(["scan", "merge"])), `1 merge: ${known}`)
+    assert.strictEqual(invalidBranch({ _tag: "FanOut", branches: [null] }), `0 undefined: ${known}`)
+    assert.strictEqual(
+      invalidBranch(Next.all(["scan", "check"])),
+      "1 check: that node takes an item: use next.branch or next.each"
+    )
+    assert.strictEqual(
+      invalidBranch(Next.each([1], "scan")),
+      "0 scan: that node takes no item: declare one, or give the name alone to next.all"
+    )
+    assert.strictEqual(invalidBranch({ _tag: "FanOut" }), "NotANext")
+    assert.deepStrictEqual(branchesRefused(Next.all(["scan"]), "failFast", "scan"), {
+      _tag: "InvalidFanOut",
+      detail: "the node has no fanOut: declare one, or use next.to"
     })
     for (const concurrency of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
       assert.deepStrictEqual(branchesRefused(Next.each([1], "check", { concurrency })), {
-        _tag: "InvalidConcurrency",
-        got: String(concurrency)
+        _tag: "InvalidFanOut",
+        detail: `the concurrency is ${concurrency}: give a whole number from 1`
       })
     }
     assert.deepStrictEqual(branchesRefused(Next.each([1], "check"), { quorum: 2 }), {
-      _tag: "TooFewBranches",
-      branches: 1,
-      quorum: 2
+      _tag: "InvalidFanOut",
+      detail: "there are 1 and 2 of them must complete: begin more, or lower the quorum"
     })
-    assert.strictEqual(branchesRefused(Next.each([], "check"), { quorum: 1 })?._tag, "TooFewBranches")
+    assert.strictEqual(branchesRefused(Next.each([], "check"), { quorum: 1 })?._tag, "InvalidFanOut")
     assert.strictEqual(branchesRefused(Next.each([1], "check", { update: { m: 1 } }))?._tag, "UnknownChannel")
     assert.strictEqual(branchesRefused(Next.each([1], "check", { update: [] }))?._tag, "InvalidUpdate")
   })
@@ -151,6 +146,24 @@ describe("Next", () => {
     assert.strictEqual(
       reason("a", Next.to("b", { m: 1 })).message,
       `the handler of node "a" of flow "x" updates "m", but the flow's channels are "n"`
+    )
+    const said = (value: unknown) => {
+      const result = Next.validate(wide("failFast"), "split", value)
+      return Result.isFailure(result) ? result.failure.message : ""
+    }
+    assert.strictEqual(
+      said(Next.all(["check"])),
+      'the handler of node "split" of flow "wide" begins branch 0 at "check", ' +
+        "but that node takes an item: use next.branch or next.each"
+    )
+    assert.strictEqual(
+      said(Next.all([], { concurrency: 0 })),
+      'the handler of node "split" of flow "wide" goes on in branches, ' +
+        "but the concurrency is 0: give a whole number from 1"
+    )
+    assert.strictEqual(
+      new Next.BranchFailed({ index: 3, node: "scan", failure: { kind: "interrupted" } }).message,
+      "branch 3 failed at node scan: its handler interrupted itself"
     )
     assert.strictEqual(
       reason("a", null).message,
