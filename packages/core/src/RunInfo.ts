@@ -53,6 +53,7 @@ const optional = Schema.optionalKey
  * - `snapshot`: the position of the last complete snapshot
  * - `ended`: the position of the event that ended the run
  * - `due`: when the earliest open wait is over
+ * - `bookmarks`: the checkpoints that were given a name
  * - `inbox`: which commands of the run's inboxes are dealt with, by source: all up to a position, and some beyond
  *
  * @category models
@@ -93,6 +94,11 @@ export const RunInfo = Schema.Struct({
     })
   ),
   due: optional(Schema.Finite),
+  bookmarks: optional(
+    Schema.Array(
+      Schema.Struct({ at: Schema.Int, name: Schema.String, tags: optional(Schema.Array(Schema.String)) })
+    )
+  ),
   inbox: optional(
     Schema.Record(Schema.String, Schema.Struct({ upTo: Schema.Int, beyond: Schema.Array(Schema.Int) }))
   )
@@ -219,6 +225,12 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
     case "migrated":
       next.version = event.version
       break
+    case "bookmarked": {
+      const { at, name, tags } = event
+      const others = info.bookmarks?.filter((bookmark) => bookmark.at !== at || bookmark.name !== name) ?? []
+      next.bookmarks = [...others, tags === undefined ? { at, name } : { at, name, tags }]
+      break
+    }
   }
   next.status = statusAfter(info.status, event, next.waits.length)
   if (isTerminal(next.status) && !isTerminal(info.status)) {

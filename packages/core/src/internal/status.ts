@@ -18,6 +18,12 @@ export type RunStatus = (typeof runStatuses)[number]
 export const isTerminal = (status: RunStatus): boolean =>
   status === "completed" || status === "failed" || status === "cancelled"
 
+/** Whether what happens in a run of this status leaves it as it is. */
+const resting = (status: RunStatus): boolean =>
+  status === "cancelling" || status === "paused" || isTerminal(status)
+
+const active = (openWaits: number): RunStatus => (openWaits > 0 ? "waiting" : "running")
+
 /**
  * The status after an event. The fold and the run index both use it, so they cannot disagree.
  *
@@ -32,7 +38,7 @@ export const statusAfter = (status: RunStatus, event: Event, openWaits: number):
     case "paused":
       return "paused"
     case "resumed":
-      return openWaits > 0 ? "waiting" : "running"
+      return active(openWaits)
     case "cancelRequested":
       return "cancelling"
     case "cancelled":
@@ -49,8 +55,15 @@ export const statusAfter = (status: RunStatus, event: Event, openWaits: number):
     case "delivered":
     case "migrated":
       return status
+    case "callCompleted":
+    case "callFailed":
+    case "callReleased":
+      // Before anybody executes the run, these are what a person said of a call that was in doubt.
+      if (status === "pending") return status
+      return resting(status) ? status : active(openWaits)
     default:
-      if (status === "cancelling" || status === "paused" || isTerminal(status)) return status
-      return openWaits > 0 ? "waiting" : "running"
+      // Whoever takes a run only to answer a command does not execute it.
+      if (event.kind === "claimed" && event.purpose !== undefined) return status
+      return resting(status) ? status : active(openWaits)
   }
 }
