@@ -4,9 +4,26 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { Ops, Value } from "./Event.ts"
+import { Bookmarked, Ops, Value } from "./Event.ts"
 
 const optional = Schema.optionalKey
+
+/**
+ * What became of a call that was in doubt: it succeeded with this output, it failed, or it is to be carried out (again).
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Settlement = Schema.Union([
+  Schema.Struct({ output: Value }),
+  Schema.Struct({ failure: Schema.Literal(true) }),
+  Schema.Struct({ again: Schema.Literal(true) })
+])
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Settlement = typeof Settlement.Type
 
 /**
  * What is asked for.
@@ -14,11 +31,12 @@ const optional = Schema.optionalKey
  * - `cancel`: end the run early
  * - `pause`: stop at the next checkpoint
  * - `resume`: go on after a pause
- * - `retry`: go on after a failure, from the visit that failed, with edits of the state if there are any
- * - `settle`: decide what became of a call that is in doubt: it succeeded with this output, it failed, or it is to be
- *   carried out (again)
+ * - `retry`: go on after a failure, from the visit that failed, with edits of the state if there are any, and with what
+ *   became of calls that are in doubt
+ * - `settle`: decide what became of a call that is in doubt
  * - `signal`: an event that the run may be waiting for; `answer`: the answer to a question it asked; `finish`: what came
  *   of a job that it waits for
+ * - `annotate`: leave a note; `bookmark`: give the checkpoint `at` a name
  *
  * @category schemas
  * @since 0.1.0
@@ -27,16 +45,12 @@ export const Request = Schema.Union([
   Schema.Struct({ type: Schema.Literal("cancel"), reason: Schema.String }),
   Schema.Struct({ type: Schema.Literal("pause"), note: optional(Schema.String) }),
   Schema.Struct({ type: Schema.Literal("resume") }),
-  Schema.Struct({ type: Schema.Literal("retry"), edits: optional(Ops) }),
   Schema.Struct({
-    type: Schema.Literal("settle"),
-    call: Schema.String,
-    as: Schema.Union([
-      Schema.Struct({ output: Value }),
-      Schema.Struct({ failure: Schema.Literal(true) }),
-      Schema.Struct({ again: Schema.Literal(true) })
-    ])
+    type: Schema.Literal("retry"),
+    edits: optional(Ops),
+    settle: optional(Schema.Record(Schema.String, Settlement))
   }),
+  Schema.Struct({ type: Schema.Literal("settle"), call: Schema.String, as: Settlement }),
   Schema.Struct({
     type: Schema.Literal("signal"),
     name: Schema.String,
@@ -48,6 +62,14 @@ export const Request = Schema.Union([
     type: Schema.Literal("finish"),
     job: Schema.String,
     as: Schema.Union([Schema.Struct({ value: Value }), Schema.Struct({ failure: Schema.String })])
+  }),
+  Schema.Struct({ type: Schema.Literal("annotate"), note: Schema.String, data: optional(Value) }),
+  Schema.Struct({
+    type: Schema.Literal("bookmark"),
+    at: Bookmarked.fields.at,
+    name: Schema.String,
+    note: optional(Schema.String),
+    tags: optional(Schema.Array(Schema.String))
   })
 ])
 /**

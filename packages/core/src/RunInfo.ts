@@ -57,6 +57,7 @@ const optional = Schema.optionalKey
  * - `due`: when the earliest open wait is over
  * - `outbox`: how many messages to other runs are not known to have arrived
  * - `signals`: the names of the signals that are kept if they come early
+ * - `bookmarks`: the checkpoints that were given a name
  * - `inbox`: which commands of the run's inboxes are dealt with, by source: all up to a position, and some beyond
  *
  * @category models
@@ -103,6 +104,11 @@ export const RunInfo = Schema.Struct({
     })
   ),
   due: optional(Schema.Finite),
+  bookmarks: optional(
+    Schema.Array(
+      Schema.Struct({ at: Schema.Int, name: Schema.String, tags: optional(Schema.Array(Schema.String)) })
+    )
+  ),
   inbox: optional(
     Schema.Record(Schema.String, Schema.Struct({ upTo: Schema.Int, beyond: Schema.Array(Schema.Int) }))
   )
@@ -272,6 +278,12 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
     case "migrated":
       next.version = event.version
       break
+    case "bookmarked": {
+      const { at, name, tags } = event
+      const others = info.bookmarks?.filter((bookmark) => bookmark.at !== at || bookmark.name !== name) ?? []
+      next.bookmarks = [...others, tags === undefined ? { at, name } : { at, name, tags }]
+      break
+    }
   }
   next.status = statusAfter(info.status, event, next.waiting, next.open)
   if (isTerminal(next.status) && !isTerminal(info.status)) {

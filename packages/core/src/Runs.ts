@@ -23,15 +23,17 @@ import { requiresCodec } from "./Flow.ts"
 import type * as Flow from "./Flow.ts"
 import { Hasher } from "./Hasher.ts"
 import { IdGenerator } from "./IdGenerator.ts"
+import { idOf } from "./internal/client/client.ts"
+import type { Client } from "./internal/client/client.ts"
+import { answerTo, apply, send } from "./internal/client/commanding.ts"
+import * as Signals from "./internal/client/signals.ts"
 import { makeCodec } from "./internal/definition/codec.ts"
 import { canonical } from "./internal/engine/canonical.ts"
-import * as Commands from "./internal/engine/commands.ts"
 import * as Failures from "./internal/engine/failure.ts"
 import * as History from "./internal/engine/history.ts"
 import type { Starter } from "./internal/engine/pool.ts"
 import * as Reader from "./internal/engine/reader.ts"
 import * as Replay from "./internal/engine/replay.ts"
-import * as Signals from "./internal/engine/signals.ts"
 import * as TypedState from "./internal/engine/typedState.ts"
 import { extend } from "./internal/engine/writer.ts"
 import { isThrough, openCount } from "./internal/visits.ts"
@@ -43,6 +45,7 @@ import {
   InvalidValue,
   RunCancelled,
   RunConflict,
+  RunEnded,
   RunFailed
 } from "./RunError.ts"
 import { isTerminal } from "./RunInfo.ts"
@@ -51,8 +54,21 @@ import * as RunState from "./RunState.ts"
 import { Store } from "./Store.ts"
 import type * as StoreModule from "./Store.ts"
 
-export { AwaitTimeout, CommandRefused, InvalidCheckpoint, InvalidValue, RunCancelled, RunConflict, RunFailed }
+export {
+  AwaitTimeout,
+  CommandRefused,
+  InvalidCheckpoint,
+  InvalidValue,
+  RunCancelled,
+  RunConflict,
+  RunEnded,
+  RunFailed
+}
 export type { Checkpoint, HistoryOptions }
+export * from "./internal/client/blame.ts"
+export * from "./internal/client/diff.ts"
+export * from "./internal/client/following.ts"
+export * from "./internal/client/notes.ts"
 
 /**
  * Names a run, and the flow it is a run of: that is where the types of its output and errors come from.
@@ -119,6 +135,17 @@ export interface CommandOptions {
 }
 
 /**
+ * How to send what ends a wait. It counts as done when it is `accepted`: durable in the run's inbox (the default); or when it
+ * is `applied`: when the run's journal says what came of it, and then a refusal is told, too.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SignalOptions extends CommandOptions {
+  readonly until?: "accepted" | "applied" | undefined
+}
+
+/**
  * What executing a run again came to: the visits that were executed, and the first thing that was not as recorded.
  *
  * @category models
@@ -141,6 +168,26 @@ export type ReadError = StoreModule.RunNotFound | StoreModule.StoreError | Codec
  * @since 0.1.0
  */
 export type ResultError = ReadError | RunFailed | RunCancelled
+
+/**
+ * What became of a call that was in doubt: it succeeded with this output (encoded), it failed, or it is to be carried out
+ * (again).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Settlement = "failed" | "again" | { readonly output: Schema.Json }
+
+/**
+ * How to retry. `settle` says of calls that are in doubt what became of them, by their names: those of which it does not
+ * stay in doubt.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RetryOptions extends CommandOptions {
+  readonly settle?: { readonly [call: string]: Settlement } | undefined
+}
 
 /** Edits of a run's state: the whole new content of some channels. */
 type Edits<F extends Flow.Any> = Partial<Flow.State<F>>
@@ -183,10 +230,10 @@ export class Runs extends Context.Service<
     /** The run's row in the index: status, node, times, error, and more. */
     readonly get: (run: RunLike) => Effect.Effect<RunInfo, StoreModule.RunNotFound | StoreModule.StoreError>
 
-    /** Lists runs by status, flow, session, parent, tag and time, page by page. */
+    /** Lists runs by status, flow, session, parent, tag, attributes, bookmark and time, page by page. */
     readonly list: (query?: StoreModule.ListQuery) => Effect.Effect<StoreModule.Page, StoreModule.StoreError>
 
-    /** The checkpoints of a run. */
+    /** The checkpoints of a run, by node, kind, branch and time, page by page. */
     readonly history: (
       run: RunLike,
       options?: HistoryOptions
@@ -213,12 +260,20 @@ export class Runs extends Context.Service<
       options?: { readonly from?: number | undefined }
     ) => Stream.Stream<Event, ReadError>
 
-    /** Lets a failed run go on from the visit that failed, with edits of its state if there are any. */
+    /**
+     * Lets a failed run go on from the visit that failed, with edits of its state if there are any, and with what became
+     * of calls that are in doubt. An at-most-once call of which nobody says so stays in doubt and is not made again.
+     *
+     * When it answers the failure is over, durably: whoever waits for the run from then on waits for how it ends next.
+     * That takes no worker: if nobody has the run, the client itself writes that it goes on. A run that did not fail, or
+     * that somebody else was faster to retry, is refused; under a `commandId` that the run has answered before, nothing
+     * happens.
+     */
     readonly retry: {
-      (run: RunLike, options?: CommandOptions): Effect.Effect<void, ReadError | CommandRefused>
+      (run: RunLike, options?: RetryOptions): Effect.Effect<void, ReadError | CommandRefused>
       <F extends Flow.Any>(
         run: Run<F>,
-        options: CommandOptions & { readonly edits: Edits<F> }
+        options: RetryOptions & { readonly edits: Edits<F> }
       ): Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
     }
 
@@ -254,7 +309,7 @@ export class Runs extends Context.Service<
       run: RunLike,
       name: string,
       payload: unknown,
-      options?: CommandOptions & { readonly key?: string | undefined }
+      options?: SignalOptions & { readonly key?: string | undefined }
     ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
 
     /** Sends a signal to all unfinished runs of a flow, a session or a correlation id that it is meant for: their ids. */
@@ -273,7 +328,7 @@ export class Runs extends Context.Service<
       run: RunLike,
       wait: string,
       value: unknown,
-      options?: CommandOptions
+      options?: SignalOptions
     ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
 
     /** Says what came of a job that a run waits for. */
@@ -281,17 +336,17 @@ export class Runs extends Context.Service<
       run: RunLike,
       job: string,
       as: { readonly value: unknown } | { readonly failure: string },
-      options?: CommandOptions
+      options?: SignalOptions
     ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
 
     /**
-     * Decides what became of a call that is in doubt: it succeeded with this output, it failed, or it is to be carried
-     * out again. The run is resumed with `resume`.
+     * Decides what became of a call that is in doubt in a paused run, which is then resumed with `resume`. In a failed
+     * run that is decided with `retry`.
      */
     readonly settle: (
       run: RunLike,
       call: string,
-      as: "failed" | "again" | { readonly output: Schema.Json },
+      as: Settlement,
       options?: CommandOptions
     ) => Effect.Effect<void, ReadError | CommandRefused>
 
@@ -328,10 +383,18 @@ export class Runs extends Context.Service<
     readonly delete: (
       run: RunLike
     ) => Effect.Effect<void, StoreModule.RunNotFound | StoreModule.RunInUse | StoreModule.StoreError>
+
+    /** @internal What the functions of this module work with. */
+    readonly client: Client
   }
 >()("@waymark/core/Runs") {}
 
-const idOf = (run: RunLike): string => (typeof run === "string" ? run : run.id)
+const settlementOf = (as: Settlement) =>
+  as === "failed"
+    ? { failure: true as const }
+    : as === "again"
+      ? { again: true as const }
+      : { output: as.output }
 
 const invalid = (what: string, exit: Exit.Failure<unknown, unknown>): InvalidValue => {
   const reason = exit.cause.reasons[0]
@@ -364,7 +427,8 @@ export const make = Effect.fnUntraced(function* (options: {
   const ids = yield* IdGenerator
   const clock = yield* Clock.Clock
   const { starter } = options
-  const journals: Reader.Journals = { store, codec, hash }
+  const client: Client = { store, codec, hash, clock, ids }
+  const journals: Reader.Journals = client
 
   /** What a flow stores in plain text must not be secret. */
   const checkSecrets = (flow: Flow.Any): Effect.Effect<void, InvalidValue> => {
@@ -518,18 +582,6 @@ export const make = Effect.fnUntraced(function* (options: {
     return Effect.flatMap(end, (info) => resultOf(run, info))
   }
 
-  const send = Effect.fnUntraced(function* (
-    run: string,
-    plain: Request,
-    commandOptions: CommandOptions = {}
-  ) {
-    const request = yield* Commands.seal(codec, run, plain)
-    const id = commandOptions.commandId ?? (yield* ids.next)
-    const time = clock.currentTimeMillisUnsafe()
-    const { actor } = commandOptions
-    yield* store.send(actor === undefined ? { id, run, time, request } : { id, run, time, actor, request })
-  })
-
   /** Sends a command to a run whose status allows it. */
   const command = Effect.fnUntraced(function* (
     run: RunLike,
@@ -544,7 +596,7 @@ export const make = Effect.fnUntraced(function* (options: {
     if (detail !== undefined) {
       return yield* new CommandRefused({ run: id, command: name, status: info.status, detail })
     }
-    yield* send(id, request, commandOptions)
+    yield* send(client, id, request, commandOptions)
   })
 
   const editsOf = Effect.fnUntraced(function* (
@@ -571,7 +623,7 @@ export const make = Effect.fnUntraced(function* (options: {
   const stateAt = (run: RunLike, seq?: number) => Effect.map(load(idOf(run), seq), ({ state }) => state)
 
   return Runs.of({
-    ...Signals.make(journals, send, ids.next),
+    ...Signals.make(client),
     start,
     execute: (flow, input, startOptions) =>
       Effect.flatMap(start(flow, input, startOptions), (run) => awaitRun(run)),
@@ -589,22 +641,33 @@ export const make = Effect.fnUntraced(function* (options: {
     events: (run, eventOptions) => History.events(journals, idOf(run), eventOptions?.from ?? 0),
     retry: (
       run: RunLike,
-      retryOptions?: CommandOptions & { readonly edits?: { readonly [channel: string]: unknown } }
+      retryOptions: RetryOptions & { readonly edits?: { readonly [channel: string]: unknown } } = {}
     ) =>
       Effect.gen(function* () {
+        const id = idOf(run)
+        const { commandId, edits, settle } = retryOptions
         const request: Mutable<Extract<Request, { type: "retry" }>> = { type: "retry" }
-        if (retryOptions?.edits !== undefined) {
+        if (edits !== undefined) {
           if (typeof run === "string") {
             return yield* new InvalidValue({
               what: "the edits",
               detail: "name the run together with its flow: Runs.ref"
             })
           }
-          request.edits = yield* editsOf(run.flow, retryOptions.edits)
+          request.edits = yield* editsOf(run.flow, edits)
         }
-        const allowed = (status: RunStatus) =>
-          status === "failed" ? undefined : "only a failed run can be retried"
-        yield* command(run, "retry", allowed, request, retryOptions)
+        if (settle !== undefined) {
+          const calls = Object.entries(settle).map(([call, as]) => [call, settlementOf(as)] as const)
+          request.settle = Object.fromEntries(calls)
+        }
+        const { info } = yield* store.get(id)
+        if (info.status !== "failed") {
+          const known = commandId !== undefined && (yield* answerTo(client, id, commandId)) !== undefined
+          const detail = "only a failed run can be retried"
+          if (!known)
+            return yield* new CommandRefused({ run: id, command: "retry", status: info.status, detail })
+        }
+        yield* apply(client, id, request, retryOptions, "applied")
       }) as any,
     pause: (run, pauseOptions) =>
       command(
@@ -626,19 +689,18 @@ export const make = Effect.fnUntraced(function* (options: {
     cancel: Effect.fnUntraced(function* (run, reason, cancelOptions) {
       const id = idOf(run)
       const { info } = yield* store.get(id)
-      if (!isTerminal(info.status)) yield* send(id, { type: "cancel", reason }, cancelOptions)
+      if (!isTerminal(info.status)) yield* send(client, id, { type: "cancel", reason }, cancelOptions)
       return (yield* ended(id)).status as "completed" | "failed" | "cancelled"
     }),
     settle: (run, call, as, settleOptions) =>
       command(
         run,
         "settle",
-        (status) => (status === "paused" ? undefined : "only a paused run has calls to settle"),
-        {
-          type: "settle",
-          call,
-          as: as === "failed" ? { failure: true } : as === "again" ? { again: true } : { output: as.output }
-        },
+        (status) =>
+          status === "paused"
+            ? undefined
+            : "only a paused run has calls to settle; of a failed one retry does",
+        { type: "settle", call, as: settlementOf(as) },
         settleOptions
       ),
     fork: Effect.fnUntraced(function* <F extends Flow.Any>(
@@ -685,7 +747,8 @@ export const make = Effect.fnUntraced(function* (options: {
     }),
     replay: (run) => Replay.replay(journals, clock, run.flow, run.id),
     verify: (run, verifyOptions) => History.verify(journals, idOf(run), verifyOptions ?? {}),
-    delete: (run) => store.delete(idOf(run))
+    delete: (run) => store.delete(idOf(run)),
+    client
   })
 })
 

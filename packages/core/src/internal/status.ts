@@ -18,6 +18,10 @@ export type RunStatus = (typeof runStatuses)[number]
 export const isTerminal = (status: RunStatus): boolean =>
   status === "completed" || status === "failed" || status === "cancelled"
 
+/** Whether what happens in a run of this status leaves it as it is. */
+const resting = (status: RunStatus): boolean =>
+  status === "cancelling" || status === "paused" || isTerminal(status)
+
 /**
  * The status after an event. The fold and the run index both use it, so they cannot disagree.
  *
@@ -52,8 +56,15 @@ export const statusAfter = (status: RunStatus, event: Event, waiting: number, op
     case "delivered":
     case "migrated":
       return status
+    case "callCompleted":
+    case "callFailed":
+    case "callReleased":
+      // Before anybody executes the run, these are what a person said of a call that was in doubt.
+      if (status === "pending") return status
+      return resting(status) ? status : going
     default:
-      if (status === "cancelling" || status === "paused" || isTerminal(status)) return status
-      return going
+      // Whoever takes a run only to answer a command does not execute it.
+      if (event.kind === "claimed" && event.purpose !== undefined) return status
+      return resting(status) ? status : going
   }
 }

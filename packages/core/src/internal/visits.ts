@@ -213,12 +213,18 @@ export const waitEnded = (next: Mutable<RunState>, event: Of<"waitEnded">): void
 // -------------------------------------------------------------------------------------------------------------------
 
 /** Whether a call may have taken effect although it counts as failed. */
-const isInDoubt = ({ error }: Call): boolean => error?.kind === "interrupted" || error?.kind === "timeout"
+const failedInDoubt = ({ error }: Call): boolean =>
+  error?.kind === "interrupted" ||
+  error?.kind === "timeout" ||
+  (error?.kind === "inDoubt" && error.undecided === true)
+
+/** Whether the next attempt would find the call in doubt. */
+export const staysInDoubt = (call: Call): boolean => call.status === "started" || failedInDoubt(call)
 
 /** The next attempt keeps what succeeded and what is in doubt, and asks again for what failed. */
 const keptCalls = (calls: OpenVisit["calls"]): OpenVisit["calls"] =>
   HashMap.map(
-    HashMap.filter(calls, (call) => call.status !== "failed" || isInDoubt(call)),
+    HashMap.filter(calls, (call) => call.status !== "failed" || failedInDoubt(call)),
     (call): Call => {
       if (call.status !== "failed") return call
       const { error, ...open } = call

@@ -312,7 +312,11 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
       return host.pause({ kind: "inDoubt", node, visit, tool: tool.name, call: id })
     const names = { ...where, call: id, tool: tool.name }
     return Effect.andThen(
-      host.append({ kind: "callFailed", ...names, error: { kind: "inDoubt", tool: tool.name, call: id } }),
+      host.append({
+        kind: "callFailed",
+        ...names,
+        error: { kind: "inDoubt", tool: tool.name, call: id, undecided: true }
+      }),
       Effect.die(new InDoubt({ tool: tool.name, call: id }))
     )
   }

@@ -35,7 +35,7 @@ const checkpointKinds: ReadonlySet<Kind> = new Set([
 
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
 
-const checkpointOf = (event: Event): Checkpoint => {
+export const checkpointOf = (event: Event): Checkpoint => {
   const checkpoint: Mutable<Checkpoint> = {
     run: event.run,
     seq: event.seq,
@@ -49,21 +49,46 @@ const checkpointOf = (event: Event): Checkpoint => {
   if (event.kind === "visited") checkpoint.status = "completed"
   if (event.kind === "visitFailed") checkpoint.status = event.outcome.status
   if (event.kind === "failed" || event.kind === "attemptFailed") checkpoint.status = "failed"
+  if ("actor" in event && event.actor !== undefined) checkpoint.actor = event.actor
+  if ("command" in event && event.command !== undefined) checkpoint.command = event.command.id
   return checkpoint
 }
 
 const pageSize = 1000
 
+/** The first position before `end` whose event happened at a time or later; time does not go back in a journal. */
+const firstSince = Effect.fnUntraced(function* ({ store }: Journals, run: string, end: number, time: number) {
+  let low = 0
+  let high = end
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const [entry] = yield* store.read(run, { from: middle, limit: 1 })
+    if (entry !== undefined && entry.event.time < time) low = middle + 1
+    else high = middle
+  }
+  return low
+})
+
 export const checkpoints = Effect.fnUntraced(function* (
-  { store }: Journals,
+  journals: Journals,
   run: string,
   options: HistoryOptions
 ): Effect.fn.Return<ReadonlyArray<Checkpoint>, ReadError> {
+  const { branch, kind, node, since, until } = options
   const limit = options.limit ?? 100
   const oldest = options.order === "oldest"
+  const kinds = kind === undefined ? checkpointKinds : new Set<Kind>(typeof kind === "string" ? [kind] : kind)
+  const isWanted = (event: Event): boolean =>
+    kinds.has(event.kind) &&
+    (node === undefined || ("node" in event && event.node === node)) &&
+    (branch === undefined || (("branch" in event && event.branch) || "") === branch)
+  const { store } = journals
   const { info } = yield* store.get(run)
-  const low = options.after === undefined ? 0 : options.after + 1
-  const high = options.before === undefined ? info.seq : options.before - 1
+  let low = options.after === undefined ? 0 : options.after + 1
+  let high = options.before === undefined ? info.seq : options.before - 1
+  const end = info.seq + 1
+  if (since !== undefined) low = Math.max(low, yield* firstSince(journals, run, end, since))
+  if (until !== undefined) high = Math.min(high, (yield* firstSince(journals, run, end, until)) - 1)
   const found: Array<Checkpoint> = []
   let at = oldest ? low : Math.min(high, info.seq)
   while (found.length < limit && at >= low && at <= high) {
@@ -75,7 +100,7 @@ export const checkpoints = Effect.fnUntraced(function* (
     )
     if (entries.length === 0) break
     for (const { event } of entries) {
-      if (checkpointKinds.has(event.kind)) found.push(checkpointOf(event))
+      if (isWanted(event)) found.push(checkpointOf(event))
       if (found.length === limit) break
     }
     const last = entries[entries.length - 1]!.event.seq

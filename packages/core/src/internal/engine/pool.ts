@@ -13,7 +13,8 @@ import type { Head } from "../../Journal.ts"
 import type { RunInfo } from "../../RunInfo.ts"
 import type { RunState } from "../../RunState.ts"
 import { isHandled } from "../../RunInfo.ts"
-import type { Change, InboxCursor, Lease } from "../../Store.ts"
+import type { Change, Lease } from "../../Store.ts"
+import { cursorOf } from "../inbox.ts"
 import * as Commands from "./commands.ts"
 import * as Execution from "./execution.ts"
 import * as Reader from "./reader.ts"
@@ -51,9 +52,6 @@ const runnable: ReadonlySet<string> = new Set(["pending", "running", "cancelling
 /** Waits before a run whose journal could not be written is taken up again. */
 const retakeDelay = Duration.seconds(1)
 
-const cursorOf = (inbox: RunState["inbox"]): InboxCursor =>
-  Object.fromEntries(Object.keys(inbox).map((source) => [source, inbox[source]!.upTo]))
-
 /** Whether reading again would come to the same: then a run is left alone until its journal has changed. */
 const isLasting = (error: Reader.ReadError): boolean =>
   error._tag === "CodecError" ||
@@ -85,6 +83,8 @@ export const make = Effect.fnUntraced(function* (
   const adopting = new Map<string, { again: boolean; why: Why }>()
   /** Runs whose journals cannot be read, and the position at which that was found; a changed journal is tried again. */
   const unreadable = new Map<string, number>()
+  /** Runs that somebody else had when a command came in for them: there is something to do when they are let go. */
+  const heldUp = new Set<string>()
   /** Runs whose journals could not be written, until they are taken up again. */
   const lost = new Map<string, Lease>()
   let active = 0
@@ -223,17 +223,23 @@ export const make = Effect.fnUntraced(function* (
     )
   }, Effect.uninterruptible)
 
-  /** Takes up a run that nobody has, if there is something to do for it: because of its status, or of a command. */
+  /**
+   * Takes up a run that nobody has, if there is something to do for it: because of its status, of a command, or of the
+   * time. Tells whether somebody else has it.
+   */
   const adopt = Effect.fnUntraced(function* (run: string, why: Why) {
+    if (why === "commanded") heldUp.add(run)
     const { head, info, owner } = yield* store.get(run)
     const service = services.get(info.flow)
-    if (owner !== undefined || service === undefined || unreadable.get(run) === head.seq) return
+    if (owner !== undefined) return service !== undefined
+    if (service === undefined || unreadable.get(run) === head.seq) return false
     if (!runnable.has(info.status) && !(why === "due" && isDue(info))) {
-      if (why === "changed") return
+      if (why === "changed") return false
       const commands = yield* store.inbox(run, cursorOf(info.inbox ?? {}))
-      if (commands.every(({ position, source }) => isHandled(info, source, position))) return
+      if (commands.every(({ position, source }) => isHandled(info, source, position))) return false
     }
     yield* take(run, service, head.seq)
+    return false
   })
 
   /** Looks at a run: delivers to it if this worker has it, takes it up if nobody has it. */
@@ -255,7 +261,10 @@ export const make = Effect.fnUntraced(function* (
       const turn: { again: boolean; why: Why } = { again: false, why: "changed" }
       adopting.set(run, turn)
       return adopt(run, why).pipe(
-        Effect.catchTag(["RunNotFound", "LeaseHeld"], () => Effect.void),
+        Effect.catchTag(["RunNotFound", "LeaseHeld"], ({ _tag }) => Effect.succeed(_tag === "LeaseHeld")),
+        Effect.map((held) => {
+          if (why === "commanded" && !held) heldUp.delete(run)
+        }),
         Effect.catch((error) =>
           unreadable.has(run) ? Effect.void : report("a run could not be taken up", run, error)
         ),
@@ -272,7 +281,8 @@ export const make = Effect.fnUntraced(function* (
   const onChange = ({ run, what }: Change): Effect.Effect<void> => {
     if (what === "deleted") return Effect.void
     if (what !== "inbox" && executions.has(run)) return Effect.void
-    return consider(run, what === "inbox" ? "commanded" : "changed")
+    const isCommanded = what === "inbox" || (what === "lease" && heldUp.has(run))
+    return consider(run, isCommanded ? "commanded" : "changed")
   }
 
   const isDue = ({ due, status }: RunInfo): boolean =>

@@ -70,7 +70,8 @@ export const Forked = event("forked", {
 /**
  * Another owner took the run over: a new epoch, which names where the one before it ended.
  *
- * `crash` says that the owner before it did not let go in good order; such take-overs count as recoveries.
+ * `crash` says that the owner before it did not let go in good order; such take-overs count as recoveries. With the
+ * purpose `command` the run was taken only to answer a command, and nothing of it was executed.
  *
  * @category events
  * @since 0.1.0
@@ -79,6 +80,7 @@ export const Claimed = event("claimed", {
   owner: Schema.String,
   cause: Schema.Literals(["handover", "crash"]),
   previous: Schema.Struct({ epoch: Count, seq: Count, hash: Schema.String }),
+  purpose: optional(Schema.Literal("command")),
   trace: optional(TraceRef)
 })
 

@@ -72,7 +72,8 @@ export type Ops = typeof Ops.Type
  * - `timeout`: a node or a tool took longer than its limit (milliseconds)
  * - `stepLimit`: the run took as many steps as its limit allows
  * - `recoveries`: the run crashed more often in a row than `maxRecoveries` allows
- * - `inDoubt`: an at-most-once call has no result, and its policy is to fail
+ * - `inDoubt`: an at-most-once call has no result, and its policy is to fail; while it is `undecided`, nobody has said
+ *   what became of it
  * - `encoding`: a value could not be encoded with, or decoded by, its schema
  * - `conflict`: two branches of a fan-out wrote one plain channel; `nodes` wrote it in `branches`
  * - `quorum`: so many branches of a fan-out failed that not as many as `needed` can complete
@@ -98,7 +99,12 @@ export const Failure = Schema.Union([
   }),
   Schema.Struct({ kind: Schema.Literal("stepLimit"), limit: Count }),
   Schema.Struct({ kind: Schema.Literal("recoveries"), limit: Count }),
-  Schema.Struct({ kind: Schema.Literal("inDoubt"), tool: Schema.String, call: Schema.String }),
+  Schema.Struct({
+    kind: Schema.Literal("inDoubt"),
+    tool: Schema.String,
+    call: Schema.String,
+    undecided: optional(Schema.Literal(true))
+  }),
   Schema.Struct({ kind: Schema.Literal("encoding"), what: Schema.String, message: Value }),
   Schema.Struct({
     kind: Schema.Literal("conflict"),

@@ -92,7 +92,8 @@ export const CallCompleted = event("callCompleted", {
 })
 
 /**
- * A call failed for good. The same attempt of the visit is served this failure; the next attempt calls again.
+ * A call failed for good. The same attempt of the visit is served this failure; the next attempt calls again, unless the
+ * call may have taken effect: then it is in doubt for that one, too.
  *
  * @category events
  * @since 0.1.0

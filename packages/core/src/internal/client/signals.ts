@@ -12,16 +12,11 @@ import type * as Runs from "../../Runs.ts"
 import type * as Store from "../../Store.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { isTerminal } from "../status.ts"
-import * as Commands from "./commands.ts"
-import * as Failures from "./failure.ts"
-import * as Reader from "./reader.ts"
-
-/** How a command is sent. */
-export type Send = (
-  run: string,
-  request: Request,
-  options: Runs.CommandOptions | undefined
-) => Effect.Effect<void, Reader.ReadError>
+import * as Commands from "../engine/commands.ts"
+import * as Failures from "../engine/failure.ts"
+import * as Reader from "../engine/reader.ts"
+import type { Client } from "./client.ts"
+import { apply, send } from "./commanding.ts"
 
 export type Signals = Pick<Runs.Runs["Service"], "signal" | "answer" | "finishJob" | "broadcast">
 
@@ -43,8 +38,8 @@ const encode = (
   return Effect.fail(new InvalidValue({ what, detail: Failures.detailOf(Failures.mismatch(what, exit)) }))
 }
 
-export const make = (journals: Reader.Journals, send: Send, newId: Effect.Effect<string>): Signals => {
-  const { store } = journals
+export const make = (client: Client): Signals => {
+  const { ids, store } = client
 
   /**
    * Sends what ends a wait, unless it is clear that it would come to nothing: the run's owner decides by the same rules, but
@@ -54,13 +49,13 @@ export const make = (journals: Reader.Journals, send: Send, newId: Effect.Effect
     run: string,
     info: RunInfo,
     request: Request,
-    options: Runs.CommandOptions | undefined
+    options: Runs.SignalOptions = {}
   ): Effect.fn.Return<void, Reader.ReadError | CommandRefused | InvalidValue> {
     const refused = (detail: string) =>
       new CommandRefused({ run, command: request.type, status: info.status, detail })
     if (isTerminal(info.status) || info.status === "cancelling")
       return yield* refused("nothing waits any more")
-    const { state } = yield* Reader.load(journals, run)
+    const { state } = yield* Reader.load(client, run)
     const trial = Commands.carryOut(state, {
       source: "",
       position: Number.MAX_SAFE_INTEGER,
@@ -68,7 +63,8 @@ export const make = (journals: Reader.Journals, send: Send, newId: Effect.Effect
     })
     const [first] = trial ?? []
     if (first?.kind === "commandIgnored") return yield* refused(first.note)
-    yield* send(run, request, options)
+    if (options.until === "applied") yield* apply(client, run, request, options, "applied")
+    else yield* send(client, run, request, options)
   })
 
   const signal: Signals["signal"] = Effect.fnUntraced(function* (run, name, payload, options) {
@@ -101,7 +97,7 @@ export const make = (journals: Reader.Journals, send: Send, newId: Effect.Effect
       yield* sendIfWanted(id, info, { type: "finish", job, as: done }, options)
     }),
     broadcast: Effect.fnUntraced(function* (to, name, payload, options) {
-      const id = options?.commandId ?? (yield* newId)
+      const id = options?.commandId ?? (yield* ids.next)
       const encoded = yield* encode(`the payload of signal ${name}`, undefined, payload)
       const reached: Array<string> = []
       let cursor: string | undefined
