@@ -218,6 +218,7 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
       break
     case "migrated":
       next.version = event.version
+      if (info.node !== undefined) next.node = get(event.nodes ?? {}, info.node) ?? info.node
       break
   }
   next.status = statusAfter(info.status, event, next.waits.length)

@@ -64,6 +64,8 @@ export interface EndedWait {
  * - `waiting`: its waits that are open, in the order in which they were opened; `ended`: those that are over
  * - `due`: the next attempt does not begin before this time (milliseconds)
  * - `item`: what a fan-out handed to this branch
+ * - `openedAs`: what the node was called when the visit was opened, if a migration renamed it since: keys of calls and
+ *   chance go on under that name
  *
  * @category models
  * @since 0.1.0
@@ -79,6 +81,7 @@ export interface OpenVisit {
   readonly ended: { readonly [wait: string]: EndedWait }
   readonly due?: number
   readonly item?: Schema.Json
+  readonly openedAs?: string
 }
 
 /**

@@ -32,6 +32,7 @@ import type { Starter } from "./internal/engine/pool.ts"
 import * as Reader from "./internal/engine/reader.ts"
 import * as Replay from "./internal/engine/replay.ts"
 import * as TypedState from "./internal/engine/typedState.ts"
+import * as Versions from "./internal/engine/versions.ts"
 import { extend } from "./internal/engine/writer.ts"
 import { isThrough } from "./internal/visits.ts"
 import * as Journal from "./Journal.ts"
@@ -341,7 +342,7 @@ export const make = Effect.fnUntraced(function* (options: {
     given: Extract<Body, { kind: "created" | "forked" }>,
     origin: { readonly state: RunState.RunState; readonly hash: string } | undefined
   ) {
-    const here = starter?.has(flow.id) === true ? starter : undefined
+    const here = starter?.has(flow.id, given.version) === true ? starter : undefined
     const span = here === undefined ? undefined : yield* here.span(run, flow.id)
     const trace = span ?? Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
     const body =
@@ -407,6 +408,7 @@ export const make = Effect.fnUntraced(function* (options: {
     if (startOptions.correlation !== undefined) body.correlation = startOptions.correlation
     if (startOptions.tags !== undefined) body.tags = startOptions.tags
     if (startOptions.attributes !== undefined) body.attributes = startOptions.attributes
+    yield* Versions.keepShape(store, flow)
     yield* create(id, flow, body, undefined).pipe(
       Effect.catchTag("RunExists", () =>
         Effect.catchTag(join(id, flow, encoded.value), "RunNotFound", () =>

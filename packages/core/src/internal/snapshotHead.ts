@@ -92,7 +92,8 @@ const VisitHead = Schema.Struct({
     Schema.Struct({ seq: Count, time: Schema.Finite, outcome: WaitEnded.fields.outcome })
   ),
   due: optional(Schema.Finite),
-  item: optional(Value)
+  item: optional(Value),
+  openedAs: optional(Schema.String)
 })
 
 const FanOutHead = Schema.Struct({

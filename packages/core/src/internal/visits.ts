@@ -236,7 +236,7 @@ export const stopWaiting = (next: Mutable<RunState>): void => {
 // visits and fan-outs
 // -------------------------------------------------------------------------------------------------------------------
 
-const fanOutIn = (state: RunState, id: string): FanOut =>
+export const fanOutIn = (state: RunState, id: string): FanOut =>
   Option.getOrElse(HashMap.get(state.fanOuts, id), () => illegal(`fan-out ${id} is not open`))
 
 /** Records an update: in the channels on the main line, with the branch's own updates inside a fan-out. */

@@ -25,6 +25,7 @@ import * as Handler from "./handler.ts"
 import * as Outcomes from "./outcomes.ts"
 import type { Journals } from "./reader.ts"
 import * as TypedState from "./typedState.ts"
+import * as Versions from "./versions.ts"
 import type { WriteError, Writer } from "./writer.ts"
 
 /** What all executions of a worker share. */
@@ -145,20 +146,15 @@ export const make = (
   /** Decodes what the handlers see; a run that the flow cannot read is paused, not failed. */
   const decodeState = (): PauseReason | undefined => {
     const { state } = writer
-    const incompatible = (message: string): PauseReason => ({ kind: "incompatible", message })
-    if (state.version !== flow.version || state.fingerprint !== flow.fingerprint) {
-      return incompatible(
-        `the run was started by version ${state.version} of flow ${flow.id} (${state.fingerprint.slice(0, 12)}); ` +
-          `this worker has version ${flow.version} (${flow.fingerprint.slice(0, 12)})`
-      )
-    }
+    const incompatible = (mismatch: TypedState.Mismatch): PauseReason =>
+      Versions.incompatible(flow, state, [Versions.unfit(mismatch)], host.encrypts)
     if (input === undefined) {
       const exit = makeCodec(flow.input).decode(state.input.value)
-      if (Exit.isFailure(exit)) return incompatible(Outcomes.mismatchOf("the input", exit).message)
+      if (Exit.isFailure(exit)) return incompatible(Outcomes.mismatchOf("the input", exit))
       input = { value: exit.value }
     }
     const decoded = TypedState.decode(flow.state, state.channels)
-    if (Result.isFailure(decoded)) return incompatible(`${decoded.failure.what}: ${decoded.failure.message}`)
+    if (Result.isFailure(decoded)) return incompatible(decoded.failure)
     typed = decoded.success
     return undefined
   }
@@ -272,6 +268,13 @@ export const make = (
           break
         }
         if (typed === undefined) {
+          const change = yield* Versions.follow(environment, flow, writer.state)
+          if (change !== undefined) {
+            // A cancel may have come in meanwhile, which comes first.
+            yield* writer.appendTo((now) => (now.status === "cancelling" ? undefined : [change]))
+            if (writer.state.version === flow.version) yield* takeSnapshot()
+            continue
+          }
           const reason = decodeState()
           if (reason !== undefined) {
             yield* writer.append({ kind: "paused", reason })

@@ -59,6 +59,7 @@ export const prepare = (
       node,
       visit: visit.visit,
       attempt,
+      openedAs: visit.openedAs,
       clock: visitClock,
       recovered,
       isAlone
@@ -76,7 +77,10 @@ export const prepare = (
   const own = (plain ? base : Context.empty()).pipe(
     Context.add(Visit, { ...info, call }),
     Context.add(Clock.Clock, visitClock),
-    Context.add(Random.Random, new SeededRandom(() => JSON.stringify([host.run, branch, node, visit.visit]))),
+    Context.add(
+      Random.Random,
+      new SeededRandom(() => JSON.stringify([host.run, branch, visit.openedAs ?? node, visit.visit]))
+    ),
     Context.add(Scope.Scope, scope)
   ) as Context.Context<any>
   const handled = Effect.withFiber((self) => {

@@ -1,0 +1,46 @@
+/**
+ * What a migration does to the state of a run.
+ */
+import * as HashMap from "effect/HashMap"
+import type { Of } from "../Event.ts"
+import type { OpenVisit, RunState } from "../RunState.ts"
+import * as Cell from "./cell.ts"
+import { applyOps } from "./channels.ts"
+import { illegal } from "./illegal.ts"
+import { get } from "./record.ts"
+import type { Mutable } from "./record.ts"
+import { fanOutIn } from "./visits.ts"
+
+/** The visit goes on at its node's new name; what was derived from the old one stays as it was. */
+const renamed = (visit: OpenVisit, node: string | undefined): OpenVisit =>
+  node === undefined ? visit : { ...visit, node, openedAs: visit.openedAs ?? visit.node }
+
+export const migrate = (next: Mutable<RunState>, event: Of<"migrated">): void => {
+  const { fingerprint, from, input, nodes = {}, ops, updates = {}, version } = event
+  if (from.version !== next.version || from.fingerprint !== next.fingerprint) {
+    illegal(`it migrates version ${from.version}, while the run is at version ${next.version}`)
+  }
+  const origin = { run: event.run, seq: event.seq }
+  next.version = version
+  next.fingerprint = fingerprint
+  next.channels = applyOps(next.channels, ops, origin)
+  if (input !== undefined) next.input = Cell.plain(input, origin)
+  if (Object.keys(nodes).length > 0) {
+    const main = next.open[""]
+    if (main !== undefined) next.open = { "": renamed(main, get(nodes, main.node)) }
+    next.branches = HashMap.map(next.branches, (visit) => renamed(visit, get(nodes, visit.node)))
+    next.fanOuts = HashMap.map(next.fanOuts, (fanOut) => ({
+      ...fanOut,
+      join: get(nodes, fanOut.join) ?? fanOut.join
+    }))
+  }
+  for (const id of Object.keys(updates)) {
+    const fanOut = fanOutIn(next, id)
+    let made = fanOut.updates
+    for (const branch of Object.keys(updates[id]!)) {
+      if (!HashMap.has(made, branch)) illegal(`branch ${branch} of fan-out ${id} has changed nothing`)
+      made = HashMap.set(made, branch, Cell.list([...updates[id]![branch]!]))
+    }
+    next.fanOuts = HashMap.set(next.fanOuts, id, { ...fanOut, updates: made })
+  }
+}
