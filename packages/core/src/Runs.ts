@@ -53,6 +53,15 @@ import type * as StoreModule from "./Store.ts"
 
 export { AwaitTimeout, CommandRefused, InvalidCheckpoint, InvalidValue, RunCancelled, RunConflict, RunFailed }
 export type { Checkpoint, HistoryOptions }
+export {
+  /**
+   * Says of all unfinished runs of a flow what becomes of them: see `Compatibility`.
+   *
+   * @category checking
+   * @since 0.1.0
+   */
+  checkCompatibility
+} from "./Compatibility.ts"
 
 /**
  * Names a run, and the flow it is a run of: that is where the types of its output and errors come from.
@@ -508,9 +517,14 @@ export const make = Effect.fnUntraced(function* (options: {
 
   const editsOf = Effect.fnUntraced(function* (
     flow: Flow.Any,
-    edits: { readonly [channel: string]: unknown }
+    edits: { readonly [channel: string]: unknown },
+    version: number
   ) {
     yield* checkSecrets(flow)
+    if (version !== flow.version) {
+      const detail = `the run is at version ${version} of the flow, and they are of version ${flow.version}`
+      return yield* new InvalidValue({ what: "the edits", detail })
+    }
     const ops = TypedState.edits(flow.state, edits)
     return Result.isFailure(ops) ? yield* invalidChannel(ops.failure) : ops.success
   })
@@ -558,7 +572,8 @@ export const make = Effect.fnUntraced(function* (options: {
               detail: "name the run together with its flow: Runs.ref"
             })
           }
-          request.edits = yield* editsOf(run.flow, retryOptions.edits)
+          const { info } = yield* store.get(run.id)
+          request.edits = yield* editsOf(run.flow, retryOptions.edits, info.version)
         }
         const allowed = (status: RunStatus) =>
           status === "failed" ? undefined : "only a failed run can be retried"
@@ -626,7 +641,8 @@ export const make = Effect.fnUntraced(function* (options: {
       }
       const node = RunState.nodeOf(state)
       if (node !== undefined) body.node = node
-      if (forkOptions.edits !== undefined) body.edits = yield* editsOf(run.flow, forkOptions.edits)
+      if (forkOptions.edits !== undefined)
+        body.edits = yield* editsOf(run.flow, forkOptions.edits, state.version)
       if (forkOptions.actor !== undefined) body.actor = forkOptions.actor
       if (forkOptions.session !== undefined) body.session = forkOptions.session
       if (forkOptions.correlation !== undefined) body.correlation = forkOptions.correlation
