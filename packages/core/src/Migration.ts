@@ -137,7 +137,12 @@ export const make = <
     readonly update?: (old: State.Update<C1>) => State.Update<C2>
     readonly nodes?: { readonly [node: string]: Names }
   } & InputChange<I1, I2>
-): Migrations.Migration<Migrations.Version<V1, C1, I1>, Migrations.Version<V2, C2, I2>, Names> => {
+  // Where it stands in a flow's list, what is left out here would otherwise be taken for what the list allows.
+): Migrations.Migration<
+  Migrations.Version<V1, NoInfer<C1>, NoInfer<I1>>,
+  Migrations.Version<V2, NoInfer<C2>, NoInfer<I2>>,
+  NoInfer<Names>
+> => {
   const { from, nodes, state, to, update } = options
   const { input } = options as { readonly input?: Migrations.Functions["input"] }
   const version = (given: Given<number, State.Channels, Codec | undefined>): any => ({

@@ -306,6 +306,22 @@ const addVisit = (
   }
 }
 
+/** What a migration makes of what some branches have changed. */
+const otherUpdates = (choice: Choice, state: RunState): Of<"migrated">["updates"] & {} =>
+  objectOf(
+    [...state.fanOuts].map(([id, { updates }]) => [
+      id,
+      objectOf(
+        [...updates]
+          .filter(() => choice.chance(0.5))
+          .map(([branch, made]) => [
+            branch,
+            Array.from({ length: made.length }, () => opsOf(choice, undefined))
+          ])
+      )
+    ])
+  )
+
 /** A snapshot: its pieces, its head, and between them what may come in meanwhile. */
 const snapshotOf = (choice: Choice, state: RunState): Step => {
   const plan = Snapshot.plan(state)
@@ -404,7 +420,10 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
       from: { version: state.version, fingerprint: state.fingerprint },
       version: state.version + 1,
       fingerprint: textOf(choice),
-      ops: opsOf(choice, state)
+      ops: opsOf(choice, state),
+      ...(chance(0.3) ? { input: chance(0.5) ? "other".repeat(200) : valueOf(choice) } : undefined),
+      ...(chance(0.5) ? { nodes: objectOf([[pick([...nodes, "join"]), pick(nodes)]]) } : undefined),
+      ...(chance(0.5) ? { updates: otherUpdates(choice, state) } : undefined)
     }
   ])
   menu.add(4, () => snapshotOf(choice, state))
