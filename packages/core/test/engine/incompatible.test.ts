@@ -172,6 +172,7 @@ describe("a run that no migration fits", () => {
       assert.include(message, V1.fingerprint.slice(0, 12))
       assert.include(message, other.flow.fingerprint.slice(0, 12))
       assert.notInclude(message, "no migration")
+      assert.strictEqual((yield* computer.kinds("r")).at(-1), "paused")
     })
   )
 

@@ -34,19 +34,25 @@ export interface Difference {
 
 const isArray = (shape: Shape | undefined): shape is ReadonlyArray<Shape> => Array.isArray(shape)
 
-/** A schema, short enough for a message. */
+const textsOf = (shapes: Shape | undefined): ReadonlyArray<string> =>
+  isArray(shapes) ? shapes.map(textOf) : []
+
+/** A schema as a text, another one for each; the rarer ones as they stand in the shape. */
 const textOf = (shape: Shape | undefined): string => {
   if (!isArray(shape)) return String(shape)
-  const [tag, first, second] = shape
-  if (isArray(first) && (first[0] === "checks" || first[0] === "encoded"))
-    return `${textOf(tag)} (${JSON.stringify(shape.slice(1))})`
-  if (tag === "Objects" && isArray(first)) {
-    const fields = first.map((field) => (isArray(field) ? `${String(field[0])}: ${textOf(field[2])}` : ""))
-    return `{ ${fields.join(", ")} }`
-  }
-  if (tag === "Arrays" && isArray(second)) return `[${second.map(textOf).join(", ")}]`
-  if (tag === "Union" && isArray(first)) return first.map(textOf).join(" | ")
+  const [tag, first, second, third] = shape
+  const [one, ...more] = textsOf(first)
+  const others = textsOf(second)
+  if (one === "encoded") return `${textOf(tag)} as ${more.join(" and ")}`
+  if (one === "checks") return `${textOf(tag)} with ${JSON.stringify(shape.slice(1))}`
+  if (tag === "Objects" && others.length === 0) return `{ ${textsOf(first).join(", ")} }`
+  if (tag === "Arrays" && one === undefined) return `[${others.join(", ")}]`
+  if (tag === "Union") return textsOf(first).join(" | ")
   if (tag === "Literal") return first === "string" ? JSON.stringify(second) : String(second)
+  if (tag === "Declaration" && typeof first === "string") return `${first}<${others.join(", ")}>`
+  // A field: its name, whether it is optional, its type.
+  if (typeof first === "boolean" && third === undefined)
+    return `${String(tag)}${first ? "?" : ""}: ${textOf(second)}`
   return JSON.stringify(shape)
 }
 
