@@ -16,6 +16,7 @@ import type { BranchesOf, CheckNodes } from "./internal/definition/fit.ts"
 import { holdSecrets, schemasOf } from "./internal/definition/inspect.ts"
 import { DefinitionError } from "./internal/definition/problem.ts"
 import type { Invalid } from "./internal/definition/invalid.ts"
+import type * as Migrations from "./internal/definition/migration.ts"
 import { captureSite, type Site } from "./internal/definition/site.ts"
 import type * as Next from "./Next.ts"
 import type * as Node from "./Node.ts"
@@ -119,6 +120,8 @@ export interface Flow<
   readonly nodes: N
   /** The signals that are kept if they come before a run waits for them, and the schemas of their payloads. */
   readonly signals: Signals
+  /** How runs of earlier versions are brought to this one, oldest first. */
+  readonly migrations: ReadonlyArray<Migrations.Any>
   readonly durability: Durability
   /** How many visits a run may complete. */
   readonly maxSteps: number
@@ -174,6 +177,7 @@ export interface Any {
   readonly start: string
   readonly nodes: Nodes
   readonly signals: Signals
+  readonly migrations: ReadonlyArray<Migrations.Any>
   readonly durability: Durability
   readonly maxSteps: number
   readonly maxRecoveries: number
@@ -263,6 +267,7 @@ const Proto: Proto & ThisType<Any> = {
  * Defines a flow.
  *
  * - `version`: 1 by default
+ * - `migrations`: how runs of earlier versions are continued: one from each version to the next (see `Migration`)
  * - `input`, `output`, `error`: schemas of what runs start with, end with (nothing by default) and may fail with (none
  *   by default)
  * - `state`: the channels (none by default)
@@ -284,11 +289,14 @@ export const make = <
   const N extends Nodes,
   C extends State_.Channels = {},
   O extends Schema.Codec<unknown, unknown> = Schema.Void,
-  E extends Schema.Codec<unknown, unknown> = Schema.Never
+  E extends Schema.Codec<unknown, unknown> = Schema.Never,
+  const V extends number = number,
+  const M extends ReadonlyArray<Migrations.Any> = readonly []
 >(
   id: Id,
   options: {
-    readonly version?: number
+    readonly version?: V
+    readonly migrations?: M & Migrations.CheckChain<M, Migrations.Version<V, C, I>, keyof N & string>
     readonly input: I
     readonly state?: C
     readonly output?: O
@@ -312,6 +320,7 @@ export const make = <
     start: options.start,
     nodes: options.nodes,
     signals: options.signals ?? {},
+    migrations: options.migrations ?? [],
     durability: options.durability ?? "pipelined",
     maxSteps: options.maxSteps ?? 10_000,
     maxRecoveries: options.maxRecoveries ?? 10,

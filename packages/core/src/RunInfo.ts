@@ -277,6 +277,7 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
       break
     case "migrated":
       next.version = event.version
+      if (info.node !== undefined) next.node = get(event.nodes ?? {}, info.node) ?? info.node
       break
     case "bookmarked": {
       const { at, name, tags } = event

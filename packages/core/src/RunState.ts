@@ -89,6 +89,8 @@ export interface EndedBranch {
  * - `item`: what a fan-out handed to this branch
  * - `joined`: where the branches began that this visit joins, and those that ended, in the order in which they did; of a
  *   quorum only the first ones count
+ * - `openedAs`: what the node was called when the visit was opened, if a migration renamed it since: keys of calls and
+ *   chance go on under that name
  *
  * @category models
  * @since 0.1.0
@@ -109,6 +111,7 @@ export interface OpenVisit {
     readonly ended: Cell.List<EndedBranch>
     readonly quorum?: number
   }
+  readonly openedAs?: string
 }
 
 /**

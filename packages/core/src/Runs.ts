@@ -35,6 +35,7 @@ import type { Starter } from "./internal/engine/pool.ts"
 import * as Reader from "./internal/engine/reader.ts"
 import * as Replay from "./internal/engine/replay.ts"
 import * as TypedState from "./internal/engine/typedState.ts"
+import * as Versions from "./internal/engine/versions.ts"
 import { extend } from "./internal/engine/writer.ts"
 import { isThrough, openCount } from "./internal/visits.ts"
 import * as Journal from "./Journal.ts"
@@ -69,6 +70,15 @@ export * from "./internal/client/blame.ts"
 export * from "./internal/client/diff.ts"
 export * from "./internal/client/following.ts"
 export * from "./internal/client/notes.ts"
+export {
+  /**
+   * Says of all unfinished runs of a flow what becomes of them: see `Compatibility`.
+   *
+   * @category checking
+   * @since 0.1.0
+   */
+  checkCompatibility
+} from "./Compatibility.ts"
 
 /**
  * Names a run, and the flow it is a run of: that is where the types of its output and errors come from.
@@ -447,7 +457,7 @@ export const make = Effect.fnUntraced(function* (options: {
     given: Extract<Body, { kind: "created" | "forked" }>,
     origin: { readonly state: RunState.RunState; readonly hash: string } | undefined
   ) {
-    const here = starter?.has(flow.id) === true ? starter : undefined
+    const here = starter?.has(flow.id, given.version) === true ? starter : undefined
     const span = here === undefined ? undefined : yield* here.span(run, flow.id)
     const trace = span ?? Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
     const body =
@@ -514,6 +524,7 @@ export const make = Effect.fnUntraced(function* (options: {
     if (startOptions.correlation !== undefined) body.correlation = startOptions.correlation
     if (startOptions.tags !== undefined) body.tags = startOptions.tags
     if (startOptions.attributes !== undefined) body.attributes = startOptions.attributes
+    yield* Versions.keepShape(store, flow)
     yield* create(id, flow, body, undefined).pipe(
       Effect.catchTag("RunExists", () =>
         Effect.catchTag(join(id, flow, encoded.value), "RunNotFound", () =>
@@ -601,9 +612,14 @@ export const make = Effect.fnUntraced(function* (options: {
 
   const editsOf = Effect.fnUntraced(function* (
     flow: Flow.Any,
-    edits: { readonly [channel: string]: unknown }
+    edits: { readonly [channel: string]: unknown },
+    version: number
   ) {
     yield* checkSecrets(flow)
+    if (version !== flow.version) {
+      const detail = `the run is at version ${version} of the flow, and they are of version ${flow.version}`
+      return yield* new InvalidValue({ what: "the edits", detail })
+    }
     const ops = TypedState.edits(flow.state, edits)
     return Result.isFailure(ops) ? yield* invalidChannel(ops.failure) : ops.success
   })
@@ -654,7 +670,8 @@ export const make = Effect.fnUntraced(function* (options: {
               detail: "name the run together with its flow: Runs.ref"
             })
           }
-          request.edits = yield* editsOf(run.flow, edits)
+          const { info } = yield* store.get(run.id)
+          request.edits = yield* editsOf(run.flow, edits, info.version)
         }
         if (settle !== undefined) {
           const calls = Object.entries(settle).map(([call, as]) => [call, settlementOf(as)] as const)
@@ -731,7 +748,8 @@ export const make = Effect.fnUntraced(function* (options: {
       }
       const node = RunState.nodeOf(state)
       if (node !== undefined) body.node = node
-      if (forkOptions.edits !== undefined) body.edits = yield* editsOf(run.flow, forkOptions.edits)
+      if (forkOptions.edits !== undefined)
+        body.edits = yield* editsOf(run.flow, forkOptions.edits, state.version)
       if (forkOptions.actor !== undefined) body.actor = forkOptions.actor
       if (forkOptions.session !== undefined) body.session = forkOptions.session
       if (forkOptions.correlation !== undefined) body.correlation = forkOptions.correlation

@@ -7,6 +7,7 @@ import type { Ending, KeptSignal, RunState, SnapshotState } from "../RunState.ts
 import { applyOps } from "./channels.ts"
 import { illegal } from "./illegal.ts"
 import * as Inbox from "./inbox.ts"
+import { migrate } from "./migrated.ts"
 import { define, get } from "./record.ts"
 import type { Mutable } from "./record.ts"
 import { disagreement, isSnapshotHead } from "./snapshotHead.ts"
@@ -204,9 +205,7 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
       if (event.from.version !== state.version || event.from.fingerprint !== state.fingerprint) {
         illegal(`it migrates version ${event.from.version}, while the run is at version ${state.version}`)
       }
-      next.version = event.version
-      next.fingerprint = event.fingerprint
-      next.channels = applyOps(state.channels, event.ops, { run: event.run, seq: event.seq })
+      migrate(next, event)
       break
     case "snapshotPart":
     case "commandIgnored":

@@ -97,7 +97,10 @@ const VisitHead = Schema.Struct({
   ),
   due: optional(Schema.Finite),
   item: optional(Value),
-  joined: optional(Schema.Struct({ starts: Starts, ended: Schema.Array(EndedHead), quorum: optional(Count) }))
+  joined: optional(
+    Schema.Struct({ starts: Starts, ended: Schema.Array(EndedHead), quorum: optional(Count) })
+  ),
+  openedAs: optional(Schema.String)
 })
 
 const FanOutHead = Schema.Struct({

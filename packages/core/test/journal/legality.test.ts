@@ -43,6 +43,13 @@ const waitEnded: Body = { kind: "waitEnded", wait: "w", outcome: { value: 7 } }
 const callStarted: Body = { kind: "callStarted", ...place, call: "c", tool: "t", key: "k", input: null }
 const callCompleted: Body = { kind: "callCompleted", ...place, call: "c", tool: "t", output: 5 }
 const sent: Body = { kind: "sent", to: "other", message: "m", body: null }
+const migrated: Extract<Body, { kind: "migrated" }> = {
+  kind: "migrated",
+  from: { version: 1, fingerprint: "x" },
+  version: 2,
+  fingerprint: "y",
+  ops: {}
+}
 const command = (position: number): Body => ({
   kind: "commandIgnored",
   note: "",
@@ -237,8 +244,20 @@ const refused: ReadonlyArray<Case> = [
   [
     "a migration from another version",
     [],
-    { kind: "migrated", from: { version: 2, fingerprint: "x" }, version: 3, fingerprint: "y", ops: {} },
+    { ...migrated, from: { version: 2, fingerprint: "x" }, version: 3 },
     /at version 1/
+  ],
+  [
+    "a migration of a fan-out that is not open",
+    [],
+    { ...migrated, updates: { "1": {} } },
+    /fan-out 1 is not open/
+  ],
+  [
+    "a migration of what a branch has not changed",
+    [fanOut],
+    { ...migrated, updates: { "1": { "1.0": [] } } },
+    /branch 1\.0 .* has changed nothing/
   ],
   ["a snapshot whose head is none", [], snapshot({ steps: "one" }), /not that of a snapshot/],
   ["a snapshot of another status", [], snapshot({ status: "paused" }), /disagrees.*status/],

@@ -194,6 +194,8 @@ const addVisit = (
   const join = fanOutAround(state, branch)?.join
   const paused = state.status === "paused"
   const waits = visit.waiting
+  /** A migration may have given the join the name of a node. */
+  const leadTo = (to: string) => (to === join ? { to, joins: true as const } : { to })
   /** An attempt ends only when nothing waits in it. */
   const ending = (body: Body, ...more: ReadonlyArray<Body>): ReadonlyArray<Body> => [
     ...waits.map((wait): Body => ({ kind: "waitEnded", ...inBranch, wait, outcome: { lost: true } })),
@@ -208,7 +210,7 @@ const addVisit = (
       : { ...place_, next }
   }
   if (!paused) {
-    menu.add(8, () => ending(visited({ to: pick(nodes) })))
+    menu.add(8, () => ending(visited(leadTo(pick(nodes)))))
     menu.add(2, () =>
       ending({
         kind: "attemptFailed",
@@ -226,7 +228,7 @@ const addVisit = (
         error: failureOf(choice),
         outcome: {
           status: pick(["failed", "tolerated", "skipped"] as const),
-          ...(join !== undefined && chance(0.5) ? { to: join, joins: true as const } : { to: pick(nodes) })
+          ...leadTo(join !== undefined && chance(0.5) ? join : pick(nodes))
         }
       })
     )
@@ -317,6 +319,22 @@ const addVisit = (
     ])
   }
 }
+
+/** What a migration makes of what some branches have changed. */
+const otherUpdates = (choice: Choice, state: RunState): Of<"migrated">["updates"] & {} =>
+  objectOf(
+    [...HashMap.values(state.fanOuts)].map(({ id, updates }) => [
+      id,
+      objectOf(
+        [...updates]
+          .filter(() => choice.chance(0.5))
+          .map(([branch, made]) => [
+            branch,
+            Array.from({ length: made.length }, () => opsOf(choice, undefined))
+          ])
+      )
+    ])
+  )
 
 /** A snapshot: its pieces, its head, and between them what may come in meanwhile. */
 const snapshotOf = (choice: Choice, state: RunState): Step => {
@@ -428,7 +446,10 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
       from: { version: state.version, fingerprint: state.fingerprint },
       version: state.version + 1,
       fingerprint: textOf(choice),
-      ops: opsOf(choice, state)
+      ops: opsOf(choice, state),
+      ...(chance(0.3) ? { input: chance(0.5) ? "other".repeat(200) : valueOf(choice) } : undefined),
+      ...(chance(0.5) ? { nodes: objectOf([[pick([...nodes, "join"]), pick(nodes)]]) } : undefined),
+      ...(chance(0.5) ? { updates: otherUpdates(choice, state) } : undefined)
     }
   ])
   menu.add(4, () => snapshotOf(choice, state))

@@ -132,7 +132,8 @@ export const check = (flow: Flow.Any): ReadonlyArray<Problem> => {
     ...checkOptions(flow),
     ...schemas,
     ...checkErrors(flow),
-    ...checkGraph(flow, hasOutput)
+    ...checkGraph(flow, hasOutput),
+    ...(flow.migrations[0]?.["~engine"].check(flow) ?? [])
   ]
 }
 

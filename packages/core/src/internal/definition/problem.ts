@@ -24,7 +24,8 @@ export const Problem = Schema.TaggedUnion({
   NoJsonForm: { path: Schema.String, schema: Schema.String },
   MissingHandler: { node: name },
   UnknownHandler: { node: name, nodes: Schema.Array(name) },
-  InvalidInitial: { channel: name, detail: Schema.String }
+  InvalidInitial: { channel: name, detail: Schema.String },
+  InvalidMigration: { from: Schema.Number, to: Schema.Number, detail: Schema.String }
 })
 export type Problem = typeof Problem.Type
 
@@ -71,6 +72,8 @@ export const describe = (problem: Problem): string => {
       return `there is a handler "${problem.node}", which is not a node; the nodes are ${quoted(problem.nodes)}`
     case "InvalidInitial":
       return `channel "${problem.channel}": its initial value does not fit its schema: ${problem.detail}`
+    case "InvalidMigration":
+      return `the migration from version ${problem.from} to ${problem.to}: ${problem.detail}`
   }
 }
 

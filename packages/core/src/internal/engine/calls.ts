@@ -62,6 +62,8 @@ export interface Place {
   readonly node: string
   readonly visit: number
   readonly attempt: number
+  /** The node's name when the visit was opened, if it has another one now: keys are made of that. */
+  readonly openedAs: string | undefined
   readonly clock: VisitClock
 }
 
@@ -88,8 +90,20 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
     if (call.time > clock.now) clock.now = call.time
   }
 
-  const fail = (tool: Tool.Any, failure: Failure): Effect.Effect<never, unknown> => {
+  /** The tool's schemas are not those by which the call was recorded: the run is not failed for that. */
+  const unreadable = (call: Call, { message }: Unencodable): Effect.Effect<never> =>
+    host.pause({
+      kind: "incompatible",
+      message:
+        `visit ${visit} of node ${node} has a call of tool ${call.tool}, recorded at seq ${call.seq}, that does not fit ` +
+        `the schemas of the tool` +
+        (host.encrypts ? "" : `: ${message}`)
+    })
+
+  const fail = (tool: Tool.Any, call: Call, failure: Failure): Effect.Effect<never, unknown> => {
     const outcome = Failures.load(failure, [tool.error])
+    if (failure.kind === "error" && outcome._tag === "Defect")
+      return unreadable(call, outcome.defect as Unencodable)
     switch (outcome._tag) {
       case "Error":
         return Effect.fail(outcome.error)
@@ -103,10 +117,10 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
 
   const serve = (tool: Tool.Any, call: Call): Effect.Effect<unknown, unknown> => {
     consume(call)
-    if (call.status === "failed") return fail(tool, call.error!)
+    if (call.status === "failed") return fail(tool, call, call.error!)
     const exit = makeCodec(tool.output).decode(call.output)
     if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
-    return Effect.die(unencodable(`the recorded output of tool ${tool.name}`, exit))
+    return unreadable(call, unencodable("the recorded output", exit))
   }
 
   const unencodable = (
@@ -287,7 +301,7 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
               const delay = yield* nextTry(tool, retry, outcome, recorded(id)!, now)
               if (delay === undefined) {
                 yield* settled({ kind: "callFailed", ...names, error: failure })
-                return yield* fail(tool, failure)
+                return yield* fail(tool, recorded(id)!, failure)
               }
               yield* host.append({ kind: "callRetried", ...names, error: failure, due: now + delay })
               const slept = yield* Effect.exit(restore(sleep(delay)))
@@ -347,7 +361,9 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
         const occurrence = occurrences.get(base) ?? 0
         occurrences.set(base, occurrence + 1)
         const id = `${base}/${occurrence}`
-        const key = host.hash(JSON.stringify([host.run, branch, node, visit, id])).slice(0, 32)
+        const key = host
+          .hash(JSON.stringify([host.run, branch, place.openedAs ?? node, visit, id]))
+          .slice(0, 32)
         const known = recorded(id)
         if (known !== undefined) {
           claims.claim(id)

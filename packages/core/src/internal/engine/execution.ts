@@ -23,6 +23,7 @@ import * as Commands from "./commands.ts"
 import * as Joins from "./joins.ts"
 import * as Outcomes from "./outcomes.ts"
 import type { Journals } from "./reader.ts"
+import * as Versions from "./versions.ts"
 import * as Views from "./views.ts"
 import * as Visiting from "./visiting.ts"
 import * as Waking from "./waking.ts"
@@ -193,19 +194,14 @@ export const make = (
   let isRead = false
   const incompatible = (): PauseReason | undefined => {
     const { state } = writer
-    if (isRead) return undefined
-    if (state.version !== flow.version || state.fingerprint !== flow.fingerprint) {
-      return {
-        kind: "incompatible",
-        message:
-          `the run was started by version ${state.version} of flow ${flow.id} (${state.fingerprint.slice(0, 12)}); ` +
-          `this worker has version ${flow.version} (${flow.fingerprint.slice(0, 12)})`
-      }
-    }
     for (const read of [views.inputOf(state), views.of(state, "")]) {
-      if (Result.isFailure(read)) {
-        return { kind: "incompatible", message: `${read.failure.what}: ${read.failure.message}` }
-      }
+      if (Result.isSuccess(read)) continue
+      return Versions.incompatible(
+        flow,
+        state,
+        [Versions.unfit(read.failure)],
+        environment.codec?.encrypts === true
+      )
     }
     isRead = true
     return undefined
@@ -287,7 +283,18 @@ export const make = (
         yield* writer.append({ kind: "cancelled", reason: state.cancel ?? "" })
         return undefined
       }
-      const reason = incompatible()
+      if (!isRead) {
+        const change = yield* Versions.follow(environment, flow, state)
+        if (change !== undefined) {
+          // A cancel may have come in meanwhile, which comes first.
+          yield* writer.appendTo((now) => (now.status === "cancelling" ? undefined : [change]))
+          views.reset()
+          const isApplied = change.kind === "migrated" && writer.state.version === flow.version
+          if (isApplied && writer.state.fingerprint === flow.fingerprint) yield* takeSnapshot()
+          continue
+        }
+      }
+      const reason = isRead ? undefined : incompatible()
       if (reason !== undefined) {
         yield* writer.append({ kind: "paused", reason })
         return undefined

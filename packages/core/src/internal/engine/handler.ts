@@ -83,7 +83,7 @@ export const prepare = (
   const visitClock = new VisitClock(clock, lastFailure?.time ?? visit.since.time)
   let closed = false
   let fiber: Fiber.Fiber<unknown, unknown> | undefined
-  const place = { branch, node, visit: visit.visit, attempt, clock: visitClock }
+  const place = { branch, node, visit: visit.visit, attempt, openedAs: visit.openedAs, clock: visitClock }
   // Most visits call no tool and wait for nothing.
   let known: Claims.Claims | undefined
   const claims = () =>
@@ -115,7 +115,10 @@ export const prepare = (
   const own = (plain ? base : Context.empty()).pipe(
     Context.add(Visit, { ...info, call, wait }),
     Context.add(Clock.Clock, visitClock),
-    Context.add(Random.Random, new SeededRandom(() => JSON.stringify([host.run, branch, node, visit.visit]))),
+    Context.add(
+      Random.Random,
+      new SeededRandom(() => JSON.stringify([host.run, branch, visit.openedAs ?? node, visit.visit]))
+    ),
     Context.add(Scope.Scope, scope)
   ) as Context.Context<any>
   const handled = Effect.withFiber((self) => {

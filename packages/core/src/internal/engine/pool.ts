@@ -24,7 +24,8 @@ import * as Writer from "./writer.ts"
 /** Takes a run that was just created with a lease for this worker; how {@link Runs} starts runs where they are executed. */
 export interface Starter {
   readonly holder: string
-  readonly has: (flow: string) => boolean
+  /** Whether it executes runs of this version of a flow. */
+  readonly has: (flow: string, version: number) => boolean
   /** The span of a run that is about to be created, if there is tracing. */
   readonly span: (run: string, flow: string) => Effect.Effect<Tracer.Span | undefined>
   readonly start: (lease: Lease, state: RunState, head: Head, span: Tracer.Span | undefined) => void
@@ -99,6 +100,12 @@ export const make = Effect.fnUntraced(function* (
 
   const release = (lease: Lease): Effect.Effect<void> =>
     Effect.catch(store.release(lease), (error) => report("a run could not be released", lease.run, error))
+
+  /** What executes a run of this version; those of later versions are left to workers that have these. */
+  const serviceFor = (flow: string, version: number): Flow.HandlersService | undefined => {
+    const service = services.get(flow)
+    return service !== undefined && version <= service.flow.version ? service : undefined
+  }
 
   const has = (execution: Execution.Execution): boolean =>
     executions.get(execution.run)?.execution === execution
@@ -198,7 +205,8 @@ export const make = Effect.fnUntraced(function* (
       const { head, state } = yield* Reader.load(environment, run)
       const commands = yield* Commands.open(environment.codec, yield* store.inbox(run, cursorOf(state.inbox)))
       unreadable.delete(run)
-      if (draining) return yield* release(lease)
+      // Another worker may have brought it to a later version, just before.
+      if (draining || state.version > service.flow.version) return yield* release(lease)
       const execution = Execution.make(
         environment,
         service,
@@ -230,7 +238,7 @@ export const make = Effect.fnUntraced(function* (
   const adopt = Effect.fnUntraced(function* (run: string, why: Why) {
     if (why === "commanded") heldUp.add(run)
     const { head, info, owner } = yield* store.get(run)
-    const service = services.get(info.flow)
+    const service = serviceFor(info.flow, info.version)
     if (owner !== undefined) return service !== undefined
     if (service === undefined || unreadable.get(run) === head.seq) return false
     if (!runnable.has(info.status) && !(why === "due" && isDue(info))) {
@@ -302,7 +310,7 @@ export const make = Effect.fnUntraced(function* (
       })
       for (const info of page.runs) {
         if (!isDue(info)) return info.due
-        if (services.has(info.flow)) yield* consider(info.run, "due")
+        if (serviceFor(info.flow, info.version) !== undefined) yield* consider(info.run, "due")
       }
       cursor = page.cursor
     } while (cursor !== undefined && !draining)
@@ -343,8 +351,9 @@ export const make = Effect.fnUntraced(function* (
           limit: 100,
           ...(cursor === undefined ? undefined : { cursor })
         })
-        for (const { flow, run } of page.runs)
-          if (services.has(flow)) yield* consider(run, "commanded" in query ? "commanded" : "changed")
+        for (const { flow, run, version } of page.runs)
+          if (serviceFor(flow, version) !== undefined)
+            yield* consider(run, "commanded" in query ? "commanded" : "changed")
         cursor = page.cursor
       } while (cursor !== undefined && !draining)
     }
@@ -400,7 +409,7 @@ export const make = Effect.fnUntraced(function* (
   return {
     starter: {
       holder,
-      has: (flow) => services.has(flow) && !draining,
+      has: (flow, version) => serviceFor(flow, version) !== undefined && !draining,
       span: (run, flow) =>
         environment.traced ? Execution.startSpan(environment, run, flow) : Effect.succeed(undefined),
       start: (lease, state, head, span) => {

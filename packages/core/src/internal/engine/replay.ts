@@ -28,11 +28,13 @@ import * as Visiting from "./visiting.ts"
 
 /**
  * - `visits`: how many executions of handlers were compared with the journal
+ * - `skipped`: how many were not, because a migration has brought the run to another version since
  * - `divergence`: the first thing that was not as recorded: where, what the journal has there, and what came instead
  */
 export interface Report {
   readonly run: string
   readonly visits: number
+  readonly skipped?: number
   readonly divergence?: {
     readonly seq: number
     readonly node: string
@@ -130,6 +132,12 @@ export const replay = <F extends Flow.Any>(
       const item = node.item === undefined ? undefined : { value: yield* read(views.itemOf(visit)) }
       let refused: Json | undefined
       let running: Fiber.Fiber<unknown, unknown> | undefined
+      const refuse = (got: Json): Effect.Effect<never> =>
+        Effect.suspend(() => {
+          refused ??= got
+          running?.interruptUnsafe()
+          return Effect.interrupt
+        })
       const host: Handler.Host = {
         run,
         durability: state.durability,
@@ -147,13 +155,8 @@ export const replay = <F extends Flow.Any>(
         sync: Effect.never,
         stopping: () => true,
         halted: () => refused !== undefined,
-        pause: () => Effect.never,
-        refuse: ({ call, input: got, tool }) =>
-          Effect.suspend(() => {
-            refused ??= { tool, call, input: got }
-            running?.interruptUnsafe()
-            return Effect.interrupt
-          })
+        pause: (reason) => refuse(reason as Json),
+        refuse: ({ call, input: got, tool }) => refuse({ tool, call, input: got })
       }
       const { close, effect } = Handler.prepare(
         { clock, nodeMiddlewares: [], traced: false },
@@ -187,14 +190,21 @@ export const replay = <F extends Flow.Any>(
 
     let state: RunState.RunState | undefined
     let visits = 0
+    let skipped = 0
+    let begun: number | undefined
+    const { info } = yield* store.get(run)
+    const counts = () => (skipped === 0 ? { run, visits } : { run, visits, skipped })
     for (let next = 0; ;) {
       const entries = yield* store.read(run, { from: next, limit: 1000 })
-      if (entries.length === 0) return { run, visits }
+      if (entries.length === 0) return counts()
       for (let i = 0; i < entries.length; i++) {
         const entry = entries[i]!
         const event = yield* open(codec, entry.event)
         if (event.kind === "forked") state = (yield* load(journals, event.from.run, event.from.seq)).state
-        if (state !== undefined && isClosing(event) && !isTimeout(event)) {
+        begun ??= state?.version
+        const isMigrated = begun !== info.version && state?.version !== flow.version
+        if (isMigrated && isClosing(event)) skipped += 1
+        else if (state !== undefined && isClosing(event) && !isTimeout(event)) {
           const branch = event.branch ?? ""
           const { attempt, node, visit } = visitIn(state, branch)!
           now = event.time
@@ -202,7 +212,7 @@ export const replay = <F extends Flow.Any>(
           visits += 1
           const place = { seq: event.seq, node, visit, attempt }
           if ("refused" in result) {
-            return { run, visits, divergence: { ...place, expected: essence(event), got: result.refused } }
+            return { ...counts(), divergence: { ...place, expected: essence(event), got: result.refused } }
           }
           const following = entries[i + 1]?.event
           const recorded: Array<Body> = [event]
@@ -212,7 +222,7 @@ export const replay = <F extends Flow.Any>(
             const expected = recorded[k] === undefined ? null : essence(recorded[k]!)
             const got = essence(result.bodies[k]!)
             if (canonical(expected) !== canonical(got)) {
-              return { run, visits, divergence: { ...place, expected, got } }
+              return { ...counts(), divergence: { ...place, expected, got } }
             }
           }
         }
@@ -244,7 +254,7 @@ const turns = 16
  * Sleeping that takes no time, since nothing that handlers wait for happens in a replay: when nothing else goes on, the
  * one that would wake first does.
  */
-const makeSleep = (): Clock.Clock["sleep"] => {
+export const makeSleep = (moved?: (millis: number) => void): Clock.Clock["sleep"] => {
   const sleepers = new Set<{ readonly at: number }>()
   let now = 0
   let woken = 0
@@ -259,6 +269,7 @@ const makeSleep = (): Clock.Clock["sleep"] => {
           for (const { at } of sleepers)
             if (at < self.at) return Effect.andThen(Effect.yieldNow, wait(0, seen))
           now = self.at
+          moved?.(now)
           woken += 1
           return Effect.void
         })

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { Kind } from "../../Event.ts"
-import type { Failure, Next, Op } from "./values.ts"
+import type { Failure, Next, Op, Ops } from "./values.ts"
 
 const mapOp = <E, R>(
   op: Op,
@@ -48,6 +48,15 @@ export const mapValues = <B extends { readonly kind: Kind }, E, R>(
     for (const field of opsFields) {
       if (mapped[field] !== undefined)
         mapped[field] = yield* mapRecord(mapped[field], (op: Op) => mapOp(op, f))
+    }
+    if (mapped["updates"] !== undefined) {
+      mapped["updates"] = yield* mapRecord(
+        mapped["updates"],
+        (branches: { readonly [branch: string]: ReadonlyArray<Ops> }) =>
+          mapRecord(branches, (updates) =>
+            Effect.forEach(updates, (ops) => mapRecord(ops, (op) => mapOp(op, f)))
+          )
+      )
     }
     if (event.kind === "created") mapped["state"] = yield* mapRecord(mapped["state"], f)
     if (mapped["error"] !== undefined) mapped["error"] = yield* mapFailure(mapped["error"], f)

@@ -186,7 +186,11 @@ export const SnapshotPart = event("snapshotPart", { at: Count, content: Value })
 export const Snapshot = event("snapshot", { at: Count, head: Value, previous: optional(Count), bytes: Count })
 
 /**
- * The state was brought to another version of the flow.
+ * The run was brought to another version of the flow.
+ *
+ * - `ops`: what became of the channels; `input`: the input, if it became another
+ * - `nodes`: the new names of the nodes at which visits or fan-outs are open, by their old names
+ * - `updates`: what the branches of open fan-outs changed, as it would have been, by fan-out and branch
  *
  * @category events
  * @since 0.1.0
@@ -195,7 +199,10 @@ export const Migrated = event("migrated", {
   from: Schema.Struct({ version: Count, fingerprint: Schema.String }),
   version: Count,
   fingerprint: Schema.String,
-  ops: Ops
+  ops: Ops,
+  input: optional(Value),
+  nodes: optional(Schema.Record(Schema.String, Schema.String)),
+  updates: optional(Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Array(Ops))))
 })
 
 /**
