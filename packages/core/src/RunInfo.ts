@@ -53,6 +53,7 @@ const optional = Schema.optionalKey
  * - `snapshot`: the position of the last complete snapshot
  * - `ended`: the position of the event that ended the run
  * - `due`: when the earliest open wait is over
+ * - `progress`: what the run last told of how far it is; `budgets`: what was spent, of how much
  * - `inbox`: which commands of the run's inboxes are dealt with, by source: all up to a position, and some beyond
  *
  * @category models
@@ -93,6 +94,17 @@ export const RunInfo = Schema.Struct({
     })
   ),
   due: optional(Schema.Finite),
+  progress: optional(
+    Schema.Struct({
+      node: Schema.String,
+      done: Schema.Finite,
+      total: Schema.Finite,
+      note: optional(Schema.String)
+    })
+  ),
+  budgets: optional(
+    Schema.Record(Schema.String, Schema.Struct({ spent: Schema.Finite, limit: Schema.Finite }))
+  ),
   inbox: optional(
     Schema.Record(Schema.String, Schema.Struct({ upTo: Schema.Int, beyond: Schema.Array(Schema.Int) }))
   )
@@ -133,11 +145,23 @@ const start = (event: Extract<Event, { kind: "created" | "forked" }>): RunInfo =
     info.node = event.start
     if (event.attributes !== undefined) info.attributes = event.attributes
     if (event.parent !== undefined) info.parent = event.parent.run
+    if (event.budgets !== undefined) info.budgets = withLimits({}, event.budgets)
   } else {
     info.forkOf = event.from
     if (event.node !== undefined) info.node = event.node
   }
   return info
+}
+
+const withLimits = (
+  budgets: NonNullable<RunInfo["budgets"]>,
+  limits: { readonly [budget: string]: number }
+): NonNullable<RunInfo["budgets"]> => {
+  let changed = budgets
+  for (const name of Object.keys(limits)) {
+    changed = { ...changed, [name]: { spent: get(budgets, name)?.spent ?? 0, limit: limits[name]! } }
+  }
+  return changed
 }
 
 const withWaits = (info: Mutable<RunInfo>, waits: RunInfo["waits"]): void => {
@@ -218,6 +242,21 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
       break
     case "migrated":
       next.version = event.version
+      break
+    case "progressed": {
+      const { done, node, note, total } = event
+      next.progress = note === undefined ? { node, done, total } : { node, done, total, note }
+      break
+    }
+    case "spent":
+      next.budgets = { ...info.budgets, [event.budget]: { spent: event.total, limit: event.limit } }
+      break
+    case "limitsChanged":
+      if (event.budgets !== undefined) next.budgets = withLimits(info.budgets ?? {}, event.budgets)
+      break
+    case "tagged":
+      if (event.tags !== undefined) next.tags = [...new Set([...info.tags, ...event.tags])]
+      if (event.attributes !== undefined) next.attributes = { ...info.attributes, ...event.attributes }
       break
   }
   next.status = statusAfter(info.status, event, next.waits.length)

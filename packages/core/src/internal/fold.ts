@@ -7,6 +7,7 @@ import type { Ending, RunState, SnapshotState } from "../RunState.ts"
 import { applyOps } from "./channels.ts"
 import { illegal } from "./illegal.ts"
 import * as Inbox from "./inbox.ts"
+import * as Notes from "./notes.ts"
 import { define, get } from "./record.ts"
 import type { Mutable } from "./record.ts"
 import { disagreement, isSnapshotHead } from "./snapshotHead.ts"
@@ -34,7 +35,14 @@ const notWhilePaused: ReadonlySet<Kind> = new Set([
   "waitOpened",
   "joined",
   "paused",
-  "completed"
+  "completed",
+  "emitted",
+  "logged",
+  "progressed",
+  "tagged",
+  "spent",
+  "budgetWarned",
+  "limitWarned"
 ])
 
 const handled = (inbox: RunState["inbox"], { id, position, source }: CommandRef): RunState["inbox"] => {
@@ -192,6 +200,26 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
       next.version = event.version
       next.fingerprint = event.fingerprint
       next.channels = applyOps(state.channels, event.ops, { run: event.run, seq: event.seq })
+      break
+    case "emitted":
+    case "logged":
+    case "tagged":
+      Notes.told(next, event, 0)
+      break
+    case "spent":
+      Notes.spent(next, event)
+      break
+    case "progressed":
+      Notes.progressed(next, event)
+      break
+    case "budgetWarned":
+      Notes.budgetWarned(next, event)
+      break
+    case "limitWarned":
+      next.warned = true
+      break
+    case "limitsChanged":
+      Notes.limitsChanged(next, event)
       break
     case "snapshotPart":
     case "commandIgnored":

@@ -92,7 +92,17 @@ const VisitHead = Schema.Struct({
     Schema.Struct({ seq: Count, time: Schema.Finite, outcome: WaitEnded.fields.outcome })
   ),
   due: optional(Schema.Finite),
-  item: optional(Value)
+  item: optional(Value),
+  marks: optional(Schema.Record(Schema.String, Schema.Literals([0, 1]))),
+  progress: optional(
+    Schema.Struct({
+      nth: Count,
+      done: Schema.Finite,
+      total: Schema.Finite,
+      note: optional(Schema.String)
+    })
+  ),
+  nth: optional(Count)
 })
 
 const FanOutHead = Schema.Struct({
@@ -130,6 +140,15 @@ export const SnapshotHead = Schema.Struct({
   durability: Durability,
   maxSteps: Count,
   maxRecoveries: Count,
+  warned: optional(Schema.Literal(true)),
+  maxVisits: Created.fields.maxVisits,
+  visits: Created.fields.maxVisits,
+  budgets: optional(
+    Schema.Record(
+      Schema.String,
+      Schema.Struct({ spent: Schema.Finite, limit: Schema.Finite, warned: optional(Schema.Literal(true)) })
+    )
+  ),
   session: optional(Schema.String),
   actor: optional(Schema.String),
   correlation: optional(Schema.String),
@@ -178,9 +197,10 @@ export const headOf = (state: RunState, channels: SnapshotHead["channels"]): Sna
     ...rest,
     input: plainHead(input),
     channels,
-    open: recordOf(visitsOf(state), ({ calls, ...visit }) => ({
+    open: recordOf(visitsOf(state), ({ calls, marks, ...visit }) => ({
       ...visit,
-      calls: recordOf(calls, identity)
+      calls: recordOf(calls, identity),
+      ...(marks === undefined ? undefined : { marks: recordOf(marks, identity) })
     })),
     fanOuts: recordOf(fanOuts, ({ updates, ...fanOut }) => ({
       ...fanOut,
@@ -236,9 +256,10 @@ export const stateOf = (
   head: SnapshotHead
 ): Omit<RunState, "seq" | "epoch" | "time" | "input" | "channels" | "snapshot"> => {
   const { channels: _channels, input: _input, ...rest } = head
-  const visits = mapOf(head.open, ({ calls, ...visit }): OpenVisit => ({
+  const visits = mapOf(head.open, ({ calls, marks, ...visit }): OpenVisit => ({
     ...visit,
-    calls: mapOf(calls, identity)
+    calls: mapOf(calls, identity),
+    ...(marks === undefined ? undefined : { marks: mapOf(marks, identity) })
   }))
   const main = Option.getOrUndefined(HashMap.get(visits, ""))
   return {

@@ -48,6 +48,7 @@ export const statusAfter = (status: RunStatus, event: Event, openWaits: number):
     case "commandIgnored":
     case "delivered":
     case "migrated":
+    case "limitsChanged":
       return status
     default:
       if (status === "cancelling" || status === "paused" || isTerminal(status)) return status

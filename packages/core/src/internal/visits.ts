@@ -11,7 +11,7 @@ import { branchId, fanOutId, fanOutOf } from "./branch.ts"
 import * as Cell from "./cell.ts"
 import { applyOps } from "./channels.ts"
 import { illegal } from "./illegal.ts"
-import { define } from "./record.ts"
+import { define, get } from "./record.ts"
 import type { Mutable } from "./record.ts"
 
 interface InBranch {
@@ -79,16 +79,23 @@ const endingVisit = (state: RunState, event: InVisit): OpenVisit => {
   return visit.waiting.length === 0 ? visit : illegal(`wait ${visit.waiting[0]} is open`)
 }
 
-export const opened = (event: Event, node: string, visit: number): OpenVisit => ({
-  node,
-  visit,
-  attempt: 1,
-  since: { seq: event.seq, time: event.time },
-  failures: [],
-  calls: HashMap.empty(),
-  waiting: [],
-  ended: {}
-})
+/** A new visit; of a node that may not be visited any number of times, it is counted. */
+export const opened = (next: Mutable<RunState>, event: Event, node: string, visit: number): OpenVisit => {
+  const fresh: OpenVisit = {
+    node,
+    visit,
+    attempt: 1,
+    since: { seq: event.seq, time: event.time },
+    failures: [],
+    calls: HashMap.empty(),
+    waiting: [],
+    ended: {}
+  }
+  if (next.maxVisits === undefined || !Object.hasOwn(next.maxVisits, node)) return fresh
+  const nth = (get(next.visits ?? {}, node) ?? 0) + 1
+  next.visits = { ...next.visits, [node]: nth }
+  return { ...fresh, nth }
+}
 
 // -------------------------------------------------------------------------------------------------------------------
 // calls
@@ -269,7 +276,7 @@ const leave = (
   } else if (fanOut?.join === to) {
     closeVisit(next, branch)
     next.fanOuts = HashMap.set(next.fanOuts, id!, { ...fanOut, open: fanOut.open - 1 })
-  } else setVisit(next, branch, opened(event, to, visit.visit + 1))
+  } else setVisit(next, branch, opened(next, event, to, visit.visit + 1))
 }
 
 const finished = (next: Mutable<RunState>): void => {
@@ -288,7 +295,7 @@ export const visited = (next: Mutable<RunState>, event: Of<"visited">): void => 
   const id = fanOutId(branch, event.visit)
   closeVisit(next, branch)
   branches.forEach(({ item, node }, index) => {
-    const first = opened(event, node, 1)
+    const first = opened(next, event, node, 1)
     setVisit(next, branchId(id, index), item === undefined ? first : { ...first, item })
   })
   next.fanOuts = HashMap.set(next.fanOuts, id, {
@@ -314,5 +321,5 @@ export const joined = (next: Mutable<RunState>, event: Of<"joined">): void => {
   if (fanOut.open > 0) illegal(`${fanOut.open} branches of fan-out ${event.fanOut} are open`)
   next.fanOuts = HashMap.remove(next.fanOuts, event.fanOut)
   update(next, fanOut.branch, event.ops, event)
-  setVisit(next, fanOut.branch, opened(event, fanOut.join, fanOut.visit + 1))
+  setVisit(next, fanOut.branch, opened(next, event, fanOut.join, fanOut.visit + 1))
 }

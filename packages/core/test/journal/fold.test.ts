@@ -43,7 +43,7 @@ describe("the generator of journals", { concurrent: false }, () => {
         }
       }
     }
-    assert.strictEqual(kinds.size, 30)
+    assert.strictEqual(kinds.size, 38)
     assert.deepStrictEqual([...ops].sort(), ["add", "append", "merge", "set", "unset"])
     assert.strictEqual(statuses.size, 8)
     assert.includeMembers([...depths], [0, 1, 2])
