@@ -5,8 +5,26 @@
  */
 import * as Schema from "effect/Schema"
 import { Ops, Value } from "./Event.ts"
+import { limits } from "./internal/event/noteKinds.ts"
 
 const optional = Schema.optionalKey
+
+/**
+ * Limits of a run; those that are left out stay as they are.
+ *
+ * - `maxSteps`: how many visits the run may complete
+ * - `maxVisits`: how often it may visit a node, by node; a node that had no limit is counted from then on
+ * - `budgets`: how much it may spend, by budget
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Limits = Schema.Struct(limits)
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Limits = typeof Limits.Type
 
 /**
  * What is asked for.
@@ -14,7 +32,8 @@ const optional = Schema.optionalKey
  * - `cancel`: end the run early
  * - `pause`: stop at the next checkpoint
  * - `resume`: go on after a pause
- * - `retry`: go on after a failure, from the visit that failed, with edits of the state if there are any
+ * - `retry`: go on after a failure, from the visit that failed, with edits of the state and new limits if there are any
+ * - `limits`: change the limits of the run
  * - `settle`: decide what became of a call that is in doubt: it succeeded with this output, it failed, or it is to be
  *   carried out (again)
  * - `signal`: an event that the run may be waiting for; `answer`: the answer to a question it asked
@@ -26,7 +45,8 @@ export const Request = Schema.Union([
   Schema.Struct({ type: Schema.Literal("cancel"), reason: Schema.String }),
   Schema.Struct({ type: Schema.Literal("pause"), note: optional(Schema.String) }),
   Schema.Struct({ type: Schema.Literal("resume") }),
-  Schema.Struct({ type: Schema.Literal("retry"), edits: optional(Ops) }),
+  Schema.Struct({ type: Schema.Literal("retry"), edits: optional(Ops), limits: optional(Limits) }),
+  Schema.Struct({ type: Schema.Literal("limits"), limits: Limits }),
   Schema.Struct({
     type: Schema.Literal("settle"),
     call: Schema.String,

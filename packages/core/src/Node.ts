@@ -109,6 +109,8 @@ export interface Node<
   /** The limit of one attempt. */
   readonly timeout: Duration.Duration | undefined
   readonly fanOut: { readonly to: ReadonlyArray<Branch>; readonly join: Join } | undefined
+  /** How often a run may visit the node. */
+  readonly maxVisits: number | undefined
   readonly description: string | undefined
   readonly site: () => Site | undefined
 }
@@ -231,6 +233,7 @@ const resolve = (route: Route, to: ReadonlyArray<string>): OnError => {
  * - `retry`: when a failed attempt is tried again; `while`: only after these errors
  * - `timeout`: the limit of one attempt
  * - `fanOut`: the nodes that branches may run, and the node at which they join
+ * - `maxVisits`: how often a run may visit the node; the visit after them fails the run
  *
  * @category constructors
  * @since 0.1.0
@@ -252,6 +255,7 @@ export const make = <
   readonly while?: (error: Err["Type"]) => boolean
   readonly timeout?: Timeout
   readonly fanOut?: { readonly to: ReadonlyArray<Branch>; readonly join: Join }
+  readonly maxVisits?: number
   readonly description?: string
   // A flow's `nodes` would otherwise suggest `any` and `string` for what is left out here.
 }): Node<
@@ -274,6 +278,7 @@ export const make = <
     while: options.while,
     timeout: options.timeout === undefined ? undefined : Duration.fromInputUnsafe(options.timeout),
     fanOut: options.fanOut,
+    maxVisits: options.maxVisits,
     description: options.description,
     site: captureSite(make)
   }

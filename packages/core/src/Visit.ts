@@ -5,6 +5,7 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type { Telling } from "./internal/engine/telling.ts"
 import type * as Tool from "./Tool.ts"
 
 /**
@@ -14,6 +15,7 @@ import type * as Tool from "./Tool.ts"
  * - `visit`: counts the visits of the branch from 1
  * - `attempt`: counts the tries of this visit from 1
  * - `call`: carries out a tool's call durably; `Tool.call` is the typed way to it
+ * - `tell`: writes into the run's journal; the functions of `Run` are the typed ways to it
  *
  * @category services
  * @since 0.1.0
@@ -32,5 +34,6 @@ export class Visit extends Context.Service<
       input: unknown,
       options: Tool.CallOptions | undefined
     ) => Effect.Effect<any, any>
+    readonly tell: <A>(use: (telling: Telling) => Effect.Effect<A>) => Effect.Effect<A>
   }
 >()("@waymark/core/Visit") {}

@@ -75,7 +75,8 @@ describe("Tool.call", () => {
           Effect.sync(() => {
             asked.push([tool, input, options])
             return ["hit"]
-          })
+          }),
+        tell: () => Effect.die("not asked for")
       })
       const made = Search.call({ query: "x" }, { key: "k" })
       const hits = yield* made.pipe(

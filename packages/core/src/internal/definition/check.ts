@@ -52,6 +52,15 @@ const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
       })
     }
   }
+  if (flow.warnAt !== undefined && !(flow.warnAt > 0 && flow.warnAt <= 1)) {
+    const detail = `is ${flow.warnAt}; it must be a share of \`maxSteps\`: more than 0, and at most 1`
+    problems.push({ _tag: "InvalidOption", option: "warnAt", detail })
+  }
+  flow.budgets.forEach(({ name }, index) => {
+    if (flow.budgets.findIndex((other) => other.name === name) !== index) {
+      problems.push({ _tag: "InvalidOption", option: "budgets", detail: `has two that are called "${name}"` })
+    }
+  })
   count("version", 1)
   count("maxSteps", 1)
   count("maxRecoveries", 0)
@@ -62,6 +71,15 @@ const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
         node: name,
         option: "timeout",
         detail: "must be longer than nothing"
+      })
+    }
+    const { maxVisits } = node
+    if (maxVisits !== undefined && !(Number.isSafeInteger(maxVisits) && maxVisits > 0)) {
+      problems.push({
+        _tag: "InvalidOption",
+        node: name,
+        option: "maxVisits",
+        detail: `is ${maxVisits}; it must be a whole number from 1`
       })
     }
     if (node.fanOut !== undefined && node.fanOut.to.length === 0) {

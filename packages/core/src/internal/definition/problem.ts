@@ -5,7 +5,11 @@ const name = Schema.String
 
 /** One thing that is wrong with a definition. `node` is there where it concerns a node. */
 export const Problem = Schema.TaggedUnion({
-  InvalidName: { what: Schema.Literals(["flow", "tool", "node", "channel"]), name, detail: Schema.String },
+  InvalidName: {
+    what: Schema.Literals(["flow", "tool", "node", "channel", "output", "budget"]),
+    name,
+    detail: Schema.String
+  },
   InvalidOption: { node: Schema.optionalKey(name), option: Schema.String, detail: Schema.String },
   UnknownStart: { start: name, nodes: Schema.Array(name) },
   UnknownTarget: { node: name, option: Schema.String, target: name, nodes: Schema.Array(name) },
@@ -29,7 +33,7 @@ const quoted = (list: ReadonlyArray<string>): string => list.map((item) => `"${i
 export const describe = (problem: Problem): string => {
   switch (problem._tag) {
     case "InvalidName":
-      return `"${problem.name}" cannot be the name of a ${problem.what}: ${problem.detail}`
+      return `"${problem.name}" cannot be the name of ${problem.what === "output" ? "an" : "a"} ${problem.what}: ${problem.detail}`
     case "InvalidOption":
       return `${problem.node === undefined ? "" : `node "${problem.node}": `}\`${problem.option}\` ${problem.detail}`
     case "UnknownStart":
@@ -64,13 +68,13 @@ export const describe = (problem: Problem): string => {
 }
 
 /**
- * A flow or a tool is defined in a way that cannot work. It lists everything that is wrong at once.
+ * A flow, a tool, an output or a budget is defined in a way that cannot work. It lists everything that is wrong at once.
  *
  * @category errors
  * @since 0.1.0
  */
 export class DefinitionError extends Schema.TaggedError<DefinitionError>()("DefinitionError", {
-  definition: Schema.Literals(["flow", "tool"]),
+  definition: Schema.Literals(["flow", "tool", "output", "budget"]),
   id: Schema.String,
   problems: Schema.Array(Problem)
 }) {

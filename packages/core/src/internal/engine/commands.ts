@@ -105,8 +105,21 @@ export const carryOut = (
       return [
         request.edits === undefined
           ? { kind: "restarted", ...by }
-          : { kind: "restarted", ...by, edits: request.edits }
+          : { kind: "restarted", ...by, edits: request.edits },
+        // The command is dealt with by the event before it.
+        ...(request.limits === undefined
+          ? []
+          : [
+              {
+                kind: "limitsChanged" as const,
+                ...(actor === undefined ? undefined : { actor }),
+                ...request.limits
+              }
+            ])
       ]
+    case "limits":
+      if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
+      return [{ kind: "limitsChanged", ...by, ...request.limits }]
     case "settle": {
       for (const [branch, { attempt, calls, node, visit }] of visitsOf(state)) {
         for (const [call, { status, tool }] of calls) {

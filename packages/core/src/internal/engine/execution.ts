@@ -22,6 +22,7 @@ import type * as Calls from "./calls.ts"
 import * as Commands from "./commands.ts"
 import * as Failures from "./failure.ts"
 import * as Handler from "./handler.ts"
+import * as Limits from "./limits.ts"
 import * as Outcomes from "./outcomes.ts"
 import type { Journals } from "./reader.ts"
 import * as TypedState from "./typedState.ts"
@@ -120,6 +121,8 @@ export const make = (
     encrypts: environment.codec?.encrypts === true,
     open: () => writer.state.open[""]!,
     append: (body) => orHalt(Effect.map(writer.append(body), () => writer.state.time)),
+    appendTo: (decide) => orHalt(writer.appendTo(decide)),
+    state: () => writer.state,
     sync: orHalt(writer.sync),
     stopping: () => stop !== undefined,
     halted: () => stop !== undefined && stop._tag !== "Cancel",
@@ -278,12 +281,13 @@ export const make = (
             break
           }
         }
-        if (writer.state.steps >= writer.state.maxSteps) {
-          yield* writer.append(
-            Outcomes.failRun({ kind: "stepLimit", limit: writer.state.maxSteps }, writer.state.open[""]!)
-          )
+        const exceeded = Limits.exceededBy(writer.state, writer.state.open[""]!)
+        if (exceeded !== undefined) {
+          yield* writer.append(Outcomes.failRun(exceeded, writer.state.open[""]!))
           break
         }
+        const warning = Limits.warningOf(flow, writer.state)
+        if (warning !== undefined) yield* writer.append(warning)
         yield* step
       }
       phase = "resting"

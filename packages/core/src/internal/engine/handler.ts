@@ -16,6 +16,7 @@ import * as Node from "../../Node.ts"
 import type { OpenVisit } from "../../RunState.ts"
 import { Visit } from "../../Visit.ts"
 import * as Calls from "./calls.ts"
+import * as Telling from "./telling.ts"
 import { SeededRandom, VisitClock } from "./visitClock.ts"
 
 export interface Surroundings {
@@ -66,6 +67,14 @@ export const prepare = (
     if (closed) calls.close()
     return calls.call(tool, given, options)
   }
+  // Most visits tell nothing.
+  let telling: Telling.Telling | undefined
+  const tell: Visit["Service"]["tell"] = (use) =>
+    Effect.suspend(() => {
+      telling ??= Telling.make(host, flow, branch, visit, clock)
+      if (closed) telling.closed = true
+      return use(telling)
+    })
   let closed = false
   let fiber: Fiber.Fiber<unknown, unknown> | undefined
   const info = { run: host.run, flow: flow.id, branch, node, visit: visit.visit, attempt }
@@ -74,7 +83,7 @@ export const prepare = (
   // is provided around them. Otherwise it is set at once, since merging contexts would cost more than the rest of this.
   const plain = !traced && nodeMiddlewares.length === 0
   const own = (plain ? base : Context.empty()).pipe(
-    Context.add(Visit, { ...info, call }),
+    Context.add(Visit, { ...info, call, tell }),
     Context.add(Clock.Clock, visitClock),
     Context.add(Random.Random, new SeededRandom(() => JSON.stringify([host.run, branch, node, visit.visit]))),
     Context.add(Scope.Scope, scope)
@@ -108,7 +117,8 @@ export const prepare = (
     close: (exit) => {
       closed = true
       calls?.close()
-      return scope.state._tag === "Empty" ? Effect.void : Scope.close(scope, exit)
+      const rest = scope.state._tag === "Empty" ? Effect.void : Scope.close(scope, exit)
+      return telling === undefined ? rest : Effect.andThen(Telling.close(telling, exit), rest)
     }
   }
 }

@@ -55,6 +55,7 @@ const isClosing = (event: Event): event is Closing =>
   (event.kind === "failed" &&
     event.node !== undefined &&
     event.error.kind !== "stepLimit" &&
+    event.error.kind !== "visitLimit" &&
     event.error.kind !== "recoveries")
 
 /** What of an event has to be the same when the visit is executed again. */
@@ -129,6 +130,8 @@ export const replay = <F extends Flow.Any>(
         encrypts: true,
         open: () => visit,
         append: () => Effect.never,
+        appendTo: () => Effect.never,
+        state: () => state,
         sync: Effect.never,
         stopping: () => true,
         halted: () => refused !== undefined,
