@@ -30,6 +30,7 @@ export const spend = (
   if (!(amount >= 0 && amount <= Number.MAX_SAFE_INTEGER)) {
     return Effect.die(new RangeError(`${amount} cannot be spent of budget ${JSON.stringify(name)}`))
   }
+  if (amount === 0) return Effect.void
   return Effect.flatMap(
     Telling.once(telling, "Run.spend", ["spent", name, key ?? amount], (mark, { budgets }) => {
       const { limit, spent, warned } = get(budgets ?? {}, name) ?? { ...budget, spent: 0, warned: undefined }
