@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
@@ -377,6 +378,24 @@ describe("a budget", () => {
         const { runs } = yield* machine().boot(live)
         assert.match((yield* Effect.flip(runs.execute(flow, {}))).message, detail)
       }
+    })
+  )
+
+  it.effect("cannot be spent by something that outlived its visit", () =>
+    Effect.gen(function* () {
+      const left: Array<Context.Context<Visit>> = []
+      const keep = Effect.map(Effect.context<Visit>(), (context) => void left.push(context))
+      const { flow, live, Tokens } = spending({ limit: 5 }, [() => keep])
+      const { boot, kinds } = machine()
+      const { runs } = yield* boot(live)
+      const run = yield* runs.start(flow, {})
+      yield* runs.await(run)
+      const defect = yield* Tokens.spend(1).pipe(
+        Effect.provide(left[0]!),
+        Effect.catchDefect((error) => Effect.succeed((error as Error).message))
+      )
+      assert.strictEqual(defect, "Run.spend was used by something that outlived visit 1 of node work")
+      assert.notInclude(yield* kinds(run), "spent")
     })
   )
 

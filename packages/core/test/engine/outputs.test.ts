@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -15,9 +16,10 @@ import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
 import * as Run from "@waymark/core/Run"
 import * as Runs from "@waymark/core/Runs"
-import * as Tool from "@waymark/core/Tool"
 import type { Visit } from "@waymark/core/Visit"
+import type { RunState } from "@waymark/core/RunState"
 import * as Worker from "@waymark/core/Worker"
+import * as Telling from "../../src/internal/engine/telling.ts"
 import { Busy, Echo, oneNode, program } from "./oneNode.ts"
 import { idle, machine, type StoreService, until, untilStatus } from "./process.ts"
 
@@ -523,14 +525,68 @@ describe("what handlers give a run to find it by", () => {
   )
 })
 
-describe("the tools of a flow", () => {
-  it("cannot tell for the visit that called them: the compiler misses the visit", () => {
-    const Noisy = Tool.make("noisy", { input: Schema.Struct({}) })
-    const layer = Noisy.toLayer(() => Run.log("x"))
-    // @ts-expect-error a tool's handler is given no visit
-    const complete: Layer.Layer<Tool.Handler<"noisy">> = layer
-    assert.strictEqual(complete, layer as unknown)
-  })
+describe("what is asked for while its visit is open, and decided when it is not", () => {
+  it.effect("is not written, and who asked is told so", () =>
+    Effect.gen(function* () {
+      const { boot } = machine()
+      const { runs } = yield* boot(
+        program(({ next, state }) =>
+          Effect.succeed(state.got.length === 1 ? next.end([]) : next.to("work", { got: ["x"] }))
+        )
+      )
+      const run = yield* runs.start(oneNode, {})
+      yield* runs.await(run)
+      const first = yield* runs.stateAt(run, 0)
+      const second = yield* runs.stateAt(run, 1)
+      const decided: Array<unknown> = []
+      const host = {
+        hash: (text: string) => text,
+        halted: () => false,
+        state: () => first,
+        appendTo: (decide: (state: RunState) => unknown) =>
+          Effect.sync(() => void decided.push(decide(second)))
+      } as unknown as Telling.Telling["host"]
+      const telling = Telling.make(host, oneNode, "", first.open[""]!, yield* Clock.Clock)
+      const exit = yield* Effect.exit(
+        Telling.once(telling, "Run.emit", ["x"], (mark) => [
+          { kind: "emitted", ...telling.where, mark, name: "x", value: 1 }
+        ])
+      )
+      assert.match(String(exit), /Run.emit was used by something that outlived visit 1 of node work/)
+      assert.deepStrictEqual(decided, [undefined])
+    })
+  )
+})
+
+describe("a handler that is interrupted", () => {
+  const interruptible = program(({ next }) =>
+    Effect.never.pipe(
+      Effect.onInterrupt(() => Run.log("interrupted")),
+      Effect.as(next.end([]))
+    )
+  )
+
+  it.effect("tells nothing if its visit will be executed again", () =>
+    Effect.gen(function* () {
+      const { boot, kinds } = machine()
+      const { runs, stop } = yield* boot(interruptible)
+      const run = yield* runs.start(oneNode, {})
+      yield* idle
+      yield* stop
+      assert.deepStrictEqual(yield* kinds(run), ["created"])
+    })
+  )
+
+  it.effect("may tell of it if its run is cancelled", () =>
+    Effect.gen(function* () {
+      const { boot, kinds } = machine()
+      const { runs } = yield* boot(interruptible)
+      const run = yield* runs.start(oneNode, {})
+      yield* idle
+      assert.strictEqual(yield* runs.cancel(run, "no need"), "cancelled")
+      assert.deepStrictEqual(yield* kinds(run), ["created", "cancelRequested", "logged", "cancelled"])
+    })
+  )
 })
 
 describe("a run that cannot be written any more", () => {

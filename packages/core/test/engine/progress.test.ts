@@ -52,11 +52,9 @@ describe("progress", () => {
   it.effect("is written once a second, and seldom in a visit that takes long", () =>
     Effect.gen(function* () {
       const { boot, eventsOf } = machine()
-      const { runs } = yield* boot(
-        program(({ next }) => Effect.as(counting(20_000, "1 second"), next.end([])))
-      )
+      const { runs } = yield* boot(program(({ next }) => Effect.as(counting(600, "1 second"), next.end([]))))
       const run = yield* runs.start(oneNode, {})
-      for (let minute = 0; minute <= 20_000 / 60; minute++) yield* TestClock.adjust("1 minute")
+      yield* TestClock.adjust("20 minutes")
       yield* runs.await(run)
       const times = (yield* eventsOf(run, "progressed")).map(({ time }) => time / 1_000)
       // Every second for 200 of them, then once in a 200th of the time that went by.
@@ -64,8 +62,8 @@ describe("progress", () => {
         times.slice(0, 200),
         Array.from({ length: 200 }, (_, i) => i + 1)
       )
-      assert.isBelow(times.length, 1_200)
-      assert.strictEqual(times.at(-1), 20_000)
+      assert.isBelow(times.length, 450)
+      assert.strictEqual(times.at(-1), 600)
       for (let i = 1; i < times.length - 1; i++) {
         assert.isAtMost(times[i]! - times[i - 1]!, Math.ceil(times[i]! / 200) + 1)
       }
