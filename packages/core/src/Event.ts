@@ -43,9 +43,29 @@ import {
   Sent,
   Delivered
 } from "./internal/event/visitKinds.ts"
+import {
+  Emitted,
+  Logged,
+  Progressed,
+  Tagged,
+  Spent,
+  BudgetWarned,
+  LimitWarned,
+  LimitsChanged
+} from "./internal/event/noteKinds.ts"
 
 export * from "./internal/event/runKinds.ts"
 export * from "./internal/event/visitKinds.ts"
+export {
+  Emitted,
+  Logged,
+  Progressed,
+  Tagged,
+  Spent,
+  BudgetWarned,
+  LimitWarned,
+  LimitsChanged
+} from "./internal/event/noteKinds.ts"
 export { mapValues } from "./internal/event/mapValues.ts"
 export {
   CommandRef,
@@ -120,7 +140,15 @@ export const Event = Schema.Union([
   Snapshot,
   Migrated,
   Annotated,
-  Bookmarked
+  Bookmarked,
+  Emitted,
+  Logged,
+  Progressed,
+  Tagged,
+  Spent,
+  BudgetWarned,
+  LimitWarned,
+  LimitsChanged
 ])
 /**
  * Any event.

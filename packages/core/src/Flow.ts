@@ -20,6 +20,7 @@ import type * as Migrations from "./internal/definition/migration.ts"
 import { captureSite, type Site } from "./internal/definition/site.ts"
 import type * as Next from "./Next.ts"
 import type * as Node from "./Node.ts"
+import type * as Run from "./Run.ts"
 import type * as State_ from "./State.ts"
 import type { Visit } from "./Visit.ts"
 
@@ -125,6 +126,10 @@ export interface Flow<
   readonly durability: Durability
   /** How many visits a run may complete. */
   readonly maxSteps: number
+  /** The share of these after which the journal gets a warning. */
+  readonly warnAt: number | undefined
+  /** What runs may spend. */
+  readonly budgets: ReadonlyArray<Run.AnyBudget>
   /** How often in a row a run may be recovered from crashes without completing a visit. */
   readonly maxRecoveries: number
   readonly description: string | undefined
@@ -180,6 +185,8 @@ export interface Any {
   readonly migrations: ReadonlyArray<Migrations.Any>
   readonly durability: Durability
   readonly maxSteps: number
+  readonly warnAt: number | undefined
+  readonly budgets: ReadonlyArray<Run.AnyBudget>
   readonly maxRecoveries: number
   readonly description: string | undefined
   readonly site: () => Site | undefined
@@ -276,6 +283,8 @@ const Proto: Proto & ThisType<Any> = {
  *   others are refused until it does
  * - `durability`: when what a run did becomes durable, `pipelined` by default
  * - `maxSteps`: how many visits a run may complete, 10,000 by default; the visit after them fails the run
+ * - `warnAt`: the share of `maxSteps` (0.8, say) after which a `limitWarned` event is written
+ * - `budgets`: what runs may spend, made by `Run.budget`; each run has its own
  * - `maxRecoveries`: how often in a row a run may be recovered from crashes without completing a visit, 10 by default
  *
  * It throws a {@link DefinitionError} that lists everything that is wrong.
@@ -306,6 +315,8 @@ export const make = <
     readonly signals?: Signals
     readonly durability?: Durability
     readonly maxSteps?: number
+    readonly warnAt?: number
+    readonly budgets?: ReadonlyArray<Run.AnyBudget>
     readonly maxRecoveries?: number
     readonly description?: string
   }
@@ -323,6 +334,8 @@ export const make = <
     migrations: options.migrations ?? [],
     durability: options.durability ?? "pipelined",
     maxSteps: options.maxSteps ?? 10_000,
+    warnAt: options.warnAt,
+    budgets: options.budgets ?? [],
     maxRecoveries: options.maxRecoveries ?? 10,
     description: options.description,
     site: captureSite(make)

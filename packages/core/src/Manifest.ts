@@ -88,6 +88,7 @@ export type FanOut = typeof FanOut.Type
  * - `errors`: the tags of its declared errors
  * - `retry`: its retry policy in words; `retryOnly`: whether a condition decides which errors are retried
  * - `timeout`: the limit of one attempt in milliseconds
+ * - `maxVisits`: how often a run may visit it
  *
  * @category schemas
  * @since 0.1.0
@@ -102,6 +103,7 @@ export const Node = Schema.Struct({
   retryOnly: optional(Schema.Literal(true)),
   timeout: optional(Schema.Finite),
   fanOut: optional(FanOut),
+  maxVisits: optional(Schema.Int),
   site: optional(Site)
 })
 /**
@@ -134,6 +136,24 @@ export const Edge = Schema.Struct({
 export type Edge = typeof Edge.Type
 
 /**
+ * A budget of the flow's runs.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Budget = Schema.Struct({
+  name: Schema.String,
+  limit: Schema.Finite,
+  warnAt: optional(Schema.Finite),
+  onExceeded: Schema.Literals(["pause", "fail"])
+})
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Budget = typeof Budget.Type
+
+/**
  * A flow as plain data. `format` grows when the shape of manifests changes.
  *
  * @category schemas
@@ -149,6 +169,8 @@ export const Manifest = Schema.Struct({
   durability: Durability,
   maxSteps: Schema.Int,
   maxRecoveries: Schema.Int,
+  warnAt: optional(Schema.Finite),
+  budgets: optional(Schema.Array(Budget)),
   requiresCodec: Schema.Boolean,
   input: JsonSchema,
   output: JsonSchema,
@@ -212,9 +234,13 @@ const nodeOf = (name: string, node: FlowNode.Any): Node => {
     ...(node.while === undefined ? {} : { retryOnly: true }),
     ...(node.timeout === undefined ? {} : { timeout: Duration.toMillis(node.timeout) }),
     ...(node.fanOut === undefined ? {} : { fanOut: fanOutOf(node.fanOut) }),
+    ...(node.maxVisits === undefined ? {} : { maxVisits: node.maxVisits }),
     ...siteOf(node.site())
   }
 }
+
+const budgetOf = ({ limit, name, onExceeded, warnAt }: Flow.Any["budgets"][number]): Budget =>
+  warnAt === undefined ? { name, limit, onExceeded } : { name, limit, warnAt, onExceeded }
 
 const channelOf = ([name, channel]: readonly [string, Flow.Any["state"][string]]): Channel => {
   const base = { name, kind: channel.kind, schema: jsonSchemaOf(channel.schema) }
@@ -241,6 +267,8 @@ export const manifest = (flow: Flow.Any): Manifest => ({
   durability: flow.durability,
   maxSteps: flow.maxSteps,
   maxRecoveries: flow.maxRecoveries,
+  ...(flow.warnAt === undefined ? {} : { warnAt: flow.warnAt }),
+  ...(flow.budgets.length === 0 ? {} : { budgets: flow.budgets.map(budgetOf) }),
   requiresCodec: holdSecrets(schemasOf(flow)),
   input: jsonSchemaOf(flow.input),
   output: jsonSchemaOf(flow.output),

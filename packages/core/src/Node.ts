@@ -148,6 +148,8 @@ export interface Node<
   readonly fanOut: FanOut<Branch, Join, Policy> | undefined
   /** The schema of what a fan-out hands to this node. Only a fan-out can go on at a node that has one. */
   readonly item: Item
+  /** How often a run may visit the node. */
+  readonly maxVisits: number | undefined
   readonly description: string | undefined
   readonly site: () => Site | undefined
 }
@@ -282,6 +284,7 @@ const resolve = (route: Route, to: ReadonlyArray<string>): OnError => {
  *   them if one fails (`policy`, `failFast` by default), and how many are under way at once (`concurrency`, all by
  *   default); `to` of the node itself may then be empty
  * - `item`: the schema of what a fan-out hands to this node, which begins a branch
+ * - `maxVisits`: how often a run may visit the node; the visit after them fails the run
  *
  * @category constructors
  * @since 0.1.0
@@ -311,6 +314,7 @@ export const make = <
     readonly concurrency?: number
   }
   readonly item?: Item
+  readonly maxVisits?: number
   readonly description?: string
   // A flow's `nodes` would otherwise suggest `any` and `string` for what is left out here.
 }): Node<
@@ -345,6 +349,7 @@ export const make = <
             concurrency: fanOut.concurrency
           },
     item: options.item,
+    maxVisits: options.maxVisits,
     description: options.description,
     site: captureSite(make)
   }

@@ -58,6 +58,7 @@ const optional = Schema.optionalKey
  * - `outbox`: how many messages to other runs are not known to have arrived
  * - `signals`: the names of the signals that are kept if they come early
  * - `bookmarks`: the checkpoints that were given a name
+ * - `progress`: what the run last told of how far it is; `budgets`: what was spent, of how much
  * - `inbox`: which commands of the run's inboxes are dealt with, by source: all up to a position, and some beyond
  *
  * @category models
@@ -109,6 +110,17 @@ export const RunInfo = Schema.Struct({
       Schema.Struct({ at: Schema.Int, name: Schema.String, tags: optional(Schema.Array(Schema.String)) })
     )
   ),
+  progress: optional(
+    Schema.Struct({
+      node: Schema.String,
+      done: Schema.Finite,
+      total: Schema.Finite,
+      note: optional(Schema.String)
+    })
+  ),
+  budgets: optional(
+    Schema.Record(Schema.String, Schema.Struct({ spent: Schema.Finite, limit: Schema.Finite }))
+  ),
   inbox: optional(
     Schema.Record(Schema.String, Schema.Struct({ upTo: Schema.Int, beyond: Schema.Array(Schema.Int) }))
   )
@@ -152,11 +164,23 @@ const start = (event: Extract<Event, { kind: "created" | "forked" }>): RunInfo =
     if (event.attributes !== undefined) info.attributes = event.attributes
     if (event.parent !== undefined) info.parent = event.parent.run
     if (event.signals !== undefined) info.signals = event.signals
+    if (event.budgets !== undefined) info.budgets = withLimits({}, event.budgets)
   } else {
     info.forkOf = event.from
     if (event.node !== undefined) info.node = event.node
   }
   return info
+}
+
+const withLimits = (
+  budgets: NonNullable<RunInfo["budgets"]>,
+  limits: { readonly [budget: string]: number }
+): NonNullable<RunInfo["budgets"]> => {
+  let changed = budgets
+  for (const name of Object.keys(limits)) {
+    changed = { ...changed, [name]: { spent: get(budgets, name)?.spent ?? 0, limit: limits[name]! } }
+  }
+  return changed
 }
 
 const withWaits = (info: Mutable<RunInfo>, waits: RunInfo["waits"]): void => {
@@ -285,6 +309,21 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
       next.bookmarks = [...others, tags === undefined ? { at, name } : { at, name, tags }]
       break
     }
+    case "progressed": {
+      const { done, node, note, total } = event
+      next.progress = note === undefined ? { node, done, total } : { node, done, total, note }
+      break
+    }
+    case "spent":
+      next.budgets = { ...info.budgets, [event.budget]: { spent: event.total, limit: event.limit } }
+      break
+    case "limitsChanged":
+      if (event.budgets !== undefined) next.budgets = withLimits(info.budgets ?? {}, event.budgets)
+      break
+    case "tagged":
+      if (event.tags !== undefined) next.tags = [...new Set([...info.tags, ...event.tags])]
+      if (event.attributes !== undefined) next.attributes = { ...info.attributes, ...event.attributes }
+      break
   }
   next.status = statusAfter(info.status, event, next.waiting, next.open)
   if (isTerminal(next.status) && !isTerminal(info.status)) {

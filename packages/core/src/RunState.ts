@@ -91,6 +91,8 @@ export interface EndedBranch {
  *   quorum only the first ones count
  * - `openedAs`: what the node was called when the visit was opened, if a migration renamed it since: keys of calls and
  *   chance go on under that name
+ * - `marks`: what it told so far, by identity; 1 for what exceeded a budget. `progress`: its last report
+ * - `nth`: which visit of its node it is, counted from 1, if the node has a limit of visits
  *
  * @category models
  * @since 0.1.0
@@ -112,6 +114,21 @@ export interface OpenVisit {
     readonly quorum?: number
   }
   readonly openedAs?: string
+  readonly marks?: HashMap.HashMap<string, 0 | 1>
+  readonly progress?: Pick<Of<"progressed">, "nth" | "done" | "total" | "note">
+  readonly nth?: number
+}
+
+/**
+ * A budget of a run: what was spent of it, and whether the warning about it was given.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Budget {
+  readonly spent: number
+  readonly limit: number
+  readonly warned?: true
 }
 
 /**
@@ -260,6 +277,12 @@ export interface RunState {
   readonly durability: "pipelined" | "strict" | "ephemeral"
   readonly maxSteps: number
   readonly maxRecoveries: number
+  /** Whether the warning about the number of steps was given. */
+  readonly warned?: true
+  /** By node, for those that have one: how often it may be visited; `visits`: how often it was. */
+  readonly maxVisits?: { readonly [node: string]: number }
+  readonly visits?: { readonly [node: string]: number }
+  readonly budgets?: { readonly [budget: string]: Budget }
   readonly session?: string
   readonly actor?: string
   readonly correlation?: string

@@ -7,6 +7,7 @@ import type { RunState } from "../RunState.ts"
 import * as Cell from "./cell.ts"
 import { applyOps } from "./channels.ts"
 import { illegal } from "./illegal.ts"
+import { changeBudgets } from "./notes.ts"
 import { define } from "./record.ts"
 import type { Mutable } from "./record.ts"
 import { isThrough, mainNode, openCount, opened, setVisit, stopWaiting, visitsOf } from "./visits.ts"
@@ -27,7 +28,7 @@ export const begin = (event: Of<"created">): RunState => {
     status: "pending",
     input: Cell.plain(event.input, origin),
     channels,
-    open: { "": opened(event, event.start, 1) },
+    open: {},
     branches: HashMap.empty(),
     fanOuts: HashMap.empty(),
     waits: HashMap.empty(),
@@ -43,6 +44,9 @@ export const begin = (event: Of<"created">): RunState => {
     maxRecoveries: event.maxRecoveries,
     snapshot: { seq: undefined, bytes: 0, since: 0, channels: {} }
   }
+  if (event.maxVisits !== undefined) state.maxVisits = event.maxVisits
+  if (event.budgets !== undefined) changeBudgets(state, event.budgets)
+  setVisit(state, "", opened(state, event, event.start, 1))
   if (event.session !== undefined) state.session = event.session
   if (event.actor !== undefined) state.actor = event.actor
   if (event.correlation !== undefined) state.correlation = event.correlation

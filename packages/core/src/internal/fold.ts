@@ -8,6 +8,7 @@ import { applyOps } from "./channels.ts"
 import { illegal } from "./illegal.ts"
 import * as Inbox from "./inbox.ts"
 import { migrate } from "./migrated.ts"
+import * as Notes from "./notes.ts"
 import { define, get } from "./record.ts"
 import type { Mutable } from "./record.ts"
 import { disagreement, isSnapshotHead } from "./snapshotHead.ts"
@@ -36,7 +37,14 @@ const notWhilePaused: ReadonlySet<Kind> = new Set([
   "waitOpened",
   "joined",
   "paused",
-  "completed"
+  "completed",
+  "emitted",
+  "logged",
+  "progressed",
+  "tagged",
+  "spent",
+  "budgetWarned",
+  "limitWarned"
 ])
 
 const handled = (inbox: RunState["inbox"], { id, position, source }: CommandRef): RunState["inbox"] => {
@@ -206,6 +214,26 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
         illegal(`it migrates version ${event.from.version}, while the run is at version ${state.version}`)
       }
       migrate(next, event)
+      break
+    case "emitted":
+    case "logged":
+    case "tagged":
+      Notes.told(next, event, 0)
+      break
+    case "spent":
+      Notes.spent(next, event)
+      break
+    case "progressed":
+      Notes.progressed(next, event)
+      break
+    case "budgetWarned":
+      Notes.budgetWarned(next, event)
+      break
+    case "limitWarned":
+      next.warned = true
+      break
+    case "limitsChanged":
+      Notes.limitsChanged(next, event)
       break
     case "snapshotPart":
     case "commandIgnored":

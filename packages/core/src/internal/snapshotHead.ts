@@ -100,7 +100,17 @@ const VisitHead = Schema.Struct({
   joined: optional(
     Schema.Struct({ starts: Starts, ended: Schema.Array(EndedHead), quorum: optional(Count) })
   ),
-  openedAs: optional(Schema.String)
+  openedAs: optional(Schema.String),
+  marks: optional(Schema.Record(Schema.String, Schema.Literals([0, 1]))),
+  progress: optional(
+    Schema.Struct({
+      nth: Count,
+      done: Schema.Finite,
+      total: Schema.Finite,
+      note: optional(Schema.String)
+    })
+  ),
+  nth: optional(Count)
 })
 
 const FanOutHead = Schema.Struct({
@@ -156,6 +166,15 @@ export const SnapshotHead = Schema.Struct({
   durability: Durability,
   maxSteps: Count,
   maxRecoveries: Count,
+  warned: optional(Schema.Literal(true)),
+  maxVisits: Created.fields.maxVisits,
+  visits: Created.fields.maxVisits,
+  budgets: optional(
+    Schema.Record(
+      Schema.String,
+      Schema.Struct({ spent: Schema.Finite, limit: Schema.Finite, warned: optional(Schema.Literal(true)) })
+    )
+  ),
   session: optional(Schema.String),
   actor: optional(Schema.String),
   correlation: optional(Schema.String),
@@ -204,9 +223,10 @@ export const headOf = (state: RunState, channels: SnapshotHead["channels"]): Sna
     ...rest,
     input: plainHead(input),
     channels,
-    open: recordOf(visitsOf(state), ({ calls, joined, ...visit }) => ({
+    open: recordOf(visitsOf(state), ({ calls, joined, marks, ...visit }) => ({
       ...visit,
       ...(joined === undefined ? undefined : { joined: { ...joined, ended: Cell.toArray(joined.ended) } }),
+      ...(marks === undefined ? undefined : { marks: recordOf(marks, identity) }),
       calls: recordOf(calls, identity)
     })),
     fanOuts: recordOf(fanOuts, ({ ended, updates, ...fanOut }) => ({
@@ -264,9 +284,10 @@ export const stateOf = (
   head: SnapshotHead
 ): Omit<RunState, "seq" | "epoch" | "time" | "input" | "channels" | "snapshot"> => {
   const { channels: _channels, input: _input, ...rest } = head
-  const visits = mapOf(head.open, ({ calls, joined, ...visit }): OpenVisit => ({
+  const visits = mapOf(head.open, ({ calls, joined, marks, ...visit }): OpenVisit => ({
     ...visit,
     ...(joined === undefined ? undefined : { joined: { ...joined, ended: Cell.list([...joined.ended]) } }),
+    ...(marks === undefined ? undefined : { marks: mapOf(marks, identity) }),
     calls: mapOf(calls, identity)
   }))
   const main = Option.getOrUndefined(HashMap.get(visits, ""))

@@ -55,6 +55,7 @@ export const statusAfter = (status: RunStatus, event: Event, waiting: number, op
     case "sent":
     case "delivered":
     case "migrated":
+    case "limitsChanged":
       return status
     case "callCompleted":
     case "callFailed":

@@ -21,7 +21,7 @@ import { branchId, branchOfFanOut, fanOutId, fanOutOf, indexOf } from "./branch.
 import * as Cell from "./cell.ts"
 import { applyOps } from "./channels.ts"
 import { illegal } from "./illegal.ts"
-import { define } from "./record.ts"
+import { define, get } from "./record.ts"
 import type { Mutable } from "./record.ts"
 
 interface InBranch {
@@ -100,16 +100,23 @@ const endingVisit = (state: RunState, event: InVisit): OpenVisit => {
   return visit.waiting.length === 0 ? visit : illegal(`wait ${visit.waiting[0]} is open`)
 }
 
-export const opened = (event: Event, node: string, visit: number): OpenVisit => ({
-  node,
-  visit,
-  attempt: 1,
-  since: { seq: event.seq, time: event.time },
-  failures: [],
-  calls: HashMap.empty(),
-  waiting: [],
-  ended: {}
-})
+/** A new visit; of a node that may not be visited any number of times, it is counted. */
+export const opened = (next: Mutable<RunState>, event: Event, node: string, visit: number): OpenVisit => {
+  const fresh: OpenVisit = {
+    node,
+    visit,
+    attempt: 1,
+    since: { seq: event.seq, time: event.time },
+    failures: [],
+    calls: HashMap.empty(),
+    waiting: [],
+    ended: {}
+  }
+  if (next.maxVisits === undefined || !Object.hasOwn(next.maxVisits, node)) return fresh
+  const nth = (get(next.visits ?? {}, node) ?? 0) + 1
+  next.visits = { ...next.visits, [node]: nth }
+  return { ...fresh, nth }
+}
 
 // -------------------------------------------------------------------------------------------------------------------
 // calls
@@ -324,7 +331,7 @@ const leave = (
   } else if (isJoin) {
     closeVisit(next, branch)
     endBranch(next, branch, { index: indexOf(branch), node: visit.node })
-  } else setVisit(next, branch, opened(event, to, visit.visit + 1))
+  } else setVisit(next, branch, opened(next, event, to, visit.visit + 1))
 }
 
 const finished = (next: Mutable<RunState>): void => {
@@ -347,7 +354,7 @@ export const visited = (next: Mutable<RunState>, event: Of<"visited">): void => 
     const last = starts[starts.length - 1]
     if (last?.node === node) last.count += 1
     else starts.push({ node, count: 1 })
-    const first = opened(event, node, 1)
+    const first = opened(next, event, node, 1)
     setVisit(next, branchId(id, index), item === undefined ? first : { ...first, item })
   })
   setFanOut(next, branch, {
@@ -438,7 +445,7 @@ export const joined = (next: Mutable<RunState>, event: Of<"joined">): void => {
   const { ended, starts } = fanOut
   const quorum = typeof policy === "object" ? { quorum: policy.quorum } : undefined
   setVisit(next, branch, {
-    ...opened(event, fanOut.join, fanOut.visit + 1),
+    ...opened(next, event, fanOut.join, fanOut.visit + 1),
     joined: { starts, ended, ...quorum }
   })
 }

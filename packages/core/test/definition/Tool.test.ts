@@ -76,6 +76,7 @@ describe("Tool.call", () => {
             asked.push([tool, input, options])
             return ["hit"]
           }),
+        tell: () => Effect.die("not asked for"),
         wait: () => Effect.die("nothing waits")
       })
       const made = Search.call({ query: "x" }, { key: "k" })

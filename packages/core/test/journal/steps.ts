@@ -28,6 +28,7 @@ const nodes = ["gather", "decide", "toString", "__proto__", "узел"]
 const tools = ["search", "mail", "constructor"]
 const channels = ["notes", "count", "table", "__proto__", "constructor", "", "\ud800"]
 const sources = ["", "w1", "__proto__", "constructor"]
+const budgets = ["tokens", "__proto__", "constructor"]
 
 /** Some bodies at once; `more` makes what follows them of what the state is after them. */
 export interface Step {
@@ -45,6 +46,8 @@ const failureOf = (choice: Choice): Failure => {
     () => ({ kind: "timeout", what: pick(["node", "tool"] as const), name: pick(tools), millis: int(0, 99) }),
     () => ({ kind: "stepLimit", limit: int(0, 9) }),
     () => ({ kind: "recoveries", limit: int(0, 9) }),
+    () => ({ kind: "visitLimit", node: pick(nodes), limit: int(0, 9) }),
+    () => ({ kind: "budget", budget: pick(budgets), limit: int(0, 9) }),
     () => ({ kind: "inDoubt", tool: pick(tools), call: textOf(choice) }),
     () => ({ kind: "encoding", what: "the output", message: textOf(choice) }),
     () => ({ kind: "conflict", channel: pick(channels), branches: ["1.0", "1.1"], nodes: [pick(nodes)] }),
@@ -88,6 +91,15 @@ const opsOf = (choice: Choice, state: RunState | undefined): Ops =>
     })
   )
 
+/** New limits of some nodes and budgets. */
+const limitsOf = (choice: Choice) => {
+  const { chance, int, pick } = choice
+  return {
+    ...(chance(0.5) ? { maxVisits: objectOf([[pick(nodes), int(0, 9)]]) } : undefined),
+    ...(chance(0.5) ? { budgets: objectOf([[pick(budgets), int(0, 99) / 4]]) } : undefined)
+  }
+}
+
 const commandOf = (
   choice: Choice,
   state: RunState
@@ -119,6 +131,7 @@ export const created = (choice: Choice): Of<"created"> | Extract<Body, { kind: "
     durability: pick(["pipelined", "strict", "ephemeral"] as const),
     maxSteps: int(0, 1000),
     maxRecoveries: int(0, 5),
+    ...limitsOf(choice),
     ...(chance(0.5)
       ? { session: textOf(choice), actor: textOf(choice), correlation: textOf(choice) }
       : undefined),
@@ -177,6 +190,62 @@ class Menu {
     }
     return this.#items[0]!.make()
   }
+}
+
+/** What an open visit may tell. */
+const addTold = (
+  menu: Menu,
+  choice: Choice,
+  state: RunState,
+  place: {
+    readonly branch?: string
+    readonly node: string
+    readonly visit: number
+    readonly attempt: number
+  },
+  visit: OpenVisit
+): void => {
+  const { chance, int, pick } = choice
+  const mark = textOf(choice)
+  if (visit.marks === undefined || !HashMap.has(visit.marks, mark)) {
+    const budget = pick(budgets)
+    const held = get(state.budgets ?? {}, budget) ?? { spent: 0, limit: int(0, 40) }
+    const amount = int(0, 9) / 4
+    const spent = { ...place, budget, total: held.spent + amount, limit: held.limit }
+    menu.add(2, () => [{ kind: "emitted", ...place, mark, name: textOf(choice), value: valueOf(choice) }])
+    menu.add(1, () => [
+      {
+        kind: "logged",
+        ...place,
+        mark,
+        text: textOf(choice),
+        ...(chance(0.5) ? { data: valueOf(choice) } : undefined)
+      }
+    ])
+    menu.add(1, () => [
+      {
+        kind: "tagged",
+        ...place,
+        mark,
+        ...(chance(0.5) ? { tags: [textOf(choice), pick(hostile)] } : undefined),
+        ...(chance(0.5) ? { attributes: objectOf([[pick(hostile), textOf(choice)]]) } : undefined)
+      }
+    ])
+    menu.add(2, () => [
+      { kind: "spent", ...spent, mark, amount },
+      ...(chance(0.3) ? [{ kind: "budgetWarned" as const, ...spent }] : [])
+    ])
+  }
+  menu.add(1, () => [
+    {
+      kind: "progressed",
+      ...place,
+      nth: (visit.progress?.nth ?? 0) + int(1, 9),
+      done: int(0, 9) / 2,
+      total: int(0, 9),
+      ...(chance(0.5) ? { note: textOf(choice) } : undefined)
+    }
+  ])
 }
 
 /** What may happen in an open visit. */
@@ -293,6 +362,7 @@ const addVisit = (
       menu.add(3, () => [{ kind: "waitOpened", ...place, wait, on, ...race, ...schema, ...due }])
     }
   }
+  if (!paused) addTold(menu, choice, state, place, visit)
   for (const [call, { status, tool }] of visit.calls) {
     if (status !== "started") continue
     const names = { ...place, call, tool }
@@ -426,10 +496,20 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
         got: { tool: pick(tools), call: "d", input: valueOf(choice) }
       },
       { kind: "inDoubt", node: pick(nodes), visit: 1, tool: pick(tools), call: "c" },
-      { kind: "incompatible", message: textOf(choice) }
+      { kind: "incompatible", message: textOf(choice) },
+      { kind: "budget", node: pick(nodes), visit: 1, budget: pick(budgets), spent: 7, limit: 5.5 }
     ])
     menu.add(1, () => [{ kind: "paused", reason, ...by() }])
   }
+  menu.add(1, () => [
+    {
+      kind: "limitsChanged",
+      ...(chance(0.5) ? { maxSteps: int(0, 1000) } : undefined),
+      ...limitsOf(choice),
+      ...by()
+    }
+  ])
+  if (!paused) menu.add(0.5, () => [{ kind: "limitWarned", steps: state.steps, limit: state.maxSteps }])
   if (state.status === "cancelling") menu.add(1, () => [{ kind: "cancelled", reason: textOf(choice) }])
   else menu.add(0.5, () => [{ kind: "cancelRequested", reason: textOf(choice), ...by() }])
   const where = visits.length > 0 && chance(0.7) ? visits[0]![1] : undefined

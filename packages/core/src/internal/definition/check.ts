@@ -37,6 +37,15 @@ const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
       problems.push({ _tag: "InvalidOption", ...at, option, detail })
     }
   }
+  if (flow.warnAt !== undefined && !(flow.warnAt > 0 && flow.warnAt <= 1)) {
+    const detail = `is ${flow.warnAt}; it must be a share of \`maxSteps\`: more than 0, and at most 1`
+    problems.push({ _tag: "InvalidOption", option: "warnAt", detail })
+  }
+  flow.budgets.forEach(({ name }, index) => {
+    if (flow.budgets.findIndex((other) => other.name === name) !== index) {
+      problems.push({ _tag: "InvalidOption", option: "budgets", detail: `has two that are called "${name}"` })
+    }
+  })
   count("version", flow.version, 1)
   count("maxSteps", flow.maxSteps, 1)
   count("maxRecoveries", flow.maxRecoveries, 0)
@@ -49,6 +58,7 @@ const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
         detail: "must be longer than nothing"
       })
     }
+    if (node.maxVisits !== undefined) count("maxVisits", node.maxVisits, 1, { node: name })
     if (node.fanOut !== undefined) {
       const { concurrency = 1, policy, to } = node.fanOut
       const at = { node: name }

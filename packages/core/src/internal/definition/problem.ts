@@ -6,7 +6,11 @@ const name = Schema.String
 
 /** One thing that is wrong with a definition. `node` is there where it concerns a node. */
 export const Problem = Schema.TaggedUnion({
-  InvalidName: { what: Schema.Literals(["flow", "tool", "node", "channel"]), name, detail: Schema.String },
+  InvalidName: {
+    what: Schema.Literals(["flow", "tool", "node", "channel", "output", "budget"]),
+    name,
+    detail: Schema.String
+  },
   InvalidOption: { node: Schema.optionalKey(name), option: Schema.String, detail: Schema.String },
   UnknownStart: { start: name, nodes: Schema.Array(name) },
   UnknownTarget: { node: name, option: Schema.String, target: name, nodes: Schema.Array(name) },
@@ -35,7 +39,7 @@ const at = ({ node, option }: { readonly node?: string; readonly option: string 
 export const describe = (problem: Problem): string => {
   switch (problem._tag) {
     case "InvalidName":
-      return `"${problem.name}" cannot be the name of a ${problem.what}: ${problem.detail}`
+      return `"${problem.name}" cannot be the name of ${problem.what === "output" ? "an" : "a"} ${problem.what}: ${problem.detail}`
     case "InvalidOption":
       return `${at(problem)} ${problem.detail}`
     case "UnknownStart":
@@ -78,13 +82,13 @@ export const describe = (problem: Problem): string => {
 }
 
 /**
- * A flow or a tool is defined in a way that cannot work. It lists everything that is wrong at once.
+ * A flow, a tool, an output or a budget is defined in a way that cannot work. It lists everything that is wrong at once.
  *
  * @category errors
  * @since 0.1.0
  */
 export class DefinitionError extends Schema.TaggedError<DefinitionError>()("DefinitionError", {
-  definition: Schema.Literals(["flow", "tool"]),
+  definition: Schema.Literals(["flow", "tool", "output", "budget"]),
   id: Schema.String,
   problems: Schema.Array(Problem)
 }) {

@@ -11,6 +11,7 @@ import { fanOutBy, visitIn } from "../visits.ts"
 import * as Branches from "./branches.ts"
 import * as Failures from "./failure.ts"
 import * as Joins from "./joins.ts"
+import * as Limits from "./limits.ts"
 import type { TypedState } from "./typedState.ts"
 import * as Visiting from "./visiting.ts"
 import * as Waking from "./waking.ts"
@@ -36,7 +37,8 @@ export interface Options {
   readonly poke: () => void
   /** What follows each attempt before the next one of its branch. */
   readonly afterVisit: Effect.Effect<void, WriteError>
-  readonly snapshotIfDue: Effect.Effect<void, WriteError>
+  /** What is done now and then, while attempts may be under way. */
+  readonly betweenVisits: Effect.Effect<void, WriteError>
   /** Whether the run has to come to a checkpoint. */
   readonly isDisturbed: () => boolean
 }
@@ -121,7 +123,10 @@ export const make = (options: Options): Branching => {
       const branch = branches.next()
       if (branch === undefined) return false
       const visit = visitIn(writer.state, branch)
-      if (visit !== undefined && visit.waiting.length === 0) yield* start(branch)
+      if (visit === undefined || visit.waiting.length > 0) continue
+      const exceeded = Limits.exceededBy(writer.state, visit)
+      if (exceeded === undefined) yield* start(branch)
+      else yield* visiting.appendTo((state) => [Joins.failRun(state, exceeded, branch)])
     }
     return false
   })
@@ -192,7 +197,7 @@ export const make = (options: Options): Branching => {
           ])
           continue
         }
-        yield* options.snapshotIfDue
+        yield* options.betweenVisits
         if (touched.size > 0) continue
         if (busy() === 0 && branches.nextDue() === undefined) return true
       }

@@ -14,7 +14,7 @@ import * as Tracer from "effect/Tracer"
 import type { Body, Durability, Failure, PauseReason } from "../../Event.ts"
 import { InDoubt, Unencodable } from "../../Failures.ts"
 import type { ToolMiddleware } from "../../Middleware.ts"
-import type { Call, OpenVisit } from "../../RunState.ts"
+import type { Call, OpenVisit, RunState } from "../../RunState.ts"
 import * as Tool from "../../Tool.ts"
 import type { ToolExecutor } from "../../ToolExecutor.ts"
 import { makeCodec } from "../definition/codec.ts"
@@ -23,6 +23,7 @@ import type * as Claims from "./claims.ts"
 import * as Failures from "./failure.ts"
 import * as Retry from "./retry.ts"
 import type { VisitClock } from "./visitClock.ts"
+import type { Bodies } from "./writer.ts"
 
 /** What a visit's calls need of the run they belong to. */
 export interface Host {
@@ -40,6 +41,10 @@ export interface Host {
   readonly open: () => OpenVisit
   /** Appends an event. If that fails, the run is stopped and the effect is interrupted. */
   readonly append: (body: Body) => Effect.Effect<unknown>
+  /** The same for events that follow from the state that they are appended to. */
+  readonly appendTo: (decide: (state: RunState) => Bodies | undefined) => Effect.Effect<unknown>
+  /** The run as the journal has it. */
+  readonly state: () => RunState
   /** Waits until everything is durable; the same if that fails. */
   readonly sync: Effect.Effect<void>
   /** Whether the run is being stopped, by whatever: then interruption says nothing about a call. */

@@ -178,9 +178,22 @@ export const carryOut = (
         request.edits === undefined
           ? { kind: "restarted", ...by }
           : { kind: "restarted", ...by, edits: request.edits },
-        ...settled
+        ...settled,
+        // The command is dealt with by the event before it.
+        ...(request.limits === undefined
+          ? []
+          : [
+              {
+                kind: "limitsChanged" as const,
+                ...(actor === undefined ? undefined : { actor }),
+                ...request.limits
+              }
+            ])
       ]
     }
+    case "limits":
+      if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
+      return [{ kind: "limitsChanged", ...by, ...request.limits }]
     case "settle": {
       if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
       const told = settlement(state, request.call, request.as, false)

@@ -21,6 +21,7 @@ import { visitIn } from "../visits.ts"
 import * as Branching from "./branching.ts"
 import * as Commands from "./commands.ts"
 import * as Joins from "./joins.ts"
+import * as Limits from "./limits.ts"
 import * as Outcomes from "./outcomes.ts"
 import type { Journals } from "./reader.ts"
 import * as Versions from "./versions.ts"
@@ -184,7 +185,7 @@ export const make = (
       idle,
       poke: () => wake?.(),
       afterVisit: isStrict ? writer.sync : Effect.void,
-      snapshotIfDue,
+      betweenVisits: Effect.andThen(warnIfDue, snapshotIfDue),
       isDisturbed: () => stop !== undefined || inbox.length > 0
     })
     return branching.execute
@@ -221,6 +222,11 @@ export const make = (
       views.reset()
       isRead = false
     }
+  })
+
+  const warnIfDue = Effect.suspend((): Effect.Effect<unknown, WriteError> => {
+    const warning = Limits.warningOf(flow, writer.state)
+    return warning === undefined ? Effect.void : writer.append(warning)
   })
 
   /** Executes the open visit of the main line: one attempt, and the events that come of it. */
@@ -307,9 +313,14 @@ export const make = (
         if (HashMap.isEmpty(writer.state.fanOuts)) return undefined
         if (yield* inBranches) return undefined
       } else if (visit.waiting.length > 0) return undefined
-      else if (writer.state.steps >= writer.state.maxSteps) {
-        yield* writer.append(Joins.failRun(writer.state, { kind: "stepLimit", limit: writer.state.maxSteps }))
-      } else yield* step
+      else {
+        const exceeded = Limits.exceededBy(writer.state, visit)
+        if (exceeded !== undefined) yield* writer.append(Joins.failRun(writer.state, exceeded))
+        else {
+          yield* warnIfDue
+          yield* step
+        }
+      }
     }
   })
 

@@ -5,7 +5,7 @@ import type * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type * as Schema from "effect/Schema"
 import type { Failure } from "../../Event.ts"
-import { InDoubt, Unencodable } from "../../Failures.ts"
+import { BudgetExceeded, InDoubt, Unencodable } from "../../Failures.ts"
 import { NodeTimeout } from "../../Node.ts"
 import { ToolTimeout } from "../../Tool.ts"
 import { makeCodec } from "../definition/codec.ts"
@@ -79,6 +79,10 @@ export const store = (outcome: Outcome, schemas: ReadonlyArray<Schema.Codec<any,
       const { call, tool } = outcome.defect as InDoubt
       return { kind: "inDoubt", tool, call }
     }
+    if (known === "BudgetExceeded") {
+      const { budget, limit } = outcome.defect as BudgetExceeded
+      return { kind: "budget", budget, limit }
+    }
     if (known === "ToolTimeout") {
       const { millis, tool } = outcome.defect as ToolTimeout
       return { kind: "timeout", what: "tool", name: tool, millis }
@@ -137,6 +141,11 @@ export const load = (failure: Failure, schemas: ReadonlyArray<Schema.Codec<any, 
       }
     case "inDoubt":
       return { _tag: "Defect", defect: new InDoubt({ tool: failure.tool, call: failure.call }) }
+    case "budget":
+      return {
+        _tag: "Defect",
+        defect: new BudgetExceeded({ budget: failure.budget, limit: failure.limit })
+      }
     case "encoding":
       return {
         _tag: "Defect",

@@ -17,6 +17,7 @@ import type { OpenVisit } from "../../RunState.ts"
 import { Visit } from "../../Visit.ts"
 import * as Calls from "./calls.ts"
 import * as Claims from "./claims.ts"
+import * as Telling from "./telling.ts"
 import { SeededRandom, VisitClock } from "./visitClock.ts"
 import * as Waits from "./waits.ts"
 
@@ -107,13 +108,20 @@ export const prepare = (
     waits ??= Waits.make(host, claims(), { ...place, fiber: () => fiber, isClosed: () => closed })
     return waits.wait(requests)
   }
+  let telling: Telling.Telling | undefined
+  const tell: Visit["Service"]["tell"] = (use) =>
+    Effect.suspend(() => {
+      telling ??= Telling.make(host, flow, branch, visit, clock)
+      if (closed) telling.closed = true
+      return use(telling)
+    })
   const info = { run: host.run, flow: flow.id, branch, node, visit: visit.visit, attempt }
   const scope = Scope.makeUnsafe()
   // What middleware adds to the context, and the spans around the handler, are to reach it: then the rest of the context
   // is provided around them. Otherwise it is set at once, since merging contexts would cost more than the rest of this.
   const plain = !traced && nodeMiddlewares.length === 0
   const own = (plain ? base : Context.empty()).pipe(
-    Context.add(Visit, { ...info, call, wait }),
+    Context.add(Visit, { ...info, call, tell, wait }),
     Context.add(Clock.Clock, visitClock),
     Context.add(
       Random.Random,
@@ -150,7 +158,8 @@ export const prepare = (
     close: (exit) => {
       closed = true
       calls?.close()
-      return scope.state._tag === "Empty" ? Effect.void : Scope.close(scope, exit)
+      const rest = scope.state._tag === "Empty" ? Effect.void : Scope.close(scope, exit)
+      return telling === undefined ? rest : Effect.andThen(Telling.close(telling, exit), rest)
     }
   }
 }

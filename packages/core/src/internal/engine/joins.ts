@@ -13,7 +13,7 @@ import type * as State from "../../State.ts"
 import { branchId, branchOfFanOut } from "../branch.ts"
 import * as Cell from "../cell.ts"
 import { makeCodec } from "../definition/codec.ts"
-import { fanOutAround, fanOutBy, openIn, visitsOf } from "../visits.ts"
+import { fanOutAround, fanOutBy, openIn, visitIn, visitsOf } from "../visits.ts"
 import * as Failures from "./failure.ts"
 
 type Channels = { readonly [channel: string]: State.Any }
@@ -246,14 +246,14 @@ export const finish = (
 }
 
 /** An open visit: that of the main line if it has one. */
-export const firstOpen = (state: RunState): readonly [branch: string, visit: OpenVisit] | undefined => {
+const firstOpen = (state: RunState): readonly [branch: string, visit: OpenVisit] | undefined => {
   for (const open of visitsOf(state)) return open
   return undefined
 }
 
-/** The run fails at an open visit, if there is one. */
-export const failRun = (state: RunState, error: Failure): Body => {
-  const open = firstOpen(state)
+/** The run fails at the open visit of a branch; of any unless it is given, and if there is one. */
+export const failRun = (state: RunState, error: Failure, at?: string): Body => {
+  const open = at === undefined ? firstOpen(state) : ([at, visitIn(state, at)!] as const)
   if (open === undefined) return { kind: "failed", error }
   const [branch, { attempt, node, visit }] = open
   return { kind: "failed", error, ...(branch === "" ? undefined : { branch }), node, visit, attempt }

@@ -85,6 +85,8 @@ const rehearseVisit = Effect.fnUntraced(function* (
     encrypts: true,
     open: () => visit,
     append: () => stop(undefined),
+    appendTo: () => stop(undefined),
+    state: () => state,
     openedAt: (wait) => ({ seq: HashMap.getUnsafe(state.waits, wait).seq, time: state.time }),
     openWaits: () => stop(undefined),
     park: stop(undefined),

@@ -62,6 +62,7 @@ const isClosing = (event: Event): event is Closing =>
     event.node !== undefined &&
     event.attempt !== undefined &&
     event.error.kind !== "stepLimit" &&
+    event.error.kind !== "visitLimit" &&
     event.error.kind !== "recoveries")
 
 /** What of an event has to be the same when the visit is executed again. */
@@ -152,6 +153,8 @@ export const replay = <F extends Flow.Any>(
         openedAt: () => ({ seq: state.seq, time: state.time }),
         openWaits: () => Effect.never,
         park: Effect.never,
+        appendTo: () => Effect.never,
+        state: () => state,
         sync: Effect.never,
         stopping: () => true,
         halted: () => refused !== undefined,

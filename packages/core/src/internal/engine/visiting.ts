@@ -174,6 +174,8 @@ export const make = (course: Course): Visiting => {
             () => (line.gone ? Effect.interrupt : Effect.succeed(undefined))
           )
         ),
+      appendTo: (decide) => orHalt(writer.appendTo((state) => (line.gone ? undefined : decide(state)))),
+      state: () => writer.state,
       sync: orHalt(writer.sync),
       stopping: () => line.suspended || line.gone || course.isStopping(),
       halted,

@@ -26,7 +26,18 @@ const mapRecord = <A, B, E, R>(
   )
 
 /** The fields of events that hold a value, a record of operations, or a failure; by name, the same in every kind. */
-const valueFields = ["input", "output", "body", "content", "head", "schema", "data", "payload"] as const
+const valueFields = [
+  "input",
+  "output",
+  "body",
+  "content",
+  "head",
+  "schema",
+  "data",
+  "payload",
+  "value",
+  "text"
+] as const
 const opsFields = ["ops", "edits"] as const
 
 /**

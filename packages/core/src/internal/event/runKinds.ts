@@ -24,6 +24,8 @@ export const Created = event("created", {
   durability: Durability,
   maxSteps: Count,
   maxRecoveries: Count,
+  maxVisits: optional(Schema.Record(Schema.String, Count)),
+  budgets: optional(Schema.Record(Schema.String, Schema.Finite)),
   session: optional(Schema.String),
   actor: optional(Schema.String),
   correlation: optional(Schema.String),

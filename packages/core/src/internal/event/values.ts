@@ -72,6 +72,8 @@ export type Ops = typeof Ops.Type
  * - `timeout`: a node or a tool took longer than its limit (milliseconds)
  * - `stepLimit`: the run took as many steps as its limit allows
  * - `recoveries`: the run crashed more often in a row than `maxRecoveries` allows
+ * - `visitLimit`: the run visited a node as often as its limit allows
+ * - `budget`: more of a budget was spent than there is
  * - `inDoubt`: an at-most-once call has no result, and its policy is to fail; while it is `undecided`, nobody has said
  *   what became of it
  * - `encoding`: a value could not be encoded with, or decoded by, its schema
@@ -99,6 +101,8 @@ export const Failure = Schema.Union([
   }),
   Schema.Struct({ kind: Schema.Literal("stepLimit"), limit: Count }),
   Schema.Struct({ kind: Schema.Literal("recoveries"), limit: Count }),
+  Schema.Struct({ kind: Schema.Literal("visitLimit"), node: Schema.String, limit: Count }),
+  Schema.Struct({ kind: Schema.Literal("budget"), budget: Schema.String, limit: Schema.Finite }),
   Schema.Struct({
     kind: Schema.Literal("inDoubt"),
     tool: Schema.String,
@@ -237,6 +241,7 @@ export type Outcome = typeof Outcome.Type
  *   (`expected`) was still unclaimed
  * - `inDoubt`: an at-most-once call has no result and waits for a person
  * - `incompatible`: the journal was written by another version or shape of the flow
+ * - `budget`: more of a budget was spent than there is; it goes on when the limit was raised
  *
  * @category schemas
  * @since 0.1.0
@@ -257,7 +262,15 @@ export const PauseReason = Schema.Union([
     tool: Schema.String,
     call: Schema.String
   }),
-  Schema.Struct({ kind: Schema.Literal("incompatible"), message: Schema.String })
+  Schema.Struct({ kind: Schema.Literal("incompatible"), message: Schema.String }),
+  Schema.Struct({
+    kind: Schema.Literal("budget"),
+    node: Schema.String,
+    visit: Count,
+    budget: Schema.String,
+    spent: Schema.Finite,
+    limit: Schema.Finite
+  })
 ])
 /**
  * @category models
