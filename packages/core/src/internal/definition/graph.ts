@@ -137,8 +137,7 @@ const checkEnds = (flow: Flow.Any, regions: ReadonlyMap<string, string>): Readon
   for (const [node, join] of regions) {
     let found = ending.get(join)
     if (found === undefined) {
-      const inRegion = (name: string) => regions.get(name) === join
-      found = reach(join === "" ? "end" : join, (name) => before.get(name)?.filter(inRegion) ?? [])
+      found = reach(join === "" ? "end" : join, (name) => before.get(name) ?? [])
       ending.set(join, found)
     }
     if (!found.has(node)) problems.push({ _tag: "DeadEnd", node, ...(join === "" ? undefined : { join }) })
