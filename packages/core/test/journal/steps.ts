@@ -46,6 +46,7 @@ const failureOf = (choice: Choice): Failure => {
     () => ({ kind: "stepLimit", limit: int(0, 9) }),
     () => ({ kind: "recoveries", limit: int(0, 9) }),
     () => ({ kind: "inDoubt", tool: pick(tools), call: textOf(choice) }),
+    () => ({ kind: "inDoubt", tool: pick(tools), call: textOf(choice), undecided: true }),
     () => ({ kind: "encoding", what: "the output", message: textOf(choice) })
   ])()
 }
@@ -342,6 +343,7 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
       owner: textOf(choice),
       cause: pick(["handover", "crash"] as const),
       previous: { epoch: state.epoch, seq: state.seq, hash: head },
+      ...(chance(0.3) ? { purpose: "command" as const } : undefined),
       ...(chance(0.3) ? { trace: { traceId: "t3", spanId: "s3" } } : undefined)
     }
   ])
