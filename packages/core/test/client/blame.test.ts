@@ -310,7 +310,7 @@ describe("blame", () => {
         name: "sealing",
         encrypts: true,
         encode: (value) => Effect.succeed(`sealed ${JSON.stringify(value)}`),
-        decode: (value) => Effect.succeed(JSON.parse(String(value).slice("sealed ".length)) as Json)
+        decode: (value) => Effect.succeed(JSON.parse((value as string).slice("sealed ".length)) as Json)
       }
       const computer = machine()
       const { runs } = yield* computer.boot(live.pipe(Layer.provide(Layer.succeed(Codec, codec))))
