@@ -44,7 +44,6 @@ import {
   InvalidValue,
   RunCancelled,
   RunConflict,
-  RunEnded,
   RunFailed
 } from "./RunError.ts"
 import { isTerminal } from "./RunInfo.ts"
@@ -53,16 +52,7 @@ import * as RunState from "./RunState.ts"
 import { Store } from "./Store.ts"
 import type * as StoreModule from "./Store.ts"
 
-export {
-  AwaitTimeout,
-  CommandRefused,
-  InvalidCheckpoint,
-  InvalidValue,
-  RunCancelled,
-  RunConflict,
-  RunEnded,
-  RunFailed
-}
+export { AwaitTimeout, CommandRefused, InvalidCheckpoint, InvalidValue, RunCancelled, RunConflict, RunFailed }
 export type { Checkpoint, HistoryOptions }
 export * from "./internal/client/blame.ts"
 export * from "./internal/client/diff.ts"

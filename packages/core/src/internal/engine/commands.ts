@@ -167,24 +167,18 @@ export const carryOut = (
         // The command is answered by the event before it; who decided stands in each.
         settled.push(actor === undefined ? told.body : { ...told.body, actor })
       }
-      return [
-        request.edits === undefined
-          ? { kind: "restarted", ...by }
-          : { kind: "restarted", ...by, edits: request.edits },
-        ...settled
-      ]
+      const { edits } = request
+      return [{ kind: "restarted", ...by, ...(edits === undefined ? undefined : { edits }) }, ...settled]
     }
     case "settle": {
       if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
       const told = settlement(state, request.call, request.as, false)
       return "problem" in told ? ignored(told.problem) : [{ ...told.body, ...by }]
     }
-    case "annotate":
-      return [
-        request.data === undefined
-          ? { kind: "annotated", ...by, note: request.note }
-          : { kind: "annotated", ...by, note: request.note, data: request.data }
-      ]
+    case "annotate": {
+      const { type: _, ...note } = request
+      return [{ kind: "annotated", ...by, ...note }]
+    }
     case "bookmark": {
       const { type: _, ...bookmark } = request
       return bookmark.at > state.seq
