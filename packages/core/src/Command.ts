@@ -5,6 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 import { Bookmarked, Ops, Value } from "./Event.ts"
+import { limits } from "./internal/event/noteKinds.ts"
 
 const optional = Schema.optionalKey
 
@@ -26,15 +27,34 @@ export const Settlement = Schema.Union([
 export type Settlement = typeof Settlement.Type
 
 /**
+ * Limits of a run; those that are left out stay as they are.
+ *
+ * - `maxSteps`: how many visits the run may complete
+ * - `maxVisits`: how often it may visit a node, by node; a node that had no limit is counted from then on
+ * - `budgets`: how much it may spend, by budget
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Limits = Schema.Struct(limits)
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Limits = typeof Limits.Type
+
+/**
  * What is asked for.
  *
  * - `cancel`: end the run early
  * - `pause`: stop at the next checkpoint
  * - `resume`: go on after a pause
- * - `retry`: go on after a failure, from the visit that failed, with edits of the state if there are any, and with what
- *   became of calls that are in doubt
+ * - `retry`: go on after a failure, from the visit that failed, with edits of the state and new limits if there are any,
+ *   and with what became of calls that are in doubt
+ * - `limits`: change the limits of the run
  * - `settle`: decide what became of a call that is in doubt
- * - `signal`: an event that the run may be waiting for; `answer`: the answer to a question it asked
+ * - `signal`: an event that the run may be waiting for; `answer`: the answer to a question it asked; `finish`: what came
+ *   of a job that it waits for
  * - `annotate`: leave a note; `bookmark`: give the checkpoint `at` a name
  *
  * @category schemas
@@ -44,9 +64,11 @@ export const Request = Schema.Union([
   Schema.Struct({ type: Schema.Literal("cancel"), reason: Schema.String }),
   Schema.Struct({ type: Schema.Literal("pause"), note: optional(Schema.String) }),
   Schema.Struct({ type: Schema.Literal("resume") }),
+  Schema.Struct({ type: Schema.Literal("limits"), limits: Limits }),
   Schema.Struct({
     type: Schema.Literal("retry"),
     edits: optional(Ops),
+    limits: optional(Limits),
     settle: optional(Schema.Record(Schema.String, Settlement))
   }),
   Schema.Struct({ type: Schema.Literal("settle"), call: Schema.String, as: Settlement }),
@@ -57,6 +79,11 @@ export const Request = Schema.Union([
     payload: Value
   }),
   Schema.Struct({ type: Schema.Literal("answer"), wait: Schema.String, value: Value }),
+  Schema.Struct({
+    type: Schema.Literal("finish"),
+    job: Schema.String,
+    as: Schema.Union([Schema.Struct({ value: Value }), Schema.Struct({ failure: Schema.String })])
+  }),
   Schema.Struct({ type: Schema.Literal("annotate"), note: Schema.String, data: optional(Value) }),
   Schema.Struct({
     type: Schema.Literal("bookmark"),

@@ -290,8 +290,11 @@ export const ListQuery = Schema.Struct({
   unowned: Schema.optionalKey(Schema.Boolean),
   /** Only runs whose inboxes hold commands that their journals do not name. */
   commanded: Schema.optionalKey(Schema.Boolean),
-  /** By time of creation, then by id in code-unit order; newest first unless said otherwise, which is the exact reverse. */
-  order: Schema.optionalKey(Schema.Literals(["newest", "oldest"])),
+  /**
+   * By time of creation, then by id in code-unit order; newest first unless said otherwise, which is the exact reverse.
+   * With `due`, only the runs that have a `due`: the earliest first, then by id.
+   */
+  order: Schema.optionalKey(Schema.Literals(["newest", "oldest", "due"])),
   limit: Schema.optionalKey(Schema.Int),
   cursor: Schema.optionalKey(Schema.String)
 })

@@ -15,6 +15,9 @@ import { isHandled } from "../inbox.ts"
 import type { Mutable } from "../record.ts"
 import { isTerminal } from "../status.ts"
 import { staysInDoubt, visitsOf } from "../visits.ts"
+import * as RecordedSchema from "./recordedSchema.ts"
+import { isChoice } from "./waits.ts"
+import * as Waking from "./waking.ts"
 
 /** A command as its sender meant it; `problem` says why its values cannot be read. */
 export interface Opened extends Received {
@@ -56,6 +59,10 @@ const mapRequest = <E>(
       return Effect.map(f(request.payload), (payload) => ({ ...request, payload }))
     case "answer":
       return Effect.map(f(request.value), (value) => ({ ...request, value }))
+    case "finish": {
+      if (!("value" in request.as)) return Effect.succeed(request)
+      return Effect.map(f(request.as.value), (value) => ({ ...request, as: { value } }))
+    }
     default:
       return Effect.succeed(request)
   }
@@ -167,9 +174,19 @@ export const carryOut = (
         // The command is answered by the event before it; who decided stands in each.
         settled.push(actor === undefined ? told.body : { ...told.body, actor })
       }
-      const { edits } = request
-      return [{ kind: "restarted", ...by, ...(edits === undefined ? undefined : { edits }) }, ...settled]
+      const { edits, limits } = request
+      return [
+        { kind: "restarted", ...by, ...(edits === undefined ? undefined : { edits }) },
+        ...settled,
+        // The command is dealt with by the event before it.
+        ...(limits === undefined
+          ? []
+          : [{ kind: "limitsChanged" as const, ...(actor === undefined ? undefined : { actor }), ...limits }])
+      ]
     }
+    case "limits":
+      if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
+      return [{ kind: "limitsChanged", ...by, ...request.limits }]
     case "settle": {
       if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
       const told = settlement(state, request.call, request.as, false)
@@ -186,7 +203,81 @@ export const carryOut = (
         : [{ kind: "bookmarked", ...by, ...bookmark }]
     }
     case "signal":
+      return signalled(state, request, by) ?? ignored(unwanted(state, request))
     case "answer":
-      return ignored("nothing waits for it")
+      return endNamed(state, "user", request.wait, request.value, by, ignored)
+    case "finish":
+      return endNamed(state, "job", request.job, request.as, by, ignored)
   }
+}
+
+/** Whether a command may end a wait: it is carried out at once, whatever else is executed. */
+export const isForWait = ({ command: { request } }: Received): boolean =>
+  request.type === "signal" || request.type === "answer" || request.type === "finish"
+
+type Signal = Extract<Request, { type: "signal" }>
+type Bodies = readonly [Body, ...ReadonlyArray<Body>]
+
+/** How many signals a run keeps. */
+const keptSignals = 1000
+
+/** The signal ends the wait that was opened first of those that it is meant for, or is kept. */
+const signalled = (state: RunState, signal: Signal, by: Waking.By): Bodies | undefined => {
+  if (isTerminal(state.status) || state.status === "cancelling") return undefined
+  const meant = Waking.meantBy(state, signal)
+  for (const [id, { schema }] of meant) {
+    if (RecordedSchema.problemWith(schema, signal.payload) === undefined)
+      return Waking.end(state, id, { value: signal.payload }, by)
+  }
+  const isKept = meant.length === 0 && state.keeps?.includes(signal.name) === true
+  if (!isKept || state.signals.length >= keptSignals) return undefined
+  const { key, name, payload } = signal
+  return [{ kind: "signalled", ...by, name, ...(key === undefined ? undefined : { key }), payload }]
+}
+
+/** Why a signal comes to nothing. */
+const unwanted = (state: RunState, signal: Signal): string => {
+  if (isTerminal(state.status)) return `the run had ${state.status} already`
+  if (state.status === "cancelling") return "the run is being cancelled"
+  const [first] = Waking.meantBy(state, signal)
+  if (first !== undefined) {
+    return `its payload is not what is waited for: ${RecordedSchema.problemWith(first[1].schema, signal.payload)}`
+  }
+  return state.keeps?.includes(signal.name) === true
+    ? `${keptSignals} signals are kept already`
+    : "nothing waits for it, and the flow does not name it among its signals"
+}
+
+type Finish = Extract<Request, { type: "finish" }>["as"]
+
+const endNamed = (
+  state: RunState,
+  type: "user" | "job",
+  name: string,
+  given: Json | Finish,
+  by: Waking.By,
+  ignored: (note: string) => Bodies
+): Bodies => {
+  const named = Waking.named(state, type, name)
+  const [only] = named
+  if (only === undefined || isTerminal(state.status) || state.status === "cancelling") {
+    return ignored(
+      isTerminal(state.status) ? `the run had ${state.status} already` : `nothing waits for ${name}`
+    )
+  }
+  if (named.length > 1) {
+    return ignored(`several wait for ${name}: say which, ${named.map(([id]) => id).join(" or ")}`)
+  }
+  const [id, wait] = only
+  if (type === "job" && "failure" in (given as Finish)) {
+    const { failure } = given as Extract<Finish, { failure: string }>
+    return Waking.end(state, id, { failure: { kind: "defect", name: "JobFailed", message: failure } }, by)
+  }
+  const value = type === "job" ? (given as Extract<Finish, { value: Json }>).value : given
+  const problem =
+    RecordedSchema.problemWith(wait.schema, value) ??
+    (isChoice(wait, value) ? undefined : "it is none of the choices")
+  return problem === undefined
+    ? Waking.end(state, id, { value }, by)
+    : ignored(`what was given is not what is waited for: ${problem}`)
 }

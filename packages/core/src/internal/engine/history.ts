@@ -6,7 +6,8 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Checkpoint, HistoryOptions } from "../../Checkpoint.ts"
-import type { Event, Kind } from "../../Event.ts"
+import type { Event, Kind, Of } from "../../Event.ts"
+import type { Entry } from "../../Journal.ts"
 import * as Journal from "../../Journal.ts"
 import { InvalidCheckpoint } from "../../RunError.ts"
 import { isTerminal } from "../status.ts"
@@ -109,33 +110,62 @@ export const checkpoints = Effect.fnUntraced(function* (
   return found
 })
 
-/** The events from a position on: past, then live until the run has ended. */
-export const events = (
+export interface EventsOptions<K extends Kind> {
+  readonly from?: number | undefined
+  readonly to?: number | undefined
+  readonly kinds?: ReadonlyArray<K> | undefined
+  readonly order?: "oldest" | "newest" | undefined
+}
+
+/**
+ * The events from a position on: past, then live until the run has ended, or up to a position. Newest first, those that
+ * are there.
+ */
+export const events = <K extends Kind>(
   { codec, store }: Journals,
   run: string,
-  from: number
-): Stream.Stream<Event, ReadError> =>
-  Stream.paginate(from, (next: number) =>
-    Effect.gen(function* (): Effect.fn.Return<
-      readonly [ReadonlyArray<Event>, Option.Option<number>],
-      ReadError
-    > {
-      let entries = yield* store.read(run, { from: next, limit: pageSize })
+  { from = 0, kinds, order, to = Number.MAX_SAFE_INTEGER }: EventsOptions<K>
+): Stream.Stream<Of<K>, ReadError> => {
+  const wanted: ReadonlySet<Kind> | undefined = kinds === undefined ? undefined : new Set(kinds)
+  const pageOf = (entries: ReadonlyArray<Entry>): Effect.Effect<ReadonlyArray<any>, ReadError> => {
+    const found: Array<Event> = []
+    for (const { event } of entries) if (wanted?.has(event.kind) !== false) found.push(event)
+    return codec === undefined ? Effect.succeed(found) : Effect.forEach(found, (event) => open(codec, event))
+  }
+  type Page = readonly [ReadonlyArray<Of<K>>, Option.Option<number>]
+
+  if (order === "newest") {
+    return Stream.paginate(undefined, (before: number | undefined) =>
+      Effect.gen(function* (): Effect.fn.Return<Page, ReadError> {
+        const at = before ?? Math.min(to, (yield* store.get(run)).info.seq)
+        if (at < from) return [[], Option.none()]
+        const entries = yield* store.read(run, {
+          from: at,
+          to: from,
+          limit: pageSize,
+          direction: "backwards"
+        })
+        const last = entries[entries.length - 1]
+        return [yield* pageOf(entries), last === undefined ? Option.none() : Option.some(last.event.seq - 1)]
+      })
+    )
+  }
+  return Stream.paginate(from, (next: number) =>
+    Effect.gen(function* (): Effect.fn.Return<Page, ReadError> {
+      if (next > to) return [[], Option.none()]
+      let entries = yield* store.read(run, { from: next, to, limit: pageSize })
       while (entries.length === 0) {
         const { info } = yield* store.get(run)
         if (info.seq < next) {
           if (isTerminal(info.status)) return [[], Option.none()]
           yield* store.changed(run, next - 1)
         }
-        entries = yield* store.read(run, { from: next, limit: pageSize })
+        entries = yield* store.read(run, { from: next, to, limit: pageSize })
       }
-      const page =
-        codec === undefined
-          ? entries.map(({ event }) => event)
-          : yield* Effect.forEach(entries, ({ event }) => open(codec, event))
-      return [page, Option.some(entries[entries.length - 1]!.event.seq + 1)]
+      return [yield* pageOf(entries), Option.some(entries[entries.length - 1]!.event.seq + 1)]
     })
   )
+}
 
 export const verify = Effect.fnUntraced(function* (
   { hash, store }: Journals,
