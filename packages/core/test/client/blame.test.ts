@@ -520,6 +520,21 @@ describe("blame of what came out of branches", () => {
     })
   )
 
+  it.effect("and not to branches that completed when a quorum was there already", () =>
+    Effect.gen(function* () {
+      const to = { to: "merge", joins: true }
+      const journal = written("r", [
+        created(),
+        visited("", "work", 1, { ...fan(3), policy: { quorum: 1 } }),
+        visited("1.2", "item", 1, to, { list: { append: ["c"] } }),
+        visited("1.0", "item", 1, to, { list: { append: ["a"] } }),
+        { kind: "joined", fanOut: "1", ops: { list: { append: ["c"] } }, dropped: 1 }
+      ])
+      const { runs } = yield* clientOf([journal])
+      assert.deepInclude(yield* Runs.blame("r", ["list", 0]).pipe(using(runs)), { branch: "1.2", seq: 2 })
+    })
+  )
+
   it.effect("and to the join where the branches do not account for what it did", () =>
     Effect.gen(function* () {
       const journal = fannedOut()
