@@ -48,7 +48,6 @@ import {
   InvalidValue,
   RunCancelled,
   RunConflict,
-  RunEnded,
   RunFailed
 } from "./RunError.ts"
 import type * as Run_ from "./Run.ts"
@@ -58,16 +57,7 @@ import * as RunState from "./RunState.ts"
 import { Store } from "./Store.ts"
 import type * as StoreModule from "./Store.ts"
 
-export {
-  AwaitTimeout,
-  CommandRefused,
-  InvalidCheckpoint,
-  InvalidValue,
-  RunCancelled,
-  RunConflict,
-  RunEnded,
-  RunFailed
-}
+export { AwaitTimeout, CommandRefused, InvalidCheckpoint, InvalidValue, RunCancelled, RunConflict, RunFailed }
 export type { Checkpoint, HistoryOptions, Limits }
 export * from "./internal/client/blame.ts"
 export * from "./internal/client/diff.ts"

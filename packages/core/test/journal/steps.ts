@@ -49,6 +49,7 @@ const failureOf = (choice: Choice): Failure => {
     () => ({ kind: "visitLimit", node: pick(nodes), limit: int(0, 9) }),
     () => ({ kind: "budget", budget: pick(budgets), limit: int(0, 9) }),
     () => ({ kind: "inDoubt", tool: pick(tools), call: textOf(choice) }),
+    () => ({ kind: "inDoubt", tool: pick(tools), call: textOf(choice), undecided: true }),
     () => ({ kind: "encoding", what: "the output", message: textOf(choice) }),
     () => ({ kind: "conflict", channel: pick(channels), branches: ["1.0", "1.1"], nodes: [pick(nodes)] }),
     () => ({ kind: "quorum", needed: int(1, 3), completed: 0, failed: int(0, 3) }),
@@ -447,6 +448,7 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
       owner: textOf(choice),
       cause: pick(["handover", "crash"] as const),
       previous: { epoch: state.epoch, seq: state.seq, hash: head },
+      ...(chance(0.3) ? { purpose: "command" as const } : undefined),
       ...(chance(0.3) ? { trace: { traceId: "t3", spanId: "s3" } } : undefined)
     }
   ])

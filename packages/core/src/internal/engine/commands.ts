@@ -174,21 +174,14 @@ export const carryOut = (
         // The command is answered by the event before it; who decided stands in each.
         settled.push(actor === undefined ? told.body : { ...told.body, actor })
       }
+      const { edits, limits } = request
       return [
-        request.edits === undefined
-          ? { kind: "restarted", ...by }
-          : { kind: "restarted", ...by, edits: request.edits },
+        { kind: "restarted", ...by, ...(edits === undefined ? undefined : { edits }) },
         ...settled,
         // The command is dealt with by the event before it.
-        ...(request.limits === undefined
+        ...(limits === undefined
           ? []
-          : [
-              {
-                kind: "limitsChanged" as const,
-                ...(actor === undefined ? undefined : { actor }),
-                ...request.limits
-              }
-            ])
+          : [{ kind: "limitsChanged" as const, ...(actor === undefined ? undefined : { actor }), ...limits }])
       ]
     }
     case "limits":
@@ -199,12 +192,10 @@ export const carryOut = (
       const told = settlement(state, request.call, request.as, false)
       return "problem" in told ? ignored(told.problem) : [{ ...told.body, ...by }]
     }
-    case "annotate":
-      return [
-        request.data === undefined
-          ? { kind: "annotated", ...by, note: request.note }
-          : { kind: "annotated", ...by, note: request.note, data: request.data }
-      ]
+    case "annotate": {
+      const { type: _, ...note } = request
+      return [{ kind: "annotated", ...by, ...note }]
+    }
     case "bookmark": {
       const { type: _, ...bookmark } = request
       return bookmark.at > state.seq
