@@ -41,7 +41,15 @@ import {
   Sent,
   Delivered
 } from "./internal/event/visitKinds.ts"
+import {
+  Compensating,
+  CompensationCompleted,
+  CompensationFailed,
+  CompensationRetried,
+  CompensationStarted
+} from "./internal/event/compensationKinds.ts"
 
+export * from "./internal/event/compensationKinds.ts"
 export * from "./internal/event/runKinds.ts"
 export * from "./internal/event/visitKinds.ts"
 export { mapValues } from "./internal/event/mapValues.ts"
@@ -55,6 +63,8 @@ export {
   Outcome,
   PauseReason,
   TraceRef,
+  Undoable,
+  Undone,
   Value,
   WaitTarget
 } from "./internal/event/values.ts"
@@ -115,7 +125,12 @@ export const Event = Schema.Union([
   Snapshot,
   Migrated,
   Annotated,
-  Bookmarked
+  Bookmarked,
+  Compensating,
+  CompensationStarted,
+  CompensationRetried,
+  CompensationCompleted,
+  CompensationFailed
 ])
 /**
  * Any event.

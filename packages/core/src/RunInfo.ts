@@ -53,6 +53,8 @@ const optional = Schema.optionalKey
  * - `snapshot`: the position of the last complete snapshot
  * - `ended`: the position of the event that ended the run
  * - `due`: when the earliest open wait is over
+ * - `compensating`: the run is going to end as failed or cancelled, and undoes its calls before it does
+ * - `undone`: how many calls a run that has ended could not undo; there if it had any to undo
  * - `inbox`: which commands of the run's inboxes are dealt with, by source: all up to a position, and some beyond
  *
  * @category models
@@ -84,6 +86,8 @@ export const RunInfo = Schema.Struct({
     Schema.Struct({ kind: Schema.String, tag: optional(Schema.String), message: optional(Schema.String) })
   ),
   pause: optional(Schema.String),
+  compensating: optional(Schema.Literal(true)),
+  undone: optional(Schema.Int),
   waits: Schema.Array(
     Schema.Struct({
       wait: Schema.String,
@@ -204,12 +208,20 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
     case "cancelRequested":
       delete next.pause
       break
+    case "compensating":
+      delete next.pause
+      next.compensating = true
+      if (event.error !== undefined) next.error = errorOf(event.error)
+      if (next.waits.length > 0) withWaits(next, [])
+      break
     case "failed":
       delete next.pause
       next.error = errorOf(event.error)
       break
     case "restarted":
-      delete next.error
+      if (info.undone === undefined) delete next.error
+      else next.compensating = true
+      delete next.undone
       delete next.ended
       delete next.endedAt
       break
@@ -224,6 +236,8 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
   if (isTerminal(next.status) && !isTerminal(info.status)) {
     next.ended = event.seq
     next.endedAt = event.time
+    delete next.compensating
+    if ("undone" in event && event.undone !== undefined) next.undone = event.undone.length
     if (next.waits.length > 0) withWaits(next, [])
   }
   return next

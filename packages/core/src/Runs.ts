@@ -18,7 +18,7 @@ import type { Checkpoint, HistoryOptions } from "./Checkpoint.ts"
 import { Codec } from "./Codec.ts"
 import type { CodecError } from "./Codec.ts"
 import type { Request } from "./Command.ts"
-import type { Body, Durability, Event } from "./Event.ts"
+import type { Body, Durability, Event, Of } from "./Event.ts"
 import { requiresCodec } from "./Flow.ts"
 import type * as Flow from "./Flow.ts"
 import { Hasher } from "./Hasher.ts"
@@ -31,8 +31,10 @@ import * as History from "./internal/engine/history.ts"
 import type { Starter } from "./internal/engine/pool.ts"
 import * as Reader from "./internal/engine/reader.ts"
 import * as Replay from "./internal/engine/replay.ts"
+import * as Retrying from "./internal/engine/retrying.ts"
 import * as TypedState from "./internal/engine/typedState.ts"
 import { extend } from "./internal/engine/writer.ts"
+import { hasCompensated } from "./internal/compensation.ts"
 import { isThrough } from "./internal/visits.ts"
 import * as Journal from "./Journal.ts"
 import {
@@ -212,7 +214,12 @@ export class Runs extends Context.Service<
       options?: { readonly from?: number | undefined }
     ) => Stream.Stream<Event, ReadError>
 
-    /** Lets a failed run go on from the visit that failed, with edits of its state if there are any. */
+    /**
+     * Lets a failed run go on from the visit that failed, with edits of its state if there are any.
+     *
+     * A run that has undone what it did does not go on. If it could not undo all of it (`RunInfo.undone`), it tries that
+     * again, also if it was cancelled.
+     */
     readonly retry: {
       (run: RunLike, options?: CommandOptions): Effect.Effect<void, ReadError | CommandRefused>
       <F extends Flow.Any>(
@@ -255,7 +262,7 @@ export class Runs extends Context.Service<
 
     /**
      * Starts a new run from a checkpoint of another, with edits of its state if there are any. Calls that had finished
-     * by then are served from the journal.
+     * by then are served from the journal; they are the other run's, and only that one ever undoes them.
      */
     readonly fork: <F extends Flow.Any>(
       run: Run<F>,
@@ -303,6 +310,9 @@ const invalidChannel = ({ message, what }: TypedState.Mismatch): InvalidValue =>
   new InvalidValue({ what, detail: message })
 
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
+
+const undoneIn = ({ undone }: Of<"failed"> | Of<"cancelled">) =>
+  undone === undefined || undone.length === 0 ? undefined : { undone }
 
 const emptyId = () => new InvalidValue({ what: "the id", detail: "it is empty" })
 
@@ -433,10 +443,10 @@ export const make = Effect.fnUntraced(function* (options: {
           if (Exit.isSuccess(error)) return yield* Effect.fail(error.value as Flow.Error<F>)
         }
         const node = event.node === undefined ? undefined : { node: event.node }
-        return yield* new RunFailed({ run: run.id, failure: event.error, ...node })
+        return yield* new RunFailed({ run: run.id, failure: event.error, ...node, ...undoneIn(event) })
       }
       case "cancelled":
-        return yield* new RunCancelled({ run: run.id, reason: event.reason })
+        return yield* new RunCancelled({ run: run.id, reason: event.reason, ...undoneIn(event) })
       default:
         return yield* Effect.die(new Error(`run ${run.id} ended with a ${event.kind} event`))
     }
@@ -491,13 +501,13 @@ export const make = Effect.fnUntraced(function* (options: {
   const command = Effect.fnUntraced(function* (
     run: RunLike,
     name: string,
-    allowed: (status: RunStatus) => string | undefined,
+    allowed: (status: RunStatus, info: RunInfo) => string | undefined,
     request: Request,
     commandOptions?: CommandOptions
   ) {
     const id = idOf(run)
     const { info } = yield* store.get(id)
-    const detail = allowed(info.status)
+    const detail = allowed(info.status, info)
     if (detail !== undefined) {
       return yield* new CommandRefused({ run: id, command: name, status: info.status, detail })
     }
@@ -558,16 +568,18 @@ export const make = Effect.fnUntraced(function* (options: {
           }
           request.edits = yield* editsOf(run.flow, retryOptions.edits)
         }
-        const allowed = (status: RunStatus) =>
-          status === "failed" ? undefined : "only a failed run can be retried"
-        yield* command(run, "retry", allowed, request, retryOptions)
+        const { info } = yield* store.get(idOf(run))
+        const refused = yield* Retrying.refusal(journals, info, request.edits !== undefined)
+        yield* command(run, "retry", () => refused, request, retryOptions)
       }) as any,
     pause: (run, pauseOptions) =>
       command(
         run,
         "pause",
-        (status) =>
-          isTerminal(status) || status === "cancelling" ? "it has ended or is about to" : undefined,
+        (status, { compensating }) =>
+          isTerminal(status) || status === "cancelling" || compensating === true
+            ? "it has ended or is about to"
+            : undefined,
         pauseOptions?.note === undefined ? { type: "pause" } : { type: "pause", note: pauseOptions.note },
         pauseOptions
       ),
@@ -606,6 +618,13 @@ export const make = Effect.fnUntraced(function* (options: {
       if (state.flow !== run.flow.id) {
         const detail = `run ${JSON.stringify(run.id)} is one of ${JSON.stringify(state.flow)}`
         return yield* new InvalidValue({ what: "the flow", detail })
+      }
+      if (hasCompensated(state)) {
+        return yield* new InvalidCheckpoint({
+          run: run.id,
+          seq,
+          detail: "by then it has undone calls, or begun to; fork from before"
+        })
       }
       if (isThrough(state)) {
         return yield* new InvalidCheckpoint({

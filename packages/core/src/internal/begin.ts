@@ -6,6 +6,7 @@ import type { Of } from "../Event.ts"
 import type { RunState } from "../RunState.ts"
 import * as Cell from "./cell.ts"
 import { applyOps } from "./channels.ts"
+import { hasCompensated } from "./compensation.ts"
 import { illegal } from "./illegal.ts"
 import { define } from "./record.ts"
 import type { Mutable } from "./record.ts"
@@ -67,7 +68,10 @@ export const fork = (origin: RunState, event: Of<"forked">): RunState => {
   repeats("node", event.node, mainNode(origin))
   repeats("number of steps", event.steps, origin.steps)
   repeats("durability", event.durability, origin.durability)
-  const { actor, cancel, correlation, ending, parent, pause, session, trace, ...kept } = origin
+  // What the origin did is the origin's to undo.
+  const { actor, cancel, compensating, correlation, ending, parent, pause, session, trace, undo, ...kept } =
+    origin
+  if (hasCompensated(origin)) illegal(`run ${origin.run} has undone its calls at seq ${origin.seq}`)
   if (isThrough(origin)) illegal(`nothing is left to execute at seq ${origin.seq} of run ${origin.run}`)
   const state: Mutable<RunState> = {
     ...kept,

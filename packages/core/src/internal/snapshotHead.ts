@@ -16,6 +16,8 @@ import {
   Ops,
   PauseReason,
   TraceRef,
+  Undoable,
+  Undone,
   Value,
   WaitTarget
 } from "./event/values.ts"
@@ -76,7 +78,27 @@ const CallHead: Schema.Codec<Call> = Schema.Struct({
   error: optional(Failure),
   retries: Schema.Array(Tried),
   due: optional(Schema.Finite),
-  released: optional(Schema.Literal(true))
+  released: optional(Schema.Literal(true)),
+  undoable: optional(Undoable)
+})
+
+const UndoHead = Schema.Struct({ tool: Schema.String, started: Count, completed: optional(Count) })
+
+const CompensatingHead = Schema.Struct({
+  error: optional(Failure),
+  branch: optional(Schema.String),
+  node: optional(Schema.String),
+  visit: optional(Count),
+  attempt: optional(Count),
+  current: optional(
+    Schema.Struct({
+      started: Count,
+      time: Schema.Finite,
+      retries: Schema.Array(Tried),
+      due: optional(Schema.Finite)
+    })
+  ),
+  undone: Schema.Array(Undone)
 })
 
 const VisitHead = Schema.Struct({
@@ -137,7 +159,9 @@ export const SnapshotHead = Schema.Struct({
   forkOf: optional(Schema.Struct(place)),
   trace: optional(TraceRef),
   pause: optional(PauseReason),
-  cancel: optional(Schema.String)
+  cancel: optional(Schema.String),
+  undo: optional(Schema.Array(UndoHead)),
+  compensating: optional(CompensatingHead)
 })
 export type SnapshotHead = typeof SnapshotHead.Type
 
@@ -171,6 +195,7 @@ export const headOf = (state: RunState, channels: SnapshotHead["channels"]): Sna
     seq: _s,
     snapshot: _sn,
     time: _t,
+    undo,
     waits,
     ...rest
   } = state
@@ -187,7 +212,8 @@ export const headOf = (state: RunState, channels: SnapshotHead["channels"]): Sna
       updates: recordOf(updates, Cell.toArray)
     })),
     waits: recordOf(waits, identity),
-    outbox: recordOf(outbox, identity)
+    outbox: recordOf(outbox, identity),
+    ...(undo === undefined ? undefined : { undo: Cell.toArray(undo) })
   }
 }
 
@@ -235,7 +261,7 @@ const mapOf = <A, B>(record: { readonly [key: string]: A }, f: (value: A) => B):
 export const stateOf = (
   head: SnapshotHead
 ): Omit<RunState, "seq" | "epoch" | "time" | "input" | "channels" | "snapshot"> => {
-  const { channels: _channels, input: _input, ...rest } = head
+  const { channels: _channels, input: _input, undo, ...rest } = head
   const visits = mapOf(head.open, ({ calls, ...visit }): OpenVisit => ({
     ...visit,
     calls: mapOf(calls, identity)
@@ -250,6 +276,7 @@ export const stateOf = (
       updates: mapOf(updates, (made) => Cell.list([...made]))
     })),
     waits: mapOf(head.waits, identity),
-    outbox: mapOf(head.outbox, identity)
+    outbox: mapOf(head.outbox, identity),
+    ...(undo === undefined ? undefined : { undo: Cell.list([...undo]) })
   }
 }

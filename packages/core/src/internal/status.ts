@@ -27,14 +27,17 @@ export const statusAfter = (status: RunStatus, event: Event, openWaits: number):
   switch (event.kind) {
     case "created":
     case "forked":
-    case "restarted":
       return "pending"
+    case "restarted":
+      return status === "cancelled" ? "cancelling" : "pending"
     case "paused":
       return "paused"
     case "resumed":
       return openWaits > 0 ? "waiting" : "running"
     case "cancelRequested":
       return "cancelling"
+    case "compensating":
+      return status === "cancelling" ? status : "running"
     case "cancelled":
       return "cancelled"
     case "completed":

@@ -108,8 +108,9 @@ const setCall = (next: Mutable<RunState>, event: OfCall, visit: OpenVisit, call:
 export const callStarted = (next: Mutable<RunState>, event: Of<"callStarted">): void => {
   const visit = openVisit(next, event)
   if (HashMap.has(visit.calls, event.call)) illegal(`call ${event.call} was started already`)
-  const { attempt, seq, time, tool } = event
-  setCall(next, event, visit, { tool, status: "started", attempt, seq, time, retries: [] })
+  const { attempt, seq, time, tool, undoable } = event
+  const call: Call = { tool, status: "started", attempt, seq, time, retries: [] }
+  setCall(next, event, visit, undoable === undefined ? call : { ...call, undoable })
 }
 
 /** Something became of a call that had no result. */

@@ -29,7 +29,9 @@ const rowOf = (state: RunState): unknown => ({
   parent: state.parent?.run,
   forkOf: state.forkOf,
   pause: state.pause?.kind,
-  failed: state.ending?.status === "failed" ? state.ending.error.kind : undefined,
+  compensating: state.compensating !== undefined,
+  undone: state.ending !== undefined && "undone" in state.ending ? state.ending.undone.length : undefined,
+  failed: state.ending?.status === "failed" ? state.ending.error.kind : state.compensating?.error?.kind,
   waits: [...HashMap.keys(state.waits)].sort(),
   due: HashMap.toValues(state.waits).reduce<number | undefined>(
     (due, wait) => Math.min(due ?? Infinity, wait.due ?? Infinity),
@@ -56,6 +58,8 @@ const saidBy = (info: RunInfo.RunInfo, state: RunState): unknown => ({
   // A fork of a fork says what it was forked from; only that.
   forkOf: info.forkOf,
   pause: info.pause,
+  compensating: info.compensating === true,
+  undone: info.undone,
   failed: info.error?.kind,
   waits: info.waits.map(({ wait }) => wait).sort(),
   due: info.waits.length === 0 ? undefined : (info.due ?? Infinity),

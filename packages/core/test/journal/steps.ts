@@ -15,6 +15,7 @@ import type {
 } from "../../src/Event.ts"
 import type * as Cell from "../../src/internal/cell.ts"
 import { fanOutOf } from "../../src/internal/branch.ts"
+import { hasCompensated, isDue, undoneOf } from "../../src/internal/compensation.ts"
 import { isHandled } from "../../src/internal/inbox.ts"
 import { get } from "../../src/internal/record.ts"
 import * as Snapshot from "../../src/internal/snapshot.ts"
@@ -23,6 +24,7 @@ import { nodeOf, openVisits } from "../../src/RunState.ts"
 import type { OpenVisit, RunState } from "../../src/RunState.ts"
 import { hostile, objectOf, textOf, valueOf } from "./choice.ts"
 import type { Choice } from "./choice.ts"
+import { compensationSteps, endOf } from "./compensationSteps.ts"
 
 const nodes = ["gather", "decide", "toString", "__proto__", "узел"]
 const tools = ["search", "mail", "constructor"]
@@ -263,7 +265,8 @@ const addVisit = (
           call,
           tool: pick(tools),
           key: textOf(choice),
-          input: valueOf(choice)
+          input: valueOf(choice),
+          ...(chance(0.5) ? { undoable: pick(["completed", "inDoubt"] as const) } : undefined)
         }
       ])
     }
@@ -346,11 +349,19 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
     }
   ])
   for (const message of HashMap.keys(state.outbox)) menu.add(2, () => [{ kind: "delivered", message }])
-  if (state.status === "failed" && nodeOf(state) !== undefined) {
+  if (undoneOf(state).length > 0) menu.add(15, () => [{ kind: "restarted", ...by() }])
+  if (state.status === "failed" && nodeOf(state) !== undefined && !hasCompensated(state)) {
     const edits = chance(0.5) ? { edits: opsOf(choice, state) } : {}
     menu.add(15, () => [{ kind: "restarted", ...edits, ...by() }])
   }
   if (isTerminal(state.status)) return menu.choose()
+
+  if (state.compensating !== undefined) {
+    for (const [weight, body] of compensationSteps(choice, state, failureOf, now))
+      menu.add(weight, () => [body])
+    menu.add(2, () => snapshotOf(choice, state))
+    return menu.choose()
+  }
 
   const paused = state.status === "paused"
   const visits = [...openVisits(state)]
@@ -388,16 +399,21 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
     ])
     menu.add(1, () => [{ kind: "paused", reason, ...by() }])
   }
-  if (state.status === "cancelling") menu.add(1, () => [{ kind: "cancelled", reason: textOf(choice) }])
+  if (state.status === "cancelling")
+    menu.add(1, () => [endOf(state, { kind: "cancelled", reason: textOf(choice) })])
   else menu.add(0.5, () => [{ kind: "cancelRequested", reason: textOf(choice), ...by() }])
   const where = visits.length > 0 && chance(0.7) ? visits[0]![1] : undefined
-  menu.add(0.7, () => [
-    {
-      kind: "failed",
-      error: failureOf(choice),
-      ...(where === undefined ? undefined : { node: where.node, visit: where.visit, attempt: where.attempt })
-    }
-  ])
+  if (state.status !== "cancelling" || !isDue(state)) {
+    menu.add(0.7, () => [
+      endOf(state, {
+        kind: "failed",
+        error: failureOf(choice),
+        ...(where === undefined
+          ? undefined
+          : { node: where.node, visit: where.visit, attempt: where.attempt })
+      })
+    ])
+  }
   menu.add(1, () => [
     {
       kind: "migrated",

@@ -35,9 +35,10 @@ const entries = <A>(
 
 /** Everything that a state says, bookkeeping for the next snapshot included. */
 export const viewOf = (state: RunState): string => {
-  const { channels, fanOuts, input, snapshot, ...rest } = state
+  const { channels, fanOuts, input, snapshot, undo, ...rest } = state
   return canonical({
     ...rest,
+    undo: undo && Cell.toArray(undo),
     input: cellView(input),
     channels: entries(channels, cellView),
     fanOuts: HashMap.map(fanOuts, ({ updates, ...fanOut }) => ({

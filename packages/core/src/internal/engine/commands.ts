@@ -9,6 +9,7 @@ import { mapValues } from "../../Event.ts"
 import type { Body, CommandRef } from "../../Event.ts"
 import type { RunState } from "../../RunState.ts"
 import type { Received } from "../../Store.ts"
+import { hasCompensated, undoneOf } from "../compensation.ts"
 import { isHandled } from "../inbox.ts"
 import { isTerminal } from "../status.ts"
 import { visitsOf } from "../visits.ts"
@@ -68,6 +69,8 @@ export const open = (
         )
       })
 
+const undoing = "the run is undoing its calls, and is about to end"
+
 /** The events that a command amounts to at a checkpoint; `undefined` if it was dealt with already. */
 export const carryOut = (
   state: RunState,
@@ -83,11 +86,13 @@ export const carryOut = (
     case "cancel":
       if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
       if (state.status === "cancelling") return ignored("the run is being cancelled already")
+      if (state.compensating !== undefined) return ignored(undoing)
       return [{ kind: "cancelRequested", ...by, reason: request.reason }]
     case "pause":
       if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
       if (state.status === "paused" || state.status === "cancelling")
         return ignored(`the run is ${state.status} already`)
+      if (state.compensating !== undefined) return ignored(undoing)
       return [
         {
           kind: "paused",
@@ -101,13 +106,18 @@ export const carryOut = (
         ? [{ kind: "resumed", ...by }]
         : ignored(`the run is ${state.status}, not paused`)
     case "retry":
-      if (state.status !== "failed") return ignored(`the run is ${state.status}, not failed`)
+      if (isTerminal(state.status) && hasCompensated(state)) {
+        if (undoneOf(state).length === 0) return ignored("the run has undone what it did")
+        if (request.edits !== undefined)
+          return ignored("the run only goes on to undo: there is no state to edit")
+      } else if (state.status !== "failed") return ignored(`the run is ${state.status}, not failed`)
       return [
         request.edits === undefined
           ? { kind: "restarted", ...by }
           : { kind: "restarted", ...by, edits: request.edits }
       ]
     case "settle": {
+      if (state.compensating !== undefined) return ignored(undoing)
       for (const [branch, { attempt, calls, node, visit }] of visitsOf(state)) {
         for (const [call, { status, tool }] of calls) {
           if (call !== request.call) continue

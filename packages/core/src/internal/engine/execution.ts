@@ -19,13 +19,14 @@ import { makeCodec } from "../definition/codec.ts"
 import * as Snapshot from "../snapshot.ts"
 import { isTerminal } from "../status.ts"
 import type * as Calls from "./calls.ts"
+import * as Compensation from "./compensation.ts"
 import * as Commands from "./commands.ts"
 import * as Failures from "./failure.ts"
 import * as Handler from "./handler.ts"
 import * as Outcomes from "./outcomes.ts"
 import type { Journals } from "./reader.ts"
 import * as TypedState from "./typedState.ts"
-import type { WriteError, Writer } from "./writer.ts"
+import type { Bodies, WriteError, Writer } from "./writer.ts"
 
 /** What all executions of a worker share. */
 export interface Environment extends Journals {
@@ -89,6 +90,7 @@ export const make = (
   let input: { readonly value: unknown } | undefined
   let recovered = claim !== undefined
   let phase: "queued" | "executing" | "resting" = "queued"
+  let draining = false
   /** Ends the sleep before the next attempt, if the run is in it. */
   let wake: (() => void) | undefined
   const inbox: Array<Commands.Opened> = []
@@ -97,7 +99,10 @@ export const make = (
   const halt = (reason: Stop): void => {
     if (stop === undefined || reason._tag === "Lost") stop = reason
     fiber?.interruptUnsafe()
+    if (reason._tag === "Lost") compensation.stop()
   }
+
+  const isLost = (): boolean => stop?._tag === "Lost"
 
   /**
    * For code that runs inside a handler: a run that cannot be written stops there. It interrupts itself besides being
@@ -191,7 +196,18 @@ export const make = (
     )
 
   const append = (bodies: ReadonlyArray<Body>) =>
-    writer.append(...(bodies as readonly [Body, ...ReadonlyArray<Body>]))
+    writer.append(...Compensation.instead(writer.state, bodies as Bodies))
+
+  const compensation = Compensation.make({
+    journals: environment,
+    writer,
+    clock,
+    surroundings: host,
+    tools: service.context as Context.Context<never>,
+    stopping: () => draining || isLost(),
+    sleep,
+    obey: Effect.suspend(() => (inbox.length > 0 ? obey() : Effect.void))
+  })
 
   /** Executes the open visit: one attempt, and the events that come of it. */
   const step = Effect.gen(function* () {
@@ -242,9 +258,11 @@ export const make = (
             trace: { traceId: span.value.traceId, spanId: span.value.spanId }
           }
     )
-    const { maxRecoveries, open, recoveries, status } = writer.state
-    if (recoveries > maxRecoveries && !isTerminal(status)) {
-      yield* writer.append(Outcomes.failRun({ kind: "recoveries", limit: maxRecoveries }, open[""]!))
+    const { compensating, maxRecoveries, open, recoveries, status } = writer.state
+    // A run that is about to end has limits of its own for what it still does.
+    const isEnding = status === "cancelling" || compensating !== undefined
+    if (recoveries > maxRecoveries && !isTerminal(status) && !isEnding) {
+      yield* append([Outcomes.failRun({ kind: "recoveries", limit: maxRecoveries }, open[""]!)])
     }
     if (cause === "crash") yield* writer.sync
   })
@@ -267,8 +285,9 @@ export const make = (
         if (inbox.length > 0) yield* obey()
         const { status } = writer.state
         if (isTerminal(status) || status === "paused") break
-        if (status === "cancelling") {
-          yield* writer.append({ kind: "cancelled", reason: writer.state.cancel ?? "" })
+        if (status === "cancelling" || writer.state.compensating !== undefined) {
+          yield* compensation.undo
+          if (isLost()) continue
           break
         }
         if (typed === undefined) {
@@ -279,10 +298,10 @@ export const make = (
           }
         }
         if (writer.state.steps >= writer.state.maxSteps) {
-          yield* writer.append(
+          yield* append([
             Outcomes.failRun({ kind: "stepLimit", limit: writer.state.maxSteps }, writer.state.open[""]!)
-          )
-          break
+          ])
+          continue
         }
         yield* step
       }
@@ -319,7 +338,11 @@ export const make = (
       fiber = self
       return traced(loop)
     }),
-    drain: Effect.sync(() => halt({ _tag: "Drain" })),
+    drain: Effect.sync(() => {
+      draining = true
+      halt({ _tag: "Drain" })
+      compensation.stop()
+    }),
     hasUnread: () => inbox.length > 0,
     isUrgent: () => writer.state.status === "cancelling" || inbox.some(isCancel),
     deliver: (commands) =>

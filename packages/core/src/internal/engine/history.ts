@@ -30,7 +30,10 @@ const checkpointKinds: ReadonlySet<Kind> = new Set([
   "completed",
   "failed",
   "restarted",
-  "migrated"
+  "migrated",
+  "compensating",
+  "compensationCompleted",
+  "compensationFailed"
 ])
 
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
@@ -49,6 +52,7 @@ const checkpointOf = (event: Event): Checkpoint => {
   if (event.kind === "visited") checkpoint.status = "completed"
   if (event.kind === "visitFailed") checkpoint.status = event.outcome.status
   if (event.kind === "failed" || event.kind === "attemptFailed") checkpoint.status = "failed"
+  if (event.kind === "compensationFailed") checkpoint.status = "failed"
   return checkpoint
 }
 

@@ -112,6 +112,7 @@ export const make = Effect.fnUntraced(function* (
         error
       )
       if (error._tag === "LeaseLost") return
+      if (error._tag === "StoreError" && isLasting(error)) unreadable.set(run, execution.writer.state.seq)
       // After a failed sync the lease is void, and releasing it does nothing. Until it is released nobody takes the run
       // up again: a store that fails is not to be asked all the time.
       lost.set(run, execution.writer.lease)

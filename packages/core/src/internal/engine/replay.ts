@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import type { Json } from "effect/Schema"
-import type { Body, Event, Of } from "../../Event.ts"
+import type { Body, Event, Failure, Of } from "../../Event.ts"
 import * as Flow from "../../Flow.ts"
 import { InvalidValue } from "../../RunError.ts"
 import * as RunState from "../../RunState.ts"
@@ -46,14 +46,16 @@ type Closing =
   | Of<"visitFailed">
   | Of<"attemptFailed">
   | (Of<"failed"> & { readonly node: string })
+  | (Of<"compensating"> & { readonly node: string; readonly error: Failure })
 
 /** The events that end an attempt of a visit. */
 const isClosing = (event: Event): event is Closing =>
   event.kind === "visited" ||
   event.kind === "visitFailed" ||
   event.kind === "attemptFailed" ||
-  (event.kind === "failed" &&
+  ((event.kind === "failed" || event.kind === "compensating") &&
     event.node !== undefined &&
+    event.error !== undefined &&
     event.error.kind !== "stepLimit" &&
     event.error.kind !== "recoveries")
 
@@ -67,6 +69,9 @@ const essence = (event: Body): Json => {
     case "attemptFailed":
     case "failed":
       return { kind: event.kind, error: errorEssence(event.error) }
+    // A run that has something to undo fails later; its visit failed here.
+    case "compensating":
+      return { kind: "failed", error: errorEssence(event.error!) }
     case "completed":
       return { kind: event.kind, output: event.output }
     default:
@@ -173,7 +178,13 @@ export const replay = <F extends Flow.Any>(
         const entry = entries[i]!
         const event = yield* open(codec, entry.event)
         if (event.kind === "forked") state = (yield* load(journals, event.from.run, event.from.seq)).state
-        if (state !== undefined && isClosing(event) && !isTimeout(event)) {
+        if (
+          state !== undefined &&
+          // Once the run undoes its calls, its visits are over.
+          state.compensating === undefined &&
+          isClosing(event) &&
+          !isTimeout(event)
+        ) {
           if (input === undefined) {
             const exit = makeCodec(flow.input).decode(state.input.value)
             if (Exit.isFailure(exit)) {

@@ -3,7 +3,7 @@
  */
 import * as Schema from "effect/Schema"
 import { branch, command, event } from "./fields.ts"
-import { Count, Durability, Failure, optional, Ops, PauseReason, TraceRef, Value } from "./values.ts"
+import { Count, Durability, Failure, optional, Ops, PauseReason, TraceRef, Undone, Value } from "./values.ts"
 
 /**
  * A run was started.
@@ -103,12 +103,16 @@ export const CommandIgnored = event("commandIgnored", { ...command, note: Schema
 export const CancelRequested = event("cancelRequested", { ...command, reason: Schema.String })
 
 /**
- * The run ended because it was cancelled.
+ * The run ended because it was cancelled. `undone` names what it did and could not undo; it is there if the run had
+ * something to undo.
  *
  * @category events
  * @since 0.1.0
  */
-export const Cancelled = event("cancelled", { reason: Schema.String })
+export const Cancelled = event("cancelled", {
+  reason: Schema.String,
+  undone: optional(Schema.Array(Undone))
+})
 
 /**
  * The run ended with its output.
@@ -119,7 +123,8 @@ export const Cancelled = event("cancelled", { reason: Schema.String })
 export const Completed = event("completed", { output: Value })
 
 /**
- * The run ended with a failure, in the named visit if there was one.
+ * The run ended with a failure, in the named visit if there was one. `undone` names what it did and could not undo; it is
+ * there if the run had something to undo.
  *
  * @category events
  * @since 0.1.0
@@ -129,11 +134,13 @@ export const Failed = event("failed", {
   ...branch,
   node: optional(Schema.String),
   visit: optional(Count),
-  attempt: optional(Count)
+  attempt: optional(Count),
+  undone: optional(Schema.Array(Undone))
 })
 
 /**
- * A failed run goes on from the visit that failed, with its state edited if somebody wished so.
+ * A failed run goes on from the visit that failed, with its state edited if somebody wished so. A run that had undone
+ * what it did goes on undoing what it could not, and nothing else.
  *
  * @category events
  * @since 0.1.0

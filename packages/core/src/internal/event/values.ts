@@ -243,3 +243,43 @@ export const WaitTarget = Schema.Union([
  * @since 0.1.0
  */
 export type WaitTarget = typeof WaitTarget.Type
+
+/**
+ * Whether a call is undone if its run fails or is cancelled.
+ *
+ * - `completed`: if it completed
+ * - `inDoubt`: also if nobody knows whether it took effect
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Undoable = Schema.Literals(["completed", "inDoubt"])
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Undoable = typeof Undoable.Type
+
+/**
+ * A call that a run could not undo before it ended. `started` and `completed` are the positions of its events.
+ *
+ * With `inDoubt` nobody knows whether the call took effect, so that nothing was tried.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Undone = Schema.Struct({
+  branch: optional(Schema.String),
+  node: Schema.String,
+  visit: Count,
+  call: Schema.String,
+  tool: Schema.String,
+  started: Count,
+  completed: optional(Count),
+  inDoubt: optional(Schema.Literal(true))
+})
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Undone = typeof Undone.Type

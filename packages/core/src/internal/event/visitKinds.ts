@@ -3,7 +3,7 @@
  */
 import * as Schema from "effect/Schema"
 import { branch, command, event, visit } from "./fields.ts"
-import { Failure, Next, optional, Ops, Outcome, Value, WaitTarget } from "./values.ts"
+import { Failure, Next, optional, Ops, Outcome, Undoable, Value, WaitTarget } from "./values.ts"
 
 /**
  * A visit completed: the update it made and where it leads. `started` is when its handler began (milliseconds).
@@ -41,7 +41,8 @@ export const VisitFailed = event("visitFailed", {
 
 /**
  * A tool call is about to be carried out. `call` names it within its visit: the tool, the call's own key, and the number
- * of calls before it that had the same; `key` is the idempotency key that the tool's handler gets.
+ * of calls before it that had the same; `key` is the idempotency key that the tool's handler gets. `undoable` is there if
+ * the call can be undone.
  *
  * @category events
  * @since 0.1.0
@@ -51,7 +52,8 @@ export const CallStarted = event("callStarted", {
   call: Schema.String,
   tool: Schema.String,
   key: Schema.String,
-  input: Value
+  input: Value,
+  undoable: optional(Undoable)
 })
 
 /**
