@@ -363,7 +363,8 @@ export const make = <
     return duration
   }
   const timeout = limit("timeout", options.timeout)
-  const undo: Compensate | undefined = options.compensate === true ? {} : options.compensate
+  const given: true | Compensate | undefined = options.compensate
+  const undo = given === true ? {} : given
   const compensate = undo && {
     retry: undo.retry,
     timeout: limit("compensate.timeout", undo.timeout),

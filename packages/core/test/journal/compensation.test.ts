@@ -20,11 +20,7 @@ const created: Body = {
 }
 const error = { kind: "error", tag: "No", error: null, message: "" } as const
 const place = (visit: number, attempt = 1) => ({ node: "a", visit, attempt })
-const started = (
-  call: string,
-  undoable: "completed" | "inDoubt" | null = "completed",
-  visit = 1
-): Body => ({
+const started = (call: string, undoable: "completed" | "inDoubt" | null = "completed", visit = 1): Body => ({
   kind: "callStarted",
   ...place(visit),
   call,

@@ -164,16 +164,17 @@ export const make = (host: Host): Compensation => {
     outcome: Failures.Outcome
   ): Effect.fn.Return<Body> {
     const error = Failures.store(outcome, [tool.error])
-    const policy = tool.compensate?.retry
-    const tried = policy === undefined ? undefined : retryable({ while: undefined }, outcome)
+    const schedule = tool.compensate?.retry
+    const tried = schedule === undefined ? undefined : retryable({ while: undefined }, outcome)
     if (tried === undefined) return { kind: "compensationFailed", ...names, error }
-    if (retry?.of !== names.of) retry = { of: names.of, policy: Retry.make(policy!) }
-    const now = clock.currentTimeMillisUnsafe()
+    if (retry?.of !== names.of) retry = { of: names.of, policy: Retry.make(schedule!) }
+    const time = clock.currentTimeMillisUnsafe()
     const { retries } = writer.state.compensating!.current!
-    const delayed = yield* Retry.delayAfter(retry.policy, retries, [tool.error], {
-      time: now,
-      error: tried.value
-    }).pipe(Effect.setContext(surroundings.context), Effect.exit)
+    const last = { time, error: tried.value }
+    const delayed = yield* Retry.delayAfter(retry.policy, retries, [tool.error], last).pipe(
+      Effect.setContext(surroundings.context),
+      Effect.exit
+    )
     if (Exit.isFailure(delayed)) {
       // The retry policy broke.
       const broken = Failures.store(Failures.outcomeOf(delayed.cause), [])
@@ -181,7 +182,7 @@ export const make = (host: Host): Compensation => {
     }
     return delayed.value === undefined
       ? { kind: "compensationFailed", ...names, error }
-      : { kind: "compensationRetried", ...names, error, due: now + delayed.value }
+      : { kind: "compensationRetried", ...names, error, due: time + delayed.value }
   })
 
   /** One try at undoing the last call that is not undone, or the wait for its time. */
