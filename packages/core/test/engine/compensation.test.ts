@@ -34,12 +34,14 @@ const untilEnded = (runs: Runs.Runs["Service"], run: Runs.Run<any>, step = "1 mi
     return assert.fail("the run does not end")
   })
 
+const reversed = (text: string): string => text.split("").reverse().join("")
+
 /** A codec whose values nobody takes for plain text. */
 const reversing: CodecService = {
   name: "reversing",
   encrypts: true,
-  encode: (value) => Effect.succeed([...JSON.stringify(value)].reverse().join("")),
-  decode: (value) => Effect.sync(() => JSON.parse([...String(value)].reverse().join("")) as Schema.Json)
+  encode: (value) => Effect.succeed(reversed(JSON.stringify(value))),
+  decode: (value) => Effect.sync(() => JSON.parse(reversed(value as string)) as Schema.Json)
 }
 
 describe("a run that fails", () => {
@@ -129,13 +131,13 @@ describe("a run that fails", () => {
 
   it.effect("for whatever reason, its limit of steps among them", () =>
     Effect.gen(function* () {
-      const world = makeWorld({ then: () => Effect.void })
+      const world = makeWorld({ finally: () => Effect.void })
       const { runs } = yield* machine().boot(sagaWorker(world))
       const run = yield* runs.start(saga, {}, { maxSteps: 1 })
       const error = yield* Effect.flip(runs.await(run))
       assert.strictEqual(error._tag === "RunFailed" ? error.failure.kind : error._tag, "stepLimit")
       assert.deepStrictEqual(undoneIn(world), ["b", "a"])
-      const defect = makeWorld({ then: () => Effect.die(new Error("boom")) })
+      const defect = makeWorld({ finally: () => Effect.die(new Error("boom")) })
       const second = yield* machine().boot(sagaWorker(defect))
       const other = yield* second.runs.start(saga, {})
       assert.strictEqual((yield* Effect.flip(second.runs.await(other)))._tag, "RunFailed")
@@ -173,7 +175,7 @@ describe("a run that fails", () => {
 
   it.effect("and completes later, if it is retried before it had anything to undo, undoes nothing", () =>
     Effect.gen(function* () {
-      const world = makeWorld({ then: () => Effect.void })
+      const world = makeWorld({ finally: () => Effect.void })
       const { runs } = yield* machine().boot(sagaWorker(world))
       assert.deepStrictEqual(yield* runs.execute(saga, {}), ["a", "b"])
       assert.deepStrictEqual(world.undone, [])
@@ -190,11 +192,12 @@ describe("a run that is cancelled", () => {
         Worker.layer({ flows: [oneNode] }).pipe(
           Layer.provide(
             handlersOf(
-              ({ next }) =>
+              () =>
                 Effect.gen(function* () {
                   yield* Pay.call({ what: "a" })
-                  yield* Effect.onInterrupt(Effect.never, () => Effect.ignore(Pay.call({ what: "final" })))
-                  return next.end([])
+                  return yield* Effect.onInterrupt(Effect.never, () =>
+                    Effect.ignore(Pay.call({ what: "final" }))
+                  )
                 }),
               toolsOf(world)
             )
@@ -217,7 +220,7 @@ describe("a run that is cancelled", () => {
 
   it.effect("undoes what it did also if nothing of it is being executed: paused, or of another version", () =>
     Effect.gen(function* () {
-      const world = makeWorld({ then: () => Effect.never })
+      const world = makeWorld({ finally: () => Effect.never })
       const computer = machine()
       const first = yield* computer.boot(sagaWorker(world))
       const run = yield* first.runs.start(saga, {})
@@ -237,10 +240,7 @@ describe("a run that is cancelled", () => {
         only: ({ next }) => Effect.as(Effect.orDie(Pay.call({ what: "x" })), next.end())
       })
       const { runs } = yield* computer.boot(
-        Worker.layer({ flows: [changed] }).pipe(
-          Layer.provide(handlers),
-          Layer.provide(toolsOf(world))
-        ) as never
+        Worker.layer({ flows: [changed] }).pipe(Layer.provide(handlers), Layer.provide(toolsOf(world)))
       )
       yield* untilStatus(runs, run, "paused")
       assert.strictEqual(yield* runs.cancel(run, "no need"), "cancelled")
@@ -305,7 +305,7 @@ describe("undoing a call", () => {
         ...store,
         sync: (lease) => Effect.andThen(gate.await, store.sync(lease))
       })
-      const world = makeWorld({ then: () => Effect.andThen(gate.close, Effect.fail(new Busy({ n: 1 }))) })
+      const world = makeWorld({ finally: () => Effect.andThen(gate.close, Effect.fail(new Busy({ n: 1 }))) })
       const { runs } = yield* machine().boot(sagaWorker(world), { wrap })
       const run = yield* runs.start(saga, {})
       yield* idle
@@ -398,7 +398,7 @@ describe("undoing a call", () => {
     Effect.gen(function* () {
       for (const how of ["failed", "cancelled"] as const) {
         const computer = machine()
-        const world = makeWorld(how === "failed" ? {} : { then: () => Effect.never })
+        const world = makeWorld(how === "failed" ? {} : { finally: () => Effect.never })
         let hangs = true
         const log: Array<string> = []
         world.undo = ({ input: { what } }) =>

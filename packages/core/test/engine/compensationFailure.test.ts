@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import type { Event } from "@waymark/core/Event"
 import * as Flow from "@waymark/core/Flow"
-import * as Runs from "@waymark/core/Runs"
+import type * as Runs from "@waymark/core/Runs"
 import { StoreError } from "@waymark/core/Store"
 import * as Tool from "@waymark/core/Tool"
 import * as Worker from "@waymark/core/Worker"
@@ -37,7 +37,7 @@ describe("a call that cannot be undone", () => {
       Effect.gen(function* () {
         for (const how of ["failed", "cancelled"] as const) {
           const computer = machine()
-          const world = makeWorld(how === "failed" ? {} : { then: () => Effect.never })
+          const world = makeWorld(how === "failed" ? {} : { finally: () => Effect.never })
           let broken = true
           world.undo = ({ input: { what } }) =>
             broken && what !== "b" ? Effect.fail(new Busy({ n: 7 })) : Effect.void
@@ -152,22 +152,22 @@ describe("a call that cannot be undone", () => {
         [plain, /tool pay has no `compensate` here/]
       ] as const) {
         const computer = machine()
-        const world = makeWorld({ then: () => Effect.never })
+        const world = makeWorld({ finally: () => Effect.never })
         const first = yield* computer.boot(sagaWorker(world))
         const run = yield* first.runs.start(saga, {})
         yield* idle
         yield* first.stop
         const later = Worker.layer({ flows: [saga] }).pipe(
-          Layer.provide(sagaHandlers(makeWorld({ then: () => Effect.never })) as Layer.Layer<any>),
+          Layer.provide(sagaHandlers(makeWorld({ finally: () => Effect.never })) as Layer.Layer<any>),
           Layer.provide(tools)
         )
         yield* computer.send(run, "cancel", { type: "cancel", reason: "no" })
-        const wrong = yield* computer.boot(later as never)
+        const wrong = yield* computer.boot(later)
         yield* untilStatus(wrong.runs, run, "cancelled")
         assert.strictEqual((yield* wrong.runs.get(run)).undone, 3)
         for (const { error } of yield* computer.eventsOf(run, "compensationFailed")) {
           const text = error.kind === "encoding" ? error.what : error.kind === "defect" ? error.message : ""
-          assert.match(String(text), message)
+          assert.match(text as string, message)
         }
         // With the right handler it can be.
         yield* wrong.stop
@@ -426,7 +426,7 @@ describe("a run that has undone its calls", () => {
       const again = Layer.provide(sagaHandlers(world), toolsOf(world))
       const report = yield* Effect.provide(runs.replay(run), again)
       assert.deepStrictEqual(report, { run: run.id, visits: 2 })
-      const changed = makeWorld({ then: () => Effect.fail(new Busy({ n: 2 })) })
+      const changed = makeWorld({ finally: () => Effect.fail(new Busy({ n: 2 })) })
       const other = yield* Effect.provide(
         runs.replay(run),
         Layer.provide(sagaHandlers(changed), toolsOf(changed))

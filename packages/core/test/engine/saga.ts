@@ -58,7 +58,7 @@ export interface World {
   /** The same for doing it. */
   do: (what: string) => Effect.Effect<void, Busy>
   /** What the second visit does after its calls: it fails, by default. */
-  then: () => Effect.Effect<void, Busy>
+  finally: () => Effect.Effect<void, Busy>
 }
 
 export const makeWorld = (given: Partial<World> = {}): World => ({
@@ -66,7 +66,7 @@ export const makeWorld = (given: Partial<World> = {}): World => ({
   undone: [],
   undo: () => Effect.void,
   do: () => Effect.void,
-  then: () => Effect.fail(new Busy({ n: 1 })),
+  finally: () => Effect.fail(new Busy({ n: 1 })),
   ...given
 })
 
@@ -101,7 +101,7 @@ export const sagaHandlers = (world: World) =>
     }),
     second: Effect.fnUntraced(function* ({ next, state }) {
       yield* Pay.call({ what: "c" })
-      yield* world.then()
+      yield* world.finally()
       return next.end(state.done)
     })
   })
