@@ -143,6 +143,14 @@ export type ReadError = StoreModule.RunNotFound | StoreModule.StoreError | Codec
  */
 export type ResultError = ReadError | RunFailed | RunCancelled
 
+/**
+ * The status of a run that has ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type HowEnded = "completed" | "failed" | "cancelled"
+
 /** Edits of a run's state: the whole new content of some channels. */
 type Edits<F extends Flow.Any> = Partial<Flow.State<F>>
 
@@ -242,12 +250,28 @@ export class Runs extends Context.Service<
 
     /**
      * Cancels a run and waits until it has ended; the answer is how. A run that had ended already is not changed.
+     *
+     * That takes a worker, and what the run has to undo takes its time: with a `timeout` it stops waiting then, while the
+     * request stands. With `until: "accepted"` it waits only until the request is durable, and answers with the status
+     * that the run had then.
      */
-    readonly cancel: (
-      run: RunLike,
-      reason: string,
-      options?: CommandOptions
-    ) => Effect.Effect<"completed" | "failed" | "cancelled", ReadError>
+    readonly cancel: {
+      (
+        run: RunLike,
+        reason: string,
+        options?: CommandOptions & { readonly until?: "applied" | undefined }
+      ): Effect.Effect<HowEnded, ReadError>
+      (
+        run: RunLike,
+        reason: string,
+        options: CommandOptions & { readonly until: "accepted" }
+      ): Effect.Effect<RunStatus, ReadError>
+      (
+        run: RunLike,
+        reason: string,
+        options: CommandOptions & { readonly timeout: Duration.Input }
+      ): Effect.Effect<HowEnded, ReadError | AwaitTimeout>
+    }
 
     /**
      * Decides what became of a call that is in doubt: it succeeded with this output, it failed, or it is to be carried
@@ -460,28 +484,29 @@ export const make = Effect.fnUntraced(function* (options: {
         : Effect.andThen(store.changed(run, info.seq), ended(run))
     )
 
+  /** The same, if that is within a time. */
+  const endedIn = (run: string, duration: Duration.Input) =>
+    Effect.timeoutOrElse(ended(run), {
+      duration,
+      orElse: () =>
+        Effect.flatMap(store.get(run), ({ info }) =>
+          isTerminal(info.status)
+            ? Effect.succeed(info)
+            : Effect.fail(
+                new AwaitTimeout({
+                  run,
+                  status: info.status,
+                  millis: Duration.toMillis(Duration.fromInputUnsafe(duration))
+                })
+              )
+        )
+    })
+
   const awaitRun = <F extends Flow.Any>(
     run: Run<F>,
     awaitOptions?: { readonly timeout: Duration.Input }
   ): Effect.Effect<Flow.Output<F>, any> => {
-    const end =
-      awaitOptions === undefined
-        ? ended(run.id)
-        : Effect.timeoutOrElse(ended(run.id), {
-            duration: awaitOptions.timeout,
-            orElse: () =>
-              Effect.flatMap(store.get(run.id), ({ info }) =>
-                isTerminal(info.status)
-                  ? Effect.succeed(info)
-                  : Effect.fail(
-                      new AwaitTimeout({
-                        run: run.id,
-                        status: info.status,
-                        millis: Duration.toMillis(Duration.fromInputUnsafe(awaitOptions.timeout))
-                      })
-                    )
-              )
-          })
+    const end = awaitOptions === undefined ? ended(run.id) : endedIn(run.id, awaitOptions.timeout)
     return Effect.flatMap(end, (info) => resultOf(run, info))
   }
 
@@ -591,12 +616,21 @@ export const make = Effect.fnUntraced(function* (options: {
         { type: "resume" },
         resumeOptions
       ),
-    cancel: Effect.fnUntraced(function* (run, reason, cancelOptions) {
+    cancel: Effect.fnUntraced(function* (
+      run: RunLike,
+      reason: string,
+      cancelOptions: CommandOptions & {
+        readonly until?: "accepted" | "applied"
+        readonly timeout?: Duration.Input
+      } = {}
+    ) {
       const id = idOf(run)
       const { info } = yield* store.get(id)
       if (!isTerminal(info.status)) yield* send(id, { type: "cancel", reason }, cancelOptions)
-      return (yield* ended(id)).status as "completed" | "failed" | "cancelled"
-    }),
+      if (cancelOptions.until === "accepted") return info.status
+      const { timeout } = cancelOptions
+      return (yield* timeout === undefined ? ended(id) : endedIn(id, timeout)).status
+    }) as any,
     settle: (run, call, as, settleOptions) =>
       command(
         run,

@@ -5,7 +5,6 @@ import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import type { Json } from "effect/Schema"
 import * as Tracer from "effect/Tracer"
 import type { Body, Failure, Of, Undone } from "../../Event.ts"
@@ -16,6 +15,7 @@ import { callsInDoubt, isDue, lastOf } from "../compensation.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { retryable } from "./calls.ts"
 import * as Failures from "./failure.ts"
+import type { Grace } from "./grace.ts"
 import { invoke } from "./invoke.ts"
 import type { Surroundings } from "./invoke.ts"
 import { eventAt, open } from "./reader.ts"
@@ -33,20 +33,12 @@ export interface Host {
   readonly tools: Context.Context<never>
   /** Whether this execution stops, although the run has not ended. */
   readonly stopping: () => boolean
+  /** Executes what can be interrupted without this fiber, and left behind. */
+  readonly execute: Grace["execute"]
   /** Lets this many milliseconds pass, or fewer if something has come in. */
   readonly sleep: (millis: number) => Effect.Effect<void>
   /** Deals with what has come in. */
   readonly obey: Effect.Effect<void, WriteError>
-}
-
-export interface Compensation {
-  /**
-   * Undoes what there is to undo and appends the end of the run; or, if the execution stops, leaves the rest to the next
-   * one. It bears that the fiber it runs on was interrupted.
-   */
-  readonly undo: Effect.Effect<void, WriteError>
-  /** Interrupts what is being done, for an execution that stops. */
-  readonly stop: () => void
 }
 
 /** The events by which a run fails: one that has something to undo does not end yet. */
@@ -90,18 +82,14 @@ const problemOf = (error: { readonly _tag: string; readonly message: string }): 
   message: error.message
 })
 
-export const make = (host: Host): Compensation => {
+/**
+ * Undoes what there is to undo and appends the end of the run; or, if the execution stops, leaves the rest to the next
+ * one.
+ */
+export const make = (host: Host): Effect.Effect<void, WriteError> => {
   const { clock, journals, stopping, surroundings, tools, writer } = host
   const { run } = writer.lease
-  let running: Fiber.Fiber<unknown, unknown> | undefined
   let retry: { readonly of: number; readonly policy: Retry.Retry } | undefined
-
-  /** On a fiber of its own, that can be interrupted without this one. */
-  const attempt = (effect: Effect.Effect<unknown, unknown>): Effect.Effect<Exit.Exit<unknown, unknown>> =>
-    Effect.flatMap(Effect.forkDetach(effect, { startImmediately: true }), (fiber) => {
-      running = fiber
-      return Fiber.await(fiber)
-    })
 
   /** An event as it is stored. */
   const read = (seq: number) =>
@@ -194,7 +182,7 @@ export const make = (host: Host): Compensation => {
       if (left > 0) {
         // What comes after a long sleep should not have to begin before it.
         yield* writer.sync
-        return void (yield* attempt(host.sleep(left)))
+        return yield* host.sleep(left)
       }
     }
     const { done, key, names, problem, tool } = yield* find(last)
@@ -220,13 +208,17 @@ export const make = (host: Host): Compensation => {
     }
     const { input, key: callKey, output } = done!
     const span = Context.getOption(yield* Effect.context(), Tracer.ParentSpan)
-    const exit = yield* attempt(
+    const exit = yield* host.execute(
       invoke(
         surroundings,
         { tool: tool!, input, invocation, undo: { key: callKey, output } },
         Context.addOrOmit(tools, Tracer.ParentSpan, span)
-      )
+      ),
+      { run, branch: invocation.branch, node: names.node, visit: names.visit },
+      stopping
     )
+    // It was left behind by an execution that stops.
+    if (exit === undefined) return
     if (Exit.isSuccess(exit)) return void (yield* writer.append({ kind: "compensationCompleted", ...names }))
     const outcome = Failures.outcomeOf(exit.cause)
     // It may have taken effect: whoever goes on does it again.
@@ -234,19 +226,15 @@ export const make = (host: Host): Compensation => {
     yield* writer.append(yield* failed(names, tool!, outcome))
   })
 
-  return {
-    undo: Effect.gen(function* () {
-      if (isDue(writer.state))
-        yield* writer.append({ kind: "compensating", reason: writer.state.cancel ?? "" })
-      // What the calls did is read from the journal.
-      if (lastOf(writer.state) !== undefined) yield* writer.sync
-      for (let last = lastOf(writer.state); last !== undefined; last = lastOf(writer.state)) {
-        yield* host.obey
-        if (stopping()) return
-        yield* step(last)
-      }
-      yield* writer.append(ending(writer.state))
-    }),
-    stop: () => running?.interruptUnsafe()
-  }
+  return Effect.gen(function* () {
+    if (isDue(writer.state)) yield* writer.append({ kind: "compensating", reason: writer.state.cancel ?? "" })
+    // What the calls did is read from the journal.
+    if (lastOf(writer.state) !== undefined) yield* writer.sync
+    for (let last = lastOf(writer.state); last !== undefined; last = lastOf(writer.state)) {
+      yield* host.obey
+      if (stopping()) return
+      yield* step(last)
+    }
+    yield* writer.append(ending(writer.state))
+  })
 }

@@ -1,12 +1,10 @@
 /**
  * The execution of one run by the worker that owns it: visits in sequence, commands, pauses, the end.
  */
-import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Tracer from "effect/Tracer"
@@ -22,6 +20,7 @@ import type * as Calls from "./calls.ts"
 import * as Compensation from "./compensation.ts"
 import * as Commands from "./commands.ts"
 import * as Failures from "./failure.ts"
+import * as Grace from "./grace.ts"
 import * as Handler from "./handler.ts"
 import * as Outcomes from "./outcomes.ts"
 import type { Journals } from "./reader.ts"
@@ -29,9 +28,7 @@ import * as TypedState from "./typedState.ts"
 import type { Bodies, WriteError, Writer } from "./writer.ts"
 
 /** What all executions of a worker share. */
-export interface Environment extends Journals {
-  readonly clock: Clock.Clock
-  readonly context: Context.Context<never>
+export interface Environment extends Journals, Grace.Options {
   readonly executor: ToolExecutor
   readonly nodeMiddlewares: ReadonlyArray<NodeMiddleware>
   readonly toolMiddlewares: ReadonlyArray<ToolMiddleware>
@@ -61,6 +58,8 @@ export interface Execution {
   readonly execute: Effect.Effect<Outcome>
   /** Stops executing and writes what there is; the run goes on wherever it is taken up next. */
   readonly drain: Effect.Effect<void>
+  /** Leaves behind what does not stop. */
+  readonly abandon: Effect.Effect<void>
   /** Whether commands were delivered that it did not look at. */
   readonly hasUnread: () => boolean
   /** Whether the run is to end early: then it need not wait for a place. */
@@ -85,7 +84,6 @@ export const make = (
   const run = writer.lease.run
 
   let stop: Stop | undefined
-  let fiber: Fiber.Fiber<unknown, unknown> | undefined
   let typed: TypedState.TypedState | undefined
   let input: { readonly value: unknown } | undefined
   let recovered = claim !== undefined
@@ -98,9 +96,12 @@ export const make = (
   /** Stops the execution; the first reason counts, but losing the right to write overrides the others. */
   const halt = (reason: Stop): void => {
     if (stop === undefined || reason._tag === "Lost") stop = reason
-    fiber?.interruptUnsafe()
-    if (reason._tag === "Lost") compensation.stop()
+    // A drain has a limit of its own.
+    fibers.interrupt(reason._tag === "Drain")
+    wake?.()
   }
+
+  const fibers = Grace.make(environment)
 
   const isLost = (): boolean => stop?._tag === "Lost"
 
@@ -134,6 +135,8 @@ export const make = (
         return Effect.interrupt
       })
   }
+
+  const guarded = Grace.guard(host)
 
   const outcomes = Outcomes.make(flow, clock)
 
@@ -198,15 +201,24 @@ export const make = (
   const append = (bodies: ReadonlyArray<Body>) =>
     writer.append(...Compensation.instead(writer.state, bodies as Bodies))
 
-  const compensation = Compensation.make({
+  const undo = Compensation.make({
     journals: environment,
     writer,
     clock,
     surroundings: host,
     tools: service.context as Context.Context<never>,
     stopping: () => draining || isLost(),
+    execute: fibers.execute,
     sleep,
     obey: Effect.suspend(() => (inbox.length > 0 ? obey() : Effect.void))
+  })
+
+  /** The handler of a visit was interrupted and does not stop: whatever it still does is none of the run's business. */
+  const leaveBehind = Effect.fnUntraced(function* ({ node, visit }: Omit<Grace.Stuck, "since">) {
+    guarded.leave()
+    yield* Effect.logWarning("a handler does not stop and is left behind", { run, node, visit })
+    const note = `visit ${visit} of node ${node} was interrupted, does not stop, and is left behind`
+    if (!isLost()) yield* writer.append({ kind: "annotated", note, data: { node, visit } })
   })
 
   /** Executes the open visit: one attempt, and the events that come of it. */
@@ -217,12 +229,12 @@ export const make = (
       if (wait > 0) {
         // What comes after a long sleep should not have to begin before it.
         yield* writer.sync
-        if (inbox.length === 0) yield* Effect.exit(Effect.interruptible(sleep(wait)))
+        if (inbox.length === 0) yield* sleep(wait)
         if (stop !== undefined || inbox.length > 0) return
       }
     }
     const started = clock.currentTimeMillisUnsafe()
-    const { close, effect } = Handler.prepare(environment, service, host, {
+    const { close, effect } = Handler.prepare(environment, service, guarded.host, {
       visit,
       branch: "",
       state: typed!.view,
@@ -230,8 +242,9 @@ export const make = (
       recovered,
       timeout: flow.nodes[visit.node]!.timeout
     })
-    const exit = yield* Effect.exit(Effect.interruptible(effect))
-    yield* close(exit)
+    const place = { run, branch: "", node: visit.node, visit: visit.visit }
+    const exit = yield* fibers.execute(Effect.onExit(effect, close), place, () => stop !== undefined)
+    if (exit === undefined) return yield* leaveBehind(place)
     if (stop !== undefined) return
     recovered = false
     if (Exit.isSuccess(exit)) {
@@ -278,7 +291,6 @@ export const make = (
           const { status } = writer.state
           if (stop._tag === "Pause" && status !== "cancelling" && !isTerminal(status)) {
             yield* writer.append({ kind: "paused", reason: stop.reason })
-            // This fiber was interrupted: whoever resumes the run does so with another.
             break
           }
         }
@@ -286,7 +298,7 @@ export const make = (
         const { status } = writer.state
         if (isTerminal(status) || status === "paused") break
         if (status === "cancelling" || writer.state.compensating !== undefined) {
-          yield* compensation.undo
+          yield* undo
           if (isLost()) continue
           break
         }
@@ -334,15 +346,12 @@ export const make = (
   return {
     run,
     writer,
-    execute: Effect.withFiber((self) => {
-      fiber = self
-      return traced(loop)
-    }),
+    execute: traced(loop),
     drain: Effect.sync(() => {
       draining = true
       halt({ _tag: "Drain" })
-      compensation.stop()
     }),
+    abandon: Effect.sync(fibers.leave),
     hasUnread: () => inbox.length > 0,
     isUrgent: () => writer.state.status === "cancelling" || inbox.some(isCancel),
     deliver: (commands) =>

@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
@@ -305,12 +306,13 @@ export const make = Effect.fnUntraced(function* (
     if (held === undefined) return
     yield* held.execution.drain
     launch(run)
-    yield* Fiber.await(held.fiber!).pipe(
-      Effect.timeoutOrElse({
-        duration: options.drainTimeout,
-        orElse: () => Effect.logWarning("a run did not stop in time and is left behind", { run })
-      })
-    )
+    const ended = Effect.timeoutOption(Fiber.await(held.fiber!), options.drainTimeout)
+    if (Option.isSome(yield* ended)) return
+    // What does not stop is not to keep the run from being released.
+    yield* held.execution.abandon
+    if (Option.isNone(yield* ended)) {
+      yield* Effect.logWarning("a run did not stop in time and is left behind", { run })
+    }
   })
 
   const drain = Effect.suspend(() => {
