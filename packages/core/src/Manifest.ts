@@ -114,6 +114,9 @@ export type Edge = typeof Edge.Type
 /**
  * A flow as plain data. `format` grows when the shape of manifests changes.
  *
+ * - `maxRestarts`: how often a run that would fail is restarted; `restart`: after how long, in words, if not at once
+ * - `timeout`: how long a run may take, in milliseconds
+ *
  * @category schemas
  * @since 0.1.0
  */
@@ -127,6 +130,9 @@ export const Manifest = Schema.Struct({
   durability: Durability,
   maxSteps: Schema.Int,
   maxRecoveries: Schema.Int,
+  maxRestarts: optional(Schema.Int),
+  restart: optional(Schema.String),
+  timeout: optional(Schema.Finite),
   requiresCodec: Schema.Boolean,
   input: JsonSchema,
   output: JsonSchema,
@@ -212,6 +218,9 @@ export const manifest = (flow: Flow.Any): Manifest => ({
   durability: flow.durability,
   maxSteps: flow.maxSteps,
   maxRecoveries: flow.maxRecoveries,
+  ...(flow.timeout === undefined ? {} : { timeout: Duration.toMillis(flow.timeout) }),
+  ...(flow.restart === undefined ? {} : { maxRestarts: flow.restart.max }),
+  ...(flow.restart?.schedule === undefined ? {} : { restart: retryText(flow.restart.schedule) }),
   requiresCodec: holdSecrets(schemasOf(flow)),
   input: jsonSchemaOf(flow.input),
   output: jsonSchemaOf(flow.output),

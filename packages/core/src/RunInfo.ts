@@ -52,7 +52,8 @@ const optional = Schema.optionalKey
  * - `steps`: how many visits are done; of a fork, those before it included
  * - `snapshot`: the position of the last complete snapshot
  * - `ended`: the position of the event that ended the run
- * - `due`: when the earliest open wait is over
+ * - `due`: when the earliest open wait is over, or when the run has taken as long as it may
+ * - `timeout`, `deadline`: how long the run may take, and until when
  * - `compensating`: the run is going to end as failed or cancelled, and undoes its calls before it does
  * - `undone`: how many calls a run that has ended could not undo; there if it had any to undo
  * - `inbox`: which commands of the run's inboxes are dealt with, by source: all up to a position, and some beyond
@@ -86,6 +87,8 @@ export const RunInfo = Schema.Struct({
     Schema.Struct({ kind: Schema.String, tag: optional(Schema.String), message: optional(Schema.String) })
   ),
   pause: optional(Schema.String),
+  timeout: optional(Schema.Finite),
+  deadline: optional(Schema.Finite),
   compensating: optional(Schema.Literal(true)),
   undone: optional(Schema.Int),
   waits: Schema.Array(
@@ -133,6 +136,7 @@ const start = (event: Extract<Event, { kind: "created" | "forked" }>): RunInfo =
   if (event.session !== undefined) info.session = event.session
   if (event.actor !== undefined) info.actor = event.actor
   if (event.correlation !== undefined) info.correlation = event.correlation
+  if (event.timeout !== undefined) limit(info, event.time, event.timeout)
   if (event.kind === "created") {
     info.node = event.start
     if (event.attributes !== undefined) info.attributes = event.attributes
@@ -141,13 +145,22 @@ const start = (event: Extract<Event, { kind: "created" | "forked" }>): RunInfo =
     info.forkOf = event.from
     if (event.node !== undefined) info.node = event.node
   }
+  setDue(info)
   return info
 }
 
-const withWaits = (info: Mutable<RunInfo>, waits: RunInfo["waits"]): void => {
-  info.waits = waits
+const limit = (info: Mutable<RunInfo>, now: number, timeout: number): void => {
+  info.timeout = timeout
+  info.deadline = now + timeout
+}
+
+/** When there is something to do for the run. Its own time counts as long as it could still be executed. */
+const setDue = (info: Mutable<RunInfo>): void => {
   let due = Number.POSITIVE_INFINITY
-  for (const wait of waits) if (wait.due !== undefined && wait.due < due) due = wait.due
+  for (const wait of info.waits) if (wait.due !== undefined && wait.due < due) due = wait.due
+  const { compensating, deadline, status } = info
+  const isTimed = status === "pending" || status === "running" || status === "waiting"
+  if (deadline !== undefined && isTimed && compensating === undefined) due = Math.min(due, deadline)
   if (due === Number.POSITIVE_INFINITY) delete info.due
   else info.due = due
 }
@@ -192,14 +205,11 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
       const wait: Mutable<RunInfo["waits"][number]> = { wait: event.wait, type: event.on.type }
       if ("name" in event.on) wait.name = event.on.name
       if (event.due !== undefined) wait.due = event.due
-      withWaits(next, [...info.waits, wait])
+      next.waits = [...info.waits, wait]
       break
     }
     case "waitEnded":
-      withWaits(
-        next,
-        info.waits.filter((wait) => wait.wait !== event.wait)
-      )
+      next.waits = info.waits.filter((wait) => wait.wait !== event.wait)
       break
     case "paused":
       next.pause = event.reason.kind
@@ -212,15 +222,17 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
       delete next.pause
       next.compensating = true
       if (event.error !== undefined) next.error = errorOf(event.error)
-      if (next.waits.length > 0) withWaits(next, [])
+      if (next.waits.length > 0) next.waits = []
       break
     case "failed":
       delete next.pause
       next.error = errorOf(event.error)
       break
     case "restarted":
-      if (info.undone === undefined) delete next.error
-      else next.compensating = true
+      if (info.undone === undefined) {
+        delete next.error
+        if (info.timeout !== undefined) limit(next, event.time, info.timeout)
+      } else next.compensating = true
       delete next.undone
       delete next.ended
       delete next.endedAt
@@ -238,8 +250,9 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
     next.endedAt = event.time
     delete next.compensating
     if ("undone" in event && event.undone !== undefined) next.undone = event.undone.length
-    if (next.waits.length > 0) withWaits(next, [])
+    if (next.waits.length > 0) next.waits = []
   }
+  if (next.waits !== info.waits || next.status !== info.status || event.kind === "compensating") setDue(next)
   return next
 }
 

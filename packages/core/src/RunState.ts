@@ -222,9 +222,14 @@ export interface RunState {
   /** Take-overs after crashes since a visit last completed. */
   readonly recoveries: number
   readonly restarts: number
+  /** The failures after which the flow had the run restarted, since a person last had; absent if there are none. */
+  readonly autoRestarts?: ReadonlyArray<{ readonly time: number; readonly error: Failure }>
   readonly durability: "pipelined" | "strict" | "ephemeral"
   readonly maxSteps: number
   readonly maxRecoveries: number
+  /** How long the run may take, and until when (milliseconds); absent if there is no limit. */
+  readonly timeout?: number
+  readonly deadline?: number
   readonly session?: string
   readonly actor?: string
   readonly correlation?: string

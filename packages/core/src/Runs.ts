@@ -89,7 +89,7 @@ export const ref = <F extends Flow.Any>(flow: F, id: string): Run<F> => ({ id, f
  * - `idempotencyKey`: the same for a key of yours, from which the id is derived; `id` and this exclude each other
  * - `session`, `actor`, `correlation`: who and what the run belongs to; in the journal and searchable
  * - `tags`, `attributes`: to find it by
- * - `durability`, `maxSteps`: instead of the flow's
+ * - `durability`, `maxSteps`, `timeout`: instead of the flow's
  *
  * @category models
  * @since 0.1.0
@@ -104,6 +104,7 @@ export interface StartOptions {
   readonly attributes?: { readonly [name: string]: string } | undefined
   readonly durability?: Durability | undefined
   readonly maxSteps?: number | undefined
+  readonly timeout?: Duration.Input | undefined
 }
 
 /**
@@ -436,6 +437,13 @@ export const make = Effect.fnUntraced(function* (options: {
       maxSteps: startOptions.maxSteps ?? flow.maxSteps,
       maxRecoveries: flow.maxRecoveries
     }
+    const timeout = Duration.toMillis(
+      Duration.fromInputUnsafe(startOptions.timeout ?? flow.timeout ?? Infinity)
+    )
+    if (!(timeout > 0)) {
+      return yield* new InvalidValue({ what: "the timeout", detail: "it must be longer than nothing" })
+    }
+    if (timeout < Infinity) body.timeout = timeout
     if (startOptions.session !== undefined) body.session = startOptions.session
     if (startOptions.actor !== undefined) body.actor = startOptions.actor
     if (startOptions.correlation !== undefined) body.correlation = startOptions.correlation
@@ -675,6 +683,7 @@ export const make = Effect.fnUntraced(function* (options: {
         steps: state.steps,
         durability: state.durability
       }
+      if (state.timeout !== undefined) body.timeout = state.timeout
       const node = RunState.nodeOf(state)
       if (node !== undefined) body.node = node
       if (forkOptions.edits !== undefined) body.edits = yield* editsOf(run.flow, forkOptions.edits)

@@ -137,7 +137,7 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>>(
       const context = withoutSpan(yield* Effect.context<Store | HandlersOf<Flows>>())
       const store = Context.get(context, Store)
       const codec = yield* Codec
-      const environment: Environment = {
+      const environment: Omit<Environment, "deadlines"> = {
         store,
         codec,
         hash: (yield* Hasher).hash,

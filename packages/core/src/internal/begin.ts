@@ -12,6 +12,12 @@ import { define } from "./record.ts"
 import type { Mutable } from "./record.ts"
 import { isThrough, mainNode, opened, setVisit, stopWaiting, visitsOf } from "./visits.ts"
 
+/** From now on the run may take so long. */
+export const limit = (state: Mutable<RunState>, now: number, timeout: number): void => {
+  state.timeout = timeout
+  state.deadline = now + timeout
+}
+
 export const begin = (event: Of<"created">): RunState => {
   const origin = { run: event.run, seq: event.seq }
   const channels: { [channel: string]: Cell.Cell } = {}
@@ -42,6 +48,7 @@ export const begin = (event: Of<"created">): RunState => {
     maxRecoveries: event.maxRecoveries,
     snapshot: { seq: undefined, bytes: 0, since: 0, channels: {} }
   }
+  if (event.timeout !== undefined) limit(state, event.time, event.timeout)
   if (event.session !== undefined) state.session = event.session
   if (event.actor !== undefined) state.actor = event.actor
   if (event.correlation !== undefined) state.correlation = event.correlation
@@ -68,9 +75,24 @@ export const fork = (origin: RunState, event: Of<"forked">): RunState => {
   repeats("node", event.node, mainNode(origin))
   repeats("number of steps", event.steps, origin.steps)
   repeats("durability", event.durability, origin.durability)
+  repeats("timeout", event.timeout, origin.timeout)
   // What the origin did is the origin's to undo.
-  const { actor, cancel, compensating, correlation, ending, parent, pause, session, trace, undo, ...kept } =
-    origin
+  const {
+    actor,
+    autoRestarts,
+    cancel,
+    compensating,
+    correlation,
+    deadline,
+    ending,
+    parent,
+    pause,
+    session,
+    timeout,
+    trace,
+    undo,
+    ...kept
+  } = origin
   if (hasCompensated(origin)) illegal(`run ${origin.run} has undone its calls at seq ${origin.seq}`)
   if (isThrough(origin)) illegal(`nothing is left to execute at seq ${origin.seq} of run ${origin.run}`)
   const state: Mutable<RunState> = {
@@ -96,6 +118,7 @@ export const fork = (origin: RunState, event: Of<"forked">): RunState => {
       calls: HashMap.filter(visit.calls, (call) => call.status === "completed")
     })
   }
+  if (event.timeout !== undefined) limit(state, event.time, event.timeout)
   if (event.session !== undefined) state.session = event.session
   if (event.actor !== undefined) state.actor = event.actor
   if (event.correlation !== undefined) state.correlation = event.correlation

@@ -4,6 +4,7 @@
 import * as HashMap from "effect/HashMap"
 import type { CommandRef, Event, Kind, Of } from "../Event.ts"
 import type { Ending, RunState, SnapshotState } from "../RunState.ts"
+import { limit } from "./begin.ts"
 import { applyOps } from "./channels.ts"
 import * as Compensation from "./compensation.ts"
 import { illegal } from "./illegal.ts"
@@ -221,6 +222,8 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
         if (state.status !== "failed") illegal(`the run is ${state.status}, not failed`)
         // A run that failed while it was being cancelled goes on; who still wants it cancelled asks again.
         delete next.cancel
+        delete next.autoRestarts
+        if (state.timeout !== undefined) limit(next, event.time, state.timeout)
         Visits.restart(next)
       }
       delete next.ending

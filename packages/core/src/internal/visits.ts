@@ -214,7 +214,10 @@ const nextAttempt = (visit: OpenVisit, failures: OpenVisit["failures"]): OpenVis
 
 export const attemptFailed = (next: Mutable<RunState>, event: Of<"attemptFailed">): void => {
   const visit = endingVisit(next, event)
-  const failures = [...visit.failures, { time: event.time, error: event.error }]
+  const failed = { time: event.time, error: event.error }
+  if (event.restart) next.autoRestarts = [...(next.autoRestarts ?? []), failed]
+  // After a restart the node's retry policy begins anew.
+  const failures = event.restart ? [] : [...visit.failures, failed]
   setVisit(next, branchOf(event), { ...nextAttempt(visit, failures), due: event.due })
 }
 

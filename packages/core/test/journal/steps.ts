@@ -44,7 +44,12 @@ const failureOf = (choice: Choice): Failure => {
     () => ({ kind: "defect", name: textOf(choice), message: textOf(choice) }),
     () => ({ kind: "defect", name: "Error", message: textOf(choice), stack: textOf(choice) }),
     () => ({ kind: "interrupted" }),
-    () => ({ kind: "timeout", what: pick(["node", "tool"] as const), name: pick(tools), millis: int(0, 99) }),
+    () => ({
+      kind: "timeout",
+      what: pick(["node", "tool", "run"] as const),
+      name: pick(tools),
+      millis: int(0, 99)
+    }),
     () => ({ kind: "stepLimit", limit: int(0, 9) }),
     () => ({ kind: "recoveries", limit: int(0, 9) }),
     () => ({ kind: "inDoubt", tool: pick(tools), call: textOf(choice) }),
@@ -117,6 +122,7 @@ export const created = (choice: Choice): Of<"created"> | Extract<Body, { kind: "
     durability: pick(["pipelined", "strict", "ephemeral"] as const),
     maxSteps: int(0, 1000),
     maxRecoveries: int(0, 5),
+    ...(chance(0.3) ? { timeout: int(1, 9999) } : undefined),
     ...(chance(0.5)
       ? { session: textOf(choice), actor: textOf(choice), correlation: textOf(choice) }
       : undefined),
@@ -138,6 +144,7 @@ export const forkOf = (choice: Choice, state: RunState): Body => {
     version: state.version,
     steps: state.steps,
     durability: state.durability,
+    ...(state.timeout === undefined ? undefined : { timeout: state.timeout }),
     ...(node === undefined ? undefined : { node }),
     ...(chance(0.5) ? { edits: opsOf(choice, state) } : undefined),
     ...(chance(0.3)
@@ -212,7 +219,8 @@ const addVisit = (
         ...place,
         started: now,
         error: failureOf(choice),
-        due: now + int(0, 99)
+        due: now + int(0, 99),
+        ...(chance(0.3) ? { restart: true as const } : undefined)
       })
     )
     menu.add(2, () =>

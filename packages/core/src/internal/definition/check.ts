@@ -42,8 +42,7 @@ const checkNames = (flow: Flow.Any): ReadonlyArray<Problem> => {
 
 const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
   const problems: Array<Problem> = []
-  const count = (option: "version" | "maxSteps" | "maxRecoveries", least: number) => {
-    const value = flow[option]
+  const count = (option: string, value: number, least: number) => {
     if (!Number.isSafeInteger(value) || value < least) {
       problems.push({
         _tag: "InvalidOption",
@@ -52,9 +51,13 @@ const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
       })
     }
   }
-  count("version", 1)
-  count("maxSteps", 1)
-  count("maxRecoveries", 0)
+  count("version", flow.version, 1)
+  count("maxSteps", flow.maxSteps, 1)
+  count("maxRecoveries", flow.maxRecoveries, 0)
+  if (flow.restart !== undefined) count("restart.max", flow.restart.max, 1)
+  if (flow.timeout !== undefined && !(Duration.toMillis(flow.timeout) > 0)) {
+    problems.push({ _tag: "InvalidOption", option: "timeout", detail: "must be longer than nothing" })
+  }
   for (const [name, node] of Object.entries(flow.nodes)) {
     if (node.timeout !== undefined && !(Duration.toMillis(node.timeout) > 0)) {
       problems.push({

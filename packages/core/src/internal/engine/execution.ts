@@ -19,11 +19,13 @@ import { isTerminal } from "../status.ts"
 import type * as Calls from "./calls.ts"
 import * as Compensation from "./compensation.ts"
 import * as Commands from "./commands.ts"
+import * as Deadlines from "./deadlines.ts"
 import * as Failures from "./failure.ts"
 import * as Grace from "./grace.ts"
 import * as Handler from "./handler.ts"
 import * as Outcomes from "./outcomes.ts"
 import type { Journals } from "./reader.ts"
+import * as Restart from "./restart.ts"
 import * as TypedState from "./typedState.ts"
 import type { Bodies, WriteError, Writer } from "./writer.ts"
 
@@ -33,12 +35,14 @@ export interface Environment extends Journals, Grace.Options {
   readonly nodeMiddlewares: ReadonlyArray<NodeMiddleware>
   readonly toolMiddlewares: ReadonlyArray<ToolMiddleware>
   readonly traced: boolean
+  readonly deadlines: Deadlines.Deadlines
 }
 
 /** Why an execution has to stop before the run itself stops. */
 type Stop =
   | { readonly _tag: "Drain" }
   | { readonly _tag: "Cancel" }
+  | { readonly _tag: "Deadline" }
   | { readonly _tag: "Pause"; readonly reason: PauseReason }
   | { readonly _tag: "Lost"; readonly error: WriteError }
 
@@ -58,6 +62,8 @@ export interface Execution {
   readonly execute: Effect.Effect<Outcome>
   /** Stops executing and writes what there is; the run goes on wherever it is taken up next. */
   readonly drain: Effect.Effect<void>
+  /** The run may have taken as long as it may. */
+  readonly expire: Effect.Effect<void>
   /** Leaves behind what does not stop. */
   readonly abandon: Effect.Effect<void>
   /** Whether commands were delivered that it did not look at. */
@@ -128,7 +134,7 @@ export const make = (
     append: (body) => orHalt(Effect.map(writer.append(body), () => writer.state.time)),
     sync: orHalt(writer.sync),
     stopping: () => stop !== undefined,
-    halted: () => stop !== undefined && stop._tag !== "Cancel",
+    halted: () => stop !== undefined && stop._tag !== "Cancel" && stop._tag !== "Deadline",
     pause: (reason) =>
       Effect.suspend(() => {
         halt({ _tag: "Pause", reason })
@@ -139,6 +145,7 @@ export const make = (
   const guarded = Grace.guard(host)
 
   const outcomes = Outcomes.make(flow, clock)
+  const restarted = Restart.make(flow)
 
   const takeSnapshot = Effect.fnUntraced(function* () {
     const plan = Snapshot.plan(writer.state)
@@ -182,7 +189,9 @@ export const make = (
       const { restarts } = writer.state
       const next = received
       yield* writer.appendTo((state) => Commands.carryOut(state, next))
-      if (writer.state.restarts !== restarts) typed = undefined
+      if (writer.state.restarts === restarts) continue
+      typed = undefined
+      environment.deadlines.add(run, writer.state.deadline)
     }
   })
 
@@ -247,11 +256,13 @@ export const make = (
     if (exit === undefined) return yield* leaveBehind(place)
     if (stop !== undefined) return
     recovered = false
+    let bodies: ReadonlyArray<Body>
     if (Exit.isSuccess(exit)) {
       const answer = outcomes.answered(visit, started, exit.value, typed!)
       typed = answer.state
-      yield* append(answer.bodies)
-    } else yield* append(yield* outcomes.failed(visit, started, Failures.outcomeOf(exit.cause)))
+      bodies = answer.bodies
+    } else bodies = yield* outcomes.failed(visit, started, Failures.outcomeOf(exit.cause))
+    yield* append(yield* restarted(writer.state, started, clock.currentTimeMillisUnsafe(), bodies))
     if (writer.state.durability === "strict") yield* writer.sync
     if (Snapshot.isDue(writer.state) && !isTerminal(writer.state.status)) yield* takeSnapshot()
   })
@@ -302,6 +313,13 @@ export const make = (
           if (isLost()) continue
           break
         }
+        const isOver = stop?._tag === "Deadline" && Deadlines.isTimed(writer.state)
+        if (isOver || Deadlines.isExpired(writer.state, clock.currentTimeMillisUnsafe())) {
+          // Whoever retries the run gives it time again.
+          if (isOver) stop = undefined
+          yield* append([Deadlines.expire(writer.state)])
+          continue
+        }
         if (typed === undefined) {
           const reason = decodeState()
           if (reason !== undefined) {
@@ -351,9 +369,17 @@ export const make = (
       draining = true
       halt({ _tag: "Drain" })
     }),
+    expire: Effect.sync(() => {
+      if (phase === "executing" && Deadlines.isExpired(writer.state, clock.currentTimeMillisUnsafe())) {
+        halt({ _tag: "Deadline" })
+      }
+    }),
     abandon: Effect.sync(fibers.leave),
     hasUnread: () => inbox.length > 0,
-    isUrgent: () => writer.state.status === "cancelling" || inbox.some(isCancel),
+    isUrgent: () =>
+      writer.state.status === "cancelling" ||
+      inbox.some(isCancel) ||
+      Deadlines.isExpired(writer.state, clock.currentTimeMillisUnsafe()),
     deliver: (commands) =>
       Effect.suspend(() => {
         enqueue(commands)

@@ -15,6 +15,7 @@ import type { RunState } from "../../RunState.ts"
 import { isHandled } from "../../RunInfo.ts"
 import type { Change, InboxCursor, Lease } from "../../Store.ts"
 import * as Commands from "./commands.ts"
+import * as Deadlines from "./deadlines.ts"
 import * as Execution from "./execution.ts"
 import * as Reader from "./reader.ts"
 import * as Writer from "./writer.ts"
@@ -64,13 +65,27 @@ interface Held {
 let holders = 0
 
 export const make = Effect.fnUntraced(function* (
-  environment: Execution.Environment,
+  given: Omit<Execution.Environment, "deadlines">,
   services: ReadonlyMap<string, Flow.HandlersService>,
   options: Options
 ): Effect.fn.Return<Pool, never, Scope.Scope> {
-  const { store } = environment
+  const { store } = given
   const scope = yield* Effect.scope
-  const runFork = Effect.runForkWith(environment.context)
+  const runFork = Effect.runForkWith(given.context)
+  const deadlines = Deadlines.make(given.clock, runFork, (run) =>
+    Effect.suspend(() => {
+      const held = executions.get(run)
+      if (held === undefined) return Effect.void
+      // What waits for a place has nothing to be interrupted.
+      return Effect.andThen(
+        held.execution.expire,
+        Effect.sync(() => {
+          if (held.execution.isUrgent()) launch(run)
+        })
+      )
+    })
+  )
+  const environment: Execution.Environment = { ...given, deadlines }
   const holder = `worker-${++holders}`
 
   /** Everything this worker holds a lease for. */
@@ -98,6 +113,7 @@ export const make = Effect.fnUntraced(function* (
   const finished = (execution: Execution.Execution, outcome: Execution.Outcome): Effect.Effect<void> =>
     Effect.gen(function* () {
       const { run } = execution
+      deadlines.remove(run)
       if (outcome._tag === "AtRest") {
         yield* release(execution.writer.lease)
         executions.delete(run)
@@ -162,6 +178,7 @@ export const make = Effect.fnUntraced(function* (
 
   const submit = (execution: Execution.Execution): void => {
     executions.set(execution.run, { execution, launched: false, fiber: undefined })
+    deadlines.add(execution.run, execution.writer.state.deadline)
     // A run that is to end early need not wait for a place.
     if (active < options.concurrency || execution.isUrgent()) launch(execution.run)
     else queue.push(execution.run)
@@ -318,6 +335,7 @@ export const make = Effect.fnUntraced(function* (
   const drain = Effect.suspend(() => {
     draining = true
     queue.length = 0
+    deadlines.close()
     return Effect.andThen(
       Fiber.interruptAll([watching, sweeping]),
       Effect.forEach([...executions.keys()], drainOne, { concurrency: "unbounded", discard: true })

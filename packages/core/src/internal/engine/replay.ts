@@ -22,6 +22,7 @@ import * as Handler from "./handler.ts"
 import * as Outcomes from "./outcomes.ts"
 import { load, open } from "./reader.ts"
 import type { Journals, ReadError } from "./reader.ts"
+import * as Restart from "./restart.ts"
 import * as TypedState from "./typedState.ts"
 
 /**
@@ -110,6 +111,7 @@ export const replay = <F extends Flow.Any>(
       context: Context.merge(surroundings, provided.context as Context.Context<never>) as Context.Context<any>
     }
     const outcomes = Outcomes.make(flow, clock)
+    const restarted = Restart.make(flow)
 
     /** Executes one attempt as recorded in `state`; the events it amounts to now, or the call that was not recorded. */
     const execute = Effect.fnUntraced(function* (
@@ -163,9 +165,10 @@ export const replay = <F extends Flow.Any>(
       const exit = yield* Fiber.await(fiber)
       yield* close(exit)
       if (refused !== undefined) return { refused }
-      return Exit.isSuccess(exit)
-        ? { bodies: outcomes.answered(visit, 0, exit.value, typed.success).bodies }
-        : { bodies: yield* outcomes.failed(visit, 0, Failures.outcomeOf(exit.cause)) }
+      const bodies = Exit.isSuccess(exit)
+        ? outcomes.answered(visit, 0, exit.value, typed.success).bodies
+        : yield* outcomes.failed(visit, 0, Failures.outcomeOf(exit.cause))
+      return { bodies: yield* restarted(state, 0, now, bodies) }
     })
 
     let state: RunState.RunState | undefined

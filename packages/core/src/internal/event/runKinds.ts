@@ -6,7 +6,7 @@ import { branch, command, event } from "./fields.ts"
 import { Count, Durability, Failure, optional, Ops, PauseReason, TraceRef, Undone, Value } from "./values.ts"
 
 /**
- * A run was started.
+ * A run was started. It fails if it takes longer than `timeout` (milliseconds).
  *
  * @category events
  * @since 0.1.0
@@ -21,6 +21,7 @@ export const Created = event("created", {
   durability: Durability,
   maxSteps: Count,
   maxRecoveries: Count,
+  timeout: optional(Schema.Finite),
   session: optional(Schema.String),
   actor: optional(Schema.String),
   correlation: optional(Schema.String),
@@ -35,7 +36,8 @@ export const Created = event("created", {
 /**
  * A run was forked from a checkpoint of another. Its state is that of `from`, with the edits applied.
  *
- * `node`, `steps` and `durability` repeat what the run had at `from`, for the run index, which does not read the origin.
+ * `node`, `steps`, `durability` and `timeout` repeat what the run had at `from`, for the run index, which does not read the
+ * origin. Its time begins anew.
  *
  * @category events
  * @since 0.1.0
@@ -47,6 +49,7 @@ export const Forked = event("forked", {
   node: optional(Schema.String),
   steps: optional(Count),
   durability: optional(Durability),
+  timeout: optional(Schema.Finite),
   edits: optional(Ops),
   actor: optional(Schema.String),
   session: optional(Schema.String),

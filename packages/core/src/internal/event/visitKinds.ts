@@ -14,7 +14,8 @@ import { Failure, Next, optional, Ops, Outcome, Undoable, Value, WaitTarget } fr
 export const Visited = event("visited", { ...visit, started: Schema.Finite, ops: optional(Ops), next: Next })
 
 /**
- * An attempt of a visit failed and its node's retry policy gives it another, not before `due` (milliseconds).
+ * An attempt of a visit failed and its node's retry policy gives it another, not before `due` (milliseconds); or, with
+ * `restart`, the run would have failed, and its flow has it restarted from there.
  *
  * @category events
  * @since 0.1.0
@@ -23,7 +24,8 @@ export const AttemptFailed = event("attemptFailed", {
   ...visit,
   started: Schema.Finite,
   error: Failure,
-  due: Schema.Finite
+  due: Schema.Finite,
+  restart: optional(Schema.Literal(true))
 })
 
 /**
