@@ -29,6 +29,7 @@ export interface Handler<in out Name extends string> {
  * The service behind a {@link Handler}: what a tool's layer provides.
  *
  * - `handler`: carries out one try of a call
+ * - `compensate`: undoes a call; tools that declare that their calls can be undone have it
  * - `context`: what was there when the layer was built; a handler runs with it, and with an {@link Invocation}
  *
  * @category models
@@ -37,6 +38,7 @@ export interface Handler<in out Name extends string> {
 export interface HandlerService {
   readonly tool: Any
   readonly handler: (input: any) => Effect.Effect<any, any, any>
+  readonly compensate?: (done: Done<any, any>) => Effect.Effect<any, any, any>
   readonly context: Context.Context<any>
 }
 
@@ -52,10 +54,10 @@ export const handlerKey = <const Name extends string>(
   Context.Service<Handler<Name>, HandlerService>(`@waymark/core/Tool/${name}`)
 
 /**
- * The try of a call that a tool's handler is carrying out.
+ * The try of a call that a tool's handler is carrying out, or undoing.
  *
  * - `key`: the idempotency key. It is the same for all tries of one call, in this process and the next, and no other
- *   call has it: pass it on to systems that can recognise a request they have seen
+ *   call has it: pass it on to systems that can recognise a request they have seen. Undoing a call has its own
  * - `attempt`: counts the tries from 1
  * - `run`, `branch`, `node`, `visit`: where the call was made
  * - `repeated`: whether an earlier try may have taken effect without its result being known
@@ -107,6 +109,62 @@ export type Delivery = "atLeastOnce" | "atMostOnce"
 export type InDoubt = "pause" | "fail"
 
 /**
+ * A call that is to be undone: its input, its output, and the idempotency key that it had.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Done<out Input, out Output> {
+  readonly input: Input
+  readonly output: Output
+  readonly key: string
+}
+
+/**
+ * How the calls of a tool are undone if their run fails or is cancelled.
+ *
+ * - `retry`: when a failed try is followed by another; without it the first one decides
+ * - `timeout`: the limit of one try
+ * - `inDoubt`: also calls of which nobody knows whether they took effect; `compensate` gets no output of them. Otherwise
+ *   the run's last event names them
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Compensate<in Err = any> {
+  readonly retry?: Schedule.Schedule<unknown, Err | ToolTimeout> | undefined
+  readonly timeout?: Duration.Input | undefined
+  readonly inDoubt?: boolean | undefined
+}
+
+/**
+ * Which calls of a tool are undone if their run fails or is cancelled: none, those that completed, or also those of which
+ * nobody knows whether they took effect.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Compensable = "none" | "completed" | "inDoubt"
+
+type CompensableBy<C> = [C] extends [undefined]
+  ? "none"
+  : C extends { readonly inDoubt: infer D }
+    ? [D] extends [false | undefined]
+      ? "completed"
+      : "inDoubt"
+    : "completed"
+
+/** What a tool's layer is made of. */
+type HandlersOf<Input, Output, Err, C extends Compensable, R, RC> = [C] extends ["none"]
+  ? (input: Input) => Effect.Effect<Output, Err, R>
+  : {
+      readonly call: (input: Input) => Effect.Effect<Output, Err, R>
+      readonly compensate: (
+        done: Done<Input, "inDoubt" extends C ? Output | undefined : Output>
+      ) => Effect.Effect<void, Err, RC>
+    }
+
+/**
  * A definition of an effect on the outside world, with the schemas of what goes in and comes out.
  *
  * @category models
@@ -116,7 +174,8 @@ export interface Tool<
   Name extends string,
   Input extends Schema.Codec<unknown, unknown>,
   Output extends Schema.Codec<unknown, unknown>,
-  Err extends Schema.Codec<unknown, unknown>
+  Err extends Schema.Codec<unknown, unknown>,
+  C extends Compensable = "none"
 > {
   readonly name: Name
   readonly input: Input
@@ -131,6 +190,8 @@ export interface Tool<
   readonly delivery: Delivery
   readonly inDoubt: InDoubt
   readonly key: ((input: any) => string) | undefined
+  /** How its calls are undone if their run fails or is cancelled; they are not if it is `undefined`. */
+  readonly compensate: Any["compensate"]
   readonly description: string | undefined
   readonly site: () => Site | undefined
 
@@ -146,12 +207,15 @@ export interface Tool<
 
   /**
    * Gives the tool its handler: a function from the input, or an effect that makes one.
+   *
+   * A tool whose calls can be undone gets two: `call`, and `compensate`, which undoes what `call` did. That is executed
+   * at least once, so it has to bear being executed again; `Invocation.key` tells that it is.
    */
-  readonly toLayer: <R = never, EX = never, RX = never>(
+  readonly toLayer: <R = never, EX = never, RX = never, RC = never>(
     handler:
-      | ((input: Input["Type"]) => Effect.Effect<Output["Type"], Err["Type"], R>)
-      | Effect.Effect<(input: Input["Type"]) => Effect.Effect<Output["Type"], Err["Type"], R>, EX, RX>
-  ) => Layer.Layer<Handler<Name>, EX, Exclude<R, Invocation | Scope.Scope> | Exclude<RX, Scope.Scope>>
+      | HandlersOf<Input["Type"], Output["Type"], Err["Type"], C, R, RC>
+      | Effect.Effect<HandlersOf<Input["Type"], Output["Type"], Err["Type"], C, R, RC>, EX, RX>
+  ) => Layer.Layer<Handler<Name>, EX, Exclude<R | RC, Invocation | Scope.Scope> | Exclude<RX, Scope.Scope>>
 }
 
 /**
@@ -171,6 +235,13 @@ export interface Any {
   readonly delivery: Delivery
   readonly inDoubt: InDoubt
   readonly key: ((input: any) => string) | undefined
+  readonly compensate:
+    | {
+        readonly retry: Schedule.Schedule<unknown, any> | undefined
+        readonly timeout: Duration.Duration | undefined
+        readonly inDoubt: boolean
+      }
+    | undefined
   readonly description: string | undefined
   readonly site: () => Site | undefined
 }
@@ -202,20 +273,29 @@ export interface Fields {
   readonly [key: PropertyKey]: Schema.ConstraintCodec<unknown, unknown>
 }
 
+/** What a tool's layer is made of, as it comes. */
+type Built =
+  | HandlerService["handler"]
+  | {
+      readonly call: HandlerService["handler"]
+      readonly compensate: NonNullable<HandlerService["compensate"]>
+    }
+
 const Proto = {
   call(this: Any, input: unknown, options?: CallOptions) {
     return Effect.flatMap(Visit, (visit) => visit.call(this, input, options))
   },
-  toLayer(
-    this: Any,
-    build: HandlerService["handler"] | Effect.Effect<HandlerService["handler"], unknown, unknown>
-  ) {
+  toLayer(this: Any, build: Built | Effect.Effect<Built, unknown, unknown>) {
     const key: Context.Key<Handler<string>, HandlerService> = handlerKey(this.name)
     return Layer.effectContext(
       Effect.gen({ self: this }, function* () {
         const context: Context.Context<any> = yield* Effect.context<any>()
-        const handler = Effect.isEffect(build) ? yield* build : build
-        return Context.make(key, { tool: this, handler, context })
+        const built = Effect.isEffect(build) ? yield* build : build
+        const handlers =
+          typeof built === "function"
+            ? { handler: built }
+            : { handler: built.call, compensate: built.compensate }
+        return Context.make(key, { tool: this, ...handlers, context })
       })
     )
   }
@@ -231,6 +311,7 @@ const Proto = {
  * - `delivery`: what happens to a call whose result was lost in a crash, `atLeastOnce` by default; `inDoubt`: for
  *   `atMostOnce`, `pause` by default
  * - `key`: tells calls of one visit apart; by default their input's digest and their number do
+ * - `compensate`: that completed calls are undone if their run fails or is cancelled, and how; `true` for the defaults
  *
  * It throws a {@link DefinitionError} if values of its schemas could not be stored.
  *
@@ -242,7 +323,8 @@ export const make = <
   I extends Schema.Codec<unknown, unknown> | Fields,
   Output extends Schema.Codec<unknown, unknown> = Schema.Void,
   Err extends Schema.Codec<unknown, unknown> = Schema.Never,
-  Timeout extends Duration.Input | undefined = undefined
+  Timeout extends Duration.Input | undefined = undefined,
+  const C extends true | Compensate<Err["Type"]> | undefined = undefined
 >(
   name: Name,
   options: {
@@ -258,9 +340,10 @@ export const make = <
     readonly delivery?: Delivery
     readonly inDoubt?: InDoubt
     readonly key?: (input: InputOf<I>["Type"]) => string
+    readonly compensate?: C
     readonly description?: string
   }
-): Tool<Name, InputOf<I>, Output, Err> => {
+): Tool<Name, InputOf<I>, Output, Err, CompensableBy<C>> => {
   const input = Schema.isSchema(options.input) ? options.input : Schema.Struct(options.input)
   const output = options.output ?? Schema.Void
   const error = options.error ?? Schema.Never
@@ -271,9 +354,21 @@ export const make = <
     ...problemsOf(inspect(output, "output")),
     ...problemsOf(inspect(error, "error"))
   )
-  const timeout = options.timeout === undefined ? undefined : Duration.fromInputUnsafe(options.timeout)
-  if (timeout !== undefined && !(Duration.toMillis(timeout) > 0)) {
-    problems.push({ _tag: "InvalidOption", option: "timeout", detail: "must be longer than nothing" })
+  const limit = (option: string, given: Duration.Input | undefined): Duration.Duration | undefined => {
+    if (given === undefined) return undefined
+    const duration = Duration.fromInputUnsafe(given)
+    if (!(Duration.toMillis(duration) > 0)) {
+      problems.push({ _tag: "InvalidOption", option, detail: "must be longer than nothing" })
+    }
+    return duration
+  }
+  const timeout = limit("timeout", options.timeout)
+  const given: true | Compensate | undefined = options.compensate
+  const undo = given === true ? {} : given
+  const compensate = undo && {
+    retry: undo.retry,
+    timeout: limit("compensate.timeout", undo.timeout),
+    inDoubt: undo.inDoubt === true
   }
   if (options.while !== undefined && options.retry === undefined) {
     problems.push({
@@ -294,6 +389,7 @@ export const make = <
     delivery: options.delivery ?? "atLeastOnce",
     inDoubt: options.inDoubt ?? "pause",
     key: options.key,
+    compensate,
     description: options.description,
     site: captureSite(make)
   })
