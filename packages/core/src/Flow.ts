@@ -79,7 +79,7 @@ export interface Nodes {
  */
 export interface Restart<Tag extends string = any> {
   readonly max: number
-  readonly schedule?: Schedule.Schedule<unknown, unknown> | undefined
+  readonly schedule?: Schedule.Schedule<unknown> | undefined
   readonly fatal?: ReadonlyArray<Tag> | ((error: unknown) => boolean) | undefined
 }
 

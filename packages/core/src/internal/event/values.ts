@@ -67,7 +67,8 @@ export type Ops = typeof Ops.Type
  * - `error`: a declared, typed failure; `error` is its encoded form
  * - `defect`: an unexpected exception
  * - `interrupted`: the handler interrupted itself
- * - `timeout`: a node, a tool or the run took longer than its limit (milliseconds)
+ * - `timeout`: a node, a tool or the run took longer than its limit (milliseconds); `heartbeat`: a tool showed for so long
+ *   no sign of life
  * - `stepLimit`: the run took as many steps as its limit allows
  * - `recoveries`: the run crashed more often in a row than `maxRecoveries` allows
  * - `inDoubt`: an at-most-once call has no result, and its policy is to fail
@@ -87,7 +88,7 @@ export const Failure = Schema.Union([
   Schema.Struct({ kind: Schema.Literal("interrupted") }),
   Schema.Struct({
     kind: Schema.Literal("timeout"),
-    what: Schema.Literals(["node", "tool", "run"]),
+    what: Schema.Literals(["node", "tool", "run", "heartbeat"]),
     name: Schema.String,
     millis: Schema.Finite
   }),
