@@ -93,7 +93,7 @@ export interface Signals {
  */
 export interface Restart<Tag extends string = any> {
   readonly max: number
-  readonly schedule?: Schedule.Schedule<unknown, unknown> | undefined
+  readonly schedule?: Schedule.Schedule<unknown> | undefined
   readonly fatal?: ReadonlyArray<Tag> | ((error: unknown) => boolean) | undefined
 }
 

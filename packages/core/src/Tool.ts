@@ -10,10 +10,19 @@ import * as Layer from "effect/Layer"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type {
+  Compensable,
+  CompensableBy,
+  Compensate,
+  Done,
+  HandlersOf
+} from "./internal/definition/compensable.ts"
 import { holdSecrets, inspect } from "./internal/definition/inspect.ts"
 import { DefinitionError, type Problem, problemsOf } from "./internal/definition/problem.ts"
 import { captureSite, type Site } from "./internal/definition/site.ts"
 import { Visit } from "./Visit.ts"
+
+export type { Compensable, Compensate, Done }
 
 /**
  * Identifies the handler of the tool `Name` among a layer's requirements.
@@ -61,6 +70,7 @@ export const handlerKey = <const Name extends string>(
  * - `attempt`: counts the tries from 1
  * - `run`, `branch`, `node`, `visit`: where the call was made
  * - `repeated`: whether an earlier try may have taken effect without its result being known
+ * - `beat`: says that the try is alive, for tools that have to: see {@link heartbeat}
  *
  * @category services
  * @since 0.1.0
@@ -75,8 +85,21 @@ export class Invocation extends Context.Service<
     readonly node: string
     readonly visit: number
     readonly repeated: boolean
+    readonly beat?: Effect.Effect<void>
   }
 >()("@waymark/core/Tool/Invocation") {}
+
+/**
+ * Says that the try of a call is alive, in a tool's handler. A tool that has a `heartbeat` must say so at least as often;
+ * for others it does nothing.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const heartbeat: Effect.Effect<void, never, Invocation> = /* @__PURE__ */ Effect.flatMap(
+  Invocation,
+  ({ beat }) => beat ?? Effect.void
+)
 
 /**
  * Options of one call.
@@ -109,62 +132,6 @@ export type Delivery = "atLeastOnce" | "atMostOnce"
 export type InDoubt = "pause" | "fail"
 
 /**
- * A call that is to be undone: its input, its output, and the idempotency key that it had.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Done<out Input, out Output> {
-  readonly input: Input
-  readonly output: Output
-  readonly key: string
-}
-
-/**
- * How the calls of a tool are undone if their run fails or is cancelled.
- *
- * - `retry`: when a failed try is followed by another; without it the first one decides
- * - `timeout`: the limit of one try
- * - `inDoubt`: also calls of which nobody knows whether they took effect; `compensate` gets no output of them. Otherwise
- *   the run's last event names them
- *
- * @category models
- * @since 0.1.0
- */
-export interface Compensate<in Err = any> {
-  readonly retry?: Schedule.Schedule<unknown, Err | ToolTimeout> | undefined
-  readonly timeout?: Duration.Input | undefined
-  readonly inDoubt?: boolean | undefined
-}
-
-/**
- * Which calls of a tool are undone if their run fails or is cancelled: none, those that completed, or also those of which
- * nobody knows whether they took effect.
- *
- * @category models
- * @since 0.1.0
- */
-export type Compensable = "none" | "completed" | "inDoubt"
-
-type CompensableBy<C> = [C] extends [undefined]
-  ? "none"
-  : C extends { readonly inDoubt: infer D }
-    ? [D] extends [false | undefined]
-      ? "completed"
-      : "inDoubt"
-    : "completed"
-
-/** What a tool's layer is made of. */
-type HandlersOf<Input, Output, Err, C extends Compensable, R, RC> = [C] extends ["none"]
-  ? (input: Input) => Effect.Effect<Output, Err, R>
-  : {
-      readonly call: (input: Input) => Effect.Effect<Output, Err, R>
-      readonly compensate: (
-        done: Done<Input, "inDoubt" extends C ? Output | undefined : Output>
-      ) => Effect.Effect<void, Err, RC>
-    }
-
-/**
  * A definition of an effect on the outside world, with the schemas of what goes in and comes out.
  *
  * @category models
@@ -187,6 +154,8 @@ export interface Tool<
   readonly while: ((error: any) => boolean) | undefined
   /** The limit of one try. */
   readonly timeout: Duration.Duration | undefined
+  /** How long a try may show no sign of life. */
+  readonly heartbeat: Duration.Duration | undefined
   readonly delivery: Delivery
   readonly inDoubt: InDoubt
   readonly key: ((input: any) => string) | undefined
@@ -232,6 +201,7 @@ export interface Any {
   readonly retry: Schedule.Schedule<unknown, any> | undefined
   readonly while: ((error: any) => boolean) | undefined
   readonly timeout: Duration.Duration | undefined
+  readonly heartbeat: Duration.Duration | undefined
   readonly delivery: Delivery
   readonly inDoubt: InDoubt
   readonly key: ((input: any) => string) | undefined
@@ -244,6 +214,21 @@ export interface Any {
     | undefined
   readonly description: string | undefined
   readonly site: () => Site | undefined
+}
+
+/**
+ * A try of a call has shown no sign of life for as long as the tool's `heartbeat` (milliseconds).
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ToolStalled extends Schema.TaggedError<ToolStalled>()("ToolStalled", {
+  tool: Schema.String,
+  millis: Schema.Finite
+}) {
+  override get message(): string {
+    return `tool "${this.tool}" has not shown for ${this.millis} ms that it is alive`
+  }
 }
 
 /**
@@ -260,6 +245,8 @@ export class ToolTimeout extends Schema.TaggedError<ToolTimeout>()("ToolTimeout"
     return `tool "${this.tool}" took longer than its timeout of ${this.millis} ms`
   }
 }
+
+type StalledIf<Heartbeat> = [Heartbeat] extends [undefined] ? never : ToolStalled
 
 type InputOf<I> = I extends Schema.Codec<unknown, unknown> ? I : I extends Fields ? Schema.Struct<I> : never
 
@@ -308,6 +295,8 @@ const Proto = {
  * - `output`, `error`: nothing and none, by default
  * - `retry`: when a failed try is followed by another; `while`: only after these errors
  * - `timeout`: the limit of one try
+ * - `heartbeat`: a try that does not say for so long that it is alive (`Tool.heartbeat`) is interrupted, and counts as one
+ *   that took too long: with {@link ToolStalled}
  * - `delivery`: what happens to a call whose result was lost in a crash, `atLeastOnce` by default; `inDoubt`: for
  *   `atMostOnce`, `pause` by default
  * - `key`: tells calls of one visit apart; by default their input's digest and their number do
@@ -324,6 +313,7 @@ export const make = <
   Output extends Schema.Codec<unknown, unknown> = Schema.Void,
   Err extends Schema.Codec<unknown, unknown> = Schema.Never,
   Timeout extends Duration.Input | undefined = undefined,
+  Heartbeat extends Duration.Input | undefined = undefined,
   const C extends true | Compensate<Err["Type"]> | undefined = undefined
 >(
   name: Name,
@@ -333,10 +323,11 @@ export const make = <
     readonly error?: Err
     readonly retry?: Schedule.Schedule<
       unknown,
-      Err["Type"] | ([Timeout] extends [undefined] ? never : ToolTimeout)
+      Err["Type"] | ([Timeout] extends [undefined] ? never : ToolTimeout) | StalledIf<Heartbeat>
     >
-    readonly while?: (error: Err["Type"]) => boolean
+    readonly while?: (error: Err["Type"] | StalledIf<Heartbeat>) => boolean
     readonly timeout?: Timeout
+    readonly heartbeat?: Heartbeat
     readonly delivery?: Delivery
     readonly inDoubt?: InDoubt
     readonly key?: (input: InputOf<I>["Type"]) => string
@@ -363,6 +354,7 @@ export const make = <
     return duration
   }
   const timeout = limit("timeout", options.timeout)
+  const alive = limit("heartbeat", options.heartbeat)
   const given: true | Compensate | undefined = options.compensate
   const undo = given === true ? {} : given
   const compensate = undo && {
@@ -386,6 +378,7 @@ export const make = <
     retry: options.retry,
     while: options.while,
     timeout,
+    heartbeat: alive,
     delivery: options.delivery ?? "atLeastOnce",
     inDoubt: options.inDoubt ?? "pause",
     key: options.key,

@@ -285,6 +285,18 @@ const chargeFrom = Charge.toLayer(
 )
 same<typeof chargeFrom, Layer.Layer<Tool.Handler<"charge">, Rejected, Clerk>>(true)
 
+/** A tool that has to show that it is alive may fail to. */
+Tool.make("long", {
+  input: {},
+  error: SearchFailed,
+  heartbeat: "5 seconds",
+  retry: Schedule.identity<SearchFailed | Tool.ToolStalled>(),
+  while: (error) => {
+    same<typeof error, SearchFailed | Tool.ToolStalled>(true)
+    return true
+  }
+})
+
 /** Where nobody knows whether the call took effect, there is no output. */
 const Book = Tool.make("book", { input: {}, output: Schema.String, compensate: { inDoubt: true } })
 Book.toLayer({

@@ -323,6 +323,15 @@ Tool.make("t", {
     retry: Schedule.identity<Rejected>()
   }
 })
+// @ts-expect-error a schedule that does not know what a tool without signs of life fails with
+Tool.make("t", { input: {}, error: SearchFailed, heartbeat: 1, retry: Schedule.identity<SearchFailed>() })
+Flow.make("x", {
+  ...least,
+  error: SearchFailed,
+  nodes: { a: Node.make({ to: ["end"], error: SearchFailed }) },
+  // @ts-expect-error an error that the flow does not have
+  restart: { max: 3, fatal: ["SearchFaild"] }
+})
 // @ts-expect-error a policy that does not exist
 Tool.make("t", { input: {}, compensate: { retries: 3 } })
 

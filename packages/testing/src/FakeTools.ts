@@ -264,6 +264,8 @@ const carryOut = (reply: Reply<unknown, unknown>): Effect.Effect<unknown, unknow
   }
 }
 
+const placeOf = ({ beat: _beat, ...place }: Tool.Invocation["Service"]) => place
+
 /** Tells tries apart, also in the next process. */
 const identityOf = (tool: Tool.Any, { attempt, key }: Tool.Invocation["Service"]): string =>
   JSON.stringify([tool.name, key, attempt])
@@ -315,7 +317,7 @@ export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
         number: calls.length + 1,
         tool: tool.name,
         input,
-        ...invocation,
+        ...placeOf(invocation),
         result: "pending"
       }
       calls.push(call)
@@ -354,7 +356,7 @@ export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
         input,
         output,
         undoes,
-        ...invocation,
+        ...placeOf(invocation),
         result: "pending"
       }
       undos.push(tried)

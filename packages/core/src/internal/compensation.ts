@@ -117,12 +117,12 @@ export const compensated = (
     return
   }
   if (!isTried && event.kind !== "compensationFailed") return illegal("nobody has begun to undo it")
+  next.recoveries = 0
   if (event.kind === "compensationRetried") {
     const retries = [...current!.retries, { time, error: event.error }]
     next.compensating = { ...state, current: { started: of, time, retries, due: event.due } }
     return
   }
-  next.recoveries = 0
   setUndos(next, { ...next.undo!, length: next.undo!.length - 1 })
   if (event.kind === "compensationCompleted") next.compensating = state
   else {

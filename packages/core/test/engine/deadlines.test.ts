@@ -30,7 +30,7 @@ const working = (
   options: Omit<Worker.Options<[]>, "flows"> = {}
 ) =>
   Worker.layer({ ...options, flows: [timed] }).pipe(
-    Layer.provide(timed.toLayer({ work }) as unknown as Layer.Layer<Flow.Handlers<"timed">, never, never>),
+    Layer.provide(timed.toLayer({ work }) as unknown as Layer.Layer<Flow.Handlers<"timed">>),
     Layer.provide(toolsOf(world))
   )
 

@@ -156,6 +156,9 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
     if (outcome._tag === "Defect" && tool.delivery === "atMostOnce") return Effect.succeed(undefined)
     const error = retryable(tool, outcome)
     if (error === undefined) return Effect.succeed(undefined)
+    if (Failures.tagOf(error.value) === "ToolStalled" && tool.while?.(error.value) === false) {
+      return Effect.succeed(undefined)
+    }
     const last = { time: now, error: error.value }
     return Effect.setContext(Retry.delayAfter(retry, call.retries, [tool.error], last), host.context)
   }
@@ -349,7 +352,8 @@ export const retryable = (
   }
   if (outcome._tag === "Defect") {
     const tag = Failures.tagOf(outcome.defect)
-    if (tag === "ToolTimeout" || tag === "NodeTimeout") return { value: outcome.defect }
+    if (tag === "ToolTimeout" || tag === "ToolStalled" || tag === "NodeTimeout")
+      return { value: outcome.defect }
   }
   return undefined
 }

@@ -11,6 +11,7 @@ import * as Tracer from "effect/Tracer"
 import type { ToolMiddleware } from "../../Middleware.ts"
 import * as Tool from "../../Tool.ts"
 import type { Request, ToolExecutor } from "../../ToolExecutor.ts"
+import * as Heartbeat from "./heartbeat.ts"
 
 export interface Surroundings {
   /** The context that tool handlers run in: not that of the visit, whose time stands still. */
@@ -39,10 +40,15 @@ const handlerFor = (
 /** `surrounding` is the context in which the tool's layer is looked for, and whose span the new one belongs to. */
 export const invoke = (
   host: Surroundings,
-  request: Request,
+  given: Request,
   surrounding: Context.Context<never>
 ): Effect.Effect<unknown, unknown> => {
-  const { invocation, tool, undo } = request
+  const { tool, undo } = given
+  const heart =
+    tool.heartbeat === undefined || undo !== undefined ? undefined : Heartbeat.make(tool.heartbeat, tool.name)
+  const request =
+    heart === undefined ? given : { ...given, invocation: { ...given.invocation, beat: heart.beat } }
+  const { invocation } = request
   const provided = Context.getOrUndefined(surrounding, Tool.handlerKey(tool.name))
   const local = handlerFor(request, provided)
   const inContext = Effect.suspend(() => {
@@ -61,6 +67,7 @@ export const invoke = (
         ? inContext
         : compensate(request, inContext)
   for (let i = host.middlewares.length - 1; i >= 0; i--) effect = host.middlewares[i]!(effect, request)
+  if (heart !== undefined) effect = heart.watch(effect)
   const timeout = undo === undefined ? tool.timeout : tool.compensate?.timeout
   if (timeout !== undefined) {
     const millis = Duration.toMillis(timeout)

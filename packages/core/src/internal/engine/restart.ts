@@ -16,8 +16,7 @@ const isRestartable = (error: Failure): boolean =>
   (error.kind === "timeout" && error.what === "node")
 
 const isFatal = ({ fatal }: Flow.Restart, error: unknown): boolean =>
-  fatal !== undefined &&
-  (typeof fatal === "function" ? fatal(error) : fatal.includes(Failures.tagOf(error) as never))
+  fatal !== undefined && (typeof fatal === "function" ? fatal(error) : fatal.includes(Failures.tagOf(error)))
 
 export type Restart = (
   state: RunState,

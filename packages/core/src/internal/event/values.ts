@@ -69,7 +69,8 @@ export type Ops = typeof Ops.Type
  * - `error`: a declared, typed failure; `error` is its encoded form
  * - `defect`: an unexpected exception
  * - `interrupted`: the handler interrupted itself
- * - `timeout`: a node, a tool or the run took longer than its limit (milliseconds)
+ * - `timeout`: a node, a tool or the run took longer than its limit (milliseconds); `heartbeat`: a tool showed for so long
+ *   no sign of life
  * - `stepLimit`: the run took as many steps as its limit allows
  * - `recoveries`: the run crashed more often in a row than `maxRecoveries` allows
  * - `visitLimit`: the run visited a node as often as its limit allows
@@ -95,7 +96,7 @@ export const Failure = Schema.Union([
   Schema.Struct({ kind: Schema.Literal("interrupted") }),
   Schema.Struct({
     kind: Schema.Literal("timeout"),
-    what: Schema.Literals(["node", "tool", "run"]),
+    what: Schema.Literals(["node", "tool", "run", "heartbeat"]),
     name: Schema.String,
     millis: Schema.Finite
   }),
