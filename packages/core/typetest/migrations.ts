@@ -143,3 +143,6 @@ const other = Migration.make({
 })
 // @ts-expect-error what the first one gives is not what the second one takes
 Flow.make("x", { ...rest, migrations: [one, other] })
+
+// @ts-expect-error a channel of a version that has none
+Migration.make({ from: { version: 1 }, to: { version: 2 }, state: () => ({ typo: 1 }) })

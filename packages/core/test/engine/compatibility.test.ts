@@ -142,7 +142,7 @@ describe("checkCompatibility says that a run", () => {
       if (verdict._tag !== "Breaks") return assert.fail(JSON.stringify(verdict))
       assert.deepStrictEqual(
         verdict.differences.map(({ kind }) => kind),
-        ["migration", "stranded", "gone", "new", "gone", "new", "gone"]
+        ["version", "stranded", "gone", "new", "gone", "new", "gone"]
       )
       assert.include(verdict.why, `node "work" is gone`)
       assert.include(verdict.why, "no migration from version 1 is declared")

@@ -272,7 +272,7 @@ export const make = (
           if (change !== undefined) {
             // A cancel may have come in meanwhile, which comes first.
             yield* writer.appendTo((now) => (now.status === "cancelling" ? undefined : [change]))
-            if (writer.state.fingerprint === flow.fingerprint) yield* takeSnapshot()
+            if (change.kind === "migrated" && writer.state.version === flow.version) yield* takeSnapshot()
             continue
           }
           const reason = decodeState()

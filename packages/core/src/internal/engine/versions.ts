@@ -73,7 +73,7 @@ export const assess = (
   return Effect.map(Effect.result(store.getArtifact(fingerprint)), (kept) => {
     const found = [...stranded(flow, state)]
     if (version < flow.version)
-      found.unshift({ kind: "migration", message: `no migration from version ${version} is declared` })
+      found.unshift({ kind: "version", message: `no migration from version ${version} is declared` })
     if (Result.isSuccess(kept) && kept.success !== undefined)
       found.push(...differences(new TextDecoder().decode(kept.success), shapeTextOf(flow)))
     else {
@@ -109,19 +109,20 @@ export const incompatible = (
 }
 
 /** The event that has to come before the flow can go on with a run, if there is one. */
-export const follow = (
+export const follow = Effect.fnUntraced(function* (
   journals: Journals,
   flow: Flow.Any,
   state: RunState
-): Effect.Effect<Extract<Body, { kind: "migrated" | "paused" }> | undefined> =>
-  Effect.map(
-    assess(journals, flow, state),
-    (assessment) =>
-      assessment &&
-      (Result.isSuccess(assessment)
-        ? assessment.success
-        : {
-            kind: "paused",
-            reason: incompatible(flow, state, assessment.failure, journals.codec?.encrypts === true)
-          })
-  )
+): Effect.fn.Return<Extract<Body, { kind: "migrated" | "paused" }> | undefined, Store.StoreError> {
+  const assessment = yield* assess(journals, flow, state)
+  if (assessment === undefined) return undefined
+  if (Result.isFailure(assessment)) {
+    const { codec } = journals
+    return {
+      kind: "paused",
+      reason: incompatible(flow, state, assessment.failure, codec?.encrypts === true)
+    }
+  }
+  yield* keepShape(journals.store, flow)
+  return assessment.success
+})
