@@ -122,11 +122,13 @@ const programs: Record<string, { readonly code: string; readonly says: ReadonlyA
     says: [`Type '"z"' is not assignable to type '"a"'`]
   },
   "a migration leads elsewhere": {
-    code: `${versioned(`Migration.make({ from: { version: 1 }, to: { version: 2 }, state: () => ({}) })`)}`,
+    code: versioned(`Migration.make({ from: { version: 1 }, to: { version: 2 }, state: () => ({}) })`),
     says: [`"this migration leads to version 2; what follows it is version 3"`]
   },
   "a migration gives other channels than the flow has": {
-    code: `${versioned(`Migration.make({ from: { version: 1 }, to: { version: 3, state: { n: State.counter() } }, state: () => ({ n: 1 }) })`)}`,
+    code: versioned(
+      `Migration.make({ from: { version: 1 }, to: { version: 3, state: { n: State.counter() } }, state: () => ({ n: 1 }) })`
+    ),
     says: [`"the channels that this migration leads to are not those of version 3"`]
   },
   "a migration gives a channel that is none": {
@@ -134,7 +136,9 @@ const programs: Record<string, { readonly code: string; readonly says: ReadonlyA
     says: [`"\\"typo\\" is not a channel of the new version"`]
   },
   "a migration renames a node to one that is none": {
-    code: `${versioned(`Migration.make({ from: { version: 1 }, to: { version: 3 }, state: () => ({}), nodes: { x: "b" } })`)}`,
+    code: versioned(
+      `Migration.make({ from: { version: 1 }, to: { version: 3 }, state: () => ({}), nodes: { x: "b" } })`
+    ),
     says: [`"\\"b\\" is not a node of this flow"`]
   },
   "nothing is wrong": {

@@ -213,9 +213,16 @@ describe("a run that no migration fits", () => {
       const reversing: Codec = {
         name: "reversing",
         encrypts: true,
-        encode: (value) => Effect.succeed([...JSON.stringify(value)].reverse().join("")),
+        encode: (value) => Effect.succeed(Array.from(JSON.stringify(value)).reverse().join("")),
         decode: (value) =>
-          Effect.sync(() => JSON.parse([...(value as string)].reverse().join("")) as Schema.Json)
+          Effect.sync(
+            () =>
+              JSON.parse(
+                Array.from(value as string)
+                  .reverse()
+                  .join("")
+              ) as Schema.Json
+          )
       }
       const sealed = (live: Program): Program => live.pipe(Layer.provide(Layer.succeed(Codec, reversing)))
       const computer = machine()
@@ -239,8 +246,7 @@ describe("a run that no migration fits", () => {
       assert.notInclude(JSON.stringify(yield* computer.journal("r")), "private")
       const verdicts = yield* Runs.checkCompatibility(two.flow as typeof V1).pipe(
         Stream.runCollect,
-        Effect.provide(two.handlers),
-        Effect.provide(MemoryStore.layer({ disk: computer.disk })),
+        Effect.provide([two.handlers, MemoryStore.layer({ disk: computer.disk })]),
         Effect.provideService(Codec, reversing)
       )
       assert.include(verdicts[0]!.why, "no idea of private")

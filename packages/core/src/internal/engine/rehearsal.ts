@@ -145,7 +145,7 @@ const rehearseVisit = Effect.fnUntraced(function* (
   for (const body of bodies) {
     if (body.kind !== "failed") continue
     const { error } = body
-    const text = "message" in error ? `: ${String(error.message)}` : ""
+    const text = "message" in error && typeof error.message === "string" ? `: ${error.message}` : ""
     return { kind: "handler", message: `${placeOf(branch, visit)} fails the run (${error.kind}${text})` }
   }
   return undefined

@@ -6,7 +6,7 @@ import * as HashMap from "effect/HashMap"
 import * as Result from "effect/Result"
 import type { Body, PauseReason } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
-import type { RunState } from "../../RunState.ts"
+import type { Call, RunState } from "../../RunState.ts"
 import type * as Store from "../../Store.ts"
 import { differences } from "../definition/difference.ts"
 import type { Difference } from "../definition/difference.ts"
@@ -107,6 +107,16 @@ export const incompatible = (
   if (lines.length > mostLines) lines.splice(mostLines, Infinity, `and ${lines.length - mostLines} more`)
   return { kind: "incompatible", message: lines.join("\n- ") }
 }
+
+/** A recorded call that does not fit the schemas of its tool. */
+export const unreadableCall = (
+  { node, visit }: { readonly node: string; readonly visit: number },
+  { seq, tool }: Call,
+  why: string
+): PauseReason => ({
+  kind: "incompatible",
+  message: `visit ${visit} of node ${node} has a call of tool ${tool}, recorded at seq ${seq}, that does not fit the schemas of the tool${why}`
+})
 
 /** The event that has to come before the flow can go on with a run, if there is one. */
 export const follow = Effect.fnUntraced(function* (
