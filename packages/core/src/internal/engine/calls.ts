@@ -20,6 +20,7 @@ import * as Failures from "./failure.ts"
 import { invoke } from "./invoke.ts"
 import type { Surroundings } from "./invoke.ts"
 import * as Retry from "./retry.ts"
+import * as Versions from "./versions.ts"
 import type { VisitClock } from "./visitClock.ts"
 import type { Bodies } from "./writer.ts"
 
@@ -88,15 +89,9 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
     if (call.time > clock.now) clock.now = call.time
   }
 
-  /** The tool's schemas are not those by which the call was recorded: the run is not failed for that. */
+  /** The run is not failed for what another version of the tool has recorded. */
   const unreadable = (call: Call, { message }: Unencodable): Effect.Effect<never> =>
-    host.pause({
-      kind: "incompatible",
-      message:
-        `visit ${visit} of node ${node} has a call of tool ${call.tool}, recorded at seq ${call.seq}, that does not fit ` +
-        `the schemas of the tool` +
-        (host.encrypts ? "" : `: ${message}`)
-    })
+    host.pause(Versions.unreadableCall(place, call, host.encrypts ? "" : `: ${message}`))
 
   const fail = (tool: Tool.Any, call: Call, failure: Failure): Effect.Effect<never, unknown> => {
     const outcome = Failures.load(failure, [tool.error])

@@ -336,8 +336,7 @@ export const make = (
           // A cancel may have come in meanwhile, which comes first.
           yield* writer.appendTo((now) => (now.status === "cancelling" ? undefined : [change]))
           views.reset()
-          const isApplied = change.kind === "migrated" && writer.state.version === flow.version
-          if (isApplied && writer.state.fingerprint === flow.fingerprint) yield* takeSnapshot()
+          if (change.kind === "migrated" && writer.state.version === flow.version) yield* takeSnapshot()
           continue
         }
       }

@@ -165,7 +165,7 @@ export const replay = <F extends Flow.Any>(
         sync: Effect.never,
         stopping: () => true,
         halted: () => refused !== undefined,
-        pause: (reason) => refuse(reason as Json),
+        pause: (reason) => refuse(reason),
         refuse: ({ call, input: got, tool }) => refuse({ tool, call, input: got })
       }
       const { close, effect } = Handler.prepare(

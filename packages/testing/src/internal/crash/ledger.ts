@@ -85,7 +85,7 @@ const note = (ledger: RunLedger, event: Event): void => {
     return
   }
   if (event.kind === "migrated" && event.nodes !== undefined) {
-    for (const [place, key] of [...ledger.places]) {
+    for (const [place, key] of Array.from(ledger.places)) {
       const [branch, node, ...rest] = JSON.parse(place) as readonly [
         string,
         string,
