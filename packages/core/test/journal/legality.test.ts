@@ -281,8 +281,8 @@ const refused: ReadonlyArray<Case> = [
   [
     "a migration of what a branch has not changed",
     [fanOut],
-    { ...migrated, updates: { "1": { "1.0": [] } } },
-    /branch 1\.0 .* has changed nothing/
+    { ...migrated, updates: { "1": { "1.0": [{}] } } },
+    /branch 1\.0 .* has made 0 updates/
   ],
   ["a snapshot whose head is none", [], snapshot({ steps: "one" }), /not that of a snapshot/],
   ["a snapshot of another status", [], snapshot({ status: "paused" }), /disagrees.*status/],

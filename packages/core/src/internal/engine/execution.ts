@@ -317,7 +317,7 @@ export const make = (
         const exceeded = Limits.exceededBy(writer.state, visit)
         if (exceeded !== undefined) yield* writer.append(Joins.failRun(writer.state, exceeded))
         else {
-          yield* warnIfDue
+          if (writer.state.warned === undefined) yield* warnIfDue
           yield* step
         }
       }

@@ -307,12 +307,13 @@ export const make = (course: Course): Visiting => {
           timeout: node.timeout
         }
       )
-      return Effect.flatMap(Effect.exit(Effect.interruptible(effect)), (exit) =>
-        Effect.andThen(
-          close(exit),
-          Effect.suspend(() => settle(line, attempted, exit))
-        )
-      )
+      return Effect.flatMap(Effect.exit(Effect.interruptible(effect)), (exit) => {
+        const closing = close(exit)
+        // Most visits leave nothing open.
+        return closing === Effect.void
+          ? settle(line, attempted, exit)
+          : Effect.flatMap(closing, () => settle(line, attempted, exit))
+      })
     })
 
   return { attempt, appendTo }
