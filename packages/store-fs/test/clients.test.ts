@@ -110,7 +110,7 @@ describe("clients in other processes", () => {
         { concurrency: "unbounded" }
       )
       const left = yield* there.history(run, { kind: "bookmarked" })
-      assert.deepStrictEqual(left.map(({ command }) => command).sort(), ["a", "b", "c"])
+      assert.deepStrictEqual(left.map(({ command }) => command ?? "").sort(), ["a", "b", "c"])
       for (const runs of [here, there, elsewhere]) {
         const found = yield* runs.list({ bookmark: "b" })
         assert.deepStrictEqual(
