@@ -22,7 +22,9 @@ import * as Branching from "./branching.ts"
 import * as Commands from "./commands.ts"
 import * as Joins from "./joins.ts"
 import * as Limits from "./limits.ts"
+import * as Outbox from "./outbox.ts"
 import * as Outcomes from "./outcomes.ts"
+import type { Starter } from "./pool.ts"
 import type { Journals } from "./reader.ts"
 import * as Versions from "./versions.ts"
 import * as Views from "./views.ts"
@@ -40,6 +42,8 @@ export interface Environment extends Journals {
   readonly traced: boolean
   /** How long the fiber of a visit that waits is kept, in milliseconds. */
   readonly keepWaiting: number
+  /** Executes what runs start, as far as the worker can. */
+  readonly starter?: Starter | undefined
 }
 
 /** Why an execution has to stop before the run itself stops. */
@@ -92,6 +96,7 @@ export const make = (
   const runFork = Effect.runForkWith(environment.context)
 
   let stop: Stop | undefined
+  let draining = false
   let fiber: Fiber.Fiber<unknown, unknown> | undefined
   /** The main line, whose handlers are executed on the fiber of the execution itself. */
   const main = Visiting.lineOf("")
@@ -141,8 +146,16 @@ export const make = (
   const touched = (bodies: Bodies): void => {
     branching?.touched(bodies)
     for (const body of bodies) if (body.kind === "waitEnded") main.parked?.wake()
-    if (writer.state.open[""] === undefined) wake?.()
+    if (writer.state.open[""] === undefined || writer.state.status === "cancelling") wake?.()
   }
+
+  const outbox = Outbox.make({
+    creator: { ...environment, starter: environment.starter },
+    writer,
+    touched,
+    timer,
+    poke: () => wake?.()
+  })
 
   const course: Visiting.Course = {
     environment,
@@ -150,6 +163,7 @@ export const make = (
     writer,
     views,
     outcomes: Outcomes.make(flow, clock),
+    outbox,
     inherited: claim === undefined ? -1 : writer.state.seq,
     isStopping: () => stop !== undefined,
     isHalted: () => stop !== undefined && stop._tag !== "Cancel",
@@ -185,7 +199,7 @@ export const make = (
       idle,
       poke: () => wake?.(),
       afterVisit: isStrict ? writer.sync : Effect.void,
-      betweenVisits: Effect.andThen(warnIfDue, snapshotIfDue),
+      betweenVisits: Effect.andThen(Effect.andThen(warnIfDue, snapshotIfDue), outbox.flush),
       isDisturbed: () => stop !== undefined || inbox.length > 0
     })
     return branching.execute
@@ -283,11 +297,15 @@ export const make = (
         }
       }
       if (inbox.length > 0) yield* obey()
+      if (outbox.isDue()) yield* outbox.flush
       const { state } = writer
       if (isTerminal(state.status) || state.status === "paused") return undefined
       if (state.status === "cancelling") {
-        yield* writer.append({ kind: "cancelled", reason: state.cancel ?? "" })
-        return undefined
+        if (yield* outbox.endChildren) {
+          yield* writer.append({ kind: "cancelled", reason: state.cancel ?? "" })
+        } else if (draining) return undefined
+        else if (inbox.length === 0) yield* idle(Outbox.tryAgain)
+        continue
       }
       if (!isRead) {
         const change = yield* Versions.follow(environment, flow, state)
@@ -337,6 +355,7 @@ export const make = (
   ).pipe(
     Effect.catch((error): Effect.Effect<Outcome> => Effect.succeed({ _tag: "Lost", error })),
     Effect.ensuring(Effect.suspend(() => branching?.end ?? Effect.void)),
+    Effect.ensuring(Effect.sync(outbox.end)),
     Effect.tap(() => Effect.sync(() => (phase = "resting")))
   )
 
@@ -389,7 +408,10 @@ export const make = (
       fiber = self
       return traced(loop)
     }),
-    drain: Effect.sync(() => halt({ _tag: "Drain" })),
+    drain: Effect.sync(() => {
+      draining = true
+      halt({ _tag: "Drain" })
+    }),
     hasUnread: () => inbox.length > 0,
     isUrgent: () => writer.state.status === "cancelling" || inbox.some(isCancel),
     deliver: (commands) =>
