@@ -158,15 +158,17 @@ export const make = (host: Host, waits: Waits.Waits, place: Place): Children => 
     if (host.halted()) return yield* Effect.interrupt
     const input = yield* encode(flow, given)
     // Whichever fiber starts it: numbers would depend on which comes first.
-    const digest = host.hash(canonical(input))
-    const child = idOf(flow, "start", options?.key ?? [digest, next(`${flow.id}/${digest}`)])
-    const mark = `start/${child}`
-    const { marks } = host.open()
-    if (marks === undefined || !HashMap.has(marks, mark)) {
+    const digest = host.hash(canonical(input)).slice(0, 32)
+    const key: Json = options?.key ?? [digest, next(`${flow.id}/${digest}`)]
+    const child = idOf(flow, "start", key)
+    const base = `start/${flow.id}/${canonical(key)}/`
+    const marks = host.open().marks ?? HashMap.empty<string, 0 | 1>()
+    if (!HashMap.has(marks, base + child)) {
       const got = { tool: "start", call: child, input }
       if (host.refuse !== undefined) return yield* host.refuse(got)
-      yield* waits.orDiverge(got)
-      const sent = sending(flow, child, input, options, { mark })
+      // A fork starts its own where its origin did.
+      if (!HashMap.some(marks, (_, mark) => mark.startsWith(base))) yield* waits.orDiverge(got)
+      const sent = sending(flow, child, input, options, { mark: base + child })
       yield* host.append(sent)
       yield* host.sync
       yield* host.deliver(sent.message, flow)
