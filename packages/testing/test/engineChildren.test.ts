@@ -69,11 +69,9 @@ const shop = () => {
   const stock = { isThere: true }
   const tools = FakeTools.make(
     FakeTools.answer(Pick, ({ item }) =>
-      Effect.suspend(() =>
-        item === "rare" && !stock.isThere
-          ? Effect.fail(new OutOfStock({ item }))
-          : FakeTools.after("1 second", FakeTools.succeed(item.length))
-      )
+      item === "rare" && !stock.isThere
+        ? FakeTools.fail(new OutOfStock({ item }))
+        : FakeTools.after("1 second", FakeTools.succeed(item.length))
     )
   )
   return { stock, tools }
