@@ -265,7 +265,9 @@ export const make = (course: Course): Visiting => {
           )
         }),
       park: Effect.suspend(() => {
-        const { keepWaiting } = environment
+        // The limit of an attempt does not count the time for which it waits: then it has to leave.
+        const { timeout } = flow.nodes[visitIn(writer.state, branch)!.node]!
+        const keepWaiting = timeout === undefined ? environment.keepWaiting : 0
         const suspend = Effect.suspend(() => {
           line.suspended = true
           return Effect.interrupt
