@@ -65,7 +65,7 @@ export class Worker extends Context.Service<
  * - `flows`: what it executes; their handlers, and those of their tools, are in the layer's requirements
  * - `concurrency`: how many runs at once, 64 by default
  * - `keepWaiting`: how long the fiber of a visit that waits is kept in memory, not at all by default. Kept or not, the run
- *   comes to the same; a wait that is over soon costs less if it is
+ *   comes to the same; a wait that is over soon costs less if it is. Those of nodes with a timeout are not kept
  * - `timers`: at most how long it goes without a look at which waits are due, 30 seconds by default: clocks may be set, and
  *   other processes start waits, too
  * - `sweep`: how often it looks for runs that nobody owns besides being told of them, every 15 seconds by default

@@ -29,6 +29,8 @@ export interface Branches {
   readonly stopped: (line: Line) => void
   /** The next branch whose own branches are over. */
   readonly joinable: (state: RunState) => string | undefined
+  /** The branches of a fan-out are joined. */
+  readonly joined: (fanOut: string) => void
   /** When the next attempt of a branch is due. */
   readonly nextDue: () => number | undefined
   /** Takes in the branches whose next attempt is due. */
@@ -69,8 +71,9 @@ export const make = (): Branches => {
     if (running.has(branch)) return
     const { due, waiting } = visitIn(state, branch)!
     if (waiting.length > 0) return
+    const group = groupOf(fanOutAround(state, branch)!)
     if (due !== undefined && due > now) sleeping.set(branch, due)
-    else enqueue(groupOf(fanOutAround(state, branch)!), branch)
+    else enqueue(group, branch)
   }
 
   const addAll = (state: RunState, fanOut: FanOut, now: number): void => {
@@ -142,12 +145,11 @@ export const make = (): Branches => {
       for (const branch of joinable) {
         joinable.delete(branch)
         const fanOut = fanOutBy(state, branch)
-        if (fanOut === undefined || !Joins.isReady(fanOut)) continue
-        groups.delete(fanOut.id)
-        return branch
+        if (fanOut !== undefined && Joins.isReady(fanOut)) return branch
       }
       return undefined
     },
+    joined: (fanOut) => void groups.delete(fanOut),
     nextDue: () => {
       let earliest: number | undefined
       for (const due of sleeping.values()) if (earliest === undefined || due < earliest) earliest = due
@@ -161,6 +163,8 @@ export const make = (): Branches => {
       }
     },
     strays: (state) => {
+      // Whoever was to be tried again is not there any more, either.
+      for (const branch of sleeping.keys()) if (visitIn(state, branch) === undefined) sleeping.delete(branch)
       const strays: Array<Line> = []
       for (const line of running.values()) {
         if (!line.gone && visitIn(state, line.branch) === undefined) strays.push(line)

@@ -6,13 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
-import * as Result from "effect/Result"
 import { fanOutBy, visitIn } from "../visits.ts"
 import * as Branches from "./branches.ts"
-import * as Failures from "./failure.ts"
 import * as Joins from "./joins.ts"
 import * as Limits from "./limits.ts"
-import type { TypedState } from "./typedState.ts"
 import * as Visiting from "./visiting.ts"
 import * as Waking from "./waking.ts"
 import type { Bodies, WriteError } from "./writer.ts"
@@ -55,7 +52,6 @@ export const evict = (line: Visiting.Line): void => {
 export const make = (options: Options): Branching => {
   const { course, visiting } = options
   const { clock } = course.environment
-  const { flow } = course.service
   const { views, writer } = course
   const branches = Branches.make()
   let touched = new Set<string>()
@@ -140,27 +136,6 @@ export const make = (options: Options): Branching => {
     return left === Number.POSITIVE_INFINITY ? left : Math.min(left, Visiting.lookInterval)
   }
 
-  const join = (branch: string): Effect.Effect<unknown, WriteError> => {
-    let after: TypedState | undefined
-    return Effect.map(
-      visiting.appendTo((state) =>
-        Joins.joining(state, flow.state, branch, (ops) => {
-          const view = views.of(state, "")
-          const applied = Result.isFailure(view) ? view : view.success.apply(ops)
-          if (Result.isFailure(applied)) {
-            return Result.fail(Failures.encoding(applied.failure.what, applied.failure.message))
-          }
-          after = applied.success
-          return Joins.finish(flow.state, ops, after)
-        })
-      ),
-      () => {
-        if (branch !== "") views.drop(branch)
-        else if (after !== undefined) views.set("", after)
-      }
-    )
-  }
-
   const endOverdue = Effect.suspend(() => {
     const now = clock.currentTimeMillisUnsafe()
     if (now < over) return Effect.void
@@ -189,7 +164,7 @@ export const make = (options: Options): Branching => {
       } else {
         const joinable = branches.joinable(writer.state)
         if (joinable !== undefined) {
-          yield* join(joinable)
+          yield* visiting.join(joinable)
           continue
         }
         const isLimited = yield* startAll
@@ -226,6 +201,7 @@ export const make = (options: Options): Branching => {
         if (body.kind === "waitEnded") branches.running.get(branch)?.parked?.wake()
         else if (body.kind === "waitOpened") over = Math.min(over, body.due ?? over)
         else isCut ||= body.kind === "failed" || body.kind === "joined" || body.kind === "branchFailed"
+        if (body.kind === "joined") branches.joined(body.fanOut)
       }
       if (!isCut) return
       const lines =

@@ -82,7 +82,8 @@ export const prepare = (
   const { attempt, node } = visit
   const handler = handlers[node]!
   const lastFailure = visit.failures[visit.failures.length - 1]
-  const visitClock = new VisitClock(clock, lastFailure?.time ?? visit.since.time)
+  // Another attempt begins when it was due, not when the one before it failed.
+  const visitClock = new VisitClock(clock, Math.max(lastFailure?.time ?? visit.since.time, visit.due ?? 0))
   let closed = false
   let fiber: Fiber.Fiber<unknown, unknown> | undefined
   const place = {

@@ -22,6 +22,24 @@ type Channels = { readonly [channel: string]: State.Any }
 export const isReady = ({ completed, count, ended, policy }: FanOut): boolean =>
   typeof policy === "object" ? completed >= policy.quorum : ended.length === count
 
+/** The branch whose own branches can be joined after these events, and not before. */
+export const madeReady = (state: RunState, bodies: Bodies): string | undefined => {
+  const last = bodies.findLast(
+    (body) =>
+      body.kind === "branchFailed" ||
+      (body.kind === "visited" && "to" in body.next && body.next.joins === true) ||
+      (body.kind === "visitFailed" && body.outcome.joins === true)
+  ) as Extract<Body, { kind: "branchFailed" | "visited" | "visitFailed" }> | undefined
+  const fanOut = last?.branch === undefined ? undefined : fanOutAround(state, last.branch)
+  if (fanOut === undefined) return undefined
+  const { completed, count, ended: over, id, policy } = fanOut
+  const isNow =
+    typeof policy === "object"
+      ? last!.kind !== "branchFailed" && completed + 1 === policy.quorum
+      : over.length + 1 === count
+  return isNow ? branchOfFanOut(id) : undefined
+}
+
 /** The branches that completed, in branch order; of a quorum those that made it up. */
 const completedOf = ({ ended, policy }: FanOut): ReadonlyArray<EndedBranch> => {
   const completed = Cell.toArray(ended).filter(({ error }) => error === undefined)

@@ -6,10 +6,11 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
 import * as Result from "effect/Result"
-import type { Body, Failure, PauseReason } from "../../Event.ts"
+import type { Body, Event, Failure, PauseReason } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
 import { BranchFailed } from "../../Next.ts"
 import type { BranchResult } from "../../Next.ts"
+import { apply } from "../../RunState.ts"
 import type { EndedBranch, OpenVisit, RunState } from "../../RunState.ts"
 import { isTerminal } from "../status.ts"
 import { fanOutAround, visitIn } from "../visits.ts"
@@ -22,7 +23,7 @@ import type { Outbox } from "./outbox.ts"
 import type * as Outcomes from "./outcomes.ts"
 import * as RecordedSchema from "./recordedSchema.ts"
 import * as Restart from "./restart.ts"
-import type { Mismatch } from "./typedState.ts"
+import type { Mismatch, TypedState } from "./typedState.ts"
 import type { Views } from "./views.ts"
 import * as Waking from "./waking.ts"
 import type { Bodies, WriteError, Writer } from "./writer.ts"
@@ -56,6 +57,20 @@ export const lineOf = (options: Grace.Options, branch: string): Line => ({
   evicted: false
 })
 
+/** Whether a branch's visit was ended by somebody else: what is appended is known before whoever it concerns is told. */
+const isOverFor = ({ branch, gone }: Line, state: RunState): boolean =>
+  gone || (branch !== "" && (state.ending !== undefined || visitIn(state, branch) === undefined))
+
+/** The state as it will be after these events, for what is to be appended with them. */
+const ahead = (state: RunState, bodies: Bodies): RunState => {
+  let { seq } = state
+  const events = bodies.map(
+    (body) =>
+      ({ ...body, run: state.run, seq: ++seq, epoch: state.epoch, time: state.time, prev: "" }) as Event
+  )
+  return events.reduce((before, event) => Result.getOrThrow(apply(before, event, 0)), state)
+}
+
 /** What the attempts of a run need of its execution. */
 export interface Course {
   readonly environment: Environment
@@ -85,8 +100,13 @@ export const lookInterval = 30_000
 export interface Visiting {
   /** Executes an attempt. It is not to be interrupted itself; its handler is. */
   readonly attempt: (line: Line) => Effect.Effect<void, WriteError>
-  /** Appends what follows from the state, and tells of the branches that it concerns. */
+  /**
+   * Appends what follows from the state, and with it the join that it makes possible: in between the run might look as
+   * if all that is left of it waits. Tells of the branches that it concerns.
+   */
   readonly appendTo: (decide: (state: RunState) => Bodies | undefined) => Effect.Effect<unknown, WriteError>
+  /** Appends the join of the branches that a branch made. */
+  readonly join: (branch: string) => Effect.Effect<unknown, WriteError>
 }
 
 const incompatible = ({ message, what }: Mismatch): PauseReason => ({
@@ -99,19 +119,65 @@ export const make = (course: Course): Visiting => {
   const { clock } = environment
   const { flow } = service
 
-  const appendTo: Visiting["appendTo"] = (decide) => {
-    let appended: Bodies | undefined
-    return Effect.map(
-      writer.appendTo((state) => (appended = decide(state))),
+  /** The join of the branches that a branch made, and the state that the main line has after it. */
+  const joining = (state: RunState, branch: string): readonly [Bodies, TypedState | undefined] => {
+    let after: TypedState | undefined
+    const bodies = Joins.joining(state, flow.state, branch, (ops) => {
+      const view = views.of(state, "")
+      const applied = Result.isFailure(view) ? view : view.success.apply(ops)
+      if (Result.isFailure(applied)) {
+        return Result.fail(Failures.encoding(applied.failure.what, applied.failure.message))
+      }
+      after = applied.success
+      return Joins.finish(flow.state, ops, after)
+    })
+    return [bodies, after]
+  }
+
+  const append = (
+    decide: (state: RunState) => readonly [Bodies, TypedState | undefined] | undefined
+  ): Effect.Effect<unknown, WriteError> => {
+    let appended: ReturnType<typeof decide>
+    return Effect.flatMap(
+      writer.appendTo((state) => (appended = decide(state))?.[0]),
       () => {
-        if (appended !== undefined) course.touched(appended)
+        if (appended === undefined) return Effect.void
+        const [bodies, after] = appended
+        let isJoined = false
+        for (const body of bodies) {
+          if (body.kind !== "joined") continue
+          isJoined = true
+          if (body.branch !== undefined) views.drop(body.branch)
+          else if (after !== undefined) views.set("", after)
+        }
+        // Whoever is told goes on at the join, which in a strict run comes after the disk.
+        const synced = isJoined && writer.state.durability === "strict" ? writer.sync : Effect.void
+        return Effect.map(synced, () => course.touched(bodies))
       }
     )
   }
 
+  const withJoins = (state: RunState, bodies: Bodies): readonly [Bodies, TypedState | undefined] => {
+    const branch = Joins.madeReady(state, bodies)
+    if (branch === undefined) return [bodies, undefined]
+    const then = ahead(state, bodies)
+    const [joined, after] = joining(then, branch)
+    const [rest, last] = withJoins(then, joined)
+    return [[...bodies, ...rest], last ?? after]
+  }
+
+  const appendTo: Visiting["appendTo"] = (decide) =>
+    append((state) => {
+      const bodies = decide(state)
+      return bodies === undefined ? undefined : withJoins(state, bodies)
+    })
+
+  const join: Visiting["join"] = (branch) => append((state) => joining(state, branch))
+
   const hostOf = (line: Line): Handler.Host => {
     const { branch } = line
     const halted = () => line.suspended || line.gone || course.isHalted()
+    const isGone = (state: RunState) => isOverFor(line, state)
 
     /**
      * For code that runs inside a handler: a run that cannot be written stops there. It interrupts itself besides being
@@ -156,20 +222,18 @@ export const make = (course: Course): Visiting => {
         (id) => HashMap.getUnsafe(writer.state.waits, id).on.type === "run"
       )
 
-    /** Ends those of these waits that are over already. */
-    const endEarly = (ids: (state: RunState) => ReadonlyArray<string>) =>
-      orHalt(
-        appendTo((state) =>
-          line.gone
-            ? undefined
-            : Waking.endEarly(
-                state,
-                ids(state),
-                clock.currentTimeMillisUnsafe(),
-                (payload, { schema }) => RecordedSchema.problemWith(schema, payload) === undefined
-              )
-        )
+    /** How those of these waits end that are over already. */
+    const overIn = (state: RunState, ids: ReadonlyArray<string>): Bodies | undefined =>
+      Waking.endEarly(
+        state,
+        ids,
+        clock.currentTimeMillisUnsafe(),
+        (payload, { schema }) => RecordedSchema.problemWith(schema, payload) === undefined
       )
+
+    const endEarly = orHalt(
+      appendTo((state) => (isGone(state) ? undefined : overIn(state, visitIn(state, branch)!.waiting)))
+    )
 
     return {
       run: writer.lease.run,
@@ -186,13 +250,16 @@ export const make = (course: Course): Visiting => {
         return { seq, time: writer.state.time }
       },
       append: (body) =>
-        orHalt(
-          Effect.flatMap(
-            writer.appendTo(() => (line.gone ? undefined : [body])),
-            () => (line.gone ? Effect.interrupt : Effect.succeed(undefined))
+        Effect.suspend(() => {
+          let isLate = false
+          return orHalt(
+            Effect.flatMap(
+              writer.appendTo((state) => ((isLate = isGone(state)) ? undefined : [body])),
+              () => (isLate || line.gone ? Effect.interrupt : Effect.succeed(undefined))
+            )
           )
-        ),
-      appendTo: (decide) => orHalt(writer.appendTo((state) => (line.gone ? undefined : decide(state)))),
+        }),
+      appendTo: (decide) => orHalt(writer.appendTo((state) => (isGone(state) ? undefined : decide(state)))),
       state: () => writer.state,
       sync: orHalt(writer.sync),
       deliver: (message, of) => orHalt(course.outbox.deliver(message, of)),
@@ -206,13 +273,20 @@ export const make = (course: Course): Visiting => {
       openWaits: (bodies) =>
         Effect.suspend(() => {
           const ids = bodies.flatMap((body) => (body.kind === "waitOpened" ? [body.wait] : []))
-          return Effect.andThen(
-            orHalt(appendTo(() => (line.gone ? undefined : (bodies as unknown as Bodies)))),
-            endEarly(() => ids)
+          const opening = bodies as unknown as Bodies
+          return orHalt(
+            appendTo((state) => {
+              if (isGone(state)) return undefined
+              // A wait that is over already is never seen open: nobody would look for what is kept for it.
+              const over = overIn(ahead(state, opening), ids)
+              return over === undefined ? opening : [...opening, ...over]
+            })
           )
         }),
       park: Effect.suspend(() => {
-        const { keepWaiting } = environment
+        // The limit of an attempt does not count the time for which it waits: then it has to leave.
+        const { timeout } = flow.nodes[visitIn(writer.state, branch)!.node]!
+        const keepWaiting = timeout === undefined ? environment.keepWaiting : 0
         const suspend = Effect.suspend(() => {
           line.suspended = true
           return Effect.interrupt
@@ -225,7 +299,7 @@ export const make = (course: Course): Visiting => {
           orHalt(writer.sync),
           Effect.andThen(
             Effect.suspend(() => (isOver() ? Effect.void : kept(keepWaiting))),
-            endEarly((state) => visitIn(state, branch)!.waiting)
+            endEarly
           )
         )
       })
@@ -252,7 +326,7 @@ export const make = (course: Course): Visiting => {
     const [first] = yield* restarted(writer.state, started, now, bodies)
     const again = first?.kind === "attemptFailed" ? first : undefined
     yield* appendTo((state) => {
-      if (line.gone) return undefined
+      if (isOverFor(line, state)) return undefined
       const made: Bodies = again === undefined ? Joins.failed(state, branch, visit, failure) : [again]
       return withLost(Waking.lose(state, branch), made)
     })
@@ -278,13 +352,15 @@ export const make = (course: Course): Visiting => {
     if ("failure" in outcome) return failed(line, attempted, outcome.failure)
     const { bodies, state: typed } = outcome
     if (bodies[0].kind === "attemptFailed" || bodies[0].kind === "visitFailed") {
-      return appendTo((state) => (line.gone ? undefined : withLost(Waking.lose(state, branch), bodies)))
+      return appendTo((state) =>
+        isOverFor(line, state) ? undefined : withLost(Waking.lose(state, branch), bodies)
+      )
     }
     const [open] = visitIn(writer.state, branch)?.waiting ?? []
     if (open !== undefined) return notAsked(visit, open)
     views.set(branch, typed)
     if (branch === "") return writer.append(...bodies)
-    return appendTo(() => (line.gone ? undefined : bodies))
+    return appendTo((state) => (isOverFor(line, state) ? undefined : bodies))
   }
 
   /** The handler ended and did not come to a wait that it had come to before. */
@@ -360,7 +436,7 @@ export const make = (course: Course): Visiting => {
       )
     })
 
-  return { attempt, appendTo }
+  return { attempt, appendTo, join }
 }
 
 /** How the branches came out that a visit joins. */

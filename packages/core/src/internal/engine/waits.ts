@@ -122,9 +122,19 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
     return Effect.die(new Unencodable({ what: failure.what, detail: Failures.detailOf(failure) }))
   }
 
-  const opening = (requests: ReadonlyArray<Wait.Request>, ids: ReadonlyArray<string>): ReadonlyArray<Body> =>
-    requests.map(({ limit, on, schema }, i): Body => {
-      const due = limit?.(clock.now)
+  /** A run that is retried goes on now; no event that its visits consumed tells when that is. */
+  const begins = (): number =>
+    attempt > 1 && host.open().failures.length === 0
+      ? Math.max(clock.now, clock.live.currentTimeMillisUnsafe())
+      : clock.now
+
+  const opening = (
+    requests: ReadonlyArray<Wait.Request>,
+    ids: ReadonlyArray<string>
+  ): ReadonlyArray<Body> => {
+    const now = begins()
+    return requests.map(({ limit, on, schema }, i): Body => {
+      const due = limit?.(now)
       return {
         kind: "waitOpened",
         ...where,
@@ -135,6 +145,7 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
         ...(due === undefined ? undefined : { due })
       }
     })
+  }
 
   const outcome = (ids: ReadonlyArray<string>): Effect.Effect<Ended> =>
     Effect.suspend(() => {

@@ -4,6 +4,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as HashMap from "effect/HashMap"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type { Codec, CodecError } from "@waymark/core/Codec"
@@ -58,6 +59,8 @@ export interface PlacedCut extends Cut, Omit<Operation, "point"> {
 /**
  * What became of one run: its status, how it ended if it did, its state (encoded), and how many visits it took.
  *
+ * - `waits`: the open waits, by id; `signals`: the names of the signals that are kept for waits to come
+ *
  * @category models
  * @since 0.1.0
  */
@@ -68,6 +71,8 @@ export interface RunOutcome {
   readonly ending: RunState.Ending | undefined
   readonly state: { readonly [channel: string]: Schema.Json }
   readonly steps: number
+  readonly waits: ReadonlyArray<string>
+  readonly signals: ReadonlyArray<string>
 }
 
 /**
@@ -121,7 +126,9 @@ export const runOutcomes = (
         status: state.status,
         ending: state.ending,
         state: RunState.stateOf(state),
-        steps: state.steps
+        steps: state.steps,
+        waits: [...HashMap.keys(state.waits)].sort(),
+        signals: state.signals.map(({ name }) => name)
       }
     }
     return outcomes

@@ -1,7 +1,7 @@
 /**
  * What happened in a trial, for people to read.
  */
-import type { Event, Failure } from "@waymark/core/Event"
+import type { Event, Failure, Of } from "@waymark/core/Event"
 import type { Execution, PlacedCut } from "./outcome.ts"
 import type { Ledger } from "./ledger.ts"
 
@@ -26,6 +26,18 @@ const failureText = (failure: Failure): string => {
       return failure.kind
   }
 }
+
+const dropped = (event: { readonly dropped?: number }): string =>
+  event.dropped === undefined ? "" : `; ${event.dropped} open visits end with it`
+
+const outcomeText = (outcome: Of<"waitEnded">["outcome"]): string =>
+  "value" in outcome
+    ? short(outcome.value)
+    : "failure" in outcome
+      ? failureText(outcome.failure)
+      : "lost" in outcome
+        ? "lost"
+        : "timed out"
 
 const detailOf = (event: Event): string => {
   switch (event.kind) {
@@ -52,6 +64,16 @@ const detailOf = (event: Event): string => {
     case "callRepeated":
     case "callReleased":
       return event.tool
+    case "branchFailed":
+      return `${failureText(event.error)}${dropped(event)}`
+    case "joined":
+      return `fan-out ${event.fanOut} ${short(event.ops ?? {})}${dropped(event)}`
+    case "signalled":
+      return `${event.name}${event.key === undefined ? "" : ` (${event.key})`} ${short(event.payload)}`
+    case "waitOpened":
+      return `${event.wait}${event.due === undefined ? "" : `, until ${event.due} ms`}`
+    case "waitEnded":
+      return `${event.wait} ${outcomeText(event.outcome)}${event.signal === undefined ? "" : `, kept at seq ${event.signal}`}`
     case "paused":
       return short(event.reason)
     case "commandIgnored":
@@ -97,7 +119,8 @@ const eventLine = (event: Event): string => {
     "attempt" in event && event.attempt !== undefined && event.attempt > 1
       ? ` (attempt ${event.attempt})`
       : ""
-  const where = `${node}${visit}${attempt}`
+  const branch = "branch" in event && event.branch !== undefined ? `${event.branch} ` : ""
+  const where = `${branch}${node}${visit}${attempt}`
   return [
     String(event.seq).padStart(5),
     `${event.time} ms`.padStart(9),

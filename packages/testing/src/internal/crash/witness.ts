@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import { Codec } from "@waymark/core/Codec"
+import type { Event } from "@waymark/core/Event"
 import { NodeMiddlewares } from "@waymark/core/Middleware"
 import type { NodeMiddleware } from "@waymark/core/Middleware"
 import { isTerminal } from "@waymark/core/RunInfo"
@@ -42,7 +43,19 @@ const quoted = (value: unknown): string => {
 export const nameOf = ({ invocation: { key, node, run, visit }, input, tool, undo }: Request): string =>
   `${undo === undefined ? "" : "undoing "}tool ${tool.name} with ${quoted(input)} at node ${node} (visit ${visit}) of run ${quoted(run)}, key ${key.slice(0, 8)}`
 
-const unsyncedSteps: ReadonlySet<string> = new Set(["visited", "visitFailed", "attemptFailed"])
+const unsyncedSteps: ReadonlySet<string> = new Set([
+  "visited",
+  "visitFailed",
+  "attemptFailed",
+  "branchFailed",
+  "joined"
+])
+
+/** Whether a visit of a branch comes after an event, and not beside it: the branch's own, or those that it joins. */
+const isBefore = (event: Event, branch: string): boolean => {
+  const other = "branch" in event && event.branch !== undefined ? event.branch : ""
+  return other === branch || branch === "" || other === "" || other.startsWith(`${branch}/`)
+}
 
 export const make = (ledger: Ledger, hash: (text: string) => string): Witness => {
   const executions: Array<Mutable<Execution>> = []
@@ -107,7 +120,7 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
       problems.push(`${nameOf(request)} was carried out in a run that is ${state.status}`)
   }
 
-  const nodeBegins: NodeMiddleware = (handler, { node, run: id, visit }) =>
+  const nodeBegins: NodeMiddleware = (handler, { branch, node, run: id, visit }) =>
     Effect.suspend(() => {
       const run = ledger.runs.get(id)
       const state = run === undefined ? undefined : stateOf(run)
@@ -117,7 +130,7 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
           if (event.kind === "claimed" && event.cause === "crash") {
             problems.push(`${where} began before it was durable that the run was recovered`)
           }
-          if (state.durability === "strict" && unsyncedSteps.has(event.kind)) {
+          if (state.durability === "strict" && unsyncedSteps.has(event.kind) && isBefore(event, branch)) {
             problems.push(
               `${where} began before the ${event.kind} event at seq ${event.seq} was durable, in a strict run`
             )
