@@ -291,6 +291,44 @@ const toolOf = (tool: AiTool.Any): Tool.Tool<string, any, any, any> => {
   })
 }
 
+/** Sorts what says something of a call as the calls were made; what does not stays where it is, before the others. */
+const byCall = <P extends { readonly type: string }>(
+  parts: ReadonlyArray<P>,
+  calls: ReadonlyMap<string, number>
+): Array<P> => {
+  const place = (part: any): number =>
+    calls.get(
+      part.type === "tool-result" ? part.id : part.type === "tool-approval-request" ? part.toolCallId : ""
+    ) ?? -1
+  return [...parts].sort((a, b) => place(a) - place(b))
+}
+
+const callsOf = (messages: ReadonlyArray<Prompt.Message>): Map<string, number> => {
+  const calls = new Map<string, number>()
+  for (const { content, role } of messages) {
+    if (role !== "assistant") continue
+    for (const part of content) if (part.type === "tool-call") calls.set(part.id, calls.size)
+  }
+  return calls
+}
+
+/**
+ * The results of calls that were made at the same time come in the order of the calls, whichever was done first, so that
+ * a run that is executed again comes to the same; before them those of earlier calls that had to be approved.
+ */
+const answerInOrder = (
+  asked: Prompt.RawInput,
+  content: ReadonlyArray<Response.AnyPart>
+): ReadonlyArray<Response.AnyPart> => {
+  const calls = callsOf(Prompt.make(asked).content)
+  const earlier = (part: Response.AnyPart) => part.type === "tool-result" && calls.has(part.id)
+  const now = content.filter((part) => !earlier(part))
+  const made = new Map(
+    now.flatMap((part) => (part.type === "tool-call" ? [part.id] : [])).map((id, at) => [id, at])
+  )
+  return [...byCall(content.filter(earlier), calls), ...byCall(now, made)]
+}
+
 /** Makes the model, and the tools of a toolkit, durable. */
 export const make = <Tools extends Record<string, AiTool.Any>>(
   toolkit: Toolkit.Toolkit<Tools>,
@@ -320,7 +358,7 @@ export const make = <Tools extends Record<string, AiTool.Any>>(
   const provide = (effect: Effect.Effect<any, any, any>) =>
     Effect.gen(function* () {
       const visit = yield* Effect.context<Visit | Tool.Handler<ModelName>>()
-      const durable = yield* LanguageModel.make({
+      const concurrent = yield* LanguageModel.make({
         generateText: (options) => Effect.provideContext(generateText(options), visit),
         streamText: () =>
           Stream.fail(
@@ -333,6 +371,17 @@ export const make = <Tools extends Record<string, AiTool.Any>>(
             })
           )
       })
+      const durable: LanguageModel.LanguageModel = {
+        ...concurrent,
+        generateText: (options: LanguageModel.GenerateTextOptions<any>) =>
+          Effect.map(
+            concurrent.generateText(options as never) as Effect.Effect<
+              LanguageModel.GenerateTextResponse<any>
+            >,
+            ({ content }) =>
+              new LanguageModel.GenerateTextResponse(answerInOrder(options.prompt, content) as any)
+          ) as any
+      }
       const handlers = yield* toolkit.toHandlers(
         Object.fromEntries(
           Object.values(tools).map((tool) => [
