@@ -53,7 +53,15 @@ import {
   LimitWarned,
   LimitsChanged
 } from "./internal/event/noteKinds.ts"
+import {
+  Compensating,
+  CompensationCompleted,
+  CompensationFailed,
+  CompensationRetried,
+  CompensationStarted
+} from "./internal/event/compensationKinds.ts"
 
+export * from "./internal/event/compensationKinds.ts"
 export * from "./internal/event/runKinds.ts"
 export * from "./internal/event/visitKinds.ts"
 export {
@@ -78,6 +86,8 @@ export {
   Outcome,
   PauseReason,
   TraceRef,
+  Undoable,
+  Undone,
   Value,
   WaitTarget
 } from "./internal/event/values.ts"
@@ -148,7 +158,12 @@ export const Event = Schema.Union([
   Spent,
   BudgetWarned,
   LimitWarned,
-  LimitsChanged
+  LimitsChanged,
+  Compensating,
+  CompensationStarted,
+  CompensationRetried,
+  CompensationCompleted,
+  CompensationFailed
 ])
 /**
  * Any event.

@@ -4,8 +4,10 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Durability } from "./Event.ts"
@@ -78,6 +80,24 @@ export interface Signals {
 }
 
 /**
+ * When a run that would fail because a node failed for good is restarted from that node instead. What its calls achieved
+ * by then is kept, and the node's retry policy begins anew.
+ *
+ * - `max`: how often in all; recoveries do not reset the count, a retry by a person does
+ * - `schedule`: how long after each failure; at once, and `max` times, by default
+ * - `fatal`: after which errors it fails at once: their tags, or a condition on the error (a defect is an `Error` with the
+ *   name and message of what was thrown)
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Restart<Tag extends string = any> {
+  readonly max: number
+  readonly schedule?: Schedule.Schedule<unknown> | undefined
+  readonly fatal?: ReadonlyArray<Tag> | ((error: unknown) => boolean) | undefined
+}
+
+/**
  * What the handler of a node gets.
  *
  * - `state`: the state at the start of the visit
@@ -132,6 +152,10 @@ export interface Flow<
   readonly budgets: ReadonlyArray<Run.AnyBudget>
   /** How often in a row a run may be recovered from crashes without completing a visit. */
   readonly maxRecoveries: number
+  /** When a run that would fail is restarted from the node that failed; never if it is `undefined`. */
+  readonly restart: Restart | undefined
+  /** How long a run may take. */
+  readonly timeout: Duration.Duration | undefined
   readonly description: string | undefined
   readonly site: () => Site | undefined
   /** A digest of the flow's shape and schemas: equal as long as runs of the one can be continued by the other. */
@@ -188,6 +212,8 @@ export interface Any {
   readonly warnAt: number | undefined
   readonly budgets: ReadonlyArray<Run.AnyBudget>
   readonly maxRecoveries: number
+  readonly restart: Restart | undefined
+  readonly timeout: Duration.Duration | undefined
   readonly description: string | undefined
   readonly site: () => Site | undefined
   readonly fingerprint: string
@@ -286,6 +312,9 @@ const Proto: Proto & ThisType<Any> = {
  * - `warnAt`: the share of `maxSteps` (0.8, say) after which a `limitWarned` event is written
  * - `budgets`: what runs may spend, made by `Run.budget`; each run has its own
  * - `maxRecoveries`: how often in a row a run may be recovered from crashes without completing a visit, 10 by default
+ * - `restart`: when a run that would fail is restarted from the node that failed, never by default
+ * - `timeout`: how long a run may take in all, its waits, delays and restarts included; while it is paused it does not
+ *   fail for that. There is no limit by default
  *
  * It throws a {@link DefinitionError} that lists everything that is wrong.
  *
@@ -318,6 +347,8 @@ export const make = <
     readonly warnAt?: number
     readonly budgets?: ReadonlyArray<Run.AnyBudget>
     readonly maxRecoveries?: number
+    readonly restart?: Restart<Node.Tags<E["Type"]> | "NodeTimeout">
+    readonly timeout?: Duration.Input
     readonly description?: string
   }
 ): Flow<Id, I, C, O, E, N> => {
@@ -337,6 +368,8 @@ export const make = <
     warnAt: options.warnAt,
     budgets: options.budgets ?? [],
     maxRecoveries: options.maxRecoveries ?? 10,
+    restart: options.restart,
+    timeout: options.timeout === undefined ? undefined : Duration.fromInputUnsafe(options.timeout),
     description: options.description,
     site: captureSite(make)
   })

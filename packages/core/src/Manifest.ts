@@ -156,6 +156,9 @@ export type Budget = typeof Budget.Type
 /**
  * A flow as plain data. `format` grows when the shape of manifests changes.
  *
+ * - `maxRestarts`: how often a run that would fail is restarted; `restart`: after how long, in words, if not at once
+ * - `timeout`: how long a run may take, in milliseconds
+ *
  * @category schemas
  * @since 0.1.0
  */
@@ -171,6 +174,9 @@ export const Manifest = Schema.Struct({
   maxRecoveries: Schema.Int,
   warnAt: optional(Schema.Finite),
   budgets: optional(Schema.Array(Budget)),
+  maxRestarts: optional(Schema.Int),
+  restart: optional(Schema.String),
+  timeout: optional(Schema.Finite),
   requiresCodec: Schema.Boolean,
   input: JsonSchema,
   output: JsonSchema,
@@ -269,6 +275,9 @@ export const manifest = (flow: Flow.Any): Manifest => ({
   maxRecoveries: flow.maxRecoveries,
   ...(flow.warnAt === undefined ? {} : { warnAt: flow.warnAt }),
   ...(flow.budgets.length === 0 ? {} : { budgets: flow.budgets.map(budgetOf) }),
+  ...(flow.timeout === undefined ? {} : { timeout: Duration.toMillis(flow.timeout) }),
+  ...(flow.restart === undefined ? {} : { maxRestarts: flow.restart.max }),
+  ...(flow.restart?.schedule === undefined ? {} : { restart: retryText(flow.restart.schedule) }),
   requiresCodec: holdSecrets(schemasOf(flow)),
   input: jsonSchemaOf(flow.input),
   output: jsonSchemaOf(flow.output),

@@ -85,11 +85,14 @@ type InputChange<I1, I2> = I1 extends Codec
     : unknown
   : unknown
 
-type NoOthers<Given, C> = {
-  readonly [
-    K in Exclude<keyof Given, keyof C>
-  ]: Invalid<`"${K & string}" is not a channel of the new version`>
-}
+/** The new state; to the compiler an empty object type would be anything. */
+type NewState<Given, C extends State.Channels> = [Exclude<keyof Given, keyof C>] extends [never]
+  ? State.State<C>
+  : {
+      readonly [
+        K in Exclude<keyof Given, keyof C>
+      ]: Invalid<`"${K & string}" is not a channel of the new version`>
+    }
 
 /**
  * A version as it is given: a flow is one, and so is what is kept of a flow that is gone.
@@ -133,8 +136,11 @@ export const make = <
   options: {
     readonly from: Given<V1, C1, I1>
     readonly to: Given<V2, C2, I2>
-    readonly state: (old: State.State<C1>, input: TypeOf<I1>) => After & State.State<C2> & NoOthers<After, C2>
-    readonly update?: (old: State.Update<C1>) => State.Update<C2>
+    readonly state: (
+      old: State.State<NoInfer<C1>>,
+      input: TypeOf<NoInfer<I1>>
+    ) => After & NewState<After, NoInfer<C2>>
+    readonly update?: (old: State.Update<NoInfer<C1>>) => State.Update<NoInfer<C2>>
     readonly nodes?: { readonly [node: string]: Names }
   } & InputChange<I1, I2>
   // Where it stands in a flow's list, what is left out here would otherwise be taken for what the list allows.

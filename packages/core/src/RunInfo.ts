@@ -54,11 +54,14 @@ const optional = Schema.optionalKey
  * - `snapshot`: the position of the last complete snapshot
  * - `ended`: the position of the event that ended the run
  * - `open`: how many visits are open; `waiting`: how many of them wait; `waits`: what for
- * - `due`: when the earliest open wait is over
  * - `outbox`: how many messages to other runs are not known to have arrived
  * - `signals`: the names of the signals that are kept if they come early
  * - `bookmarks`: the checkpoints that were given a name
  * - `progress`: what the run last told of how far it is; `budgets`: what was spent, of how much
+ * - `due`: when the earliest open wait is over, or when the run has taken as long as it may
+ * - `timeout`, `deadline`: how long the run may take, and until when
+ * - `compensating`: the run is going to end as failed or cancelled, and undoes its calls before it does
+ * - `undone`: how many calls a run that has ended could not undo; there if it had any to undo
  * - `inbox`: which commands of the run's inboxes are dealt with, by source: all up to a position, and some beyond
  *
  * @category models
@@ -94,6 +97,10 @@ export const RunInfo = Schema.Struct({
   waiting: Schema.Int,
   outbox: optional(Schema.Int),
   signals: optional(Schema.Array(Schema.String)),
+  timeout: optional(Schema.Finite),
+  deadline: optional(Schema.Finite),
+  compensating: optional(Schema.Literal(true)),
+  undone: optional(Schema.Int),
   waits: Schema.Array(
     Schema.Struct({
       wait: Schema.String,
@@ -159,6 +166,7 @@ const start = (event: Extract<Event, { kind: "created" | "forked" }>): RunInfo =
   if (event.session !== undefined) info.session = event.session
   if (event.actor !== undefined) info.actor = event.actor
   if (event.correlation !== undefined) info.correlation = event.correlation
+  if (event.timeout !== undefined) limit(info, event.time, event.timeout)
   if (event.kind === "created") {
     info.node = event.start
     if (event.attributes !== undefined) info.attributes = event.attributes
@@ -169,6 +177,7 @@ const start = (event: Extract<Event, { kind: "created" | "forked" }>): RunInfo =
     info.forkOf = event.from
     if (event.node !== undefined) info.node = event.node
   }
+  setDue(info)
   return info
 }
 
@@ -183,10 +192,18 @@ const withLimits = (
   return changed
 }
 
-const withWaits = (info: Mutable<RunInfo>, waits: RunInfo["waits"]): void => {
-  info.waits = waits
+const limit = (info: Mutable<RunInfo>, now: number, timeout: number): void => {
+  info.timeout = timeout
+  info.deadline = now + timeout
+}
+
+/** When there is something to do for the run. Its own time counts as long as it could still be executed. */
+const setDue = (info: Mutable<RunInfo>): void => {
   let due = Number.POSITIVE_INFINITY
-  for (const wait of waits) if (wait.due !== undefined && wait.due < due) due = wait.due
+  for (const wait of info.waits) if (wait.due !== undefined && wait.due < due) due = wait.due
+  const { compensating, deadline, status } = info
+  const isTimed = status === "pending" || status === "running" || status === "waiting"
+  if (deadline !== undefined && isTimed && compensating === undefined) due = Math.min(due, deadline)
   if (due === Number.POSITIVE_INFINITY) delete info.due
   else info.due = due
 }
@@ -198,7 +215,7 @@ const dropBranches = (info: Mutable<RunInfo>, fanOut: string, dropped: number): 
   const kept = info.waits.filter(({ branch }) => branch?.startsWith(`${fanOut}.`) !== true)
   if (kept.length === info.waits.length) return
   info.waiting = new Set(kept.map(({ branch }) => branch)).size
-  withWaits(info, kept)
+  info.waits = kept
 }
 
 /** The main line goes on to a node; at the end it stays where it was. */
@@ -270,14 +287,11 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
       if (event.on.type === "event" && event.on.key !== undefined) wait.key = event.on.key
       if (info.waits.every((other) => other.branch !== wait.branch)) next.waiting += 1
       if (event.due !== undefined) wait.due = event.due
-      withWaits(next, [...info.waits, wait])
+      next.waits = [...info.waits, wait]
       break
     }
     case "waitEnded":
-      withWaits(
-        next,
-        info.waits.filter((wait) => wait.wait !== event.wait)
-      )
+      next.waits = info.waits.filter((wait) => wait.wait !== event.wait)
       if (next.waits.every(({ branch }) => (branch ?? "") !== (event.branch ?? ""))) next.waiting -= 1
       break
     case "paused":
@@ -287,12 +301,22 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
     case "cancelRequested":
       delete next.pause
       break
+    case "compensating":
+      delete next.pause
+      next.compensating = true
+      if (event.error !== undefined) next.error = errorOf(event.error)
+      if (next.waits.length > 0) next.waits = []
+      break
     case "failed":
       delete next.pause
       next.error = errorOf(event.error)
       break
     case "restarted":
-      delete next.error
+      if (info.undone === undefined) {
+        delete next.error
+        if (info.timeout !== undefined) limit(next, event.time, info.timeout)
+      } else next.compensating = true
+      delete next.undone
       delete next.ended
       delete next.endedAt
       break
@@ -329,9 +353,12 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
   if (isTerminal(next.status) && !isTerminal(info.status)) {
     next.ended = event.seq
     next.endedAt = event.time
-    if (next.waits.length > 0) withWaits(next, [])
+    delete next.compensating
+    if ("undone" in event && event.undone !== undefined) next.undone = event.undone.length
+    if (next.waits.length > 0) next.waits = []
     next.waiting = 0
   }
+  if (next.waits !== info.waits || next.status !== info.status || event.kind === "compensating") setDue(next)
   return next
 }
 

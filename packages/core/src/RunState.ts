@@ -9,7 +9,17 @@
 import type * as HashMap from "effect/HashMap"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { Event, Failure, JoinPolicy, Of, Ops, PauseReason, WaitTarget } from "./Event.ts"
+import type {
+  Event,
+  Failure,
+  JoinPolicy,
+  Of,
+  Ops,
+  PauseReason,
+  Undoable,
+  Undone,
+  WaitTarget
+} from "./Event.ts"
 import * as Cell from "./internal/cell.ts"
 import { begin, fork } from "./internal/begin.ts"
 import { step } from "./internal/fold.ts"
@@ -25,6 +35,7 @@ import type { RunStatus } from "./RunInfo.ts"
  * - `attempt`: the attempt of the visit that asked for it first
  * - `seq`: where its `callStarted` stands; `time`: when its last event happened
  * - `retries`: the tries that failed so far, for the tool's retry policy to go on from
+ * - `undoable`: whether it is undone if the run fails or is cancelled
  *
  * @category models
  * @since 0.1.0
@@ -41,6 +52,41 @@ export interface Call {
   readonly due?: number
   /** A person decided that the call is to be carried out (again). */
   readonly released?: true
+  readonly undoable?: Undoable
+}
+
+/**
+ * A call that is undone if the run fails or is cancelled: the positions of its events, where its input and output stand.
+ * One that never completed is in doubt.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Undo {
+  readonly tool: string
+  readonly started: number
+  readonly completed?: number
+}
+
+/**
+ * How far a run has come that undoes its calls and then ends.
+ *
+ * - `error`: what it ends as failed with, and in which visit; without it, it ends as cancelled
+ * - `current`: what is being undone: `started` is the position of the call, `retries` the tries that failed, and the
+ *   next one does not begin before `due` (milliseconds)
+ * - `undone`: what could not be undone
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Compensation {
+  readonly error?: Failure
+  readonly branch?: string
+  readonly node?: string
+  readonly visit?: number
+  readonly attempt?: number
+  readonly current?: Pick<Call, "time" | "retries" | "due"> & { readonly started: number }
+  readonly undone: ReadonlyArray<Undone>
 }
 
 /**
@@ -197,15 +243,21 @@ export interface KeptSignal {
 }
 
 /**
- * How a run ended.
+ * How a run ended. `undone` names what it did and could not undo; it is there if the run had something to undo.
  *
  * @category models
  * @since 0.1.0
  */
 export type Ending =
   | { readonly status: "completed"; readonly output: Schema.Json }
-  | { readonly status: "failed"; readonly error: Failure; readonly node?: string; readonly visit?: number }
-  | { readonly status: "cancelled"; readonly reason: string }
+  | {
+      readonly status: "failed"
+      readonly error: Failure
+      readonly node?: string
+      readonly visit?: number
+      readonly undone?: ReadonlyArray<Undone>
+    }
+  | { readonly status: "cancelled"; readonly reason: string; readonly undone?: ReadonlyArray<Undone> }
 
 /**
  * Where the content of a channel can be read again: the events that hold it. `from` is the index of a list's first
@@ -274,6 +326,8 @@ export interface RunState {
   /** Take-overs after crashes since a visit last completed. */
   readonly recoveries: number
   readonly restarts: number
+  /** The failures after which the flow had the run restarted, since a person last had; absent if there are none. */
+  readonly autoRestarts?: ReadonlyArray<{ readonly time: number; readonly error: Failure }>
   readonly durability: "pipelined" | "strict" | "ephemeral"
   readonly maxSteps: number
   readonly maxRecoveries: number
@@ -283,6 +337,9 @@ export interface RunState {
   readonly maxVisits?: { readonly [node: string]: number }
   readonly visits?: { readonly [node: string]: number }
   readonly budgets?: { readonly [budget: string]: Budget }
+  /** How long the run may take, and until when (milliseconds); absent if there is no limit. */
+  readonly timeout?: number
+  readonly deadline?: number
   readonly session?: string
   readonly actor?: string
   readonly correlation?: string
@@ -291,6 +348,9 @@ export interface RunState {
   readonly trace?: NonNullable<Of<"created">["trace"]>
   readonly pause?: PauseReason
   readonly cancel?: string
+  /** What is undone if the run fails or is cancelled, in the order in which it completed; absent if there is nothing. */
+  readonly undo?: Cell.List<Undo>
+  readonly compensating?: Compensation
   readonly ending?: Ending
   readonly snapshot: SnapshotState
 }

@@ -35,10 +35,12 @@ import * as LimitsOf from "./internal/engine/limits.ts"
 import type { Starter } from "./internal/engine/pool.ts"
 import * as Reader from "./internal/engine/reader.ts"
 import * as Replay from "./internal/engine/replay.ts"
+import * as Retrying from "./internal/engine/retrying.ts"
 import * as Told from "./internal/engine/told.ts"
 import * as TypedState from "./internal/engine/typedState.ts"
 import * as Versions from "./internal/engine/versions.ts"
 import { extend } from "./internal/engine/writer.ts"
+import { hasCompensated } from "./internal/compensation.ts"
 import { isThrough, openCount } from "./internal/visits.ts"
 import * as Journal from "./Journal.ts"
 import {
@@ -48,7 +50,6 @@ import {
   InvalidValue,
   RunCancelled,
   RunConflict,
-  RunEnded,
   RunFailed
 } from "./RunError.ts"
 import type * as Run_ from "./Run.ts"
@@ -58,16 +59,7 @@ import * as RunState from "./RunState.ts"
 import { Store } from "./Store.ts"
 import type * as StoreModule from "./Store.ts"
 
-export {
-  AwaitTimeout,
-  CommandRefused,
-  InvalidCheckpoint,
-  InvalidValue,
-  RunCancelled,
-  RunConflict,
-  RunEnded,
-  RunFailed
-}
+export { AwaitTimeout, CommandRefused, InvalidCheckpoint, InvalidValue, RunCancelled, RunConflict, RunFailed }
 export type { Checkpoint, HistoryOptions, Limits }
 export * from "./internal/client/blame.ts"
 export * from "./internal/client/diff.ts"
@@ -117,7 +109,7 @@ export const ref = <F extends Flow.Any>(flow: F, id: string): Run<F> => ({ id, f
  * - `idempotencyKey`: the same for a key of yours, from which the id is derived; `id` and this exclude each other
  * - `session`, `actor`, `correlation`: who and what the run belongs to; in the journal and searchable
  * - `tags`, `attributes`: to find it by
- * - `durability`, `maxSteps`: instead of the flow's
+ * - `durability`, `maxSteps`, `timeout`: instead of the flow's
  * - `budgets`: limits of budgets, instead of the flow's
  *
  * @category models
@@ -134,6 +126,7 @@ export interface StartOptions {
   readonly durability?: Durability | undefined
   readonly maxSteps?: number | undefined
   readonly budgets?: { readonly [budget: string]: number } | undefined
+  readonly timeout?: Duration.Input | undefined
 }
 
 /**
@@ -195,6 +188,14 @@ export type ReadError = StoreModule.RunNotFound | StoreModule.StoreError | Codec
  * @since 0.1.0
  */
 export type ResultError = ReadError | RunFailed | RunCancelled
+
+/**
+ * The status of a run that has ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type HowEnded = "completed" | "failed" | "cancelled"
 
 /**
  * What became of a call that was in doubt: it succeeded with this output (encoded), it failed, or it is to be carried out
@@ -296,6 +297,9 @@ export class Runs extends Context.Service<
      * That takes no worker: if nobody has the run, the client itself writes that it goes on. A run that did not fail, or
      * that somebody else was faster to retry, is refused; under a `commandId` that the run has answered before, nothing
      * happens.
+     *
+     * A run that has undone what it did does not go on. If it could not undo all of it (`RunInfo.undone`), it tries that
+     * again, also if it was cancelled.
      */
     readonly retry: {
       (run: RunLike, options?: RetryOptions): Effect.Effect<void, ReadError | CommandRefused>
@@ -330,12 +334,28 @@ export class Runs extends Context.Service<
 
     /**
      * Cancels a run and waits until it has ended; the answer is how. A run that had ended already is not changed.
+     *
+     * That takes a worker, and what the run has to undo takes its time: with a `timeout` it stops waiting then, while the
+     * request stands. With `until: "accepted"` it waits only until the request is durable, and answers with the status
+     * that the run had then.
      */
-    readonly cancel: (
-      run: RunLike,
-      reason: string,
-      options?: CommandOptions
-    ) => Effect.Effect<"completed" | "failed" | "cancelled", ReadError>
+    readonly cancel: {
+      (
+        run: RunLike,
+        reason: string,
+        options?: CommandOptions & { readonly until?: "applied" | undefined }
+      ): Effect.Effect<HowEnded, ReadError>
+      (
+        run: RunLike,
+        reason: string,
+        options: CommandOptions & { readonly until: "accepted" }
+      ): Effect.Effect<RunStatus, ReadError>
+      (
+        run: RunLike,
+        reason: string,
+        options: CommandOptions & { readonly timeout: Duration.Input }
+      ): Effect.Effect<HowEnded, ReadError | AwaitTimeout>
+    }
 
     /**
      * Sends a signal: it ends the wait for this name (and `key`, if the wait has one) that the run opened first, or is kept
@@ -391,7 +411,7 @@ export class Runs extends Context.Service<
 
     /**
      * Starts a new run from a checkpoint of another, with edits of its state if there are any. Calls that had finished
-     * by then are served from the journal.
+     * by then are served from the journal; they are the other run's, and only that one ever undoes them.
      */
     readonly fork: <F extends Flow.Any>(
       run: Run<F>,
@@ -452,6 +472,9 @@ const invalidChannel = ({ message, what }: TypedState.Mismatch): InvalidValue =>
   new InvalidValue({ what, detail: message })
 
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
+
+const undoneIn = ({ undone }: Of<"failed"> | Of<"cancelled">) =>
+  undone === undefined || undone.length === 0 ? undefined : { undone }
 
 const emptyId = () => new InvalidValue({ what: "the id", detail: "it is empty" })
 
@@ -563,6 +586,13 @@ export const make = Effect.fnUntraced(function* (options: {
       ...LimitsOf.initial(flow, startOptions.budgets)
     }
     if (Object.keys(flow.signals).length > 0) body.signals = Object.keys(flow.signals)
+    const timeout = Duration.toMillis(
+      Duration.fromInputUnsafe(startOptions.timeout ?? flow.timeout ?? Infinity)
+    )
+    if (!(timeout > 0)) {
+      return yield* new InvalidValue({ what: "the timeout", detail: "it must be longer than nothing" })
+    }
+    if (timeout < Infinity) body.timeout = timeout
     if (startOptions.session !== undefined) body.session = startOptions.session
     if (startOptions.actor !== undefined) body.actor = startOptions.actor
     if (startOptions.correlation !== undefined) body.correlation = startOptions.correlation
@@ -595,10 +625,10 @@ export const make = Effect.fnUntraced(function* (options: {
           if (Exit.isSuccess(error)) return yield* Effect.fail(error.value as Flow.Error<F>)
         }
         const node = event.node === undefined ? undefined : { node: event.node }
-        return yield* new RunFailed({ run: run.id, failure: event.error, ...node })
+        return yield* new RunFailed({ run: run.id, failure: event.error, ...node, ...undoneIn(event) })
       }
       case "cancelled":
-        return yield* new RunCancelled({ run: run.id, reason: event.reason })
+        return yield* new RunCancelled({ run: run.id, reason: event.reason, ...undoneIn(event) })
       default:
         return yield* Effect.die(new Error(`run ${run.id} ended with a ${event.kind} event`))
     }
@@ -612,28 +642,29 @@ export const make = Effect.fnUntraced(function* (options: {
         : Effect.andThen(store.changed(run, info.seq), ended(run))
     )
 
+  /** The same, if that is within a time. */
+  const endedIn = (run: string, duration: Duration.Input) =>
+    Effect.timeoutOrElse(ended(run), {
+      duration,
+      orElse: () =>
+        Effect.flatMap(store.get(run), ({ info }) =>
+          isTerminal(info.status)
+            ? Effect.succeed(info)
+            : Effect.fail(
+                new AwaitTimeout({
+                  run,
+                  status: info.status,
+                  millis: Duration.toMillis(Duration.fromInputUnsafe(duration))
+                })
+              )
+        )
+    })
+
   const awaitRun = <F extends Flow.Any>(
     run: Run<F>,
     awaitOptions?: { readonly timeout: Duration.Input }
   ): Effect.Effect<Flow.Output<F>, any> => {
-    const end =
-      awaitOptions === undefined
-        ? ended(run.id)
-        : Effect.timeoutOrElse(ended(run.id), {
-            duration: awaitOptions.timeout,
-            orElse: () =>
-              Effect.flatMap(store.get(run.id), ({ info }) =>
-                isTerminal(info.status)
-                  ? Effect.succeed(info)
-                  : Effect.fail(
-                      new AwaitTimeout({
-                        run: run.id,
-                        status: info.status,
-                        millis: Duration.toMillis(Duration.fromInputUnsafe(awaitOptions.timeout))
-                      })
-                    )
-              )
-          })
+    const end = awaitOptions === undefined ? ended(run.id) : endedIn(run.id, awaitOptions.timeout)
     return Effect.flatMap(end, (info) => resultOf(run, info))
   }
 
@@ -641,13 +672,13 @@ export const make = Effect.fnUntraced(function* (options: {
   const command = Effect.fnUntraced(function* (
     run: RunLike,
     name: string,
-    allowed: (status: RunStatus) => string | undefined,
+    allowed: (status: RunStatus, info: RunInfo) => string | undefined,
     request: Request,
     commandOptions?: CommandOptions
   ) {
     const id = idOf(run)
     const { info } = yield* store.get(id)
-    const detail = allowed(info.status)
+    const detail = allowed(info.status, info)
     if (detail !== undefined) {
       return yield* new CommandRefused({ run: id, command: name, status: info.status, detail })
     }
@@ -729,9 +760,9 @@ export const make = Effect.fnUntraced(function* (options: {
           request.settle = Object.fromEntries(calls)
         }
         const { info } = yield* store.get(id)
-        if (info.status !== "failed") {
+        const detail = yield* Retrying.refusal(journals, info, request.edits !== undefined)
+        if (detail !== undefined) {
           const known = commandId !== undefined && (yield* answerTo(client, id, commandId)) !== undefined
-          const detail = "only a failed run can be retried"
           if (!known)
             return yield* new CommandRefused({ run: id, command: "retry", status: info.status, detail })
         }
@@ -746,7 +777,8 @@ export const make = Effect.fnUntraced(function* (options: {
       command(
         run,
         "pause",
-        ending,
+        (status, { compensating }) =>
+          compensating === true ? "it has ended or is about to" : ending(status),
         pauseOptions?.note === undefined ? { type: "pause" } : { type: "pause", note: pauseOptions.note },
         pauseOptions
       ),
@@ -758,12 +790,21 @@ export const make = Effect.fnUntraced(function* (options: {
         { type: "resume" },
         resumeOptions
       ),
-    cancel: Effect.fnUntraced(function* (run, reason, cancelOptions) {
+    cancel: Effect.fnUntraced(function* (
+      run: RunLike,
+      reason: string,
+      cancelOptions: CommandOptions & {
+        readonly until?: "accepted" | "applied"
+        readonly timeout?: Duration.Input
+      } = {}
+    ) {
       const id = idOf(run)
       const { info } = yield* store.get(id)
       if (!isTerminal(info.status)) yield* send(client, id, { type: "cancel", reason }, cancelOptions)
-      return (yield* ended(id)).status as "completed" | "failed" | "cancelled"
-    }),
+      if (cancelOptions.until === "accepted") return info.status
+      const { timeout } = cancelOptions
+      return (yield* timeout === undefined ? ended(id) : endedIn(id, timeout)).status
+    }) as any,
     settle: (run, call, as, settleOptions) =>
       command(
         run,
@@ -785,6 +826,13 @@ export const make = Effect.fnUntraced(function* (options: {
         const detail = `run ${JSON.stringify(run.id)} is one of ${JSON.stringify(state.flow)}`
         return yield* new InvalidValue({ what: "the flow", detail })
       }
+      if (hasCompensated(state)) {
+        return yield* new InvalidCheckpoint({
+          run: run.id,
+          seq,
+          detail: "by then it has undone calls, or begun to; fork from before"
+        })
+      }
       if (isThrough(state)) {
         return yield* new InvalidCheckpoint({
           run: run.id,
@@ -801,6 +849,7 @@ export const make = Effect.fnUntraced(function* (options: {
         open: openCount(state),
         durability: state.durability
       }
+      if (state.timeout !== undefined) body.timeout = state.timeout
       const node = RunState.nodeOf(state)
       if (node !== undefined) body.node = node
       if (forkOptions.edits !== undefined)

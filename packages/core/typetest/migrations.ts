@@ -2,11 +2,15 @@
  * What the compiler infers and rejects in migrations. Each rejected case stands alone: taking away what is wrong makes it
  * compile. Type-checked with the tests, never executed.
  */
+import type { Verdict } from "@waymark/core/Compatibility"
 import * as Flow from "@waymark/core/Flow"
 import * as Migration from "@waymark/core/Migration"
 import * as Node from "@waymark/core/Node"
+import * as Runs from "@waymark/core/Runs"
 import * as State from "@waymark/core/State"
+import type { Store, StoreError } from "@waymark/core/Store"
 import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
 
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it is what makes the comparison exact
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -63,6 +67,10 @@ const Triage = Flow.make("triage", { ...V3, start: "collect", nodes, migrations:
 same<(typeof Triage)["migrations"], ReadonlyArray<Migration.Any>>(true)
 const any: Flow.Any = Triage
 void any
+
+/** Who checks needs the store and the handlers, and gets a verdict on each run. */
+const checked = Runs.checkCompatibility(Triage)
+same<typeof checked, Stream.Stream<Verdict, StoreError, Store | Flow.Handlers<"triage">>>(true)
 
 /** A flow is a version; without a number that the compiler knows, the definition is checked when it is made. */
 Migration.make({
@@ -143,3 +151,6 @@ const other = Migration.make({
 })
 // @ts-expect-error what the first one gives is not what the second one takes
 Flow.make("x", { ...rest, migrations: [one, other] })
+
+// @ts-expect-error a channel of a version that has none
+Migration.make({ from: { version: 1 }, to: { version: 2 }, state: () => ({ typo: 1 }) })

@@ -102,8 +102,7 @@ describe("a store of recorded journals", () => {
         assert.strictEqual((yield* runs.verify(run)).to, written.length - 1)
         assert.deepStrictEqual(yield* runs.replay(run), { run: "r", visits: 1 })
       }).pipe(
-        Effect.provide(handlers),
-        Effect.provide(Runs.layer.pipe(Layer.provideMerge(RecordedStore.layer([...written, ""]))))
+        Effect.provide([handlers, Runs.layer.pipe(Layer.provideMerge(RecordedStore.layer([...written, ""])))])
       )
     })
   )
@@ -113,7 +112,7 @@ describe("a store of recorded journals", () => {
       const store = yield* opened
       const lease = { run: "a", owner: "me", epoch: 0 }
       const [entry] = yield* store.read("a")
-      for (const write of [
+      const writes: ReadonlyArray<Effect.Effect<unknown, { readonly message: string }>> = [
         store.create({ entries: [entry!], head: "h" }),
         store.append(lease, 2, { entries: [entry!], head: "h" }),
         store.sync(lease),
@@ -123,8 +122,9 @@ describe("a store of recorded journals", () => {
         store.delete("b"),
         store.setMeta("k", "v"),
         store.putArtifact(new Uint8Array())
-      ]) {
-        const error = yield* Effect.flip(write as Effect.Effect<unknown, { readonly message: string }>)
+      ]
+      for (const write of writes) {
+        const error = yield* Effect.flip(write)
         assert.include(error.message, "not written to")
       }
     })

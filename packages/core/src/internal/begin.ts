@@ -6,11 +6,18 @@ import type { Of } from "../Event.ts"
 import type { RunState } from "../RunState.ts"
 import * as Cell from "./cell.ts"
 import { applyOps } from "./channels.ts"
+import { hasCompensated } from "./compensation.ts"
 import { illegal } from "./illegal.ts"
 import { changeBudgets } from "./notes.ts"
 import { define } from "./record.ts"
 import type { Mutable } from "./record.ts"
 import { isThrough, mainNode, openCount, opened, setVisit, stopWaiting, visitsOf } from "./visits.ts"
+
+/** From now on the run may take so long. */
+export const limit = (state: Mutable<RunState>, now: number, timeout: number): void => {
+  state.timeout = timeout
+  state.deadline = now + timeout
+}
 
 export const begin = (event: Of<"created">): RunState => {
   const origin = { run: event.run, seq: event.seq }
@@ -47,6 +54,7 @@ export const begin = (event: Of<"created">): RunState => {
   if (event.maxVisits !== undefined) state.maxVisits = event.maxVisits
   if (event.budgets !== undefined) changeBudgets(state, event.budgets)
   setVisit(state, "", opened(state, event, event.start, 1))
+  if (event.timeout !== undefined) limit(state, event.time, event.timeout)
   if (event.session !== undefined) state.session = event.session
   if (event.actor !== undefined) state.actor = event.actor
   if (event.correlation !== undefined) state.correlation = event.correlation
@@ -75,7 +83,25 @@ export const fork = (origin: RunState, event: Of<"forked">): RunState => {
   repeats("number of steps", event.steps, origin.steps)
   repeats("number of open visits", event.open, openCount(origin))
   repeats("durability", event.durability, origin.durability)
-  const { actor, cancel, correlation, ending, parent, pause, session, trace, ...kept } = origin
+  repeats("timeout", event.timeout, origin.timeout)
+  // What the origin did is the origin's to undo.
+  const {
+    actor,
+    autoRestarts,
+    cancel,
+    compensating,
+    correlation,
+    deadline,
+    ending,
+    parent,
+    pause,
+    session,
+    timeout,
+    trace,
+    undo,
+    ...kept
+  } = origin
+  if (hasCompensated(origin)) illegal(`run ${origin.run} has undone its calls at seq ${origin.seq}`)
   if (isThrough(origin)) illegal(`nothing is left to execute at seq ${origin.seq} of run ${origin.run}`)
   const state: Mutable<RunState> = {
     ...kept,
@@ -100,6 +126,7 @@ export const fork = (origin: RunState, event: Of<"forked">): RunState => {
       calls: HashMap.filter(visit.calls, (call) => call.status === "completed")
     })
   }
+  if (event.timeout !== undefined) limit(state, event.time, event.timeout)
   if (event.session !== undefined) state.session = event.session
   if (event.actor !== undefined) state.actor = event.actor
   if (event.correlation !== undefined) state.correlation = event.correlation

@@ -14,6 +14,8 @@ export const describe = (failure: Failure): string => {
     case "interrupted":
       return "its handler interrupted itself"
     case "timeout":
+      if (failure.what === "heartbeat")
+        return `tool ${failure.name} has not shown for ${failure.millis} ms that it is alive`
       return `${failure.what} ${failure.name} took longer than ${failure.millis} ms`
     case "stepLimit":
       return `it has taken ${failure.limit} steps, as many as it may`

@@ -4,7 +4,9 @@
 import * as HashMap from "effect/HashMap"
 import type { CommandRef, Event, Kind, Of } from "../Event.ts"
 import type { Ending, KeptSignal, RunState, SnapshotState } from "../RunState.ts"
+import { limit } from "./begin.ts"
 import { applyOps } from "./channels.ts"
+import * as Compensation from "./compensation.ts"
 import { illegal } from "./illegal.ts"
 import * as Inbox from "./inbox.ts"
 import { migrate } from "./migrated.ts"
@@ -45,6 +47,26 @@ const notWhilePaused: ReadonlySet<Kind> = new Set([
   "spent",
   "budgetWarned",
   "limitWarned"
+])
+
+/** What a run does not do that undoes its calls, or only goes on doing so. */
+const notWhileCompensating: ReadonlySet<Kind> = new Set([
+  "visited",
+  "attemptFailed",
+  "visitFailed",
+  "callStarted",
+  "callRepeated",
+  "callRetried",
+  "callCompleted",
+  "callFailed",
+  "callReleased",
+  "waitOpened",
+  "waitEnded",
+  "joined",
+  "paused",
+  "cancelRequested",
+  "completed",
+  "migrated"
 ])
 
 const handled = (inbox: RunState["inbox"], { id, position, source }: CommandRef): RunState["inbox"] => {
@@ -101,7 +123,12 @@ const check = (state: RunState, event: Event): void => {
   }
   if (isTerminal(state.status) && !afterEnd.has(event.kind)) illegal(`the run has ${state.status} already`)
   if (state.status === "paused" && notWhilePaused.has(event.kind)) illegal("the run is paused")
+  if (state.compensating !== undefined && notWhileCompensating.has(event.kind))
+    illegal("the run is undoing its calls")
 }
+
+const undoneIn = ({ undone }: Of<"failed"> | Of<"cancelled">) =>
+  undone === undefined ? undefined : { undone }
 
 export const step = (state: RunState, event: Event, bytes: number): RunState => {
   check(state, event)
@@ -147,6 +174,16 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
     case "callFailed":
     case "callReleased":
       Visits.callChanged(next, event)
+      if (event.kind === "callCompleted" || event.kind === "callFailed") Compensation.callEnded(next, event)
+      break
+    case "compensating":
+      Compensation.compensating(next, event)
+      break
+    case "compensationStarted":
+    case "compensationRetried":
+    case "compensationCompleted":
+    case "compensationFailed":
+      Compensation.compensated(next, event)
       break
     case "waitOpened":
       Visits.waitOpened(next, event)
@@ -180,15 +217,22 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
       break
     case "cancelled":
       if (state.status !== "cancelling") illegal(`the run is ${state.status}; cancelRequested comes first`)
-      next.ending = { status: "cancelled", reason: event.reason }
+      Compensation.ended(next, event)
+      next.ending = { status: "cancelled", reason: event.reason, ...undoneIn(event) }
       Visits.stopWaiting(next)
       break
     case "completed":
       if (!Visits.isThrough(state)) illegal("the run has open visits, or branches that were not joined")
       next.ending = { status: "completed", output: event.output }
+      delete next.undo
       break
     case "failed": {
-      const ending: Mutable<Extract<Ending, { status: "failed" }>> = { status: "failed", error: event.error }
+      Compensation.ended(next, event)
+      const ending: Mutable<Extract<Ending, { status: "failed" }>> = {
+        status: "failed",
+        error: event.error,
+        ...undoneIn(event)
+      }
       if (event.node !== undefined) ending.node = event.node
       if (event.visit !== undefined) ending.visit = event.visit
       delete next.pause
@@ -197,11 +241,16 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
       break
     }
     case "restarted":
-      if (state.status !== "failed") illegal(`the run is ${state.status}, not failed`)
+      if (Compensation.hasCompensated(state)) Compensation.restart(next, event.edits !== undefined)
+      else {
+        if (state.status !== "failed") illegal(`the run is ${state.status}, not failed`)
+        // A run that failed while it was being cancelled goes on; who still wants it cancelled asks again.
+        delete next.cancel
+        delete next.autoRestarts
+        if (state.timeout !== undefined) limit(next, event.time, state.timeout)
+        Visits.restart(next)
+      }
       delete next.ending
-      // A run that failed while it was being cancelled goes on; who still wants it cancelled asks again.
-      delete next.cancel
-      Visits.restart(next)
       next.restarts = state.restarts + 1
       next.recoveries = 0
       next.channels = applyOps(state.channels, event.edits, { run: event.run, seq: event.seq })

@@ -17,6 +17,8 @@ import {
   Ops,
   PauseReason,
   TraceRef,
+  Undoable,
+  Undone,
   Value,
   WaitTarget
 } from "./event/values.ts"
@@ -77,7 +79,27 @@ const CallHead: Schema.Codec<Call> = Schema.Struct({
   error: optional(Failure),
   retries: Schema.Array(Tried),
   due: optional(Schema.Finite),
-  released: optional(Schema.Literal(true))
+  released: optional(Schema.Literal(true)),
+  undoable: optional(Undoable)
+})
+
+const UndoHead = Schema.Struct({ tool: Schema.String, started: Count, completed: optional(Count) })
+
+const CompensatingHead = Schema.Struct({
+  error: optional(Failure),
+  branch: optional(Schema.String),
+  node: optional(Schema.String),
+  visit: optional(Count),
+  attempt: optional(Count),
+  current: optional(
+    Schema.Struct({
+      started: Count,
+      time: Schema.Finite,
+      retries: Schema.Array(Tried),
+      due: optional(Schema.Finite)
+    })
+  ),
+  undone: Schema.Array(Undone)
 })
 
 const Starts = Schema.Array(Schema.Struct({ node: Schema.String, count: Count }))
@@ -163,6 +185,7 @@ export const SnapshotHead = Schema.Struct({
   steps: Count,
   recoveries: Count,
   restarts: Count,
+  autoRestarts: optional(Schema.Array(Tried)),
   durability: Durability,
   maxSteps: Count,
   maxRecoveries: Count,
@@ -175,6 +198,8 @@ export const SnapshotHead = Schema.Struct({
       Schema.Struct({ spent: Schema.Finite, limit: Schema.Finite, warned: optional(Schema.Literal(true)) })
     )
   ),
+  timeout: optional(Schema.Finite),
+  deadline: optional(Schema.Finite),
   session: optional(Schema.String),
   actor: optional(Schema.String),
   correlation: optional(Schema.String),
@@ -182,7 +207,9 @@ export const SnapshotHead = Schema.Struct({
   forkOf: optional(Schema.Struct(place)),
   trace: optional(TraceRef),
   pause: optional(PauseReason),
-  cancel: optional(Schema.String)
+  cancel: optional(Schema.String),
+  undo: optional(Schema.Array(UndoHead)),
+  compensating: optional(CompensatingHead)
 })
 export type SnapshotHead = typeof SnapshotHead.Type
 
@@ -216,6 +243,7 @@ export const headOf = (state: RunState, channels: SnapshotHead["channels"]): Sna
     seq: _s,
     snapshot: _sn,
     time: _t,
+    undo,
     waits,
     ...rest
   } = state
@@ -235,7 +263,8 @@ export const headOf = (state: RunState, channels: SnapshotHead["channels"]): Sna
       updates: recordOf(updates, Cell.toArray)
     })),
     waits: recordOf(waits, identity),
-    outbox: recordOf(outbox, identity)
+    outbox: recordOf(outbox, identity),
+    ...(undo === undefined ? undefined : { undo: Cell.toArray(undo) })
   }
 }
 
@@ -283,7 +312,7 @@ const mapOf = <A, B>(record: { readonly [key: string]: A }, f: (value: A) => B):
 export const stateOf = (
   head: SnapshotHead
 ): Omit<RunState, "seq" | "epoch" | "time" | "input" | "channels" | "snapshot"> => {
-  const { channels: _channels, input: _input, ...rest } = head
+  const { channels: _channels, input: _input, undo, ...rest } = head
   const visits = mapOf(head.open, ({ calls, joined, marks, ...visit }): OpenVisit => ({
     ...visit,
     ...(joined === undefined ? undefined : { joined: { ...joined, ended: Cell.list([...joined.ended]) } }),
@@ -301,6 +330,7 @@ export const stateOf = (
       updates: mapOf(updates, (made) => Cell.list([...made]))
     })),
     waits: mapOf(head.waits, identity),
-    outbox: mapOf(head.outbox, identity)
+    outbox: mapOf(head.outbox, identity),
+    ...(undo === undefined ? undefined : { undo: Cell.list([...undo]) })
   }
 }

@@ -32,14 +32,17 @@ export const statusAfter = (status: RunStatus, event: Event, waiting: number, op
   switch (event.kind) {
     case "created":
     case "forked":
-    case "restarted":
       return "pending"
+    case "restarted":
+      return status === "cancelled" ? "cancelling" : "pending"
     case "paused":
       return "paused"
     case "resumed":
       return going
     case "cancelRequested":
       return "cancelling"
+    case "compensating":
+      return status === "cancelling" ? status : "running"
     case "cancelled":
       return "cancelled"
     case "completed":

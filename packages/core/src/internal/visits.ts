@@ -136,8 +136,9 @@ const setCall = (next: Mutable<RunState>, event: OfCall, visit: OpenVisit, call:
 export const callStarted = (next: Mutable<RunState>, event: Of<"callStarted">): void => {
   const visit = openVisit(next, event)
   if (HashMap.has(visit.calls, event.call)) illegal(`call ${event.call} was started already`)
-  const { attempt, seq, time, tool } = event
-  setCall(next, event, visit, { tool, status: "started", attempt, seq, time, retries: [] })
+  const { attempt, seq, time, tool, undoable } = event
+  const call: Call = { tool, status: "started", attempt, seq, time, retries: [] }
+  setCall(next, event, visit, undoable === undefined ? call : { ...call, undoable })
 }
 
 /** Something became of a call that had no result. */
@@ -256,7 +257,10 @@ const nextAttempt = (visit: OpenVisit, failures: OpenVisit["failures"]): OpenVis
 
 export const attemptFailed = (next: Mutable<RunState>, event: Of<"attemptFailed">): void => {
   const visit = endingVisit(next, event)
-  const failures = [...visit.failures, { time: event.time, error: event.error }]
+  const failed = { time: event.time, error: event.error }
+  if (event.restart) next.autoRestarts = [...(next.autoRestarts ?? []), failed]
+  // After a restart the node's retry policy begins anew.
+  const failures = event.restart ? [] : [...visit.failures, failed]
   setVisit(next, branchOf(event), { ...nextAttempt(visit, failures), due: event.due })
 }
 

@@ -2,7 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Json } from "effect/Schema"
+import * as Reducer from "effect/Reducer"
 import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
 import type { Checkpoint } from "@waymark/core/Checkpoint"
 import { Codec } from "@waymark/core/Codec"
 import type { Body, Event, Ops } from "@waymark/core/Event"
@@ -11,8 +13,9 @@ import * as Node from "@waymark/core/Node"
 import * as Runs from "@waymark/core/Runs"
 import * as RunState from "@waymark/core/RunState"
 import * as State from "@waymark/core/State"
+import { Visit } from "@waymark/core/Visit"
 import * as Worker from "@waymark/core/Worker"
-import { machine } from "../engine/process.ts"
+import { idle, machine } from "../engine/process.ts"
 import { build, numbers } from "../journal/world.ts"
 import type { World } from "../journal/world.ts"
 import { clientOf, created, forked, more, written } from "./reading.ts"
@@ -310,7 +313,7 @@ describe("blame", () => {
         name: "sealing",
         encrypts: true,
         encode: (value) => Effect.succeed(`sealed ${JSON.stringify(value)}`),
-        decode: (value) => Effect.succeed(JSON.parse(String(value).slice("sealed ".length)) as Json)
+        decode: (value) => Effect.succeed(JSON.parse((value as string).slice("sealed ".length)) as Json)
       }
       const computer = machine()
       const { runs } = yield* computer.boot(live.pipe(Layer.provide(Layer.succeed(Codec, codec))))
@@ -338,14 +341,29 @@ describe("blame of what came out of branches", () => {
 
   const fan = (nodes: number) => ({
     branches: Array.from({ length: nodes }, () => ({ node: "item" })),
-    join: "merge"
+    join: "merge",
+    policy: "collect"
   })
 
-  /** Three branches; the second one goes on to another node and into branches of its own, the third one fails. */
+  /**
+   * Four branches: the second one goes into branches of its own and on to another node, the third one fails, and the last
+   * one is through although a visit of it failed.
+   */
   const fannedOut = () =>
     written("r", [
       created({ list: ["start"] }),
-      visited("", "work", 1, fan(3), { list: { append: ["before"] } }),
+      visited("", "work", 1, fan(4), { list: { append: ["before"] } }),
+      visited("1.3", "item", 1, { to: "item" }, { list: { append: ["d1"] } }),
+      {
+        kind: "visitFailed",
+        branch: "1.3",
+        node: "item",
+        visit: 2,
+        attempt: 1,
+        started: 0,
+        error: { kind: "interrupted" },
+        outcome: { status: "tolerated", to: "merge", joins: true }
+      },
       visited("1.1", "item", 1, fan(2), { list: { append: ["b1"] } }),
       visited(
         "1.1/1.1",
@@ -385,21 +403,19 @@ describe("blame of what came out of branches", () => {
     ])
 
   const failing: Body = {
-    kind: "visitFailed",
+    kind: "branchFailed",
     branch: "1.2",
     node: "item",
     visit: 2,
     attempt: 1,
-    started: 0,
-    error: { kind: "interrupted" },
-    outcome: { status: "tolerated", to: "merge", joins: true }
+    error: { kind: "interrupted" }
   }
 
   const join: Body = {
     kind: "joined",
     fanOut: "1",
     ops: {
-      list: { append: ["a1", "a2", "b1", "b1a", "b1b", "b2"] },
+      list: { append: ["a1", "a2", "b1", "b1a", "b1b", "b2", "d1"] },
       table: { merge: { a: 1, b: 2 } },
       one: { set: 2 },
       sum: { add: 5 }
@@ -413,7 +429,7 @@ describe("blame of what came out of branches", () => {
         Effect.map((found) => [found?.run, found?.kind, found?.branch ?? "", found?.node, found?.visit])
       )
     const list: Array<unknown> = []
-    for (let i = 0; i < 9; i++) list.push(yield* place(["list", i]))
+    for (let i = 0; i < 10; i++) list.push(yield* place(["list", i]))
     return {
       list,
       a: yield* place(["table", "a"]),
@@ -433,6 +449,7 @@ describe("blame of what came out of branches", () => {
       [first, "visited", "1.1/1.0", "item", 1],
       [first, "visited", "1.1/1.1", "item", 1],
       [last, "visited", "1.1", "merge", 2],
+      [first, "visited", "1.3", "item", 1],
       [last, "visited", "", "merge", 2]
     ],
     a: [first, "visited", "1.0", "item", 1],
@@ -457,7 +474,7 @@ describe("blame of what came out of branches", () => {
   it.effect("also in a fork that began while they were open", () =>
     Effect.gen(function* () {
       const journal = fannedOut()
-      const fork = forked(journal, 7, "f", { node: "merge" })
+      const fork = forked(journal, 9, "f", { node: "merge" })
       more(fork, [
         visited(
           "1.1",
@@ -475,6 +492,49 @@ describe("blame of what came out of branches", () => {
     })
   )
 
+  it.effect("also where a migration changed what the branches had made by then", () =>
+    Effect.gen(function* () {
+      const journal = fannedOut()
+      const list = { append: ["A", "b1", "b1a", "b1b", "b2", "d1"] }
+      more(journal, [
+        failing,
+        {
+          kind: "migrated",
+          from: { version: 1, fingerprint: "f" },
+          version: 2,
+          fingerprint: "g",
+          ops: {},
+          updates: { "1": { "1.0": [{ list: { append: ["A"] }, table: { merge: { z: 1 } } }] } }
+        },
+        { kind: "joined", fanOut: "1", ops: { list, table: { merge: { z: 1, b: 2 } } } }
+      ])
+      const { runs } = yield* clientOf([journal])
+      for (const [path, branch, visit] of [
+        [["list", 2], "1.0", 1],
+        [["list", 3], "1.1", 1],
+        [["list", 6], "1.1", 2],
+        [["table", "z"], "1.0", 1]
+      ] as const) {
+        assert.deepInclude(yield* Runs.blame("r", path).pipe(using(runs)), { branch, visit })
+      }
+    })
+  )
+
+  it.effect("and not to branches that completed when a quorum was there already", () =>
+    Effect.gen(function* () {
+      const to = { to: "merge", joins: true }
+      const journal = written("r", [
+        created(),
+        visited("", "work", 1, { ...fan(3), policy: { quorum: 1 } }),
+        visited("1.2", "item", 1, to, { list: { append: ["c"] } }),
+        visited("1.0", "item", 1, to, { list: { append: ["a"] } }),
+        { kind: "joined", fanOut: "1", ops: { list: { append: ["c"] } }, dropped: 1 }
+      ])
+      const { runs } = yield* clientOf([journal])
+      assert.deepInclude(yield* Runs.blame("r", ["list", 0]).pipe(using(runs)), { branch: "1.2", seq: 2 })
+    })
+  )
+
   it.effect("and to the join where the branches do not account for what it did", () =>
     Effect.gen(function* () {
       const journal = fannedOut()
@@ -485,9 +545,103 @@ describe("blame of what came out of branches", () => {
       const { runs } = yield* clientOf([journal])
       for (const path of [["list", 3], ["list", 2], "other"] as const) {
         const found = yield* Runs.blame("r", path).pipe(using(runs))
-        assert.deepInclude(found, { kind: "joined", seq: 10 })
+        assert.deepInclude(found, { kind: "joined", seq: 12 })
       }
       assert.deepInclude(yield* Runs.blame("r", ["list", 1]).pipe(using(runs)), { node: "work", visit: 1 })
     })
   )
+
+  class Bad extends Schema.TaggedError<Bad>()("Bad", {}) {}
+
+  /** Branches and branches in them. Whatever they write says where it was written. */
+  const nesting = (policy: Node.FanOutPolicy) => {
+    const flow = Flow.make("nesting", {
+      input: Schema.Array(Schema.Int),
+      state: {
+        list: State.list(Schema.String),
+        table: State.record(Schema.String),
+        longest: State.reduce(
+          Schema.String,
+          Reducer.make((a: string, b: string) => (b.length >= a.length ? b : a), "")
+        )
+      },
+      output: Schema.Array(Schema.String),
+      error: Bad,
+      start: "split",
+      nodes: {
+        split: Node.make({
+          to: [],
+          fanOut: { to: ["part"], join: "merge", policy: policy as "failFast" }
+        }),
+        part: Node.make({
+          item: Schema.Int,
+          to: ["merge"],
+          error: Bad,
+          fanOut: { to: ["leaf"], join: "gather" }
+        }),
+        leaf: Node.make({ item: Schema.Int, to: ["gather"] }),
+        gather: Node.make({ to: ["gather", "merge"] }),
+        merge: Node.make({ to: ["end"] })
+      }
+    })
+    const here = Effect.map(Visit, ({ branch, node, visit }) => `${branch}|${node}|${visit}`)
+    const live = Worker.layer({ flows: [flow] }).pipe(
+      Layer.provide(
+        flow.toLayer({
+          split: ({ input, next }) =>
+            Effect.succeed(next.each(input, "part", { update: { list: ["|split|1"] } })),
+          part: Effect.fnUntraced(function* ({ item, next }) {
+            const at = yield* here
+            if (item === 0) return yield* new Bad()
+            if (item < 0) return next.to("merge", { list: [at], longest: at })
+            yield* Effect.sleep(`${10 - item} seconds`)
+            const update = { list: [at], table: { shared: at, [at]: at } }
+            return next.each([item, item + 1], "leaf", { update })
+          }),
+          leaf: Effect.fnUntraced(function* ({ item, next }) {
+            const at = yield* here
+            yield* Effect.sleep(`${20 - item} seconds`)
+            return next.to("gather", { list: [at, at], table: { shared: at }, longest: at })
+          }),
+          gather: Effect.fnUntraced(function* ({ next }) {
+            const at = yield* here
+            return next.to(at.endsWith("|3") ? "merge" : "gather", { list: [at] })
+          }),
+          merge: ({ next, state }) => Effect.succeed(next.end(state.list))
+        })
+      )
+    )
+    return { flow, live }
+  }
+
+  for (const [name, policy, items] of [
+    ["that all have to complete", "failFast", [3, -1, 5]],
+    ["of which some fail", "collect", [3, 0, 5, -1, 0, 1]],
+    ["of which the first ones to complete count", { quorum: 3 }, [1, -1, 0, 5, 7]]
+  ] as const) {
+    it.effect(`names for branches ${name} where they themselves say that it was written`, () =>
+      Effect.gen(function* () {
+        const { flow, live } = nesting(policy)
+        const { boot } = machine()
+        const { runs } = yield* boot(live)
+        const run = yield* runs.start(flow, items, { id: "r" })
+        yield* idle
+        yield* TestClock.adjust("1 minute")
+        const list = yield* runs.await(run)
+        assert.isAbove(list.length, 10)
+        const { longest, table } = yield* runs.state(run)
+        const wrote = (path: Path) =>
+          Effect.map(
+            Runs.blame(run, path).pipe(using(runs)),
+            (found) => `${found?.branch ?? ""}|${found?.node}|${found?.visit}`
+          )
+        for (let i = 0; i < list.length; i++) assert.strictEqual(yield* wrote(["list", i]), list[i])
+        for (const key of Object.keys(table)) assert.strictEqual(yield* wrote(["table", key]), table[key])
+        assert.isAbove(Object.keys(table).length, 2)
+        assert.isNotEmpty(longest)
+        // It came of all that the branches had: the last one of them wrote it.
+        assert.match(yield* wrote("longest"), /^1\.\d/)
+      })
+    )
+  }
 })

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -47,6 +48,18 @@ const started = (options: { readonly more?: number; readonly durability?: "stric
     const run = yield* runs.start(flow, {}, { id: "r", durability: options.durability ?? "strict" })
     const client = yield* computer.client
     return { ...computer, client, run, runs }
+  })
+
+/** A client that hears of nothing until it is told. */
+const slow = (runs: Runs.Runs["Service"]) =>
+  Effect.map(Deferred.make<void>(), (told) => {
+    const { client } = runs
+    const changed: typeof client.store.changed = (run, seq) =>
+      Effect.tap(client.store.changed(run, seq), () => Deferred.await(told))
+    return {
+      runs: { ...runs, client: { ...client, store: { ...client.store, changed } } },
+      tell: Deferred.succeed(told, undefined)
+    }
   })
 
 const using = (runs: Runs.Runs["Service"]) => Effect.provideService(Runs.Runs, runs)
@@ -109,44 +122,56 @@ describe("awaiting that a run's row is like something", () => {
     })
   )
 
-  it.effect("fails when there is no such run, and when it is deleted, also if its id is used again", () =>
+  it.effect("fails when there is no such run", () =>
     Effect.gen(function* () {
-      const { client, run, runs } = yield* started()
+      const { client } = yield* started()
       const missing = yield* Effect.flip(Runs.awaitUntil("nope", () => true).pipe(using(client)))
       assert.strictEqual(missing._tag, "RunNotFound")
-      yield* runs.cancel(run, "enough")
-      yield* idle
-      // A client that is told late: by then the run is gone, and another has its id.
-      const late: Runs.Runs["Service"] = {
-        ...client,
-        client: {
-          ...client.client,
-          store: {
-            ...client.client.store,
-            get: (id) =>
-              Effect.map(client.client.store.get(id), (stored) => ({
-                ...stored,
-                info: { ...stored.info, status: "running" as const }
-              }))
-          }
-        }
-      }
-      for (const again of [false, true]) {
-        const waiting = yield* Effect.forkChild(
-          Effect.flip(Runs.awaitUntil(run, () => false).pipe(using(late)))
-        )
-        yield* idle
-        assert.isUndefined(waiting.pollUnsafe())
-        yield* runs.delete(run)
-        if (again) yield* runs.start(run.flow, {}, { id: "r" })
-        assert.strictEqual((yield* Fiber.join(waiting))._tag, "RunNotFound")
-        if (!again) {
-          yield* TestClock.adjust("1 second")
-          yield* runs.start(run.flow, {}, { id: "r" })
+    })
+  )
+
+  for (const again of ["", "as far as it was", "further"]) {
+    it.effect(
+      `fails when it is deleted${again === "" ? "" : `, also when another with its id is ${again}`}`,
+      () =>
+        Effect.gen(function* () {
+          const { client, run, runs } = yield* started()
+          // It is told late of what happened: that the run has ended, too.
+          const late = yield* slow(client)
+          const waiting = yield* Effect.forkChild(
+            Effect.flip(Runs.awaitUntil(run, () => false).pipe(using(late.runs)))
+          )
+          yield* idle
+          assert.isUndefined(waiting.pollUnsafe())
           yield* runs.cancel(run, "enough")
           yield* idle
-        }
-      }
+          yield* runs.delete(run)
+          if (again === "further") yield* TestClock.adjust("1 second")
+          if (again !== "") yield* runs.start(run.flow, {}, { id: "r", durability: "strict" })
+          if (again === "further") yield* TestClock.adjust("2 seconds")
+          yield* late.tell
+          assert.strictEqual((yield* Fiber.join(waiting))._tag, "RunNotFound")
+        })
+    )
+  }
+
+  it.effect("knows after the timeout what it has not been told yet", () =>
+    Effect.gen(function* () {
+      const { client, run, runs } = yield* started()
+      const late = yield* slow(client)
+      const wait = (predicate: (info: RunInfo.RunInfo) => boolean) =>
+        Effect.forkChild(
+          Effect.result(Runs.awaitUntil(run, predicate, { timeout: "1 hour" }).pipe(using(late.runs)))
+        )
+      const never = yield* wait(({ steps }) => steps > 9)
+      const ended = yield* wait(({ status }) => status === "completed")
+      yield* idle
+      yield* TestClock.adjust("3 seconds")
+      yield* runs.await(run)
+      yield* TestClock.adjust("1 hour")
+      const failure = yield* Fiber.join(never)
+      assert.strictEqual(failure._tag === "Failure" && failure.failure._tag, "RunEnded")
+      assert.strictEqual((yield* Fiber.join(ended))._tag, "Success")
     })
   )
 

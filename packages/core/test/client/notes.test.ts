@@ -385,7 +385,7 @@ describe("the data of a note", () => {
         name: "sealing",
         encrypts: true,
         encode: (value) => Effect.succeed(`sealed ${JSON.stringify(value)}`),
-        decode: (value) => Effect.succeed(JSON.parse(String(value).slice("sealed ".length)) as Json)
+        decode: (value) => Effect.succeed(JSON.parse((value as string).slice("sealed ".length)) as Json)
       }
       const { computer, live } = world()
       const { runs } = yield* computer.boot(live.pipe(Layer.provide(Layer.succeed(Codec, codec))))

@@ -9,6 +9,7 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..")
 
 const prelude = `
 import * as Flow from "@waymark/core/Flow"
+import * as Migration from "@waymark/core/Migration"
 import * as Node from "@waymark/core/Node"
 import * as State from "@waymark/core/State"
 import * as Tool from "@waymark/core/Tool"
@@ -56,6 +57,9 @@ const wide = (work: string, others = "") => `Flow.make("x", { input: Schema.Void
   work: ${work}, ${others}
   merge: Node.make({ to: ["end"] })
 } })`
+const versioned = (migration: string) =>
+  `Flow.make("x", { version: 3, input: Schema.Void, start: "a", migrations: [${migration}],
+    nodes: { a: Node.make({ to: ["end"] }) } })`
 
 /** A wrong program, and what the compiler has to say about it. */
 const programs: Record<string, { readonly code: string; readonly says: ReadonlyArray<string> }> = {
@@ -182,6 +186,26 @@ const programs: Record<string, { readonly code: string; readonly says: ReadonlyA
   "a node with an item is a target": {
     code: wide(`Node.make({ to: ["work", "merge"], item: Schema.Int })`),
     says: [`"\\"work\\" takes an item: only fanOut.to can name it"`]
+  },
+  "a migration leads elsewhere": {
+    code: versioned(`Migration.make({ from: { version: 1 }, to: { version: 2 }, state: () => ({}) })`),
+    says: [`"this migration leads to version 2; what follows it is version 3"`]
+  },
+  "a migration gives other channels than the flow has": {
+    code: versioned(
+      `Migration.make({ from: { version: 1 }, to: { version: 3, state: { n: State.counter() } }, state: () => ({ n: 1 }) })`
+    ),
+    says: [`"the channels that this migration leads to are not those of version 3"`]
+  },
+  "a migration gives a channel that is none": {
+    code: `Migration.make({ from: { version: 1 }, to: { version: 2 }, state: () => ({ typo: 1 }) })`,
+    says: [`"\\"typo\\" is not a channel of the new version"`]
+  },
+  "a migration renames a node to one that is none": {
+    code: versioned(
+      `Migration.make({ from: { version: 1 }, to: { version: 3 }, state: () => ({}), nodes: { x: "b" } })`
+    ),
+    says: [`"\\"b\\" is not a node of this flow"`]
   },
   "nothing is wrong": {
     code: `Triage.toLayer({ gather, decide })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
+import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
@@ -135,14 +135,16 @@ describe("checkCompatibility says that a run", () => {
       const verdict = only(
         yield* Runs.checkCompatibility(bare as typeof V1).pipe(
           Stream.runCollect,
-          Effect.provide(handlers as Layer.Layer<Flow.Handlers<"checked">>),
-          Effect.provide(MemoryStore.layer({ disk: computer.disk }))
+          Effect.provide([
+            handlers as Layer.Layer<Flow.Handlers<"checked">>,
+            MemoryStore.layer({ disk: computer.disk })
+          ])
         )
       )
       if (verdict._tag !== "Breaks") return assert.fail(JSON.stringify(verdict))
       assert.deepStrictEqual(
         verdict.differences.map(({ kind }) => kind),
-        ["migration", "stranded", "gone", "new", "gone", "new", "gone"]
+        ["version", "stranded", "gone", "new", "gone", "new", "gone"]
       )
       assert.include(verdict.why, `node "work" is gone`)
       assert.include(verdict.why, "no migration from version 1 is declared")

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
-import * as Flow from "@waymark/core/Flow"
+import type * as Flow from "@waymark/core/Flow"
 import { Echo } from "./oneNode.ts"
 import { idle, machine } from "./process.ts"
 import type { Machine } from "./process.ts"

@@ -9,7 +9,7 @@ import * as Flow from "@waymark/core/Flow"
 import { parse } from "@waymark/core/Journal"
 import type { Entry } from "@waymark/core/Journal"
 import * as Node from "@waymark/core/Node"
-import * as Runs from "@waymark/core/Runs"
+import type * as Runs from "@waymark/core/Runs"
 import * as Tool from "@waymark/core/Tool"
 import * as Worker from "@waymark/core/Worker"
 import { Busy } from "./oneNode.ts"
@@ -73,7 +73,7 @@ interface Action<K extends Kind = Kind> {
   readonly hangs?: boolean
   readonly act: (setting: Setting, by: { readonly actor: string }) => Effect.Effect<unknown, unknown>
 }
-const action = <K extends Kind>(it: Action<K>): Action => it as unknown as Action
+const action = <K extends Kind>(it: Action<K>): Action => it
 
 const paused = ({ run, runs }: Setting) =>
   Effect.gen(function* () {
@@ -202,7 +202,7 @@ describe("the journal says who", () => {
         const forged = yield* boot(live, { wrap: renamed(kind, "eve") })
         const broken = yield* Effect.flip(forged.runs.verify(id))
         assert.strictEqual(broken._tag, "ChainBroken")
-        assert.strictEqual("seq" in broken ? broken.seq : undefined, Math.min(done!.seq + 1, all.length - 1))
+        assert.strictEqual("seq" in broken ? broken.seq : undefined, Math.min(done.seq + 1, all.length - 1))
       })
     )
   }

@@ -1,11 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { Codec } from "@waymark/core/Codec"
+import * as MemoryStore from "@waymark/core/MemoryStore"
 import * as Node from "@waymark/core/Node"
+import * as Runs from "@waymark/core/Runs"
 import * as State from "@waymark/core/State"
 import { StoreError } from "@waymark/core/Store"
-import { machine } from "./process.ts"
-
+import { machine, until } from "./process.ts"
+import type { Program } from "./process.ts"
 import { flowOf, interrupted, makeWorld, V1, worker1, incompatible, loose, S1 } from "./orders.ts"
 
 describe("a run that no migration fits", () => {
@@ -200,6 +205,51 @@ describe("a run that no migration fits", () => {
         assert.include(message, "what the flow was like is not in the store")
         if (broken === "unreadable") assert.include(message, "EIO")
       }
+    })
+  )
+
+  it.effect("does not quote what is encrypted, and checkCompatibility does", () =>
+    Effect.gen(function* () {
+      const reversing: Codec = {
+        name: "reversing",
+        encrypts: true,
+        encode: (value) => Effect.succeed(Array.from(JSON.stringify(value)).reverse().join("")),
+        decode: (value) =>
+          Effect.sync(
+            () =>
+              JSON.parse(
+                Array.from(value as string)
+                  .reverse()
+                  .join("")
+              ) as Schema.Json
+          )
+      }
+      const sealed = (live: Program): Program => live.pipe(Layer.provide(Layer.succeed(Codec, reversing)))
+      const computer = machine()
+      const world = makeWorld()
+      const first = yield* computer.boot(sealed(worker1(world)))
+      yield* first.runs.start(V1, { id: "private" }, { id: "r" })
+      yield* until(Effect.sync(() => world.calls.length === 2))
+      yield* computer.crash
+      const fails = loose({
+        from: V1,
+        to: { version: 2, state: S1 },
+        state: (_: unknown, { id }: { readonly id: string }) => {
+          throw new Error(`no idea of ${id}`)
+        }
+      })
+      const two = flowOf(2, { migrations: [fails] })
+      const second = yield* computer.boot(sealed(two.live))
+      const message = yield* incompatible(computer, second, "r")
+      assert.include(message, "its migration: checkCompatibility says more")
+      assert.notInclude(message, "private")
+      assert.notInclude(JSON.stringify(yield* computer.journal("r")), "private")
+      const verdicts = yield* Runs.checkCompatibility(two.flow as typeof V1).pipe(
+        Stream.runCollect,
+        Effect.provide([two.handlers, MemoryStore.layer({ disk: computer.disk })]),
+        Effect.provideService(Codec, reversing)
+      )
+      assert.include(verdicts[0]!.why, "no idea of private")
     })
   )
 

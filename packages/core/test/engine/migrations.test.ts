@@ -83,6 +83,8 @@ describe("a run of an earlier version", () => {
         attempts: 3,
         done: [1]
       })
+      // A later version can say what differs from this one, although no run was started by it.
+      assert.isTrue(computer.disk.state.artifacts.has(V2.fingerprint))
       const info = yield* runs.get(run)
       assert.deepInclude(info, { version: 2, node: "report", status: "completed" })
       assert.strictEqual((yield* runs.verify(run)).to, info.seq)

@@ -16,7 +16,7 @@ import * as Tool from "@waymark/core/Tool"
 import * as Worker from "@waymark/core/Worker"
 import { Echo } from "./oneNode.ts"
 import { idle, until, untilStatus } from "./process.ts"
-import type { Machine, Process } from "./process.ts"
+import type { Machine, Process, Program } from "./process.ts"
 
 const Note = Schema.Struct({ text: Schema.String, by: Schema.String })
 
@@ -208,7 +208,11 @@ export const flowOf = (
     readonly input?: Schema.Codec<any, any>
     readonly start?: string
   }
-): { readonly flow: Flow.Any; readonly live: Parameters<Machine["boot"]>[0] } => {
+): {
+  readonly flow: Flow.Any
+  readonly handlers: Layer.Layer<Flow.Handlers<"order">>
+  readonly live: Program
+} => {
   const flow: any = (Flow.make as any)("order", {
     version,
     input: V1.input,
@@ -218,10 +222,12 @@ export const flowOf = (
     nodes: V1.nodes,
     ...options
   })
-  const handlers = Object.fromEntries(
-    Object.keys(flow.nodes).map((node) => [node, () => Effect.die(new Error(`${node} is executed`))])
+  const handlers = flow.toLayer(
+    Object.fromEntries(
+      Object.keys(flow.nodes).map((node) => [node, () => Effect.die(new Error(`${node} is executed`))])
+    )
   )
-  return { flow, live: Worker.layer({ flows: [flow] }).pipe(Layer.provide(flow.toLayer(handlers))) as any }
+  return { flow, handlers, live: Worker.layer({ flows: [flow] }).pipe(Layer.provide(handlers)) as any }
 }
 
 /** A migration that the compiler does not look at. */

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -403,7 +403,7 @@ describe("the outputs of a run", () => {
         name: "sealing",
         encrypts: true,
         encode: (value) => Effect.succeed(Buffer.from(JSON.stringify(value)).toString("base64")),
-        decode: (value) => Effect.succeed(JSON.parse(Buffer.from(String(value), "base64").toString()))
+        decode: (value) => Effect.succeed(JSON.parse(Buffer.from(value as string, "base64").toString()))
       }
       const live = program(({ next }) =>
         Effect.gen(function* () {

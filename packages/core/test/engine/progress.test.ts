@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
@@ -189,12 +189,11 @@ describe("progress", () => {
     Effect.gen(function* () {
       const { boot, eventsOf } = machine()
       const { runs, stop } = yield* boot(
-        program(({ next }) =>
+        program(() =>
           Effect.gen(function* () {
             yield* Run.progress(1, 9)
             yield* Run.progress(2, 9)
-            yield* Effect.never
-            return next.end([])
+            return yield* Effect.never
           })
         )
       )

@@ -51,8 +51,16 @@ const worker = (output: Schema.Codec<any, any>, error: Schema.Codec<any, any>, w
 const reversing: Codec = {
   name: "reversing",
   encrypts: true,
-  encode: (value) => Effect.succeed([...JSON.stringify(value)].reverse().join("")),
-  decode: (value) => Effect.sync(() => JSON.parse([...(value as string)].reverse().join("")) as Schema.Json)
+  encode: (value) => Effect.succeed(Array.from(JSON.stringify(value)).reverse().join("")),
+  decode: (value) =>
+    Effect.sync(
+      () =>
+        JSON.parse(
+          Array.from(value as string)
+            .reverse()
+            .join("")
+        ) as Schema.Json
+    )
 }
 
 describe("a recorded call that does not fit the tool's schemas any more", () => {

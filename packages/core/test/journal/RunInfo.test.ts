@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as HashMap from "effect/HashMap"
 import * as Schema from "effect/Schema"
 import type { Body } from "../../src/Event.ts"
+import { isTimed } from "../../src/internal/engine/deadlines.ts"
 import * as Journal from "../../src/Journal.ts"
 import * as RunInfo from "../../src/RunInfo.ts"
 import { nodeOf } from "../../src/RunState.ts"
@@ -30,11 +31,15 @@ const rowOf = (state: RunState): unknown => ({
   parent: state.parent?.run,
   forkOf: state.forkOf,
   pause: state.pause?.kind,
-  failed: state.ending?.status === "failed" ? state.ending.error.kind : undefined,
+  compensating: state.compensating !== undefined,
+  undone: state.ending !== undefined && "undone" in state.ending ? state.ending.undone.length : undefined,
+  failed: state.ending?.status === "failed" ? state.ending.error.kind : state.compensating?.error?.kind,
   waits: [...HashMap.keys(state.waits)].sort(),
-  due: HashMap.toValues(state.waits).reduce<number | undefined>(
-    (due, wait) => Math.min(due ?? Infinity, wait.due ?? Infinity),
-    undefined
+  timeout: state.timeout,
+  deadline: state.deadline,
+  due: HashMap.toValues(state.waits).reduce(
+    (due, wait) => Math.min(due, wait.due ?? Infinity),
+    isTimed(state) ? state.deadline! : Infinity
   ),
   inbox: state.inbox,
   budgets: limitsOf(state.budgets)
@@ -62,9 +67,13 @@ const saidBy = (info: RunInfo.RunInfo, state: RunState): unknown => ({
   // A fork of a fork says what it was forked from; only that.
   forkOf: info.forkOf,
   pause: info.pause,
+  compensating: info.compensating === true,
+  undone: info.undone,
   failed: info.error?.kind,
   waits: info.waits.map(({ wait }) => wait).sort(),
-  due: info.waits.length === 0 ? undefined : (info.due ?? Infinity),
+  timeout: info.timeout,
+  deadline: info.deadline,
+  due: info.due ?? Infinity,
   inbox: info.inbox ?? (Object.keys(state.inbox).length === 0 ? state.inbox : undefined),
   budgets: state.forkOf === undefined ? info.budgets : limitsOf(state.budgets)
 })

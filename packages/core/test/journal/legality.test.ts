@@ -472,16 +472,16 @@ describe("a run", () => {
     const journal = grown(
       spent,
       { kind: "budgetWarned", ...place, budget: "tokens", total: 3, limit: 4 },
-      { ...spent, mark: "t", amount: 2, total: 5 }
+      { ...spent, mark: "to the limit", amount: 1, total: 4 },
+      { ...spent, mark: "t", amount: 1, total: 5 }
     )
     const state = stateOf(journal)
     assert.deepStrictEqual(state.budgets, { tokens: { spent: 5, limit: 4, warned: true } })
-    assert.deepStrictEqual([...state.open[""]!.marks!].sort(), [
-      ["s", 0],
-      ["t", 1]
-    ])
+    assert.deepStrictEqual(Object.fromEntries(state.open[""]!.marks!), { s: 0, "to the limit": 0, t: 1 })
     append(journal, 1, [{ kind: "limitsChanged", budgets: { tokens: 9 } }])
     assert.deepStrictEqual(stateOf(journal).budgets, { tokens: { spent: 5, limit: 9 } })
+    assert.strictEqual(stateOf(journal).status, "running")
+    assert.strictEqual(stateOf(grown(limited)).status, "pending")
   })
 
   it("counts the visits of nodes that have a limit, those of branches in their order", () => {

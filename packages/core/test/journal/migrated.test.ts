@@ -126,7 +126,7 @@ describe("a migration", () => {
     assert.deepStrictEqual(
       [...RunState.openVisits(state)]
         .map(([branch, { item, node, openedAs, visit }]) => [branch, node, openedAs, visit, item])
-        .sort(),
+        .sort(([a], [b]) => (a! < b! ? -1 : 1)),
       [
         ["1.0", "branch", "b", 3, undefined],
         ["1.1", "branch", "b", 1, undefined],

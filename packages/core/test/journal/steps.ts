@@ -14,6 +14,7 @@ import type {
   WaitTarget
 } from "../../src/Event.ts"
 import type * as Cell from "../../src/internal/cell.ts"
+import { hasCompensated, isDue, undoneOf } from "../../src/internal/compensation.ts"
 import { isHandled } from "../../src/internal/inbox.ts"
 import { get } from "../../src/internal/record.ts"
 import * as Snapshot from "../../src/internal/snapshot.ts"
@@ -23,6 +24,7 @@ import { nodeOf, openVisits } from "../../src/RunState.ts"
 import type { OpenVisit, RunState } from "../../src/RunState.ts"
 import { hostile, objectOf, textOf, valueOf } from "./choice.ts"
 import type { Choice } from "./choice.ts"
+import { compensationSteps, endOf } from "./compensationSteps.ts"
 
 const nodes = ["gather", "decide", "toString", "__proto__", "узел"]
 const tools = ["search", "mail", "constructor"]
@@ -43,12 +45,18 @@ const failureOf = (choice: Choice): Failure => {
     () => ({ kind: "defect", name: textOf(choice), message: textOf(choice) }),
     () => ({ kind: "defect", name: "Error", message: textOf(choice), stack: textOf(choice) }),
     () => ({ kind: "interrupted" }),
-    () => ({ kind: "timeout", what: pick(["node", "tool"] as const), name: pick(tools), millis: int(0, 99) }),
+    () => ({
+      kind: "timeout",
+      what: pick(["node", "tool", "run"] as const),
+      name: pick(tools),
+      millis: int(0, 99)
+    }),
     () => ({ kind: "stepLimit", limit: int(0, 9) }),
     () => ({ kind: "recoveries", limit: int(0, 9) }),
     () => ({ kind: "visitLimit", node: pick(nodes), limit: int(0, 9) }),
     () => ({ kind: "budget", budget: pick(budgets), limit: int(0, 9) }),
     () => ({ kind: "inDoubt", tool: pick(tools), call: textOf(choice) }),
+    () => ({ kind: "inDoubt", tool: pick(tools), call: textOf(choice), undecided: true }),
     () => ({ kind: "encoding", what: "the output", message: textOf(choice) }),
     () => ({ kind: "conflict", channel: pick(channels), branches: ["1.0", "1.1"], nodes: [pick(nodes)] }),
     () => ({ kind: "quorum", needed: int(1, 3), completed: 0, failed: int(0, 3) }),
@@ -132,6 +140,7 @@ export const created = (choice: Choice): Of<"created"> | Extract<Body, { kind: "
     maxSteps: int(0, 1000),
     maxRecoveries: int(0, 5),
     ...limitsOf(choice),
+    ...(chance(0.3) ? { timeout: int(1, 9999) } : undefined),
     ...(chance(0.5)
       ? { session: textOf(choice), actor: textOf(choice), correlation: textOf(choice) }
       : undefined),
@@ -155,6 +164,7 @@ export const forkOf = (choice: Choice, state: RunState): Body => {
     steps: state.steps,
     open: openCount(state),
     durability: state.durability,
+    ...(state.timeout === undefined ? undefined : { timeout: state.timeout }),
     ...(node === undefined ? undefined : { node }),
     ...(chance(0.5) ? { edits: opsOf(choice, state) } : undefined),
     ...(chance(0.3)
@@ -286,7 +296,8 @@ const addVisit = (
         ...place,
         started: now,
         error: failureOf(choice),
-        due: now + int(0, 99)
+        due: now + int(0, 99),
+        ...(chance(0.3) ? { restart: true as const } : undefined)
       })
     )
     menu.add(2, () =>
@@ -342,7 +353,8 @@ const addVisit = (
           call,
           tool: pick(tools),
           key: textOf(choice),
-          input: valueOf(choice)
+          input: valueOf(choice),
+          ...(chance(0.5) ? { undoable: pick(["completed", "inDoubt"] as const) } : undefined)
         }
       ])
     }
@@ -447,15 +459,24 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
       owner: textOf(choice),
       cause: pick(["handover", "crash"] as const),
       previous: { epoch: state.epoch, seq: state.seq, hash: head },
+      ...(chance(0.3) ? { purpose: "command" as const } : undefined),
       ...(chance(0.3) ? { trace: { traceId: "t3", spanId: "s3" } } : undefined)
     }
   ])
   for (const message of HashMap.keys(state.outbox)) menu.add(2, () => [{ kind: "delivered", message }])
-  if (state.status === "failed" && nodeOf(state) !== undefined) {
+  if (undoneOf(state).length > 0) menu.add(15, () => [{ kind: "restarted", ...by() }])
+  if (state.status === "failed" && nodeOf(state) !== undefined && !hasCompensated(state)) {
     const edits = chance(0.5) ? { edits: opsOf(choice, state) } : {}
     menu.add(15, () => [{ kind: "restarted", ...edits, ...by() }])
   }
   if (isTerminal(state.status)) return menu.choose()
+
+  if (state.compensating !== undefined) {
+    for (const [weight, body] of compensationSteps(choice, state, failureOf, now))
+      menu.add(weight, () => [body])
+    menu.add(2, () => snapshotOf(choice, state))
+    return menu.choose()
+  }
 
   const paused = state.status === "paused"
   const visits = [...openVisits(state)]
@@ -510,16 +531,21 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
     }
   ])
   if (!paused) menu.add(0.5, () => [{ kind: "limitWarned", steps: state.steps, limit: state.maxSteps }])
-  if (state.status === "cancelling") menu.add(1, () => [{ kind: "cancelled", reason: textOf(choice) }])
+  if (state.status === "cancelling")
+    menu.add(1, () => [endOf(state, { kind: "cancelled", reason: textOf(choice) })])
   else menu.add(0.5, () => [{ kind: "cancelRequested", reason: textOf(choice), ...by() }])
   const where = visits.length > 0 && chance(0.7) ? visits[0]![1] : undefined
-  menu.add(0.7, () => [
-    {
-      kind: "failed",
-      error: failureOf(choice),
-      ...(where === undefined ? undefined : { node: where.node, visit: where.visit, attempt: where.attempt })
-    }
-  ])
+  if (state.status !== "cancelling" || !isDue(state)) {
+    menu.add(0.7, () => [
+      endOf(state, {
+        kind: "failed",
+        error: failureOf(choice),
+        ...(where === undefined
+          ? undefined
+          : { node: where.node, visit: where.visit, attempt: where.attempt })
+      })
+    ])
+  }
   menu.add(1, () => [
     {
       kind: "migrated",

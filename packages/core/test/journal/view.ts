@@ -40,9 +40,10 @@ const visitView = ({ joined, ...visit }: OpenVisit): unknown => ({
 
 /** Everything that a state says, bookkeeping for the next snapshot included. */
 export const viewOf = (state: RunState): string => {
-  const { branches, channels, fanOuts, input, open, snapshot, ...rest } = state
+  const { branches, channels, fanOuts, input, open, snapshot, undo, ...rest } = state
   return canonical({
     ...rest,
+    undo: undo && Cell.toArray(undo),
     input: cellView(input),
     channels: entries(channels, cellView),
     open: entries(open, visitView),

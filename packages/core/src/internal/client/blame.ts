@@ -9,7 +9,7 @@ import type { Checkpoint } from "../../Checkpoint.ts"
 import type { Event, Of, Op, Ops } from "../../Event.ts"
 import type { InvalidCheckpoint } from "../../RunError.ts"
 import type { ReadError, RunLike, Runs } from "../../Runs.ts"
-import { branchId, fanOutId } from "../branch.ts"
+import { fanOutId, fanOutOf, indexOf } from "../branch.ts"
 import type * as Cell from "../cell.ts"
 import { checkpointOf } from "../engine/history.ts"
 import type { Journals } from "../engine/reader.ts"
@@ -62,26 +62,50 @@ const isWriter = (search: Search, event: Event): boolean => {
   }
 }
 
-type Update = Of<"visited"> | Of<"joined">
-
-/** The updates of the branches that reached the join, in branch order, those of each in order; `events` are newest first. */
-const updatesOf = (
-  events: ReadonlyArray<Event>,
-  { branches, join }: Extract<Of<"visited">["next"], { readonly join: string }>,
-  fanOut: string
-): Array<Update> => {
-  const made = new Map<string, Array<Update>>(branches.map((_, index) => [branchId(fanOut, index), []]))
-  for (const event of events) {
-    if (event.kind === "visited" || event.kind === "joined") made.get(branchOf(event))?.unshift(event)
-  }
-  return [...made.values()].flatMap((updates) => {
-    const last = updates.at(-1)
-    return last?.kind === "visited" && "to" in last.next && last.next.to === join ? updates : []
-  })
+/** What a branch changed, and where: in one of its visits, or where branches of its own joined. */
+interface Update {
+  readonly event: Of<"visited"> | Of<"joined">
+  ops: Ops
 }
 
-const appended = (update: Update, channel: string): number => {
-  const op = get(update.ops ?? {}, channel)
+/**
+ * The updates of the branches that a join counts, in branch order, those of each in order. `events` are those between the
+ * visit that fanned out and the join, oldest first.
+ */
+const updatesOf = (
+  events: ReadonlyArray<Event>,
+  policy: Extract<Of<"visited">["next"], { readonly join: string }>["policy"],
+  fanOut: string
+): Array<Update> => {
+  const made = new Map<string, Array<Update>>()
+  const completed: Array<string> = []
+  for (const event of events) {
+    if (event.kind === "migrated") {
+      const migrated = get(event.updates ?? {}, fanOut) ?? {}
+      for (const branch of Object.keys(migrated)) {
+        made.get(branch)?.forEach((update, i) => (update.ops = migrated[branch]![i]!))
+      }
+    }
+    if (event.kind !== "visited" && event.kind !== "joined" && event.kind !== "visitFailed") continue
+    const branch = branchOf(event)
+    if (fanOutOf(branch) !== fanOut) continue
+    if (event.kind === "visitFailed") {
+      if (event.outcome.joins === true) completed.push(branch)
+      continue
+    }
+    if (event.ops !== undefined) {
+      const updates = made.get(branch) ?? []
+      updates.push({ event, ops: event.ops })
+      made.set(branch, updates)
+    }
+    if (event.kind === "visited" && "to" in event.next && event.next.joins === true) completed.push(branch)
+  }
+  const counted = typeof policy === "object" ? completed.slice(0, policy.quorum) : completed
+  return counted.sort((x, y) => indexOf(x) - indexOf(y)).flatMap((branch) => made.get(branch) ?? [])
+}
+
+const appended = (ops: Ops | undefined, channel: string): number => {
+  const op = get(ops ?? {}, channel)
   return op !== undefined && "append" in op ? op.append.length : 0
 }
 
@@ -90,24 +114,25 @@ const inBranches = (
   journals: Journals,
   joined: Of<"joined">,
   search: Search
-): Effect.Effect<Update, ReadError> =>
+): Effect.Effect<Update["event"], ReadError> =>
   Effect.gen(function* () {
     const { channel } = search
     const { fanOut } = joined
     const between: Array<Event> = []
-    const opening = yield* findBackwards(journals, joined, true, (event) => {
+    const before = { run: joined.run, seq: joined.seq - 1 }
+    const opening = yield* findBackwards(journals, before, true, (event) => {
       if (event.kind === "visited" && fanOutId(branchOf(event), event.visit) === fanOut) return true
       between.push(event)
       return false
     })
     if (opening?.kind !== "visited" || !("join" in opening.next)) return joined
-    const updates = updatesOf(between, opening.next, fanOut)
-    const count = updates.reduce((sum, update) => sum + appended(update, channel), 0)
-    if (count !== appended(joined, channel)) return joined
+    const updates = updatesOf(between.reverse(), opening.next.policy, fanOut)
+    const count = updates.reduce((sum, { ops }) => sum + appended(ops, channel), 0)
+    if (count !== appended(joined.ops, channel)) return joined
     const within = { ...search }
-    for (const update of updates.reverse()) {
-      if (!wrote(within, update.ops)) continue
-      return update.kind === "joined" ? yield* inBranches(journals, update, within) : update
+    for (const { event, ops } of updates.reverse()) {
+      if (!wrote(within, ops)) continue
+      return event.kind === "joined" ? yield* inBranches(journals, event, within) : event
     }
     return joined
   })

@@ -75,7 +75,7 @@ const answer = (client: Client, command: Command): Effect.Effect<boolean, Reader
   Effect.gen(function* () {
     const { codec, store } = client
     const { lease, previous } = yield* store.acquire(command.run, "client")
-    const written = yield* Effect.exit(
+    yield* Effect.onExit(
       Effect.gen(function* () {
         yield* store.send(command)
         const { head, state } = yield* Reader.load(client, command.run)
@@ -96,11 +96,9 @@ const answer = (client: Client, command: Command): Effect.Effect<boolean, Reader
           ...(bodies ?? [])
         )
         yield* writer.sync
-      })
+      }),
+      () => store.release(lease)
     )
-    const released = yield* Effect.exit(store.release(lease))
-    yield* written
-    yield* released
     return true
   }).pipe(
     Effect.catchTag(["LeaseHeld", "LeaseLost"], () => Effect.succeed(false)),

@@ -5,14 +5,32 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { AwaitTimeout, RunEnded } from "../../RunError.ts"
-import { apply, isTerminal } from "../../RunInfo.ts"
+import * as Schema from "effect/Schema"
+import { AwaitTimeout } from "../../RunError.ts"
+import { apply, isTerminal, RunStatus } from "../../RunInfo.ts"
 import type { RunInfo } from "../../RunInfo.ts"
 import type { RunLike, Runs } from "../../Runs.ts"
 import { RunNotFound } from "../../Store.ts"
 import type { StoreError } from "../../Store.ts"
 import { idOf, Service } from "./client.ts"
 import type { Client } from "./client.ts"
+
+/**
+ * A run ended without what was waited for.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RunEnded extends Schema.TaggedError<RunEnded>()("RunEnded", {
+  run: Schema.String,
+  status: RunStatus,
+  /** The position of the event that ended it. */
+  seq: Schema.Int
+}) {
+  override get message(): string {
+    return `run ${JSON.stringify(this.run)} ended (${this.status}, at seq ${this.seq}) without what was waited for`
+  }
+}
 
 type FollowError = RunNotFound | StoreError
 

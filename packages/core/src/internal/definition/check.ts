@@ -49,6 +49,10 @@ const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
   count("version", flow.version, 1)
   count("maxSteps", flow.maxSteps, 1)
   count("maxRecoveries", flow.maxRecoveries, 0)
+  if (flow.restart !== undefined) count("restart.max", flow.restart.max, 1)
+  if (flow.timeout !== undefined && !(Duration.toMillis(flow.timeout) > 0)) {
+    problems.push({ _tag: "InvalidOption", option: "timeout", detail: "must be longer than nothing" })
+  }
   for (const [name, node] of Object.entries(flow.nodes)) {
     if (node.timeout !== undefined && !(Duration.toMillis(node.timeout) > 0)) {
       problems.push({

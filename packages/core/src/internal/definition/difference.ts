@@ -10,8 +10,8 @@ import type { Shape } from "./fingerprint.ts"
  * - `stranded`: an open visit or fan-out whose node is gone
  * - `state`: the content of a channel, the input, or an item does not fit its schema
  * - `call`: the recorded result of a call does not fit the schemas of its tool
- * - `migration`: a migration is missing, or cannot be applied
- * - `version`: the run is at a later version than the flow
+ * - `version`: the run is at a later version than the flow, or at an earlier one from which no migration leads
+ * - `migration`: the migration cannot be applied to it
  * - `handler`: the handler of the open visit fails, or does not come to an end
  * - `journal`: the run cannot be read
  *
@@ -92,6 +92,10 @@ const partsOf = (text: string): ReadonlyMap<string, ReadonlyArray<string>> => {
 
 /** What is different between two shapes, given as {@link shapeTextOf} gives them. */
 export const differences = (before: string, after: string): ReadonlyArray<Difference> => {
+  // The first words of a shape say how it is written.
+  const [format] = after.split(",", 1)
+  if (!before.startsWith(`${format},`))
+    return [{ kind: "journal", message: "what the flow was like is written as another release writes it" }]
   const old = partsOf(before)
   const now = partsOf(after)
   const found: Array<Difference> = []

@@ -22,7 +22,10 @@ export interface Branching {
   readonly execute: Effect.Effect<boolean, WriteError>
   /** Something became of branches: others may have to stop, or to go on. */
   readonly touched: (bodies: Bodies) => void
-  readonly interrupt: () => void
+  /** Unless that is unlimited, what is interrupted has the grace time to end. */
+  readonly interrupt: (isUnlimited: boolean) => void
+  /** Leaves behind what does not stop. */
+  readonly leave: () => void
   /** Lets go of handlers that are kept while they wait. */
   readonly evict: () => void
   /** Waits until nothing is executed any more. */
@@ -65,14 +68,13 @@ export const make = (options: Options): Branching => {
   /** Lines whose visits are over, until their fibers are. */
   const leaving = new Set<Visiting.Line>()
 
-  const interrupt = (line: Visiting.Line): void => line.fiber?.interruptUnsafe()
   const busy = (): number => branches.running.size - leaving.size
 
   const leave = (line: Visiting.Line): void => {
     if (line.gone) return
     line.gone = true
     leaving.add(line)
-    interrupt(line)
+    line.grace.interrupt()
   }
 
   const finished = (line: Visiting.Line, exit: Exit.Exit<void, WriteError>): void => {
@@ -90,7 +92,7 @@ export const make = (options: Options): Branching => {
   }
 
   const start = (branch: string): Effect.Effect<void> => {
-    const line = Visiting.lineOf(branch)
+    const line = Visiting.lineOf(course.environment, branch)
     branches.started(line)
     return Effect.map(
       Effect.forkDetach(Effect.uninterruptible(Effect.andThen(visiting.attempt(line), options.afterVisit)), {
@@ -230,7 +232,8 @@ export const make = (options: Options): Branching => {
         writer.state.ending === undefined ? branches.strays(writer.state) : branches.running.values()
       for (const line of lines) leave(line)
     },
-    interrupt: () => branches.running.forEach(interrupt),
+    interrupt: (isUnlimited) => branches.running.forEach(({ grace }) => grace.interrupt(isUnlimited)),
+    leave: () => branches.running.forEach(({ grace }) => grace.leave()),
     evict: () => branches.running.forEach(evict),
     end: Effect.suspend(() =>
       Effect.forEach(

@@ -11,6 +11,7 @@ import { mapValues } from "../../Event.ts"
 import type { Body, CommandRef } from "../../Event.ts"
 import type { Call, RunState } from "../../RunState.ts"
 import type { Received } from "../../Store.ts"
+import { hasCompensated, undoneOf } from "../compensation.ts"
 import { isHandled } from "../inbox.ts"
 import type { Mutable } from "../record.ts"
 import { isTerminal } from "../status.ts"
@@ -94,6 +95,8 @@ export const open = (
         )
       })
 
+const undoing = "the run is undoing its calls, and is about to end"
+
 type Settled = Extract<Body, { readonly kind: "callCompleted" | "callFailed" | "callReleased" }>
 
 /**
@@ -148,11 +151,13 @@ export const carryOut = (
     case "cancel":
       if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
       if (state.status === "cancelling") return ignored("the run is being cancelled already")
+      if (state.compensating !== undefined) return ignored(undoing)
       return [{ kind: "cancelRequested", ...by, reason: request.reason }]
     case "pause":
       if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
       if (state.status === "paused" || state.status === "cancelling")
         return ignored(`the run is ${state.status} already`)
+      if (state.compensating !== undefined) return ignored(undoing)
       return [
         {
           kind: "paused",
@@ -166,7 +171,11 @@ export const carryOut = (
         ? [{ kind: "resumed", ...by }]
         : ignored(`the run is ${state.status}, not paused`)
     case "retry": {
-      if (state.status !== "failed") return ignored(`the run is ${state.status}, not failed`)
+      if (isTerminal(state.status) && hasCompensated(state)) {
+        if (undoneOf(state).length === 0) return ignored("the run has undone what it did")
+        if (request.edits !== undefined)
+          return ignored("the run only goes on to undo: there is no state to edit")
+      } else if (state.status !== "failed") return ignored(`the run is ${state.status}, not failed`)
       const settled: Array<Body> = []
       for (const call of Object.keys(request.settle ?? {})) {
         const told = settlement(state, call, request.settle![call]!, true)
@@ -174,37 +183,29 @@ export const carryOut = (
         // The command is answered by the event before it; who decided stands in each.
         settled.push(actor === undefined ? told.body : { ...told.body, actor })
       }
+      const { edits, limits } = request
       return [
-        request.edits === undefined
-          ? { kind: "restarted", ...by }
-          : { kind: "restarted", ...by, edits: request.edits },
+        { kind: "restarted", ...by, ...(edits === undefined ? undefined : { edits }) },
         ...settled,
         // The command is dealt with by the event before it.
-        ...(request.limits === undefined
+        ...(limits === undefined
           ? []
-          : [
-              {
-                kind: "limitsChanged" as const,
-                ...(actor === undefined ? undefined : { actor }),
-                ...request.limits
-              }
-            ])
+          : [{ kind: "limitsChanged" as const, ...(actor === undefined ? undefined : { actor }), ...limits }])
       ]
     }
     case "limits":
       if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
       return [{ kind: "limitsChanged", ...by, ...request.limits }]
     case "settle": {
+      if (state.compensating !== undefined) return ignored(undoing)
       if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
       const told = settlement(state, request.call, request.as, false)
       return "problem" in told ? ignored(told.problem) : [{ ...told.body, ...by }]
     }
-    case "annotate":
-      return [
-        request.data === undefined
-          ? { kind: "annotated", ...by, note: request.note }
-          : { kind: "annotated", ...by, note: request.note, data: request.data }
-      ]
+    case "annotate": {
+      const { type: _, ...note } = request
+      return [{ kind: "annotated", ...by, ...note }]
+    }
     case "bookmark": {
       const { type: _, ...bookmark } = request
       return bookmark.at > state.seq

@@ -1,11 +1,9 @@
 /**
  * The execution of one run by the worker that owns it: visits, commands, pauses, the end.
  */
-import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
@@ -20,6 +18,9 @@ import { isTerminal } from "../status.ts"
 import { visitIn } from "../visits.ts"
 import * as Branching from "./branching.ts"
 import * as Commands from "./commands.ts"
+import * as Compensation from "./compensation.ts"
+import * as Deadlines from "./deadlines.ts"
+import * as Grace from "./grace.ts"
 import * as Joins from "./joins.ts"
 import * as Limits from "./limits.ts"
 import * as Outcomes from "./outcomes.ts"
@@ -31,9 +32,8 @@ import * as Waking from "./waking.ts"
 import type { Bodies, WriteError, Writer } from "./writer.ts"
 
 /** What all executions of a worker share. */
-export interface Environment extends Journals {
-  readonly clock: Clock.Clock
-  readonly context: Context.Context<never>
+export interface Environment extends Journals, Grace.Options {
+  readonly deadlines: Deadlines.Deadlines
   readonly executor: ToolExecutor
   readonly nodeMiddlewares: ReadonlyArray<NodeMiddleware>
   readonly toolMiddlewares: ReadonlyArray<ToolMiddleware>
@@ -46,6 +46,7 @@ export interface Environment extends Journals {
 type Stop =
   | { readonly _tag: "Drain" }
   | { readonly _tag: "Cancel" }
+  | { readonly _tag: "Deadline" }
   | { readonly _tag: "Pause"; readonly reason: PauseReason }
   | { readonly _tag: "Lost"; readonly error: WriteError }
 
@@ -65,6 +66,10 @@ export interface Execution {
   readonly execute: Effect.Effect<Outcome>
   /** Stops executing and writes what there is; the run goes on wherever it is taken up next. */
   readonly drain: Effect.Effect<void>
+  /** The run may have taken as long as it may. */
+  readonly expire: Effect.Effect<void>
+  /** Leaves behind what does not stop. */
+  readonly abandon: Effect.Effect<void>
   /** Whether commands were delivered that it did not look at. */
   readonly hasUnread: () => boolean
   /** Whether the run is to end early: then it need not wait for a place. */
@@ -81,20 +86,21 @@ export const make = (
   environment: Environment,
   /** The flow and its handlers, their context merged with the worker's. */
   service: Flow.HandlersService,
-  writer: Writer,
+  given: Writer,
   claim: Claim | undefined,
   /** The run's span, if it begins with this execution and is traced. */
   span?: Tracer.Span
 ): Execution => {
   const { clock } = environment
   const { flow } = service
+  // A run that has something to undo does not fail before that is done.
+  const writer = Compensation.guard(given)
   const run = writer.lease.run
   const runFork = Effect.runForkWith(environment.context)
 
   let stop: Stop | undefined
-  let fiber: Fiber.Fiber<unknown, unknown> | undefined
-  /** The main line, whose handlers are executed on the fiber of the execution itself. */
-  const main = Visiting.lineOf("")
+  let main = Visiting.lineOf(environment, "")
+  let draining = false
   let phase: "queued" | "executing" | "resting" = "queued"
   const views = Views.make(flow)
   /** Ends what the execution itself waits for, if it does. */
@@ -104,10 +110,15 @@ export const make = (
   /** Stops the execution; the first reason counts, but losing the right to write overrides the others. */
   const halt = (reason: Stop): void => {
     if (stop === undefined || reason._tag === "Lost") stop = reason
-    fiber?.interruptUnsafe()
-    branching?.interrupt()
+    // A drain has a limit of its own.
+    const isUnlimited = reason._tag === "Drain"
+    main.grace.interrupt(isUnlimited)
+    undoing.interrupt(isUnlimited)
+    branching?.interrupt(isUnlimited)
     wake?.()
   }
+
+  const isLost = (): boolean => stop?._tag === "Lost"
 
   const timer = (millis: number, callback: () => void): (() => void) => {
     const sleeping = runFork(
@@ -152,7 +163,8 @@ export const make = (
     outcomes: Outcomes.make(flow, clock),
     inherited: claim === undefined ? -1 : writer.state.seq,
     isStopping: () => stop !== undefined,
-    isHalted: () => stop !== undefined && stop._tag !== "Cancel",
+    isHalted: () => stop !== undefined && stop._tag !== "Cancel" && stop._tag !== "Deadline",
+    isLost,
     lost: (error) => halt({ _tag: "Lost", error }),
     pause: (reason) => halt({ _tag: "Pause", reason }),
     touched,
@@ -191,6 +203,24 @@ export const make = (
     return branching.execute
   })
 
+  const undoing = Grace.make(environment)
+  const undo = Compensation.make({
+    journals: environment,
+    writer,
+    clock,
+    surroundings: {
+      context: environment.context,
+      executor: environment.executor,
+      middlewares: environment.toolMiddlewares,
+      traced: environment.traced
+    },
+    tools: service.context as Context.Context<never>,
+    stopping: () => draining || isLost(),
+    execute: undoing.execute,
+    sleep: idle,
+    obey: Effect.suspend(() => (inbox.length > 0 ? obey() : Effect.void))
+  })
+
   /** What the flow cannot read pauses the run; it does not fail it. */
   let isRead = false
   const incompatible = (): PauseReason | undefined => {
@@ -219,6 +249,7 @@ export const make = (
       const next = received
       yield* writer.appendTo((state) => Commands.carryOut(state, next))
       if (writer.state.restarts === restarts) continue
+      environment.deadlines.add(run, writer.state.deadline)
       views.reset()
       isRead = false
     }
@@ -240,6 +271,7 @@ export const make = (
         Effect.suspend(() => (stop !== undefined || inbox.length > 0 ? Effect.void : idle(wait)))
       )
     }
+    if (main.gone) main = Visiting.lineOf(environment, "")
     main.suspended = false
     main.evicted = false
     return Effect.flatMap(visiting.attempt(main), () =>
@@ -262,8 +294,10 @@ export const make = (
             trace: { traceId: span.value.traceId, spanId: span.value.spanId }
           }
     )
-    const { maxRecoveries, recoveries, status } = writer.state
-    if (recoveries > maxRecoveries && !isTerminal(status)) {
+    const { compensating, maxRecoveries, recoveries, status } = writer.state
+    // A run that is about to end has limits of its own for what it still does.
+    const isEnding = status === "cancelling" || compensating !== undefined
+    if (recoveries > maxRecoveries && !isTerminal(status) && !isEnding) {
       yield* writer.append(Joins.failRun(writer.state, { kind: "recoveries", limit: maxRecoveries }))
     }
     if (cause === "crash") yield* writer.sync
@@ -278,16 +312,23 @@ export const make = (
         const { status } = writer.state
         if (stop._tag === "Pause" && status !== "cancelling" && !isTerminal(status)) {
           yield* writer.append({ kind: "paused", reason: stop.reason })
-          // This fiber was interrupted: whoever resumes the run does so with another.
           return undefined
         }
       }
       if (inbox.length > 0) yield* obey()
       const { state } = writer
       if (isTerminal(state.status) || state.status === "paused") return undefined
-      if (state.status === "cancelling") {
-        yield* writer.append({ kind: "cancelled", reason: state.cancel ?? "" })
+      if (state.status === "cancelling" || state.compensating !== undefined) {
+        yield* undo
+        if (isLost()) continue
         return undefined
+      }
+      const isOver = stop?._tag === "Deadline" && Deadlines.isTimed(state)
+      if (isOver || Deadlines.isExpired(state, clock.currentTimeMillisUnsafe())) {
+        // Whoever retries the run gives it time again.
+        if (isOver) stop = undefined
+        yield* writer.append(Deadlines.expire(state))
+        continue
       }
       if (!isRead) {
         const change = yield* Versions.follow(environment, flow, state)
@@ -295,8 +336,7 @@ export const make = (
           // A cancel may have come in meanwhile, which comes first.
           yield* writer.appendTo((now) => (now.status === "cancelling" ? undefined : [change]))
           views.reset()
-          const isApplied = change.kind === "migrated" && writer.state.version === flow.version
-          if (isApplied && writer.state.fingerprint === flow.fingerprint) yield* takeSnapshot()
+          if (change.kind === "migrated" && writer.state.version === flow.version) yield* takeSnapshot()
           continue
         }
       }
@@ -317,7 +357,7 @@ export const make = (
         const exceeded = Limits.exceededBy(writer.state, visit)
         if (exceeded !== undefined) yield* writer.append(Joins.failRun(writer.state, exceeded))
         else {
-          yield* warnIfDue
+          if (writer.state.warned === undefined) yield* warnIfDue
           yield* step
         }
       }
@@ -385,13 +425,26 @@ export const make = (
   return {
     run,
     writer,
-    execute: Effect.withFiber((self) => {
-      fiber = self
-      return traced(loop)
+    execute: traced(loop),
+    drain: Effect.sync(() => {
+      draining = true
+      halt({ _tag: "Drain" })
     }),
-    drain: Effect.sync(() => halt({ _tag: "Drain" })),
+    expire: Effect.sync(() => {
+      if (phase === "executing" && Deadlines.isExpired(writer.state, clock.currentTimeMillisUnsafe())) {
+        halt({ _tag: "Deadline" })
+      }
+    }),
+    abandon: Effect.sync(() => {
+      main.grace.leave()
+      undoing.leave()
+      branching?.leave()
+    }),
     hasUnread: () => inbox.length > 0,
-    isUrgent: () => writer.state.status === "cancelling" || inbox.some(isCancel),
+    isUrgent: () =>
+      writer.state.status === "cancelling" ||
+      inbox.some(isCancel) ||
+      Deadlines.isExpired(writer.state, clock.currentTimeMillisUnsafe()),
     deliver: (commands) =>
       Effect.forEach(commands, receive, { discard: true }).pipe(
         Effect.catch((error) => Effect.sync(() => halt({ _tag: "Lost", error }))),

@@ -7,7 +7,7 @@ import type * as Schema from "effect/Schema"
 import type { Failure } from "../../Event.ts"
 import { BudgetExceeded, InDoubt, Unencodable } from "../../Failures.ts"
 import { NodeTimeout } from "../../Node.ts"
-import { ToolTimeout } from "../../Tool.ts"
+import { ToolStalled, ToolTimeout } from "../../Tool.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { describe } from "../describe.ts"
 
@@ -87,6 +87,10 @@ export const store = (outcome: Outcome, schemas: ReadonlyArray<Schema.Codec<any,
       const { millis, tool } = outcome.defect as ToolTimeout
       return { kind: "timeout", what: "tool", name: tool, millis }
     }
+    if (known === "ToolStalled") {
+      const { millis, tool } = outcome.defect as ToolStalled
+      return { kind: "timeout", what: "heartbeat", name: tool, millis }
+    }
     if (known === "NodeTimeout") {
       const { millis, node } = outcome.defect as NodeTimeout
       return { kind: "timeout", what: "node", name: node, millis }
@@ -135,8 +139,11 @@ export const load = (failure: Failure, schemas: ReadonlyArray<Schema.Codec<any, 
       return {
         _tag: "Defect",
         defect:
-          failure.what === "tool"
-            ? new ToolTimeout({ tool: failure.name, millis: failure.millis })
+          failure.what === "tool" || failure.what === "heartbeat"
+            ? new (failure.what === "tool" ? ToolTimeout : ToolStalled)({
+                tool: failure.name,
+                millis: failure.millis
+              })
             : new NodeTimeout({ node: failure.name, millis: failure.millis })
       }
     case "inDoubt":

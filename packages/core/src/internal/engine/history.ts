@@ -31,7 +31,10 @@ const checkpointKinds: ReadonlySet<Kind> = new Set([
   "completed",
   "failed",
   "restarted",
-  "migrated"
+  "migrated",
+  "compensating",
+  "compensationCompleted",
+  "compensationFailed"
 ])
 
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
@@ -52,6 +55,7 @@ export const checkpointOf = (event: Event): Checkpoint => {
   if (event.kind === "failed" || event.kind === "attemptFailed") checkpoint.status = "failed"
   if ("actor" in event && event.actor !== undefined) checkpoint.actor = event.actor
   if ("command" in event && event.command !== undefined) checkpoint.command = event.command.id
+  if (event.kind === "compensationFailed") checkpoint.status = "failed"
   return checkpoint
 }
 

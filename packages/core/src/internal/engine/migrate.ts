@@ -101,9 +101,8 @@ const opsBetween = (before: RunState["channels"], after: RunState["channels"]): 
     const now = get(after, name)
     if (now === undefined) define(ops, name, { unset: true })
     else if (now !== old) {
-      const set = Cell.toValue(now) as Schema.Json
-      if (old === undefined || canonical(Cell.toValue(old) as Schema.Json) !== canonical(set))
-        define(ops, name, { set })
+      const set = Cell.toValue(now)
+      if (old === undefined || canonical(Cell.toValue(old)) !== canonical(set)) define(ops, name, { set })
     }
   }
   return ops
@@ -113,9 +112,12 @@ const opsBetween = (before: RunState["channels"], after: RunState["channels"]): 
 // updates of branches
 // -------------------------------------------------------------------------------------------------------------------
 
-const mapItems = <A, B>(items: ReadonlyArray<A> | { readonly [key: string]: A }, f: (item: A) => B): any => {
-  if (Array.isArray(items)) return items.map(f)
-  const mapped: { [key: string]: B } = {}
+const mapItems = <A>(
+  items: ReadonlyArray<A> | { readonly [key: string]: A },
+  f: (item: A) => unknown
+): unknown => {
+  if (Array.isArray(items)) return items.map((item) => f(item))
+  const mapped: { [key: string]: unknown } = {}
   for (const [key, item] of Object.entries(items)) define(mapped, key, f(item))
   return mapped
 }
@@ -292,7 +294,7 @@ const migrateBy = Effect.fnUntraced(function* (
   if (Object.keys(nodes).length > 0) body.nodes = nodes
   const changed: { [fanOut: string]: { [branch: string]: ReadonlyArray<Ops> } } = {}
   for (const { after, before, branch, fanOut } of updates) {
-    if (canonical(after as unknown as Schema.Json) === canonical(before as unknown as Schema.Json)) continue
+    if (canonical(after) === canonical(before)) continue
     const branches = get(changed, fanOut) ?? {}
     define(changed, fanOut, branches)
     define(branches, branch, after)

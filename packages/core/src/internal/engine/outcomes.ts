@@ -152,12 +152,8 @@ export const make = (flow: Flow.Any, clock: Clock.Clock): Outcomes => {
         retries.set(branch, retry)
       }
       const now = clock.currentTimeMillisUnsafe()
-      const tried: Array<Retry.Tried> = visit.failures.map((failure) => ({
-        time: failure.time,
-        error: Failures.valueOf(Failures.load(failure.error, schemas))
-      }))
-      tried.push({ time: now, error: retried.value })
-      const delay = yield* retry.policy.delayAfter(tried)
+      const last = { time: now, error: retried.value }
+      const delay = yield* Retry.delayAfter(retry.policy, visit.failures, schemas, last)
       if (delay !== undefined)
         return { bodies: [{ kind: "attemptFailed", ...place, due: now + delay }], state }
     }

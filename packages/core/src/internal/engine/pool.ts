@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
@@ -16,6 +17,7 @@ import { isHandled } from "../../RunInfo.ts"
 import type { Change, Lease } from "../../Store.ts"
 import { cursorOf } from "../inbox.ts"
 import * as Commands from "./commands.ts"
+import * as Deadlines from "./deadlines.ts"
 import * as Execution from "./execution.ts"
 import * as Reader from "./reader.ts"
 import * as Waking from "./waking.ts"
@@ -68,13 +70,27 @@ interface Held {
 let holders = 0
 
 export const make = Effect.fnUntraced(function* (
-  environment: Execution.Environment,
+  given: Omit<Execution.Environment, "deadlines">,
   services: ReadonlyMap<string, Flow.HandlersService>,
   options: Options
 ): Effect.fn.Return<Pool, never, Scope.Scope> {
-  const { store } = environment
+  const { store } = given
   const scope = yield* Effect.scope
-  const runFork = Effect.runForkWith(environment.context)
+  const runFork = Effect.runForkWith(given.context)
+  const deadlines = Deadlines.make(given.clock, runFork, (run) =>
+    Effect.suspend(() => {
+      const held = executions.get(run)
+      if (held === undefined) return Effect.void
+      // What waits for a place has nothing to be interrupted.
+      return Effect.andThen(
+        held.execution.expire,
+        Effect.sync(() => {
+          if (held.execution.isUrgent()) launch(run)
+        })
+      )
+    })
+  )
+  const environment: Execution.Environment = { ...given, deadlines }
   const holder = `worker-${++holders}`
 
   /** Everything this worker holds a lease for. */
@@ -113,6 +129,7 @@ export const make = Effect.fnUntraced(function* (
   const finished = (execution: Execution.Execution, outcome: Execution.Outcome): Effect.Effect<void> =>
     Effect.gen(function* () {
       const { run } = execution
+      deadlines.remove(run)
       if (outcome._tag === "AtRest") {
         yield* release(execution.writer.lease)
         executions.delete(run)
@@ -134,6 +151,7 @@ export const make = Effect.fnUntraced(function* (
         error
       )
       if (error._tag === "LeaseLost") return
+      if (error._tag === "StoreError" && isLasting(error)) unreadable.set(run, execution.writer.state.seq)
       // After a failed sync the lease is void, and releasing it does nothing. Until it is released nobody takes the run
       // up again: a store that fails is not to be asked all the time.
       lost.set(run, execution.writer.lease)
@@ -182,6 +200,7 @@ export const make = Effect.fnUntraced(function* (
 
   const submit = (execution: Execution.Execution): void => {
     executions.set(execution.run, { execution, launched: false, fiber: undefined })
+    deadlines.add(execution.run, execution.writer.state.deadline)
     // A run that is to end early need not wait for a place.
     if (active < options.concurrency || execution.isUrgent()) launch(execution.run)
     else queue.push(execution.run)
@@ -387,17 +406,19 @@ export const make = Effect.fnUntraced(function* (
     if (held === undefined) return
     yield* held.execution.drain
     launch(run)
-    yield* Fiber.await(held.fiber!).pipe(
-      Effect.timeoutOrElse({
-        duration: options.drainTimeout,
-        orElse: () => Effect.logWarning("a run did not stop in time and is left behind", { run })
-      })
-    )
+    const ended = Effect.timeoutOption(Fiber.await(held.fiber!), options.drainTimeout)
+    if (Option.isSome(yield* ended)) return
+    // What does not stop is not to keep the run from being released.
+    yield* held.execution.abandon
+    if (Option.isNone(yield* ended)) {
+      yield* Effect.logWarning("a run did not stop in time and is left behind", { run })
+    }
   })
 
   const drain = Effect.suspend(() => {
     draining = true
     queue.length = 0
+    deadlines.close()
     return Effect.andThen(
       Fiber.interruptAll([watching, sweeping, timing]),
       Effect.forEach([...executions.keys()], drainOne, { concurrency: "unbounded", discard: true })

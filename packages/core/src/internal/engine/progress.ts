@@ -70,7 +70,7 @@ const make = (telling: Telling.Telling): Meter => {
           live.sleep(Duration.millis(due - now)),
           Effect.suspend(() => {
             timer = undefined
-            return pending && !telling.closed ? write(false) : Effect.void
+            return pending ? write(false) : Effect.void
           })
         )
       )

@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import type { Json } from "effect/Schema"
-import type { Body, Event, Of } from "../../Event.ts"
+import type { Body, Event, Failure, Of } from "../../Event.ts"
 import * as Flow from "../../Flow.ts"
 import { InvalidValue } from "../../RunError.ts"
 import * as RunState from "../../RunState.ts"
@@ -22,6 +22,7 @@ import * as Joins from "./joins.ts"
 import * as Outcomes from "./outcomes.ts"
 import { load, open } from "./reader.ts"
 import type { Journals, ReadError } from "./reader.ts"
+import * as Restart from "./restart.ts"
 import type * as TypedState from "./typedState.ts"
 import * as Views from "./views.ts"
 import * as Visiting from "./visiting.ts"
@@ -51,6 +52,7 @@ type Closing =
   | Of<"attemptFailed">
   | (Of<"branchFailed"> & { readonly attempt: number })
   | (Of<"failed"> & { readonly node: string; readonly attempt: number })
+  | (Of<"compensating"> & { readonly node: string; readonly attempt: number; readonly error: Failure })
 
 /** The events that end an attempt of a visit. */
 const isClosing = (event: Event): event is Closing =>
@@ -58,9 +60,10 @@ const isClosing = (event: Event): event is Closing =>
   event.kind === "visitFailed" ||
   event.kind === "attemptFailed" ||
   (event.kind === "branchFailed" && event.attempt !== undefined) ||
-  (event.kind === "failed" &&
+  ((event.kind === "failed" || event.kind === "compensating") &&
     event.node !== undefined &&
     event.attempt !== undefined &&
+    event.error !== undefined &&
     event.error.kind !== "stepLimit" &&
     event.error.kind !== "visitLimit" &&
     event.error.kind !== "recoveries")
@@ -76,6 +79,9 @@ const essence = (event: Body): Json => {
     case "branchFailed":
     case "failed":
       return { kind: event.kind, error: errorEssence(event.error) }
+    // A run that has something to undo fails later; its visit failed here.
+    case "compensating":
+      return { kind: "failed", error: errorEssence(event.error!) }
     case "completed":
       return { kind: event.kind, output: event.output }
     default:
@@ -114,6 +120,7 @@ export const replay = <F extends Flow.Any>(
       context: Context.merge(surroundings, provided.context as Context.Context<never>) as Context.Context<any>
     }
     const outcomes = Outcomes.make(flow, clock)
+    const restarted = Restart.make(flow)
 
     /** Executes one attempt as recorded in `state`; the events it amounts to now, or the call that was not recorded. */
     const execute = Effect.fnUntraced(function* (
@@ -158,7 +165,7 @@ export const replay = <F extends Flow.Any>(
         sync: Effect.never,
         stopping: () => true,
         halted: () => refused !== undefined,
-        pause: (reason) => refuse(reason as Json),
+        pause: (reason) => refuse(reason),
         refuse: ({ call, input: got, tool }) => refuse({ tool, call, input: got })
       }
       const { close, effect } = Handler.prepare(
@@ -186,9 +193,9 @@ export const replay = <F extends Flow.Any>(
       const outcome = Exit.isSuccess(exit)
         ? outcomes.answered(attempted, exit.value)
         : yield* outcomes.failed(attempted, Failures.outcomeOf(exit.cause))
-      return {
-        bodies: "failure" in outcome ? Joins.failed(state, branch, visit, outcome.failure) : outcome.bodies
-      }
+      if (!("failure" in outcome)) return { bodies: outcome.bodies }
+      const failing = Joins.failed(state, branch, visit, outcome.failure)
+      return { bodies: yield* restarted(state, 0, now, failing) }
     })
 
     let state: RunState.RunState | undefined
@@ -206,8 +213,10 @@ export const replay = <F extends Flow.Any>(
         if (event.kind === "forked") state = (yield* load(journals, event.from.run, event.from.seq)).state
         begun ??= state?.version
         const isMigrated = begun !== info.version && state?.version !== flow.version
+        // Once the run undoes its calls, its visits are over.
+        const isClosed = state?.compensating !== undefined
         if (isMigrated && isClosing(event)) skipped += 1
-        else if (state !== undefined && isClosing(event) && !isTimeout(event)) {
+        else if (state !== undefined && !isClosed && isClosing(event) && !isTimeout(event)) {
           const branch = event.branch ?? ""
           const { attempt, node, visit } = visitIn(state, branch)!
           now = event.time

@@ -6,7 +6,7 @@ import * as HashMap from "effect/HashMap"
 import * as Result from "effect/Result"
 import type { Body, PauseReason } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
-import type { RunState } from "../../RunState.ts"
+import type { Call, RunState } from "../../RunState.ts"
 import type * as Store from "../../Store.ts"
 import { differences } from "../definition/difference.ts"
 import type { Difference } from "../definition/difference.ts"
@@ -73,7 +73,7 @@ export const assess = (
   return Effect.map(Effect.result(store.getArtifact(fingerprint)), (kept) => {
     const found = [...stranded(flow, state)]
     if (version < flow.version)
-      found.unshift({ kind: "migration", message: `no migration from version ${version} is declared` })
+      found.unshift({ kind: "version", message: `no migration from version ${version} is declared` })
     if (Result.isSuccess(kept) && kept.success !== undefined)
       found.push(...differences(new TextDecoder().decode(kept.success), shapeTextOf(flow)))
     else {
@@ -108,20 +108,31 @@ export const incompatible = (
   return { kind: "incompatible", message: lines.join("\n- ") }
 }
 
+/** A recorded call that does not fit the schemas of its tool. */
+export const unreadableCall = (
+  { node, visit }: { readonly node: string; readonly visit: number },
+  { seq, tool }: Call,
+  why: string
+): PauseReason => ({
+  kind: "incompatible",
+  message: `visit ${visit} of node ${node} has a call of tool ${tool}, recorded at seq ${seq}, that does not fit the schemas of the tool${why}`
+})
+
 /** The event that has to come before the flow can go on with a run, if there is one. */
-export const follow = (
+export const follow = Effect.fnUntraced(function* (
   journals: Journals,
   flow: Flow.Any,
   state: RunState
-): Effect.Effect<Extract<Body, { kind: "migrated" | "paused" }> | undefined> =>
-  Effect.map(
-    assess(journals, flow, state),
-    (assessment) =>
-      assessment &&
-      (Result.isSuccess(assessment)
-        ? assessment.success
-        : {
-            kind: "paused",
-            reason: incompatible(flow, state, assessment.failure, journals.codec?.encrypts === true)
-          })
-  )
+): Effect.fn.Return<Extract<Body, { kind: "migrated" | "paused" }> | undefined, Store.StoreError> {
+  const assessment = yield* assess(journals, flow, state)
+  if (assessment === undefined) return undefined
+  if (Result.isFailure(assessment)) {
+    const { codec } = journals
+    return {
+      kind: "paused",
+      reason: incompatible(flow, state, assessment.failure, codec?.encrypts === true)
+    }
+  }
+  yield* keepShape(journals.store, flow)
+  return assessment.success
+})

@@ -6,18 +6,21 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
 import * as Result from "effect/Result"
-import type { Body, PauseReason } from "../../Event.ts"
+import type { Body, Failure, PauseReason } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
 import { BranchFailed } from "../../Next.ts"
 import type { BranchResult } from "../../Next.ts"
 import type { EndedBranch, OpenVisit, RunState } from "../../RunState.ts"
+import { isTerminal } from "../status.ts"
 import { fanOutAround, visitIn } from "../visits.ts"
 import type { Environment } from "./execution.ts"
 import * as Failures from "./failure.ts"
+import * as Grace from "./grace.ts"
 import * as Handler from "./handler.ts"
 import * as Joins from "./joins.ts"
 import type * as Outcomes from "./outcomes.ts"
 import * as RecordedSchema from "./recordedSchema.ts"
+import * as Restart from "./restart.ts"
 import type { Mismatch } from "./typedState.ts"
 import type { Views } from "./views.ts"
 import * as Waking from "./waking.ts"
@@ -26,10 +29,14 @@ import type { Bodies, WriteError, Writer } from "./writer.ts"
 /** The execution of a branch's open visit. */
 export interface Line {
   readonly branch: string
+  /** Where its handler is executed. */
+  readonly grace: Grace.Grace
+  /** What it executes, or executed last. */
+  visit: OpenVisit | undefined
   fiber: Fiber.Fiber<unknown, unknown> | undefined
   /** It waits and is not kept: what its handler does from now on counts for nothing. */
   suspended: boolean
-  /** Its visit was ended by somebody else. */
+  /** Its visit was ended by somebody else, or it did not stop and was left behind: it has no part in the run any more. */
   gone: boolean
   /** Where its handler is kept while it waits. */
   parked: { readonly wake: () => void; readonly since: number } | undefined
@@ -37,8 +44,10 @@ export interface Line {
   evicted: boolean
 }
 
-export const lineOf = (branch: string): Line => ({
+export const lineOf = (options: Grace.Options, branch: string): Line => ({
   branch,
+  grace: Grace.make(options),
+  visit: undefined,
   fiber: undefined,
   suspended: false,
   gone: false,
@@ -58,6 +67,7 @@ export interface Course {
   /** Whether the execution stops, by whatever; and whether it does so without ending the run. */
   readonly isStopping: () => boolean
   readonly isHalted: () => boolean
+  readonly isLost: () => boolean
   /** The journal cannot be written any more. */
   readonly lost: (error: WriteError) => void
   readonly pause: (reason: PauseReason) => void
@@ -162,7 +172,7 @@ export const make = (course: Course): Visiting => {
       middlewares: environment.toolMiddlewares,
       traced: environment.traced,
       encrypts: environment.codec?.encrypts === true,
-      open: () => visitIn(writer.state, branch)!,
+      open: () => (line.gone ? line.visit! : visitIn(writer.state, branch)!),
       openedAt: (wait) => {
         const { seq } = HashMap.getUnsafe(writer.state.waits, wait)
         return { seq, time: writer.state.time }
@@ -181,7 +191,7 @@ export const make = (course: Course): Visiting => {
       halted,
       pause: (reason) =>
         Effect.suspend(() => {
-          course.pause(reason)
+          if (!line.gone) course.pause(reason)
           return Effect.interrupt
         }),
       openWaits: (bodies) =>
@@ -213,9 +223,41 @@ export const make = (course: Course): Visiting => {
     }
   }
 
-  /** There is one main line, and it may take many steps. */
-  let onMain: Handler.Host | undefined
-  const mainHost = (line: Line): Handler.Host => (onMain ??= hostOf(line))
+  /** The main line may take many steps. */
+  let onMain: { readonly line: Line; readonly host: Handler.Host } | undefined
+  const mainHost = (line: Line): Handler.Host => {
+    if (onMain?.line !== line) onMain = { line, host: hostOf(line) }
+    return onMain.host
+  }
+
+  const restarted = Restart.make(flow)
+
+  /** A visit failed for good: its run is restarted from there, or goes on or ends as its fan-outs say. */
+  const failed = Effect.fnUntraced(function* (
+    line: Line,
+    { branch, started, visit }: Outcomes.Attempted,
+    failure: Failure
+  ) {
+    const bodies = Joins.failed(writer.state, branch, visit, failure)
+    const now = clock.currentTimeMillisUnsafe()
+    const [first] = yield* restarted(writer.state, started, now, bodies)
+    const again = first?.kind === "attemptFailed" ? first : undefined
+    yield* appendTo((state) => {
+      if (line.gone) return undefined
+      const made: Bodies = again === undefined ? Joins.failed(state, branch, visit, failure) : [again]
+      return withLost(Waking.lose(state, branch), made)
+    })
+  })
+
+  /** The handler was interrupted and does not stop: whatever it still does is none of the run's business. */
+  const leaveBehind = Effect.fnUntraced(function* (line: Line, { node, visit }: OpenVisit) {
+    line.gone = true
+    const { run } = writer.lease
+    yield* Effect.logWarning("a handler does not stop and is left behind", { run, node, visit })
+    if (course.isLost() || isTerminal(writer.state.status)) return
+    const note = `visit ${visit} of node ${node} was interrupted, does not stop, and is left behind`
+    yield* writer.append({ kind: "annotated", note, data: { node, visit } })
+  })
 
   const conclude = (
     line: Line,
@@ -224,13 +266,7 @@ export const make = (course: Course): Visiting => {
   ): Effect.Effect<unknown, WriteError> => {
     const { branch } = line
     const { visit } = attempted
-    if ("failure" in outcome) {
-      return appendTo((state) =>
-        line.gone
-          ? undefined
-          : withLost(Waking.lose(state, branch), Joins.failed(state, branch, visit, outcome.failure))
-      )
-    }
+    if ("failure" in outcome) return failed(line, attempted, outcome.failure)
     const { bodies, state: typed } = outcome
     if (bodies[0].kind === "attemptFailed" || bodies[0].kind === "visitFailed") {
       return appendTo((state) => (line.gone ? undefined : withLost(Waking.lose(state, branch), bodies)))
@@ -307,11 +343,11 @@ export const make = (course: Course): Visiting => {
           timeout: node.timeout
         }
       )
-      return Effect.flatMap(Effect.exit(Effect.interruptible(effect)), (exit) =>
-        Effect.andThen(
-          close(exit),
-          Effect.suspend(() => settle(line, attempted, exit))
-        )
+      line.visit = visit
+      const place = { run: writer.lease.run, branch, node: visit.node, visit: visit.visit }
+      const stopping = () => line.gone || course.isStopping()
+      return Effect.flatMap(line.grace.execute(closing(effect, close), place, stopping), (exit) =>
+        exit === undefined ? leaveBehind(line, visit) : settle(line, attempted, exit)
       )
     })
 
@@ -327,6 +363,18 @@ export const branchesOf = (
     const outcome = Failures.load(error!, [flow.nodes[node]?.error ?? flow.error, flow.error])
     return outcome._tag === "Error" ? outcome.error : new BranchFailed({ index, node, failure: error! })
   })
+
+/** A handler, and what its visit leaves open; most leave nothing. */
+const closing = <A>(
+  effect: Effect.Effect<A, unknown>,
+  close: Handler.Prepared["close"]
+): Effect.Effect<A, unknown> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.exit(restore(effect)), (exit) => {
+      const rest = close(exit)
+      return rest === Effect.void ? exit : Effect.flatMap(rest, () => exit)
+    })
+  )
 
 const hasEnded = ({ ended }: OpenVisit): boolean => {
   for (const _ in ended) return true

@@ -26,11 +26,14 @@ export interface Writer {
   /** The state after the last appended event, durable or not. */
   readonly state: RunState.RunState
   readonly broken: WriteError | undefined
-  /** Appends events that belong together. Succeeds when the store has accepted them, with the first one's position. */
+  /**
+   * Appends events that belong together. Succeeds when the store has accepted them, with the first one's position. It is
+   * to be used where nothing interrupts.
+   */
   readonly append: (...bodies: Bodies) => Effect.Effect<number, WriteError>
   /**
    * The same for events that follow from the state: `decide` sees the state that they are appended to, whatever else is
-   * being appended.
+   * being appended. It may be used anywhere.
    */
   readonly appendTo: (
     decide: (state: RunState.RunState) => Bodies | undefined
@@ -113,17 +116,19 @@ export const make = (options: Options): Writer => {
       flushing = false
       return Effect.void
     }
-    return Effect.flatMap(Effect.exit(store.append(lease, pending.expected, pending.batch)), (exit) => {
-      if (Exit.isSuccess(exit)) {
+    return Effect.matchCauseEffect(store.append(lease, pending.expected, pending.batch), {
+      onSuccess: () => {
         queue.shift()
         settle(pending, Exit.void)
         return queue.length === 0 ? ((flushing = false), Effect.void) : flush
+      },
+      onFailure: (cause) => {
+        flushing = false
+        const waiting = queue.splice(0)
+        for (const each of waiting) settle(each, Exit.failCause(cause))
+        return Effect.catch(Effect.failCause(cause), fail)
       }
-      flushing = false
-      const waiting = queue.splice(0)
-      for (const each of waiting) settle(each, exit)
-      return Effect.failCause(exit.cause)
-    }).pipe(Effect.catch(fail))
+    })
   })
 
   const enqueue = (
@@ -180,9 +185,7 @@ export const make = (options: Options): Writer => {
       return broken
     },
     append: (...bodies) =>
-      Effect.uninterruptible(
-        codec === undefined ? Effect.suspend(() => enqueue(bodies, bodies)) : sealed(codec, () => bodies)
-      ),
+      codec === undefined ? Effect.suspend(() => enqueue(bodies, bodies)) : sealed(codec, () => bodies),
     appendTo: (decide) =>
       Effect.uninterruptible(
         codec === undefined

@@ -3,10 +3,10 @@
  */
 import * as Schema from "effect/Schema"
 import { branch, command, event } from "./fields.ts"
-import { Count, Durability, Failure, optional, Ops, PauseReason, TraceRef, Value } from "./values.ts"
+import { Count, Durability, Failure, optional, Ops, PauseReason, TraceRef, Undone, Value } from "./values.ts"
 
 /**
- * A run was started.
+ * A run was started. It fails if it takes longer than `timeout` (milliseconds).
  *
  * `parent` is the visit that started it, if a run did: `wait` is where it waits for the end, `depth` how many runs are
  * above. `signals` are the names of signals that are kept if they come before the run waits for them.
@@ -26,6 +26,7 @@ export const Created = event("created", {
   maxRecoveries: Count,
   maxVisits: optional(Schema.Record(Schema.String, Count)),
   budgets: optional(Schema.Record(Schema.String, Schema.Finite)),
+  timeout: optional(Schema.Finite),
   session: optional(Schema.String),
   actor: optional(Schema.String),
   correlation: optional(Schema.String),
@@ -48,7 +49,8 @@ export const Created = event("created", {
 /**
  * A run was forked from a checkpoint of another. Its state is that of `from`, with the edits applied.
  *
- * `node`, `steps`, `open` (the number of open visits) and `durability` repeat what the run had at `from`, for the run index, which does not read the origin.
+ * `node`, `steps`, `open` (the number of open visits), `durability` and `timeout` repeat what the run had at `from`, for the
+ * run index, which does not read the origin. Its time begins anew.
  *
  * @category events
  * @since 0.1.0
@@ -61,6 +63,7 @@ export const Forked = event("forked", {
   steps: optional(Count),
   open: optional(Count),
   durability: optional(Durability),
+  timeout: optional(Schema.Finite),
   edits: optional(Ops),
   actor: optional(Schema.String),
   session: optional(Schema.String),
@@ -132,12 +135,16 @@ export const Signalled = event("signalled", {
 export const CancelRequested = event("cancelRequested", { ...command, reason: Schema.String })
 
 /**
- * The run ended because it was cancelled.
+ * The run ended because it was cancelled. `undone` names what it did and could not undo; it is there if the run had
+ * something to undo.
  *
  * @category events
  * @since 0.1.0
  */
-export const Cancelled = event("cancelled", { reason: Schema.String })
+export const Cancelled = event("cancelled", {
+  reason: Schema.String,
+  undone: optional(Schema.Array(Undone))
+})
 
 /**
  * The run ended with its output.
@@ -148,7 +155,8 @@ export const Cancelled = event("cancelled", { reason: Schema.String })
 export const Completed = event("completed", { output: Value })
 
 /**
- * The run ended with a failure, in the named visit if there was one.
+ * The run ended with a failure, in the named visit if there was one. `undone` names what it did and could not undo; it is
+ * there if the run had something to undo.
  *
  * @category events
  * @since 0.1.0
@@ -158,11 +166,13 @@ export const Failed = event("failed", {
   ...branch,
   node: optional(Schema.String),
   visit: optional(Count),
-  attempt: optional(Count)
+  attempt: optional(Count),
+  undone: optional(Schema.Array(Undone))
 })
 
 /**
- * A failed run goes on from the visit that failed, with its state edited if somebody wished so.
+ * A failed run goes on from the visit that failed, with its state edited if somebody wished so. A run that had undone
+ * what it did goes on undoing what it could not, and nothing else.
  *
  * @category events
  * @since 0.1.0

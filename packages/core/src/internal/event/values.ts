@@ -69,7 +69,8 @@ export type Ops = typeof Ops.Type
  * - `error`: a declared, typed failure; `error` is its encoded form
  * - `defect`: an unexpected exception
  * - `interrupted`: the handler interrupted itself
- * - `timeout`: a node or a tool took longer than its limit (milliseconds)
+ * - `timeout`: a node, a tool or the run took longer than its limit (milliseconds); `heartbeat`: a tool showed for so long
+ *   no sign of life
  * - `stepLimit`: the run took as many steps as its limit allows
  * - `recoveries`: the run crashed more often in a row than `maxRecoveries` allows
  * - `visitLimit`: the run visited a node as often as its limit allows
@@ -95,7 +96,7 @@ export const Failure = Schema.Union([
   Schema.Struct({ kind: Schema.Literal("interrupted") }),
   Schema.Struct({
     kind: Schema.Literal("timeout"),
-    what: Schema.Literals(["node", "tool"]),
+    what: Schema.Literals(["node", "tool", "run", "heartbeat"]),
     name: Schema.String,
     millis: Schema.Finite
   }),
@@ -302,3 +303,43 @@ export const WaitTarget = Schema.Union([
  * @since 0.1.0
  */
 export type WaitTarget = typeof WaitTarget.Type
+
+/**
+ * Whether a call is undone if its run fails or is cancelled.
+ *
+ * - `completed`: if it completed
+ * - `inDoubt`: also if nobody knows whether it took effect
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Undoable = Schema.Literals(["completed", "inDoubt"])
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Undoable = typeof Undoable.Type
+
+/**
+ * A call that a run could not undo before it ended. `started` and `completed` are the positions of its events.
+ *
+ * With `inDoubt` nobody knows whether the call took effect, so that nothing was tried.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Undone = Schema.Struct({
+  branch: optional(Schema.String),
+  node: Schema.String,
+  visit: Count,
+  call: Schema.String,
+  tool: Schema.String,
+  started: Count,
+  completed: optional(Count),
+  inDoubt: optional(Schema.Literal(true))
+})
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Undone = typeof Undone.Type

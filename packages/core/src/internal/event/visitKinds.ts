@@ -3,7 +3,7 @@
  */
 import * as Schema from "effect/Schema"
 import { branch, command, event, visit } from "./fields.ts"
-import { Count, Failure, Next, optional, Ops, Outcome, Value, WaitTarget } from "./values.ts"
+import { Count, Failure, Next, optional, Ops, Outcome, Undoable, Value, WaitTarget } from "./values.ts"
 
 /**
  * A visit completed: the update it made and where it leads. `started` is when its handler began (milliseconds).
@@ -14,7 +14,8 @@ import { Count, Failure, Next, optional, Ops, Outcome, Value, WaitTarget } from 
 export const Visited = event("visited", { ...visit, started: Schema.Finite, ops: optional(Ops), next: Next })
 
 /**
- * An attempt of a visit failed and its node's retry policy gives it another, not before `due` (milliseconds).
+ * An attempt of a visit failed and its node's retry policy gives it another, not before `due` (milliseconds); or, with
+ * `restart`, the run would have failed, and its flow has it restarted from there.
  *
  * @category events
  * @since 0.1.0
@@ -23,7 +24,8 @@ export const AttemptFailed = event("attemptFailed", {
   ...visit,
   started: Schema.Finite,
   error: Failure,
-  due: Schema.Finite
+  due: Schema.Finite,
+  restart: optional(Schema.Literal(true))
 })
 
 /**
@@ -41,7 +43,8 @@ export const VisitFailed = event("visitFailed", {
 
 /**
  * A tool call is about to be carried out. `call` names it within its visit: the tool, the call's own key, and the number
- * of calls before it that had the same; `key` is the idempotency key that the tool's handler gets.
+ * of calls before it that had the same; `key` is the idempotency key that the tool's handler gets. `undoable` is there if
+ * the call can be undone.
  *
  * @category events
  * @since 0.1.0
@@ -51,7 +54,8 @@ export const CallStarted = event("callStarted", {
   call: Schema.String,
   tool: Schema.String,
   key: Schema.String,
-  input: Value
+  input: Value,
+  undoable: optional(Undoable)
 })
 
 /**

@@ -32,6 +32,8 @@ export interface RunLedger {
   readonly keys: Map<string, KeyRecord>
   /** The idempotency keys of calls by where they were made. */
   readonly places: Map<string, string>
+  /** The idempotency keys of undoing calls, by where the calls began. */
+  readonly undos: Map<number, string>
 }
 
 export interface Ledger {
@@ -83,7 +85,7 @@ const note = (ledger: RunLedger, event: Event): void => {
     return
   }
   if (event.kind === "migrated" && event.nodes !== undefined) {
-    for (const [place, key] of [...ledger.places]) {
+    for (const [place, key] of Array.from(ledger.places)) {
       const [branch, node, ...rest] = JSON.parse(place) as readonly [
         string,
         string,
@@ -92,6 +94,16 @@ const note = (ledger: RunLedger, event: Event): void => {
       const renamed = Object.hasOwn(event.nodes, node) ? event.nodes[node] : node
       ledger.places.set(JSON.stringify([branch, renamed, ...rest]), key)
     }
+    return
+  }
+  if (event.kind === "compensationStarted") {
+    ledger.undos.set(event.of, event.key)
+    recordOf(ledger, event.key).announced += 1
+    return
+  }
+  if (event.kind === "compensationCompleted") {
+    recordOf(ledger, ledger.undos.get(event.of)!).completed = event.seq
+    return
   }
   if (!("call" in event)) return
   const key = ledger.places.get(placeOf(event))
@@ -151,7 +163,8 @@ export const make = (hash: (text: string) => string): Ledger => {
         leased: false,
         crashed: false,
         keys: new Map(),
-        places: new Map()
+        places: new Map(),
+        undos: new Map()
       }
       runs.set(run, ledger)
     }
@@ -221,8 +234,11 @@ export const describe = (ledger: Ledger): string =>
     ledger.commands
   ])
 
-/** Whether a run had ended, or was ending, and nothing of it may be executed any more. */
+/** Whether a run had ended, or was ending: then it undoes its calls, and nothing else of it may be executed. */
 export const isOver = (ledger: RunLedger): boolean => {
-  const status = stateOf(ledger)?.status
-  return status !== undefined && (RunInfo.isTerminal(status) || status === "cancelling")
+  const state = stateOf(ledger)
+  return (
+    state !== undefined &&
+    (RunInfo.isTerminal(state.status) || state.status === "cancelling" || state.compensating !== undefined)
+  )
 }

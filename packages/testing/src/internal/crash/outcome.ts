@@ -21,6 +21,7 @@ import type { Ledger, RunLedger } from "./ledger.ts"
  *
  * - `process`: in which process, counted from 1
  * - `result`: `"unknown"` if the process died meanwhile
+ * - `undoes`: for a call that was undone, its idempotency key; `key` is that of the undoing
  *
  * @category models
  * @since 0.1.0
@@ -37,6 +38,7 @@ export interface Execution {
   readonly attempt: number
   readonly repeated: boolean
   readonly result: "succeeded" | "failed" | "interrupted" | "unknown"
+  readonly undoes?: string
 }
 
 /**
@@ -125,9 +127,17 @@ export const runOutcomes = (
     return outcomes
   })
 
-/** By default: everything, but of a cancelled run only that it was cancelled, and why: how far it came is chance. */
-export const whatCounts = (outcome: RunOutcome): unknown =>
-  outcome.status === "cancelled" ? { status: outcome.status, ending: outcome.ending } : outcome
+/**
+ * By default: everything, but of a cancelled run only that it was cancelled, and why: how far it came is chance. Of what a
+ * run could not undo, where it stands in the journal does not count.
+ */
+export const whatCounts = (outcome: RunOutcome): unknown => {
+  const { ending, status } = outcome
+  if (ending?.status === "cancelled") return { status, ending: { ...ending, undone: undefined } }
+  if (ending?.status !== "failed" || ending.undone === undefined) return outcome
+  const undone = ending.undone.map(({ completed: _completed, started: _started, ...call }) => call)
+  return { ...outcome, ending: { ...ending, undone } }
+}
 
 /** What of a result counts when two are compared. */
 const essence = (exit: Exit.Exit<unknown, unknown>): unknown => {

@@ -75,6 +75,16 @@ const detailOf = (event: Event): string => {
       return `${event.amount} of ${event.budget}: ${event.total} of ${event.limit}`
     case "limitsChanged":
       return short({ maxSteps: event.maxSteps, maxVisits: event.maxVisits, budgets: event.budgets })
+    case "compensating":
+      return event.error === undefined ? (event.reason ?? "") : failureText(event.error)
+    case "compensationStarted":
+      return `${event.tool}, the call at seq ${event.of}, key ${event.key.slice(0, 8)}`
+    case "compensationCompleted":
+      return `${event.tool}, the call at seq ${event.of}`
+    case "compensationRetried":
+      return `${event.tool} ${failureText(event.error)}; again at ${event.due} ms`
+    case "compensationFailed":
+      return `${event.tool}, the call at seq ${event.of}: ${failureText(event.error)}`
     default:
       return ""
   }
@@ -125,10 +135,10 @@ export const render = (
   }
   if (ledger.runs.size === 0) for (const cut of cuts) lines.push(cutLine(cut))
   if (executions.length > 0) lines.push("tool calls carried out")
-  for (const { attempt, input, key, node, process, result, run, tool, visit } of executions) {
+  for (const { attempt, input, key, node, process, result, run, tool, undoes, visit } of executions) {
     const what = result === "unknown" ? "no answer" : result
     lines.push(
-      `  process ${process}  ${tool} ${short(input)}  ${run} ${node}/${visit}  key ${key.slice(0, 8)}  try ${attempt}  ${what}`
+      `  process ${process}  ${undoes === undefined ? "" : "undo "}${tool} ${short(input)}  ${run} ${node}/${visit}  key ${key.slice(0, 8)}  try ${attempt}  ${what}`
     )
   }
   if (logs.length > 0) lines.push("log", ...logs.map((line) => `  ${line}`))
