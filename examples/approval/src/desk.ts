@@ -21,7 +21,8 @@ export const questionsFor = Effect.fn("questionsFor")(function* (person: string)
     for (const { run } of page.runs) {
       const { waits } = yield* runs.stateAt(run)
       for (const [wait, { on }] of waits) {
-        if (on.type === "user" && on.name === person) questions.push({ run, wait, prompt: String(on.prompt) })
+        if (on.type !== "user" || on.name !== person || typeof on.prompt !== "string") continue
+        questions.push({ run, wait, prompt: on.prompt })
       }
     }
     cursor = page.cursor

@@ -80,7 +80,14 @@ const demo = Command.make(
       )
       const lamps = yield* runs.start(
         Purchase,
-        { requester: "ben", lines: [{ article: "lamp", quantity: 40 }], approvers },
+        {
+          requester: "ben",
+          lines: [
+            { article: "lamp", quantity: 40 },
+            { article: "desk", quantity: 20 }
+          ],
+          approvers
+        },
         { id: "lamps" }
       )
       yield* asked("lead", ["seats", "lamps"])
@@ -113,6 +120,9 @@ const demo = Command.make(
     const lines = (yield* fs.readFileString(ledger)).trim().split("\n")
     for (const line of lines) yield* Console.log(`  ${line}`)
     const twice = lines.filter((line, index) => lines.indexOf(line) !== index)
+    if (lines.filter((line) => line.startsWith("released")).length !== 2) {
+      return yield* new Unexpected({ detail: "what was reserved for the lamps was not released" })
+    }
     if (twice.length > 0) return yield* new Unexpected({ detail: `happened twice: ${twice.join("; ")}` })
   })
 )

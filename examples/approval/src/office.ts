@@ -31,13 +31,16 @@ export const Office = Layer.mergeAll(
       ? Effect.fail(new NotSold({ article }))
       : Effect.succeed({ article, quantity, cents: price * quantity })
   }),
-  Reserve.toLayer(
-    Effect.fn("reserve")(function* ({ article, cents }) {
+  Reserve.toLayer({
+    call: Effect.fn("reserve")(function* ({ article, cents }) {
       const number = yield* numbered
       yield* (yield* Ledger).write(`reserved  ${number} ${cents} for ${article}`)
       return number
+    }),
+    compensate: Effect.fn("release")(function* ({ input: { article, cents }, output: number }) {
+      yield* (yield* Ledger).write(`released  ${number} ${cents} for ${article}`)
     })
-  ),
+  }),
   Tell.toLayer(
     Effect.fn("tell")(function* ({ message, to }) {
       yield* (yield* Ledger).write(`told      ${to}: ${message}`)

@@ -2,7 +2,7 @@
  * The flow: what becomes of a request to buy something.
  */
 import { Flow, Node, State, Tool } from "@waymark/core"
-import { Schema } from "effect"
+import { Schedule, Schema } from "effect"
 
 export const Line = Schema.Struct({ article: Schema.String, quantity: Schema.Int })
 export type Line = typeof Line.Type
@@ -54,10 +54,11 @@ export class Unanswered extends Schema.TaggedError<Unanswered>()("Unanswered", {
 /** Asks a supplier what a line costs. */
 export const GetQuote = Tool.make("get-quote", { input: Line, output: Quote, error: NotSold })
 
-/** Sets money aside in a budget; gives the number of the reservation. */
+/** Sets money aside in a budget; gives the number of the reservation. It is released if the purchase comes to nothing. */
 export const Reserve = Tool.make("reserve", {
   input: { article: Schema.String, cents: Schema.Int },
-  output: Schema.String
+  output: Schema.String,
+  compensate: { retry: Schedule.spaced("1 minute").pipe(Schedule.upTo({ times: 30 })) }
 })
 
 /** Sends a message to a person. */

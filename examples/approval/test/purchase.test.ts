@@ -81,6 +81,7 @@ it.effect("reminds, escalates and is answered over days, while its worker dies e
     ])
     assert.strictEqual(tools.calls(GetQuote).length, 2, "nothing was asked twice")
     assert.strictEqual(told(tools).length, 5)
+    assert.strictEqual(tools.undos().length, 0)
   }).pipe(Effect.provide(runtime(tools)))
 })
 
@@ -100,7 +101,7 @@ it.effect("the timers that were due while no worker was there fire once each, wh
   }).pipe(Effect.provide(runtime(tools)))
 })
 
-it.effect("a rejection is the error of the run, with who said so and why", () => {
+it.effect("a rejection is the error of the run, and releases what was reserved, the last one first", () => {
   const tools = office()
   return Effect.gen(function* () {
     const runs = yield* Runs.Runs
@@ -111,6 +112,10 @@ it.effect("a rejection is the error of the run, with who said so and why", () =>
     const error = yield* Effect.flip(runs.await(run))
     assert.strictEqual(error.message, "lead rejected it: we do not need it")
     assert.strictEqual(tools.calls(PlaceOrder).length, 0)
+    assert.deepStrictEqual(
+      tools.undos(Reserve).map(({ output }) => output),
+      ["reservation of chair", "reservation of desk"]
+    )
   }).pipe(Effect.provide(runtime(tools)))
 })
 
@@ -127,6 +132,7 @@ it.effect("who decides later is asked again, and when nobody has answered the ru
     yield* idle
     const error = yield* Effect.flip(runs.await(run))
     assert.strictEqual(error.message, "none of lead, head answered")
+    assert.strictEqual(tools.undos(Reserve).length, 2)
   }).pipe(Effect.provide(runtime(tools)))
 })
 

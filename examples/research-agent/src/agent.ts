@@ -5,6 +5,7 @@ import { Flow, Node, Run, State, Tool } from "@waymark/core"
 import { Schedule, Schema } from "effect"
 import { Tool as AiTool, Toolkit } from "effect/ai"
 import * as DurableAi from "./durableAi.ts"
+import { Message } from "./stored.ts"
 
 export class NotThere extends Schema.TaggedError<NotThere>()("NotThere", { path: Schema.String }) {}
 
@@ -71,7 +72,7 @@ export const Agent = Flow.make("research-agent", {
   input: Schema.Struct({ question: Schema.String }),
   state: {
     /** What was said since the question, by the model and by the tools. An update appends to it. */
-    conversation: State.list(DurableAi.Message),
+    conversation: State.list(Message),
     turns: State.counter()
   },
   output: Schema.Struct({ answer: Schema.String, turns: Schema.Int }),

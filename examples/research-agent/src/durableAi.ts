@@ -10,143 +10,12 @@
  * Code that uses `effect/ai` stays as it is: `durable.provide(effect)` puts the durable model and handlers in its context,
  * and `durable.layer` carries the calls out with the real ones.
  */
-import { Hasher, Run, Tool } from "@waymark/core"
+import { Run, Tool } from "@waymark/core"
 import type { Visit } from "@waymark/core/Visit"
-import {
-  Context,
-  type Duration,
-  Effect,
-  Layer,
-  Predicate,
-  type Schedule,
-  Schema,
-  SchemaGetter,
-  Stream
-} from "effect"
-import { AiError, LanguageModel, Prompt, Response, Tool as AiTool, type Toolkit } from "effect/ai"
-
-// -------------------------------------------------------------------------------------------------------------------
-// what is stored
-// -------------------------------------------------------------------------------------------------------------------
-
-/**
- * A message of a conversation, for a channel of a flow's state. `effect/ai` leaves open what is in the parameters and the
- * results of tools; a journal holds JSON.
- */
-export const Message: Schema.Codec<Prompt.Message, Schema.Json> = Schema.Json.pipe(
-  Schema.decodeTo(Schema.toCodecJson(Prompt.Message))
-)
-
-/** An `AiError` as it is stored. The original may hold headers of requests, with keys in them. */
-export class AiFailed extends Schema.TaggedError<AiFailed>()("AiFailed", {
-  module: Schema.String,
-  method: Schema.String,
-  /** The tag of the reason: `RateLimitError`, say. */
-  reason: Schema.String,
-  detail: Schema.String,
-  retryable: Schema.Boolean
-}) {
-  override get message(): string {
-    return `${this.module}.${this.method}: ${this.reason}: ${this.detail}`
-  }
-  static of({ isRetryable, method, module, reason }: AiError.AiError): AiFailed {
-    return new AiFailed({
-      module,
-      method,
-      reason: reason._tag,
-      detail: reason.message,
-      retryable: isRetryable
-    })
-  }
-  get aiError(): AiError.AiError {
-    const reason = new AiError.UnknownError({ description: `${this.reason}: ${this.detail}` })
-    return AiError.make({ module: this.module, method: this.method, reason })
-  }
-}
-
-const { response: _http, ...finish } = Response.FinishPart.fields
-const Metadata = Schema.optionalKey(Schema.Record(Schema.String, Schema.Json))
-
-/** A part of what a model answered: as `effect/ai` encodes it, but without the headers of the provider's response. */
-const Part = Schema.Union([
-  Schema.toEncoded(Response.TextPart),
-  Schema.toEncoded(Response.ReasoningPart),
-  Schema.toEncoded(Response.FilePart),
-  Schema.toEncoded(Response.DocumentSourcePart),
-  Schema.toEncoded(Response.UrlSourcePart),
-  Schema.toEncoded(Schema.Struct(finish)),
-  Schema.Struct({
-    type: Schema.Literal("tool-call"),
-    id: Schema.String,
-    name: Schema.String,
-    params: Schema.Json,
-    providerExecuted: Schema.optionalKey(Schema.Boolean),
-    metadata: Metadata
-  }),
-  // Only of tools that the provider itself carries out.
-  Schema.Struct({
-    type: Schema.Literal("tool-result"),
-    id: Schema.String,
-    name: Schema.String,
-    isFailure: Schema.Boolean,
-    result: Schema.Json,
-    providerExecuted: Schema.optionalKey(Schema.Boolean),
-    metadata: Metadata
-  })
-])
-type Part = typeof Part.Type
-
-/**
- * What the model is asked. The conversation is in the run's state, so that the journal has it once: the call is stored
- * with the digest of it, by which a run that is executed again is held to the same question.
- */
-export class Asked {
-  readonly _tag = "Asked"
-  readonly options: AskOptions
-  constructor({ prompt, responseFormat, toolChoice, tools }: AskOptions) {
-    this.options = { prompt, responseFormat, toolChoice, tools }
-  }
-  /** As it is stored. */
-  toJSON(): typeof Question.Type {
-    const { prompt, responseFormat, toolChoice, tools } = this.options
-    return {
-      messages: prompt.content.length,
-      digest: hash(JSON.stringify(encodePrompt(prompt))),
-      tools: tools.map(({ name }) => name),
-      toolChoice: toolChoice as Schema.Json,
-      ...(responseFormat.type === "json" ? { object: responseFormat.objectName } : undefined)
-    }
-  }
-}
-
-type AskOptions = Pick<LanguageModel.ProviderOptions, "prompt" | "responseFormat" | "toolChoice" | "tools">
-
-const { hash } = Hasher.Hasher.defaultValue()
-const encodePrompt = Schema.encodeSync(Prompt.Prompt)
-
-const Question = Schema.Struct({
-  messages: Schema.Int,
-  digest: Schema.String,
-  tools: Schema.Array(Schema.String),
-  toolChoice: Schema.Json,
-  object: Schema.optionalKey(Schema.String)
-})
-
-const AskedSchema = Question.pipe(
-  Schema.decodeTo(
-    Schema.declare((u): u is Asked => Predicate.isTagged(u, "Asked")),
-    {
-      decode: SchemaGetter.forbidden(
-        () => "the conversation is not stored with the call, but in the run's state"
-      ),
-      encode: SchemaGetter.transform((asked) => asked.toJSON())
-    }
-  )
-)
-
-// -------------------------------------------------------------------------------------------------------------------
-// the adapter
-// -------------------------------------------------------------------------------------------------------------------
+import { Context, type Duration, Effect, Layer, Predicate, type Schedule, Schema, Stream } from "effect"
+import { AiError, LanguageModel, Response, Tool as AiTool, type Toolkit } from "effect/ai"
+import { answerInOrder } from "./conversation.ts"
+import { AiFailed, Asked, AskedSchema, type AskOptions, Part, storedOf } from "./stored.ts"
 
 /** The name of the Waymark tool that asks the model. */
 export type ModelName = "ask-model"
@@ -203,33 +72,6 @@ export interface Options {
 
 const tokens = ({ inputTokens, outputTokens }: Response.Usage): number =>
   (inputTokens.total ?? 0) + (outputTokens.total ?? 0)
-
-/** What a model answered, as it is stored. */
-const storedOf = (content: ReadonlyArray<Response.AnyPart>): Effect.Effect<ReadonlyArray<Part>, AiFailed> => {
-  const kept = content.flatMap((part): ReadonlyArray<Response.AnyPart> => {
-    if (part.type === "response-metadata") return []
-    return part.type === "finish" ? [{ ...part, response: undefined }] : [part]
-  })
-  return Schema.encodeEffect(Schema.Array(Response.AllParts()))(kept as ReadonlyArray<any>).pipe(
-    Effect.map((parts) =>
-      parts.map((part) => {
-        const { "~effect/ai/Response/Part": _, response: __, preliminary: ___, ...rest } = part as any
-        if (rest.metadata !== undefined && Object.keys(rest.metadata).length === 0) delete rest.metadata
-        return rest as Part
-      })
-    ),
-    Effect.mapError(
-      ({ message }) =>
-        new AiFailed({
-          module: "durableAi",
-          method: "ask-model",
-          reason: "InvalidOutputError",
-          detail: `the answer cannot be stored: ${message}`,
-          retryable: false
-        })
-    )
-  )
-}
 
 const ask = Effect.fnUntraced(function* ({ options }: Asked) {
   const model = yield* LanguageModel.LanguageModel
@@ -289,44 +131,6 @@ const toolOf = (tool: AiTool.Any): Tool.Tool<string, any, any, any> => {
     delivery: repeatable ? "atLeastOnce" : "atMostOnce",
     ...(tool.description === undefined ? undefined : { description: tool.description })
   })
-}
-
-/** Sorts what says something of a call as the calls were made; what does not stays where it is, before the others. */
-const byCall = <P extends { readonly type: string }>(
-  parts: ReadonlyArray<P>,
-  calls: ReadonlyMap<string, number>
-): Array<P> => {
-  const place = (part: any): number =>
-    calls.get(
-      part.type === "tool-result" ? part.id : part.type === "tool-approval-request" ? part.toolCallId : ""
-    ) ?? -1
-  return [...parts].sort((a, b) => place(a) - place(b))
-}
-
-const callsOf = (messages: ReadonlyArray<Prompt.Message>): Map<string, number> => {
-  const calls = new Map<string, number>()
-  for (const { content, role } of messages) {
-    if (role !== "assistant") continue
-    for (const part of content) if (part.type === "tool-call") calls.set(part.id, calls.size)
-  }
-  return calls
-}
-
-/**
- * The results of calls that were made at the same time come in the order of the calls, whichever was done first, so that
- * a run that is executed again comes to the same; before them those of earlier calls that had to be approved.
- */
-const answerInOrder = (
-  asked: Prompt.RawInput,
-  content: ReadonlyArray<Response.AnyPart>
-): ReadonlyArray<Response.AnyPart> => {
-  const calls = callsOf(Prompt.make(asked).content)
-  const earlier = (part: Response.AnyPart) => part.type === "tool-result" && calls.has(part.id)
-  const now = content.filter((part) => !earlier(part))
-  const made = new Map(
-    now.flatMap((part) => (part.type === "tool-call" ? [part.id] : [])).map((id, at) => [id, at])
-  )
-  return [...byCall(content.filter(earlier), calls), ...byCall(now, made)]
 }
 
 /** Makes the model, and the tools of a toolkit, durable. */
@@ -400,7 +204,7 @@ export const make = <Tools extends Record<string, AiTool.Any>>(
       const encoded = yield* Effect.orDie(
         Schema.encodeEffect(tool.parametersSchema as Schema.Codec<unknown>)(params)
       )
-      const results = yield* real.handle(tool.name, encoded as never)
+      const results = yield* real.handle(tool.name, encoded)
       // What a handler says before its end is not stored.
       const final = yield* Stream.runCollect(Stream.filter(results, ({ preliminary }) => !preliminary))
       const { isFailure, result } = final.at(-1)!
@@ -413,16 +217,4 @@ export const make = <Tools extends Record<string, AiTool.Any>>(
     model.toLayer((asked) => failed(ask(asked))) as Layer.Layer<any, any, any>
   )
   return { model, tools, provide, layer } as any
-}
-
-/**
- * What a response adds to the conversation. The results of calls that had to be approved first come before what the model
- * said to them.
- */
-export const messagesOf = (content: ReadonlyArray<Response.AnyPart>): ReadonlyArray<Prompt.Message> => {
-  const called = new Set(content.flatMap((part) => (part.type === "tool-call" ? [part.id] : [])))
-  const earlier = (part: Response.AnyPart) => part.type === "tool-result" && !called.has(part.id)
-  return [content.filter(earlier), content.filter((part) => !earlier(part))].flatMap(
-    (parts) => Prompt.fromResponseParts(parts).content
-  )
 }

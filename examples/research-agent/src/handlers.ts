@@ -5,7 +5,7 @@ import { Run, Wait } from "@waymark/core"
 import { Effect, Schema } from "effect"
 import { LanguageModel, Prompt } from "effect/ai"
 import { Agent, AgentFailed, ai, maxTurns, Research, Turn } from "./agent.ts"
-import { messagesOf } from "./durableAi.ts"
+import { messagesOf } from "./conversation.ts"
 
 export const Decision = Schema.Literals(["approve", "deny"])
 

@@ -42,8 +42,8 @@ const operator = Effect.fn("operator")(function* (run: Runs.Run<typeof Agent>) {
     }
     const { waits } = yield* runs.stateAt(run)
     for (const [wait, { on }] of waits) {
-      if (on.type !== "user") continue
-      const prompt = String(on.prompt)
+      if (on.type !== "user" || typeof on.prompt !== "string") continue
+      const { prompt } = on
       yield* Console.log(`  asks: ${prompt.length > 96 ? `${prompt.slice(0, 95)}…` : prompt}`)
       yield* Console.log("  ada says: approve")
       yield* runs.answer(run, wait, "approve", { ...person, until: "applied" })

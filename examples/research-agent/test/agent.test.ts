@@ -4,7 +4,7 @@ import { CrashPoints, FakeTools, TestRuntime } from "@waymark/testing"
 import { Effect, Layer } from "effect"
 import type { Response } from "effect/ai"
 import { Agent, ai, NotThere, Turn } from "../src/agent.ts"
-import { AiFailed } from "../src/durableAi.ts"
+import { AiFailed } from "../src/stored.ts"
 import { AgentHandlers } from "../src/handlers.ts"
 
 const question = { question: "Why did the light go dark?" }

@@ -53,7 +53,7 @@ const handlers = Ask.toLayer({
 const finish: Response.PartEncoded = {
   type: "finish",
   reason: "stop",
-  usage: { inputTokens: {}, outputTokens: {} } as Response.FinishPartEncoded["usage"],
+  usage: { inputTokens: {}, outputTokens: {} },
   // What a provider tells of its response has keys in it.
   response: { status: 200, headers: { "set-cookie": "secret" } }
 }
