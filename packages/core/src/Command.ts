@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { Bookmarked, Ops, Value } from "./Event.ts"
+import { Bookmarked, Failure, Ops, Value } from "./Event.ts"
 import { limits } from "./internal/event/noteKinds.ts"
 
 const optional = Schema.optionalKey
@@ -55,6 +55,7 @@ export type Limits = typeof Limits.Type
  * - `settle`: decide what became of a call that is in doubt
  * - `signal`: an event that the run may be waiting for; `answer`: the answer to a question it asked; `finish`: what came
  *   of a job that it waits for
+ * - `ended`: a run that it waits for has ended: what with
  * - `annotate`: leave a note; `bookmark`: give the checkpoint `at` a name
  *
  * @category schemas
@@ -83,6 +84,12 @@ export const Request = Schema.Union([
     type: Schema.Literal("finish"),
     job: Schema.String,
     as: Schema.Union([Schema.Struct({ value: Value }), Schema.Struct({ failure: Schema.String })])
+  }),
+  Schema.Struct({
+    type: Schema.Literal("ended"),
+    run: Schema.String,
+    wait: Schema.String,
+    outcome: Schema.Union([Schema.Struct({ value: Value }), Schema.Struct({ failure: Failure })])
   }),
   Schema.Struct({ type: Schema.Literal("annotate"), note: Schema.String, data: optional(Value) }),
   Schema.Struct({

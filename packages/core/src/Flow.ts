@@ -24,7 +24,8 @@ import type * as Next from "./Next.ts"
 import type * as Node from "./Node.ts"
 import type * as Run from "./Run.ts"
 import type * as State_ from "./State.ts"
-import type { Visit } from "./Visit.ts"
+import type { Run as RunRef } from "./Runs.ts"
+import { Visit } from "./Visit.ts"
 
 /**
  * Identifies the handlers of the flow `Id` among a layer's requirements.
@@ -137,7 +138,8 @@ export interface Flow<
   readonly state: C
   readonly output: O
   readonly error: E
-  readonly start: string
+  /** The first node. */
+  readonly startNode: string
   readonly nodes: N
   /** The signals that are kept if they come before a run waits for them, and the schemas of their payloads. */
   readonly signals: Signals
@@ -169,6 +171,40 @@ export interface Flow<
   readonly toLayer: <H extends HandlersOf<I["Type"], C, O["Type"], E["Type"], N>, EX = never, RX = never>(
     handlers: (H & NoOthers<H, N>) | Effect.Effect<H & NoOthers<H, N>, EX, RX>
   ) => Layer.Layer<Handlers<Id>, EX, Exclude<RX, Scope.Scope> | HandlersServices<H>>
+
+  /**
+   * Starts a run of this flow in a visit of another run, and waits for its end: succeeds with its output, fails with its
+   * typed errors. That it failed otherwise is the defect `Runs.RunFailed`, that it was cancelled `Runs.RunCancelled`.
+   *
+   * The visit waits as it does in a `Wait`: no fiber is held, and it belongs on the visit's own fiber. It can be used in
+   * the handlers of nodes only; the run is executed by whichever worker has the flow.
+   */
+  readonly call: (input: I["Type"], options?: ChildOptions) => Effect.Effect<O["Type"], E["Type"], Visit>
+
+  /**
+   * Starts a run of this flow in a visit of another run, once, and does not wait for it. The run is on its own from then
+   * on: it is not cancelled with the run that started it.
+   */
+  readonly start: (
+    input: I["Type"],
+    options?: ChildOptions
+  ) => Effect.Effect<RunRef<Flow<Id, I, C, O, E, N>>, never, Visit>
+}
+
+/**
+ * How to start a run from within another. Session, actor and correlation id are those of the run that starts it.
+ *
+ * - `key`: tells the calls of one visit apart. By default calls of one flow are numbered, in the order in which the visit
+ *   comes to them; what is started without waiting is known by its input and its number among equals
+ * - `tags`, `attributes`: to find it by
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ChildOptions {
+  readonly key?: string | undefined
+  readonly tags?: ReadonlyArray<string> | undefined
+  readonly attributes?: { readonly [name: string]: string } | undefined
 }
 
 type HandlersOf<Input, C extends State_.Channels, Output, Err, N extends Nodes> = {
@@ -203,7 +239,7 @@ export interface Any {
   readonly state: State_.Channels
   readonly output: Schema.Codec<any, any>
   readonly error: Schema.Codec<any, any>
-  readonly start: string
+  readonly startNode: string
   readonly nodes: Nodes
   readonly signals: Signals
   readonly migrations: ReadonlyArray<Migrations.Any>
@@ -265,7 +301,11 @@ export type Handler<F extends Any, K extends keyof F["nodes"], R = never> = (
   R
 >
 
-type Proto = Pick<Any, "fingerprint"> & { readonly toLayer: unknown }
+type Proto = Pick<Any, "fingerprint"> & {
+  readonly toLayer: unknown
+  readonly call: unknown
+  readonly start: unknown
+}
 
 const fingerprints = new WeakMap<object, string>()
 
@@ -293,6 +333,12 @@ const Proto: Proto & ThisType<Any> = {
         return Context.make(key, { flow: this, handlers, context })
       })
     )
+  },
+  call(this: Any, input: unknown, options?: ChildOptions) {
+    return Effect.flatMap(Visit, (visit) => visit.child(this, input, options, "call"))
+  },
+  start(this: Any, input: unknown, options?: ChildOptions) {
+    return Effect.flatMap(Visit, (visit) => visit.child(this, input, options, "start"))
   }
 }
 
@@ -359,7 +405,7 @@ export const make = <
     state: options.state ?? {},
     output: options.output ?? Schema.Void,
     error: options.error ?? Schema.Never,
-    start: options.start,
+    startNode: options.start,
     nodes: options.nodes,
     signals: options.signals ?? {},
     migrations: options.migrations ?? [],

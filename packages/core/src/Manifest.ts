@@ -269,7 +269,7 @@ export const manifest = (flow: Flow.Any): Manifest => ({
   version: flow.version,
   fingerprint: flow.fingerprint,
   ...(flow.description === undefined ? {} : { description: flow.description }),
-  start: flow.start,
+  start: flow.startNode,
   durability: flow.durability,
   maxSteps: flow.maxSteps,
   maxRecoveries: flow.maxRecoveries,

@@ -9,11 +9,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import * as Tracer from "effect/Tracer"
 import type { Checkpoint, HistoryOptions } from "./Checkpoint.ts"
 import { Codec } from "./Codec.ts"
 import type { CodecError } from "./Codec.ts"
@@ -29,6 +27,7 @@ import { answerTo, apply, send } from "./internal/client/commanding.ts"
 import * as Signals from "./internal/client/signals.ts"
 import { makeCodec } from "./internal/definition/codec.ts"
 import { canonical } from "./internal/engine/canonical.ts"
+import * as Creating from "./internal/engine/creating.ts"
 import * as Failures from "./internal/engine/failure.ts"
 import * as History from "./internal/engine/history.ts"
 import * as LimitsOf from "./internal/engine/limits.ts"
@@ -39,7 +38,6 @@ import * as Retrying from "./internal/engine/retrying.ts"
 import * as Told from "./internal/engine/told.ts"
 import * as TypedState from "./internal/engine/typedState.ts"
 import * as Versions from "./internal/engine/versions.ts"
-import { extend } from "./internal/engine/writer.ts"
 import { hasCompensated } from "./internal/compensation.ts"
 import { isThrough, openCount } from "./internal/visits.ts"
 import * as Journal from "./Journal.ts"
@@ -56,7 +54,7 @@ import type * as Run_ from "./Run.ts"
 import { isTerminal } from "./RunInfo.ts"
 import type { RunInfo, RunStatus } from "./RunInfo.ts"
 import * as RunState from "./RunState.ts"
-import { Store } from "./Store.ts"
+import { RunInUse, Store } from "./Store.ts"
 import type * as StoreModule from "./Store.ts"
 
 export { AwaitTimeout, CommandRefused, InvalidCheckpoint, InvalidValue, RunCancelled, RunConflict, RunFailed }
@@ -438,7 +436,7 @@ export class Runs extends Context.Service<
       options?: { readonly from?: number | undefined; readonly expect?: Journal.Head | undefined }
     ) => Effect.Effect<Journal.Verified, Journal.ChainBroken | ReadError | InvalidCheckpoint>
 
-    /** Deletes a run that has ended and that no other run was forked from. */
+    /** Deletes a run that has ended, that no other run was forked from, and whose end is known to whoever waits for it. */
     readonly delete: (
       run: RunLike
     ) => Effect.Effect<void, StoreModule.RunNotFound | StoreModule.RunInUse | StoreModule.StoreError>
@@ -496,6 +494,7 @@ export const make = Effect.fnUntraced(function* (options: {
   const { starter } = options
   const client: Client = { store, codec, hash, clock, ids }
   const journals: Reader.Journals = client
+  const creator: Creating.Creator = { store, codec, hash, clock, starter }
 
   /** What a flow stores in plain text must not be secret. */
   const checkSecrets = (flow: Flow.Any): Effect.Effect<void, InvalidValue> => {
@@ -514,29 +513,6 @@ export const make = Effect.fnUntraced(function* (options: {
     const detail = LimitsOf.problemOf(limits, flow)
     return detail === undefined ? Effect.void : Effect.fail(new InvalidValue({ what: "the limits", detail }))
   }
-
-  /** Writes the first event of a run. */
-  const create = Effect.fnUntraced(function* (
-    run: string,
-    flow: Flow.Any,
-    given: Extract<Body, { kind: "created" | "forked" }>,
-    origin: { readonly state: RunState.RunState; readonly hash: string } | undefined
-  ) {
-    const here = starter?.has(flow.id, given.version) === true ? starter : undefined
-    const span = here === undefined ? undefined : yield* here.span(run, flow.id)
-    const trace = span ?? Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
-    const body =
-      trace === undefined ? given : { ...given, trace: { traceId: trace.traceId, spanId: trace.spanId } }
-    const sealed = codec === undefined ? body : yield* Reader.seal(codec, run, body)
-    const at = { run, epoch: 0, time: clock.currentTimeMillisUnsafe() }
-    const head = { seq: -1, hash: origin?.hash ?? Journal.genesis }
-    const extended = extend(journals, at, origin?.state, head, [body], [sealed])
-    const lease = yield* Effect.onError(store.create(extended.batch, { holder: here?.holder }), (cause) =>
-      Effect.sync(() => span?.end(clock.currentTimeNanosUnsafe(), Exit.failCause(cause)))
-    )
-    here?.start(lease, extended.state, extended.head, span)
-    // Between the two, the run would be owned and never executed.
-  }, Effect.uninterruptible)
 
   /** Whether the run that is there is the one that was to be started. */
   const join = Effect.fnUntraced(function* (run: string, flow: Flow.Any, input: Schema.Json) {
@@ -572,34 +548,12 @@ export const make = Effect.fnUntraced(function* (options: {
       (idempotencyKey === undefined
         ? yield* ids.next
         : `${flow.id}-${hash(JSON.stringify([flow.id, idempotencyKey])).slice(0, 32)}`)
-    const body: Mutable<Extract<Body, { kind: "created" }>> = {
-      kind: "created",
-      flow: flow.id,
-      version: flow.version,
-      fingerprint: flow.fingerprint,
-      start: flow.start,
-      input: encoded.value,
-      state: initial.success,
-      durability: startOptions.durability ?? flow.durability,
-      maxSteps: startOptions.maxSteps ?? flow.maxSteps,
-      maxRecoveries: flow.maxRecoveries,
-      ...LimitsOf.initial(flow, startOptions.budgets)
-    }
-    if (Object.keys(flow.signals).length > 0) body.signals = Object.keys(flow.signals)
-    const timeout = Duration.toMillis(
-      Duration.fromInputUnsafe(startOptions.timeout ?? flow.timeout ?? Infinity)
-    )
-    if (!(timeout > 0)) {
+    const body = Creating.bodyOf(flow, encoded.value, initial.success, startOptions)
+    if (body.timeout !== undefined && !(body.timeout > 0)) {
       return yield* new InvalidValue({ what: "the timeout", detail: "it must be longer than nothing" })
     }
-    if (timeout < Infinity) body.timeout = timeout
-    if (startOptions.session !== undefined) body.session = startOptions.session
-    if (startOptions.actor !== undefined) body.actor = startOptions.actor
-    if (startOptions.correlation !== undefined) body.correlation = startOptions.correlation
-    if (startOptions.tags !== undefined) body.tags = startOptions.tags
-    if (startOptions.attributes !== undefined) body.attributes = startOptions.attributes
     yield* Versions.keepShape(store, flow)
-    yield* create(id, flow, body, undefined).pipe(
+    yield* Creating.create(creator, id, body, undefined).pipe(
       Effect.catchTag("RunExists", () =>
         Effect.catchTag(join(id, flow, encoded.value), "RunNotFound", () =>
           Effect.fail(new RunConflict({ run: id, detail: "it is being deleted" }))
@@ -862,14 +816,23 @@ export const make = Effect.fnUntraced(function* (options: {
       const id = forkOptions.id ?? (yield* ids.next)
       const conflict = new RunConflict({ run: id, detail: "choose another id for the fork" })
       if (id === run.id) return yield* conflict
-      yield* create(id, run.flow, body, { state, hash: head.hash }).pipe(
+      yield* Creating.create(creator, id, body, { state, hash: head.hash }).pipe(
         Effect.catchTag("RunExists", () => Effect.fail(conflict))
       )
       return ref(run.flow, id)
     }),
     replay: (run) => Replay.replay(journals, clock, run.flow, run.id),
     verify: (run, verifyOptions) => History.verify(journals, idOf(run), verifyOptions ?? {}),
-    delete: (run) => store.delete(idOf(run)),
+    delete: Effect.fnUntraced(function* (run) {
+      const id = idOf(run)
+      const { info } = yield* store.get(id)
+      if (isTerminal(info.status) && (info.outbox ?? 0) > 0) {
+        const detail =
+          "what it has to tell another run has not arrived yet; a worker that has its flow sees to it"
+        return yield* new RunInUse({ run: id, detail })
+      }
+      yield* store.delete(id)
+    }),
     client
   })
 })

@@ -290,6 +290,8 @@ export const ListQuery = Schema.Struct({
   unowned: Schema.optionalKey(Schema.Boolean),
   /** Only runs whose inboxes hold commands that their journals do not name. */
   commanded: Schema.optionalKey(Schema.Boolean),
+  /** Only runs with messages to other runs that are not known to have arrived. */
+  sending: Schema.optionalKey(Schema.Boolean),
   /**
    * By time of creation, then by id in code-unit order; newest first unless said otherwise, which is the exact reverse.
    * With `due`, only the runs that have a `due`: the earliest first, then by id.
@@ -504,6 +506,7 @@ export const matches = (query: ListQuery, info: RunInfo): boolean =>
   (query.tag === undefined || info.tags.includes(query.tag)) &&
   (query.attributes === undefined ||
     Object.entries(query.attributes).every(([name, value]) => get(info.attributes ?? {}, name) === value)) &&
+  (query.sending !== true || (info.outbox ?? 0) > 0) &&
   (query.bookmark === undefined || hasBookmark(info, query.bookmark)) &&
   (query.createdAfter === undefined || info.createdAt >= query.createdAfter) &&
   (query.createdBefore === undefined || info.createdAt < query.createdBefore) &&

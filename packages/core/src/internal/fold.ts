@@ -195,8 +195,7 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
       Visits.joined(next, event)
       break
     case "sent":
-      if (HashMap.has(state.outbox, event.message)) illegal(`message ${event.message} was sent already`)
-      next.outbox = HashMap.set(state.outbox, event.message, { to: event.to, body: event.body })
+      Notes.sent(next, event)
       break
     case "delivered":
       if (!HashMap.has(state.outbox, event.message)) illegal(`message ${event.message} was not sent`)

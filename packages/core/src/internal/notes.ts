@@ -9,7 +9,7 @@ import type { Budget, OpenVisit, RunState } from "../RunState.ts"
 import { illegal } from "./illegal.ts"
 import { get } from "./record.ts"
 import type { Mutable } from "./record.ts"
-import { branchOf, openVisit, setVisit } from "./visits.ts"
+import { branchOf, openVisit, setVisit, visitIn } from "./visits.ts"
 
 /** Something is told once in a visit; 1 if it exceeded a budget. */
 export const told = (
@@ -17,10 +17,30 @@ export const told = (
   event: Of<"emitted"> | Of<"logged"> | Of<"tagged"> | Of<"spent">,
   exceeded: 0 | 1
 ): void => {
-  const visit = openVisit(next, event)
+  mark(next, branchOf(event), openVisit(next, event), event.mark, exceeded)
+}
+
+const mark = (
+  next: Mutable<RunState>,
+  branch: string,
+  visit: OpenVisit,
+  as: string,
+  exceeded: 0 | 1
+): void => {
   const marks = visit.marks ?? HashMap.empty<string, 0 | 1>()
-  if (HashMap.has(marks, event.mark)) illegal(`the visit told ${event.mark} already`)
-  setVisit(next, branchOf(event), { ...visit, marks: HashMap.set(marks, event.mark, exceeded) })
+  if (HashMap.has(marks, as)) illegal(`the visit told ${as} already`)
+  setVisit(next, branch, { ...visit, marks: HashMap.set(marks, as, exceeded) })
+}
+
+export const sent = (next: Mutable<RunState>, event: Of<"sent">): void => {
+  const { body, message, to } = event
+  if (HashMap.has(next.outbox, message)) illegal(`message ${message} was sent already`)
+  next.outbox = HashMap.set(next.outbox, message, { to, body })
+  if (event.mark === undefined) return
+  const branch = branchOf(event)
+  const visit = visitIn(next, branch)
+  if (visit === undefined) return illegal(`branch ${JSON.stringify(branch)} has no open visit`)
+  mark(next, branch, visit, event.mark, 0)
 }
 
 export const progressed = (next: Mutable<RunState>, event: Of<"progressed">): void => {

@@ -65,7 +65,7 @@ describe("a fan-out", () => {
       fetch: node({ to: ["merge"], item: Schema.String }),
       merge: node({ to: ["end"], fanOut: { to: ["fetch"], join: "merge" } })
     }
-    for (const nodes of [nested, crawl]) assert.strictEqual(define(nodes).start, "split")
+    for (const nodes of [nested, crawl]) assert.strictEqual(define(nodes).startNode, "split")
   })
 
   it("needs branches, a policy that can be met, and room for at least one branch", () => {

@@ -123,7 +123,7 @@ export const shapeTextOf = (flow: Flow.Any): string =>
   JSON.stringify([
     "waymark flow 1",
     flow.id,
-    flow.start,
+    flow.startNode,
     shapeOf(flow.input),
     shapeOf(flow.output),
     shapeOf(flow.error),

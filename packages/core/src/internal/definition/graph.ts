@@ -44,8 +44,8 @@ const reach = (from: string, after: (name: string) => Iterable<string>): Set<str
   return reached
 }
 
-const follow = ({ nodes, start }: Flow.Any, ways: (node: Node.Any) => ReadonlyArray<Way>): Set<string> =>
-  reach(start, (name) => (Object.hasOwn(nodes, name) ? ways(nodes[name]!).map(({ to }) => to) : []))
+const follow = ({ nodes, startNode }: Flow.Any, ways: (node: Node.Any) => ReadonlyArray<Way>): Set<string> =>
+  reach(startNode, (name) => (Object.hasOwn(nodes, name) ? ways(nodes[name]!).map(({ to }) => to) : []))
 
 /** The nodes whose errors fail a branch at most, since a fan-out around them collects the failures. */
 export const collected = (flow: Flow.Any): ReadonlySet<string> => {
@@ -60,8 +60,9 @@ const checkTargets = (flow: Flow.Any, hasOutput: boolean): ReadonlyArray<Problem
   const nodes = Object.keys(flow.nodes)
   const isNode = (name: string) => Object.hasOwn(flow.nodes, name)
   const takesItem = (name: string) => flow.nodes[name]!.item !== undefined
-  if (!isNode(flow.start)) problems.push({ _tag: "UnknownStart", start: flow.start, nodes })
-  else if (takesItem(flow.start)) problems.push({ _tag: "ItemMissing", option: "start", target: flow.start })
+  if (!isNode(flow.startNode)) problems.push({ _tag: "UnknownStart", start: flow.startNode, nodes })
+  else if (takesItem(flow.startNode))
+    problems.push({ _tag: "ItemMissing", option: "start", target: flow.startNode })
   for (const [node, { fanOut, to }] of Object.entries(flow.nodes)) {
     for (const { option, to: target } of everyWay(flow.nodes[node]!)) {
       const inFanOut = option.startsWith("fanOut")
@@ -85,10 +86,10 @@ const divide = (
   const problems: Array<Problem> = []
   const regions = new Map([
     ["end", ""],
-    [flow.start, ""]
+    [flow.startNode, ""]
   ])
   const fanOuts: Array<string> = []
-  const open = [flow.start]
+  const open = [flow.startNode]
 
   const enter = (node: string, { option, to: target }: Way, region: string): boolean => {
     const known = regions.get(target)
@@ -152,7 +153,7 @@ export const checkGraph = (flow: Flow.Any, hasOutput: boolean): ReadonlyArray<Pr
   const reached = follow(flow, everyWay)
   const unreachable = Object.keys(flow.nodes)
     .filter((node) => !reached.has(node))
-    .map((node): Problem => ({ _tag: "Unreachable", node, start: flow.start }))
+    .map((node): Problem => ({ _tag: "Unreachable", node, start: flow.startNode }))
   const { problems: crossing, regions } = divide(flow)
   return [...unreachable, ...(crossing.length > 0 ? crossing : checkEnds(flow, regions))]
 }

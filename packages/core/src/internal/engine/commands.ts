@@ -64,6 +64,15 @@ const mapRequest = <E>(
       if (!("value" in request.as)) return Effect.succeed(request)
       return Effect.map(f(request.as.value), (value) => ({ ...request, as: { value } }))
     }
+    case "ended": {
+      const { outcome } = request
+      return "value" in outcome
+        ? Effect.map(f(outcome.value), (value) => ({ ...request, outcome: { value } }))
+        : Effect.map(mapValues({ kind: "failed" as const, error: outcome.failure }, f), ({ error }) => ({
+            ...request,
+            outcome: { failure: error }
+          }))
+    }
     default:
       return Effect.succeed(request)
   }
@@ -218,12 +227,21 @@ export const carryOut = (
       return endNamed(state, "user", request.wait, request.value, by, ignored)
     case "finish":
       return endNamed(state, "job", request.job, request.as, by, ignored)
+    case "ended": {
+      const { outcome, run, wait } = request
+      return isTerminal(state.status) || !Waking.isForRun(state, wait, run)
+        ? ignored(`nothing waits for run ${run}`)
+        : Waking.end(state, wait, outcome, by)
+    }
   }
 }
 
 /** Whether a command may end a wait: it is carried out at once, whatever else is executed. */
 export const isForWait = ({ command: { request } }: Received): boolean =>
-  request.type === "signal" || request.type === "answer" || request.type === "finish"
+  request.type === "signal" ||
+  request.type === "answer" ||
+  request.type === "finish" ||
+  request.type === "ended"
 
 type Signal = Extract<Request, { type: "signal" }>
 type Bodies = readonly [Body, ...ReadonlyArray<Body>]

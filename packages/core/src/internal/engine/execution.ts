@@ -23,7 +23,9 @@ import * as Deadlines from "./deadlines.ts"
 import * as Grace from "./grace.ts"
 import * as Joins from "./joins.ts"
 import * as Limits from "./limits.ts"
+import * as Outbox from "./outbox.ts"
 import * as Outcomes from "./outcomes.ts"
+import type { Starter } from "./pool.ts"
 import type { Journals } from "./reader.ts"
 import * as Versions from "./versions.ts"
 import * as Views from "./views.ts"
@@ -40,6 +42,8 @@ export interface Environment extends Journals, Grace.Options {
   readonly traced: boolean
   /** How long the fiber of a visit that waits is kept, in milliseconds. */
   readonly keepWaiting: number
+  /** Executes what runs start, as far as the worker can. */
+  readonly starter?: Starter | undefined
 }
 
 /** Why an execution has to stop before the run itself stops. */
@@ -152,8 +156,16 @@ export const make = (
   const touched = (bodies: Bodies): void => {
     branching?.touched(bodies)
     for (const body of bodies) if (body.kind === "waitEnded") main.parked?.wake()
-    if (writer.state.open[""] === undefined) wake?.()
+    if (writer.state.open[""] === undefined || writer.state.status === "cancelling") wake?.()
   }
+
+  const outbox = Outbox.make({
+    creator: { ...environment, starter: environment.starter },
+    writer,
+    touched,
+    timer,
+    poke: () => wake?.()
+  })
 
   const course: Visiting.Course = {
     environment,
@@ -161,6 +173,7 @@ export const make = (
     writer,
     views,
     outcomes: Outcomes.make(flow, clock),
+    outbox,
     inherited: claim === undefined ? -1 : writer.state.seq,
     isStopping: () => stop !== undefined,
     isHalted: () => stop !== undefined && stop._tag !== "Cancel" && stop._tag !== "Deadline",
@@ -197,7 +210,7 @@ export const make = (
       idle,
       poke: () => wake?.(),
       afterVisit: isStrict ? writer.sync : Effect.void,
-      betweenVisits: Effect.andThen(warnIfDue, snapshotIfDue),
+      betweenVisits: Effect.andThen(Effect.andThen(warnIfDue, snapshotIfDue), outbox.flush),
       isDisturbed: () => stop !== undefined || inbox.length > 0
     })
     return branching.execute
@@ -316,11 +329,17 @@ export const make = (
         }
       }
       if (inbox.length > 0) yield* obey()
+      if (outbox.isDue()) yield* outbox.flush
       const { state } = writer
       if (isTerminal(state.status) || state.status === "paused") return undefined
+      if (state.status === "cancelling" && state.compensating === undefined && !(yield* outbox.endChildren)) {
+        if (draining) return undefined
+        if (inbox.length === 0) yield* idle(Outbox.tryAgain)
+        continue
+      }
       if (state.status === "cancelling" || state.compensating !== undefined) {
         yield* undo
-        if (isLost()) continue
+        if (isLost() || isTerminal(writer.state.status)) continue
         return undefined
       }
       const isOver = stop?._tag === "Deadline" && Deadlines.isTimed(state)
@@ -377,6 +396,7 @@ export const make = (
   ).pipe(
     Effect.catch((error): Effect.Effect<Outcome> => Effect.succeed({ _tag: "Lost", error })),
     Effect.ensuring(Effect.suspend(() => branching?.end ?? Effect.void)),
+    Effect.ensuring(Effect.sync(outbox.end)),
     Effect.tap(() => Effect.sync(() => (phase = "resting")))
   )
 

@@ -7,6 +7,7 @@ import type * as Schema from "effect/Schema"
 import type { Failure } from "../../Event.ts"
 import { BudgetExceeded, InDoubt, Unencodable } from "../../Failures.ts"
 import { NodeTimeout } from "../../Node.ts"
+import { RunCancelled } from "../../RunError.ts"
 import { ToolStalled, ToolTimeout } from "../../Tool.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { describe } from "../describe.ts"
@@ -91,6 +92,10 @@ export const store = (outcome: Outcome, schemas: ReadonlyArray<Schema.Codec<any,
       const { millis, tool } = outcome.defect as ToolStalled
       return { kind: "timeout", what: "heartbeat", name: tool, millis }
     }
+    if (known === "RunCancelled") {
+      const { reason, run } = outcome.defect as RunCancelled
+      return { kind: "cancelled", run, reason }
+    }
     if (known === "NodeTimeout") {
       const { millis, node } = outcome.defect as NodeTimeout
       return { kind: "timeout", what: "node", name: node, millis }
@@ -153,6 +158,8 @@ export const load = (failure: Failure, schemas: ReadonlyArray<Schema.Codec<any, 
         _tag: "Defect",
         defect: new BudgetExceeded({ budget: failure.budget, limit: failure.limit })
       }
+    case "cancelled":
+      return { _tag: "Defect", defect: new RunCancelled({ run: failure.run, reason: failure.reason }) }
     case "encoding":
       return {
         _tag: "Defect",

@@ -16,6 +16,7 @@ import * as Node from "../../Node.ts"
 import type { OpenVisit } from "../../RunState.ts"
 import { Visit } from "../../Visit.ts"
 import * as Calls from "./calls.ts"
+import * as Children from "./children.ts"
 import * as Claims from "./claims.ts"
 import * as Telling from "./telling.ts"
 import { SeededRandom, VisitClock } from "./visitClock.ts"
@@ -27,7 +28,7 @@ export interface Surroundings {
   readonly traced: boolean
 }
 
-export interface Host extends Calls.Host, Waits.Host {
+export interface Host extends Children.Host {
   /** Where the open waits of the visit stand in the journal, and when they were opened. */
   readonly openedAt: (wait: string) => { readonly seq: number; readonly time: number }
 }
@@ -84,7 +85,16 @@ export const prepare = (
   const visitClock = new VisitClock(clock, lastFailure?.time ?? visit.since.time)
   let closed = false
   let fiber: Fiber.Fiber<unknown, unknown> | undefined
-  const place = { branch, node, visit: visit.visit, attempt, openedAs: visit.openedAs, clock: visitClock }
+  const place = {
+    branch,
+    node,
+    visit: visit.visit,
+    attempt,
+    openedAs: visit.openedAs,
+    clock: visitClock,
+    fiber: () => fiber,
+    isClosed: () => closed
+  }
   // Most visits call no tool and wait for nothing.
   let known: Claims.Claims | undefined
   const claims = () =>
@@ -104,9 +114,12 @@ export const prepare = (
     return calls.call(tool, given, options)
   }
   let waits: Waits.Waits | undefined
-  const wait: Visit["Service"]["wait"] = (requests) => {
-    waits ??= Waits.make(host, claims(), { ...place, fiber: () => fiber, isClosed: () => closed })
-    return waits.wait(requests)
+  const waiting = () => (waits ??= Waits.make(host, claims(), place))
+  const wait: Visit["Service"]["wait"] = (requests) => waiting().wait(requests)
+  let children: Children.Children | undefined
+  const child: Visit["Service"]["child"] = (of, given, options, how) => {
+    children ??= Children.make(host, waiting(), place)
+    return children.child(of, given, options, how)
   }
   let telling: Telling.Telling | undefined
   const tell: Visit["Service"]["tell"] = (use) =>
@@ -121,7 +134,7 @@ export const prepare = (
   // is provided around them. Otherwise it is set at once, since merging contexts would cost more than the rest of this.
   const plain = !traced && nodeMiddlewares.length === 0
   const own = (plain ? base : Context.empty()).pipe(
-    Context.add(Visit, { ...info, call, tell, wait }),
+    Context.add(Visit, { ...info, call, child, tell, wait }),
     Context.add(Clock.Clock, visitClock),
     Context.add(
       Random.Random,

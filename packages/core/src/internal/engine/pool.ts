@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -46,8 +47,8 @@ export interface Options {
   readonly drainTimeout: Duration.Input
 }
 
-/** Why to look at a run: something about it changed, a command came for it, or it was due. */
-type Why = "changed" | "commanded" | "due"
+/** Why to look at a run: something about it changed, a command came for it, it was due, or it has something to send. */
+type Why = "changed" | "commanded" | "due" | "sending"
 
 /** Statuses of runs that go on by themselves when somebody takes them up. */
 const runnable: ReadonlySet<string> = new Set(["pending", "running", "cancelling"])
@@ -90,7 +91,6 @@ export const make = Effect.fnUntraced(function* (
       )
     })
   )
-  const environment: Execution.Environment = { ...given, deadlines }
   const holder = `worker-${++holders}`
 
   /** Everything this worker holds a lease for. */
@@ -102,6 +102,8 @@ export const make = Effect.fnUntraced(function* (
   const unreadable = new Map<string, number>()
   /** Runs that somebody else had when a command came in for them: there is something to do when they are let go. */
   const heldUp = new Set<string>()
+  /** Runs that came to rest with messages that could not be delivered: not to be taken up for them all the time. */
+  const stuck = new Set<string>()
   /** Runs whose journals could not be written, until they are taken up again. */
   const lost = new Map<string, Lease>()
   let active = 0
@@ -110,6 +112,20 @@ export const make = Effect.fnUntraced(function* (
   /** When the earliest wait is due of the runs that came to rest since it was looked, and what makes it looked now. */
   let noted = Number.POSITIVE_INFINITY
   let lookNow: (() => void) | undefined
+
+  const starter: Starter = {
+    holder,
+    has: (flow, version) => serviceFor(flow, version) !== undefined && !draining,
+    span: (run, flow) =>
+      environment.traced ? Execution.startSpan(environment, run, flow) : Effect.succeed(undefined),
+    start: (lease, state, head, span) => {
+      if (draining) return void runFork(release(lease))
+      const service = services.get(state.flow)!
+      const writer = Writer.make({ ...environment, lease, state, head })
+      submit(Execution.make(environment, service, writer, undefined, span))
+    }
+  }
+  const environment: Execution.Environment = { ...given, deadlines, starter }
 
   const report = (message: string, run: string, error: { readonly message: string }) =>
     Effect.logWarning(message, { run, error: error.message })
@@ -131,6 +147,8 @@ export const make = Effect.fnUntraced(function* (
       const { run } = execution
       deadlines.remove(run)
       if (outcome._tag === "AtRest") {
+        if (HashMap.isEmpty(execution.writer.state.outbox)) stuck.delete(run)
+        else stuck.add(run)
         yield* release(execution.writer.lease)
         executions.delete(run)
         // A command may have come in after the run looked for the last time.
@@ -260,7 +278,8 @@ export const make = Effect.fnUntraced(function* (
     const service = serviceFor(info.flow, info.version)
     if (owner !== undefined) return service !== undefined
     if (service === undefined || unreadable.get(run) === head.seq) return false
-    if (!runnable.has(info.status) && !(why === "due" && isDue(info))) {
+    const sends = (info.outbox ?? 0) > 0 && (why === "sending" || !stuck.has(run))
+    if (!runnable.has(info.status) && !(why === "due" && isDue(info)) && !sends) {
       if (why === "changed") return false
       const commands = yield* store.inbox(run, cursorOf(info.inbox ?? {}))
       if (commands.every(({ position, source }) => isHandled(info, source, position))) return false
@@ -356,6 +375,7 @@ export const make = Effect.fnUntraced(function* (
   const sweep = Effect.gen(function* () {
     for (const query of [
       { unowned: true, status: ["pending", "running", "cancelling"] as const },
+      { unowned: true, sending: true },
       {
         unowned: true,
         commanded: true,
@@ -372,7 +392,10 @@ export const make = Effect.fnUntraced(function* (
         })
         for (const { flow, run, version } of page.runs)
           if (serviceFor(flow, version) !== undefined)
-            yield* consider(run, "commanded" in query ? "commanded" : "changed")
+            yield* consider(
+              run,
+              "commanded" in query ? "commanded" : "sending" in query ? "sending" : "changed"
+            )
         cursor = page.cursor
       } while (cursor !== undefined && !draining)
     }
@@ -428,18 +451,7 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => drain)
 
   return {
-    starter: {
-      holder,
-      has: (flow, version) => serviceFor(flow, version) !== undefined && !draining,
-      span: (run, flow) =>
-        environment.traced ? Execution.startSpan(environment, run, flow) : Effect.succeed(undefined),
-      start: (lease, state, head, span) => {
-        if (draining) return void runFork(release(lease))
-        const service = services.get(state.flow)!
-        const writer = Writer.make({ ...environment, lease, state, head })
-        submit(Execution.make(environment, service, writer, undefined, span))
-      }
-    },
+    starter,
     running: Effect.sync(() => [...executions.keys()]),
     drain
   }

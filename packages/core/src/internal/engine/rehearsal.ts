@@ -89,6 +89,7 @@ const rehearseVisit = Effect.fnUntraced(function* (
     state: () => state,
     openedAt: (wait) => ({ seq: HashMap.getUnsafe(state.waits, wait).seq, time: state.time }),
     openWaits: () => stop(undefined),
+    deliver: () => stop(undefined),
     park: stop(undefined),
     sync: Effect.never,
     stopping: () => true,

@@ -159,6 +159,7 @@ export const replay = <F extends Flow.Any>(
         append: () => Effect.never,
         openedAt: () => ({ seq: state.seq, time: state.time }),
         openWaits: () => Effect.never,
+        deliver: () => Effect.never,
         park: Effect.never,
         appendTo: () => Effect.never,
         state: () => state,

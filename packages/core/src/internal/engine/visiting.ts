@@ -18,6 +18,7 @@ import * as Failures from "./failure.ts"
 import * as Grace from "./grace.ts"
 import * as Handler from "./handler.ts"
 import * as Joins from "./joins.ts"
+import type { Outbox } from "./outbox.ts"
 import type * as Outcomes from "./outcomes.ts"
 import * as RecordedSchema from "./recordedSchema.ts"
 import * as Restart from "./restart.ts"
@@ -62,6 +63,7 @@ export interface Course {
   readonly writer: Writer
   readonly views: Views
   readonly outcomes: Outcomes.Outcomes
+  readonly outbox: Outbox
   /** What stands before this position was written before this execution. */
   readonly inherited: number
   /** Whether the execution stops, by whatever; and whether it does so without ending the run. */
@@ -148,6 +150,12 @@ export const make = (course: Course): Visiting => {
     /** Whether a wait ended, or the line is to stop, while nobody was there to be woken. */
     const isOver = () => line.evicted || halted() || visitIn(writer.state, branch)!.waiting.length === 0
 
+    /** The run that is waited for may need the place that this one takes. */
+    const waitsForRun = () =>
+      visitIn(writer.state, branch)!.waiting.some(
+        (id) => HashMap.getUnsafe(writer.state.waits, id).on.type === "run"
+      )
+
     /** Ends those of these waits that are over already. */
     const endEarly = (ids: (state: RunState) => ReadonlyArray<string>) =>
       orHalt(
@@ -187,6 +195,7 @@ export const make = (course: Course): Visiting => {
       appendTo: (decide) => orHalt(writer.appendTo((state) => (line.gone ? undefined : decide(state)))),
       state: () => writer.state,
       sync: orHalt(writer.sync),
+      deliver: (message, of) => orHalt(course.outbox.deliver(message, of)),
       stopping: () => line.suspended || line.gone || course.isStopping(),
       halted,
       pause: (reason) =>
@@ -196,7 +205,7 @@ export const make = (course: Course): Visiting => {
         }),
       openWaits: (bodies) =>
         Effect.suspend(() => {
-          const ids = bodies.map((body) => (body as { readonly wait: string }).wait)
+          const ids = bodies.flatMap((body) => (body.kind === "waitOpened" ? [body.wait] : []))
           return Effect.andThen(
             orHalt(appendTo(() => (line.gone ? undefined : (bodies as unknown as Bodies)))),
             endEarly(() => ids)
@@ -209,7 +218,7 @@ export const make = (course: Course): Visiting => {
           return Effect.interrupt
         })
         // A run that comes to rest is synced then; what goes on while somebody waits is not held up by it.
-        if (line.evicted || halted() || keepWaiting <= 0) {
+        if (line.evicted || halted() || keepWaiting <= 0 || waitsForRun()) {
           return branch === "" ? suspend : Effect.andThen(orHalt(writer.sync), suspend)
         }
         return Effect.andThen(

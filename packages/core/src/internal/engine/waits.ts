@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type { Json } from "effect/Schema"
-import type { Body, PauseReason } from "../../Event.ts"
+import type { Body, PauseReason, WaitTarget } from "../../Event.ts"
 import { Unencodable } from "../../Failures.ts"
 import type { OpenVisit, OpenWait } from "../../RunState.ts"
 import { JobFailed, WaitMisplaced, WaitTimeout } from "../../Wait.ts"
@@ -47,7 +47,31 @@ export interface Place {
   readonly isClosed: () => boolean
 }
 
+/** How the first of several waits ended. */
+export interface Ended {
+  readonly index: number
+  readonly outcome: WaitOutcome
+}
+
 export interface Waits {
+  /**
+   * Waits for the first of `ids`, which `open` opens if the visit comes to them for the first time. `name` is what is
+   * waited for, in words.
+   */
+  readonly until: (
+    name: string,
+    plan: () => {
+      readonly ids: ReadonlyArray<string>
+      readonly on: WaitTarget
+      readonly open: () => Effect.Effect<void>
+    }
+  ) => Effect.Effect<Ended>
+  /** Pauses the run if something that is recorded is not asked for, but this, which is not. */
+  readonly orDiverge: (got: {
+    readonly tool: string
+    readonly call: string
+    readonly input: Json
+  }) => Effect.Effect<void>
   readonly wait: (
     requests: ReadonlyArray<Wait.Request>
   ) => Effect.Effect<{ readonly index: number; readonly value: unknown }, unknown>
@@ -69,9 +93,7 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
   }
 
   /** What the journal has of the one that ended first. */
-  const recorded = (
-    ids: ReadonlyArray<string>
-  ): { readonly index: number; readonly outcome: WaitOutcome } | undefined => {
+  const recorded = (ids: ReadonlyArray<string>): Ended | undefined => {
     const { ended } = host.open()
     for (let index = 0; index < ids.length; index++) {
       const over = Object.hasOwn(ended, ids[index]!) ? ended[ids[index]!]! : undefined
@@ -114,57 +136,53 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
       }
     })
 
-  const outcome = (
-    requests: ReadonlyArray<Wait.Request>,
-    ids: ReadonlyArray<string>
-  ): Effect.Effect<any, unknown> =>
+  const outcome = (ids: ReadonlyArray<string>): Effect.Effect<Ended> =>
     Effect.suspend(() => {
       if (host.halted()) return Effect.interrupt
       const over = recorded(ids)
-      if (over === undefined) return Effect.andThen(host.park, outcome(requests, ids))
-      const { index } = over
-      return Effect.map(serve(requests[index]!, over.outcome), (value) => ({ index, value }))
+      return over === undefined ? Effect.andThen(host.park, outcome(ids)) : Effect.succeed(over)
+    })
+
+  const orDiverge: Waits["orDiverge"] = (got) =>
+    claims.unclaimed() === undefined
+      ? Effect.void
+      : Effect.flatMap(claims.wait, (unclaimed) => {
+          if (unclaimed === undefined) return Effect.void
+          const [call, { seq, tool }] = unclaimed
+          return host.pause({ kind: "diverged", node, visit, expected: { tool, call, seq }, got })
+        })
+
+  const until: Waits["until"] = (name, plan) =>
+    Effect.withFiber((fiber): Effect.Effect<Ended> => {
+      if (place.isClosed()) {
+        return Effect.die(
+          new Error(`something that outlived visit ${visit} of node ${node} waits for ${name}`)
+        )
+      }
+      if (host.halted()) return Effect.interrupt
+      if (fiber !== place.fiber()) return Effect.die(new WaitMisplaced({ node, wait: name }))
+      const { ids, on, open } = plan()
+      for (const id of ids) claims.claim(id)
+      if (host.open().waiting.includes(ids[0]!) || recorded(ids) !== undefined) return outcome(ids)
+      const got = { tool: "wait", call: ids[0]!, input: on }
+      if (host.refuse !== undefined) return host.refuse(got)
+      return Effect.andThen(Effect.andThen(orDiverge(got), Effect.suspend(open)), outcome(ids))
     })
 
   return {
-    wait: (requests) =>
-      Effect.withFiber((fiber): Effect.Effect<any, unknown> => {
-        const [first] = requests
-        if (first === undefined) return Effect.die(new Error("a race of no waits is never over"))
-        if (place.isClosed()) {
-          return Effect.die(
-            new Error(`something that outlived visit ${visit} of node ${node} waits for ${first.name}`)
-          )
-        }
-        if (host.halted()) return Effect.interrupt
-        if (fiber !== place.fiber()) return Effect.die(new WaitMisplaced({ node, wait: first.name }))
+    orDiverge,
+    until,
+    wait: (requests) => {
+      const [first] = requests
+      if (first === undefined) return Effect.die(new Error("a race of no waits is never over"))
+      const ended = until(first.name, () => {
         const ids = requests.map(idOf)
-        for (const id of ids) claims.claim(id)
-        const isKnown = host.open().waiting.includes(ids[0]!) || recorded(ids) !== undefined
-        if (isKnown) return outcome(requests, ids)
-        if (host.refuse !== undefined) {
-          return host.refuse({ tool: "wait", call: ids[0]!, input: first.on })
-        }
-        const fresh = Effect.andThen(
-          Effect.suspend(() => host.openWaits(opening(requests, ids))),
-          outcome(requests, ids)
-        )
-        if (claims.unclaimed() === undefined) return fresh
-        return Effect.andThen(
-          Effect.flatMap(claims.wait, (unclaimed) => {
-            if (unclaimed === undefined) return Effect.void
-            const [call, { seq, tool }] = unclaimed
-            return host.pause({
-              kind: "diverged",
-              node,
-              visit,
-              expected: { tool, call, seq },
-              got: { tool: "wait", call: ids[0]!, input: first.on }
-            })
-          }),
-          fresh
-        )
+        return { ids, on: first.on, open: () => host.openWaits(opening(requests, ids)) }
       })
+      return Effect.flatMap(ended, ({ index, outcome: over }) =>
+        Effect.map(serve(requests[index]!, over), (value) => ({ index, value }))
+      )
+    }
   }
 }
 

@@ -2,6 +2,7 @@
  * How waits end: the events that say so.
  */
 import * as HashMap from "effect/HashMap"
+import * as Option from "effect/Option"
 import type { Json } from "effect/Schema"
 import type { Body, CommandRef, Of } from "../../Event.ts"
 import type { KeptSignal, OpenWait, RunState } from "../../RunState.ts"
@@ -103,6 +104,12 @@ export const meantBy = (
   signal: { readonly name: string; readonly key?: string }
 ): ReadonlyArray<readonly [id: string, wait: OpenWait]> =>
   [...state.waits].filter(([, wait]) => isMeant(wait, signal)).sort(([, a], [, b]) => a.seq - b.seq)
+
+/** Whether a wait is open, and for the end of this run. */
+export const isForRun = (state: RunState, wait: string | undefined, run: string): boolean => {
+  const open = wait === undefined ? undefined : Option.getOrUndefined(HashMap.get(state.waits, wait))
+  return open?.on.type === "run" && open.on.run === run
+}
 
 /** The open waits of a kind that are called so: by their own name, which is one of a kind, or by what they wait for. */
 export const named = (

@@ -11,6 +11,7 @@ import type { Body, Event } from "../../Event.ts"
 import * as Journal from "../../Journal.ts"
 import * as RunState from "../../RunState.ts"
 import type * as Store from "../../Store.ts"
+import { announced } from "./endings.ts"
 import { seal } from "./reader.ts"
 
 export type WriteError = Store.LeaseLost | Store.SeqConflict | Store.StoreError | CodecError
@@ -131,6 +132,11 @@ export const make = (options: Options): Writer => {
     })
   })
 
+  const plainly = (decided: Bodies): Effect.Effect<number, WriteError> => {
+    const bodies = announced(state, decided)
+    return enqueue(bodies, bodies)
+  }
+
   const enqueue = (
     plain: ReadonlyArray<Body>,
     sealed: ReadonlyArray<Body>
@@ -165,8 +171,9 @@ export const make = (options: Options): Writer => {
       .withPermit(
         Effect.suspend((): Effect.Effect<Effect.Effect<number, WriteError>, WriteError> => {
           if (broken !== undefined) return Effect.fail(broken)
-          const bodies = decide(state)
-          if (bodies === undefined) return Effect.succeed(Effect.succeed(head.seq))
+          const decided = decide(state)
+          if (decided === undefined) return Effect.succeed(Effect.succeed(head.seq))
+          const bodies = announced(state, decided)
           return Effect.forEach(bodies, (body) => seal(by, lease.run, body)).pipe(
             Effect.catch(fail),
             // Its place is taken in this step; waiting for the store is done outside.
@@ -185,13 +192,13 @@ export const make = (options: Options): Writer => {
       return broken
     },
     append: (...bodies) =>
-      codec === undefined ? Effect.suspend(() => enqueue(bodies, bodies)) : sealed(codec, () => bodies),
+      codec === undefined ? Effect.suspend(() => plainly(bodies)) : sealed(codec, () => bodies),
     appendTo: (decide) =>
       Effect.uninterruptible(
         codec === undefined
           ? Effect.suspend((): Effect.Effect<unknown, WriteError> => {
               const bodies = decide(state)
-              return bodies === undefined ? Effect.void : enqueue(bodies, bodies)
+              return bodies === undefined ? Effect.void : plainly(bodies)
             })
           : sealed(codec, decide)
       ),

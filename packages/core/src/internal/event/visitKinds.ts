@@ -191,12 +191,19 @@ export const Joined = event("joined", {
 })
 
 /**
- * A message to another run, delivered again until it is known to have arrived.
+ * A message to another run, delivered again until it is known to have arrived. With a `mark` the open visit of the branch
+ * sends it once, as it tells things once.
  *
  * @category events
  * @since 0.1.0
  */
-export const Sent = event("sent", { ...branch, to: Schema.String, message: Schema.String, body: Value })
+export const Sent = event("sent", {
+  ...branch,
+  to: Schema.String,
+  message: Schema.String,
+  body: Value,
+  mark: optional(Schema.String)
+})
 
 /**
  * A message has arrived: it lies in the receiver's inbox, durably, or its journal begins with it.

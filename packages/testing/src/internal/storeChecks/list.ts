@@ -13,6 +13,9 @@ import { check, holds, refused, same } from "./trial.ts"
 
 const ids = (rows: ReadonlyArray<RunInfo>) => rows.map((info) => info.run)
 
+const sent: Body = { kind: "sent", to: "other", message: "m", body: null }
+const delivered: Body = { kind: "delivered", message: "m" }
+
 const cancelling: Body = { kind: "cancelRequested", reason: "enough" }
 
 /** How a run goes on after its first event, to reach each of the statuses. */
@@ -26,7 +29,10 @@ const stories: ReadonlyArray<ReadonlyArray<Step>> = [
   [cancelling],
   [Journal.visited(), Journal.completed(), Journal.bookmarked(1, "look"), Journal.bookmarked(2, "end")],
   [Journal.failed("Boom", "it broke")],
-  [cancelling, Journal.cancelled("enough")]
+  [cancelling, Journal.cancelled("enough")],
+  [sent],
+  [Journal.visited(), sent, Journal.completed()],
+  [Journal.visited(), sent, Journal.completed(), delivered]
 ]
 
 /** Runs that differ in everything a query may ask for, many of them created in one millisecond. */
@@ -91,6 +97,9 @@ const queries: ReadonlyArray<ListQuery> = [
   { attributes: { customer: "c-3", région: "us" } },
   { attributes: { nothing: "c-3" } },
   { attributes: {} },
+  { sending: true },
+  { sending: true, status: ["completed"] },
+  { sending: false },
   { bookmark: "start" },
   { bookmark: "look" },
   { bookmark: "é 😀" },
