@@ -47,7 +47,7 @@ import {
 import { isTerminal } from "./RunInfo.ts"
 import type { RunInfo, RunStatus } from "./RunInfo.ts"
 import * as RunState from "./RunState.ts"
-import { Store } from "./Store.ts"
+import { Store, StoreError } from "./Store.ts"
 import type * as StoreModule from "./Store.ts"
 
 export { AwaitTimeout, CommandRefused, InvalidCheckpoint, InvalidValue, RunCancelled, RunConflict, RunFailed }
@@ -304,6 +304,18 @@ const invalidChannel = ({ message, what }: TypedState.Mismatch): InvalidValue =>
 
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
 
+/** Why a run could not be created that was accepted. */
+const undone = (error: StoreModule.LeaseLost | StoreModule.StoreError): StoreModule.StoreError =>
+  error._tag === "StoreError"
+    ? error
+    : new StoreError({
+        operation: "create",
+        reason: {
+          _tag: "Busy",
+          detail: `run ${JSON.stringify(error.run)} was not created, since this process was taken for dead; try again`
+        }
+      })
+
 const emptyId = () => new InvalidValue({ what: "the id", detail: "it is empty" })
 
 const secrets = new WeakMap<Flow.Any, boolean>()
@@ -334,12 +346,16 @@ export const make = Effect.fnUntraced(function* (options: {
     return secret ? Effect.fail(new InvalidValue({ what: `the flow ${flow.id}`, detail })) : Effect.void
   }
 
-  /** Writes the first event of a run. */
+  /**
+   * Writes the first event of a run. If it is executed here, `rest` waits until this worker does nothing more with it; with
+   * `ahead` it may begin before it is durable.
+   */
   const create = Effect.fnUntraced(function* (
     run: string,
     flow: Flow.Any,
     given: Extract<Body, { kind: "created" | "forked" }>,
-    origin: { readonly state: RunState.RunState; readonly hash: string } | undefined
+    origin: { readonly state: RunState.RunState; readonly hash: string } | undefined,
+    ahead?: boolean
   ) {
     const here = starter?.has(flow.id) === true ? starter : undefined
     const span = here === undefined ? undefined : yield* here.span(run, flow.id)
@@ -350,10 +366,13 @@ export const make = Effect.fnUntraced(function* (options: {
     const at = { run, epoch: 0, time: clock.currentTimeMillisUnsafe() }
     const head = { seq: -1, hash: origin?.hash ?? Journal.genesis }
     const extended = extend(journals, at, origin?.state, head, [body], [sealed])
-    const lease = yield* Effect.onError(store.create(extended.batch, { holder: here?.holder }), (cause) =>
-      Effect.sync(() => span?.end(clock.currentTimeNanosUnsafe(), Exit.failCause(cause)))
-    )
-    here?.start(lease, extended.state, extended.head, span)
+    const created = store.create(extended.batch, { holder: here?.holder, ahead })
+    const lease = yield* span === undefined
+      ? created
+      : Effect.onError(created, (cause) =>
+          Effect.sync(() => span.end(clock.currentTimeNanosUnsafe(), Exit.failCause(cause)))
+        )
+    return { lease, rest: here?.start(lease, extended.state, extended.head, span) }
     // Between the two, the run would be owned and never executed.
   }, Effect.uninterruptible)
 
@@ -365,12 +384,15 @@ export const make = Effect.fnUntraced(function* (options: {
     if (first.flow !== flow.id) return yield* conflict(`it is a run of flow ${JSON.stringify(first.flow)}`)
     if (canonical(first.input) !== canonical(input))
       return yield* conflict("it was started with another input")
+    return undefined
   })
 
-  const start = Effect.fnUntraced(function* <F extends Flow.Any>(
+  /** Starts a run, or joins the one that is there: then nothing was created. */
+  const begin = Effect.fnUntraced(function* <F extends Flow.Any>(
     flow: F,
     input: Flow.Input<F>,
-    startOptions: StartOptions = {}
+    startOptions: StartOptions = {},
+    ahead = false
   ) {
     yield* checkSecrets(flow)
     const encoded = makeCodec(flow.input).encode(input)
@@ -407,19 +429,21 @@ export const make = Effect.fnUntraced(function* (options: {
     if (startOptions.correlation !== undefined) body.correlation = startOptions.correlation
     if (startOptions.tags !== undefined) body.tags = startOptions.tags
     if (startOptions.attributes !== undefined) body.attributes = startOptions.attributes
-    yield* create(id, flow, body, undefined).pipe(
+    const joined = join(id, flow, encoded.value)
+    // What is promised to be durable at its start is not run ahead of.
+    const created = yield* create(id, flow, body, undefined, ahead && body.durability === "pipelined").pipe(
       Effect.catchTag("RunExists", () =>
-        Effect.catchTag(join(id, flow, encoded.value), "RunNotFound", () =>
+        Effect.catchTag(joined, "RunNotFound", () =>
           Effect.fail(new RunConflict({ run: id, detail: "it is being deleted" }))
         )
       )
     )
-    return ref(flow, id)
+    return { run: ref(flow, id), created, joined }
   })
 
   /** The answer to a run that has ended. */
-  const resultOf = Effect.fnUntraced(function* <F extends Flow.Any>(run: Run<F>, info: RunInfo) {
-    const event = yield* Reader.eventAt(journals, run.id, info.ended!)
+  const resultOf = Effect.fnUntraced(function* <F extends Flow.Any>(run: Run<F>, at: number) {
+    const event = yield* Reader.eventAt(journals, run.id, at)
     switch (event.kind) {
       case "completed": {
         const output = makeCodec(run.flow.output).decode(event.output)
@@ -472,8 +496,24 @@ export const make = Effect.fnUntraced(function* (options: {
                     )
               )
           })
-    return Effect.flatMap(end, (info) => resultOf(run, info))
+    return Effect.flatMap(end, (info) => resultOf(run, info.ended!))
   }
+
+  const execute = Effect.fnUntraced(function* <F extends Flow.Any>(
+    flow: F,
+    input: Flow.Input<F>,
+    startOptions?: StartOptions
+  ) {
+    const { created, joined, run } = yield* begin(flow, input, startOptions, true)
+    if (created?.rest === undefined) return yield* awaitRun(run)
+    const { ended } = yield* created.rest
+    if (ended !== undefined) return yield* resultOf(run, ended)
+    // Others, or this worker later, go on with it; or it was undone, since it could not be written.
+    const written = yield* Effect.result(store.sync(created.lease))
+    if (Result.isFailure(written))
+      yield* Effect.catchTag(joined, "RunNotFound", () => Effect.fail(undone(written.failure)))
+    return yield* awaitRun(run)
+  })
 
   const send = Effect.fnUntraced(function* (
     run: string,
@@ -528,9 +568,8 @@ export const make = Effect.fnUntraced(function* (options: {
   const stateAt = (run: RunLike, seq?: number) => Effect.map(load(idOf(run), seq), ({ state }) => state)
 
   return Runs.of({
-    start,
-    execute: (flow, input, startOptions) =>
-      Effect.flatMap(start(flow, input, startOptions), (run) => awaitRun(run)),
+    start: (flow, input, startOptions) => Effect.map(begin(flow, input, startOptions), ({ run }) => run),
+    execute,
     await: awaitRun,
     get: (run) => Effect.map(store.get(idOf(run)), ({ info }) => info),
     list: (query = {}) => store.list(query),

@@ -46,12 +46,13 @@ export interface Disk {
   ) => Effect.Effect<boolean, StoreError>
   /** Removes a file if it is there. */
   readonly remove: (path: string) => Effect.Effect<void, StoreError>
-  /** Reads so many bytes, or as many as there are. */
+  /** Reads so many bytes, or as many as there are; into a buffer that is long enough, if one is given. */
   readonly readAt: (
     file: FileSystem.File,
     path: string,
     at: number,
-    length: number
+    length: number,
+    into?: Buffer
   ) => Effect.Effect<Buffer, StoreError>
 }
 
@@ -184,12 +185,14 @@ export const make = (fs: FileSystem.FileSystem, directory: string): Disk => {
           return linked
         })
       ),
-    readAt: (file, name, at, length) =>
-      Effect.gen(function* () {
-        const buffer = Buffer.allocUnsafe(length)
+    readAt: (file, name, at, length, into) =>
+      Effect.suspend(() => {
+        const buffer = into === undefined ? Buffer.allocUnsafe(length) : into.subarray(0, length)
         // A file gives less than it was asked for at its end only.
-        const count = yield* Effect.mapError(file.read(buffer, { position: BigInt(at) }), fromPlatform(name))
-        return buffer.subarray(0, count)
+        return Effect.map(
+          Effect.mapError(file.read(buffer, { position: BigInt(at) }), fromPlatform(name)),
+          (count) => buffer.subarray(0, count)
+        )
       })
   }
 }

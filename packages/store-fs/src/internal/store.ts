@@ -183,6 +183,7 @@ export const make = Effect.fnUntraced(function* (
   const pump = Pump.make({
     catalog,
     disk,
+    identity,
     maxUnsynced: settings.maxUnsynced,
     onFailure: (why) => leases?.onFailure(why),
     onSettled: considerIndex,
@@ -364,7 +365,9 @@ export const make = Effect.fnUntraced(function* (
   const store: Store.Store["Service"] = {
     owner,
 
-    create: (batch, options) => writing("create", () => creation.create(batch, options?.holder)),
+    create: (batch, options) => writing("create", () =>
+        creation.create(batch, options?.holder, options?.holder !== undefined && options.ahead === true)
+      ),
 
     append: (lease, expected, batch) =>
       Effect.suspend((): Effect.Effect<void, Store.LeaseLost | Store.SeqConflict | Store.StoreError> => {
@@ -376,7 +379,7 @@ export const make = Effect.fnUntraced(function* (
           return Effect.andThen(named("append")(leases.confirm(lease)), Effect.fail(conflict))
         }
         run.accepted = batch.entries[batch.entries.length - 1]!.event.seq
-        pump.enqueue(Pump.entries(run, batch))
+        pump.enqueueSoon(Pump.entries(run, batch))
         return pump.isFull() ? pump.awaitRoom : Effect.void
       }),
 
