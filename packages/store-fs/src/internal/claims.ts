@@ -254,7 +254,10 @@ export const make = (options: Options): Claims => {
     })
   )
   // Many runs begin in one turn of the event loop; one write and one read do for all of them.
-  const exchanged = coalesce(exchange, Effect.yieldNow)
+  const endOfTurn = Effect.callback<void>((resume) => {
+    queueMicrotask(() => resume(Effect.void))
+  })
+  const exchanged = coalesce(exchange, endOfTurn)
 
   const submit = (line: Line): Effect.Effect<State, StoreError> =>
     Effect.suspend(() => {

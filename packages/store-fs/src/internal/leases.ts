@@ -292,8 +292,7 @@ export const make = ({ catalog, claims, contest, observer, ownership, pump, wake
       run.busy = true
       held.delete(run)
       releasing.set(run, { epoch: lease.epoch, outcome })
-      const write = accepted > run.last ? pump.enqueue : pump.enqueueSoon
-      write({
+      pump.enqueue({
         run: undefined,
         batch: undefined,
         before: [releasedLine(run, lease.epoch, false)],
