@@ -10,13 +10,17 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Durability } from "./Event.ts"
 import { check, checkHandlers } from "./internal/definition/check.ts"
+import type { ContextOf } from "./internal/definition/context.ts"
 import { fingerprintOf } from "./internal/definition/fingerprint.ts"
+import type { BranchesOf, CheckNodes } from "./internal/definition/fit.ts"
 import { holdSecrets, schemasOf } from "./internal/definition/inspect.ts"
 import { DefinitionError } from "./internal/definition/problem.ts"
 import type { Invalid } from "./internal/definition/invalid.ts"
+import type * as Migrations from "./internal/definition/migration.ts"
 import { captureSite, type Site } from "./internal/definition/site.ts"
 import type * as Next from "./Next.ts"
 import type * as Node from "./Node.ts"
+import type * as Run from "./Run.ts"
 import type * as State_ from "./State.ts"
 import type { Visit } from "./Visit.ts"
 
@@ -64,19 +68,32 @@ export interface Nodes {
 }
 
 /**
+ * The schemas of signals, by name.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Signals {
+  readonly [name: string]: Schema.Codec<any, any>
+}
+
+/**
  * What the handler of a node gets.
  *
  * - `state`: the state at the start of the visit
  * - `input`: the input of the run
  * - `next`: the ways on
  *
+ * A node that takes an item gets an `item`, too; a node that is the join of a fan-out gets `branches`: how each branch
+ * came out, in branch order. There are none if the visit did not come of a fan-out.
+ *
  * @category models
  * @since 0.1.0
  */
-export interface HandlerContext<To extends string, Input, C extends State_.Channels, Output> {
+export interface HandlerContext<Input, C extends State_.Channels, Nexts> {
   readonly state: State_.State<C>
   readonly input: Input
-  readonly next: Next.Nexts<To, C, Output>
+  readonly next: Nexts
 }
 
 /**
@@ -102,9 +119,17 @@ export interface Flow<
   readonly error: E
   readonly start: string
   readonly nodes: N
+  /** The signals that are kept if they come before a run waits for them, and the schemas of their payloads. */
+  readonly signals: Signals
+  /** How runs of earlier versions are brought to this one, oldest first. */
+  readonly migrations: ReadonlyArray<Migrations.Any>
   readonly durability: Durability
   /** How many visits a run may complete. */
   readonly maxSteps: number
+  /** The share of these after which the journal gets a warning. */
+  readonly warnAt: number | undefined
+  /** What runs may spend. */
+  readonly budgets: ReadonlyArray<Run.AnyBudget>
   /** How often in a row a run may be recovered from crashes without completing a visit. */
   readonly maxRecoveries: number
   readonly description: string | undefined
@@ -124,8 +149,12 @@ export interface Flow<
 
 type HandlersOf<Input, C extends State_.Channels, Output, Err, N extends Nodes> = {
   readonly [K in keyof N]: (
-    context: HandlerContext<N[K]["to"][number], Input, C, Output>
-  ) => Effect.Effect<Next.Returned<N[K]["to"][number], C, Output>, Err | N[K]["error"]["Type"], any>
+    context: ContextOf<N, K, Input, C, Output, Err>
+  ) => Effect.Effect<
+    Next.Returned<N[K]["to"][number], C, Output, BranchesOf<N[K]>>,
+    Err | N[K]["error"]["Type"],
+    any
+  >
 }
 
 type NoOthers<H, N> = {
@@ -152,8 +181,12 @@ export interface Any {
   readonly error: Schema.Codec<any, any>
   readonly start: string
   readonly nodes: Nodes
+  readonly signals: Signals
+  readonly migrations: ReadonlyArray<Migrations.Any>
   readonly durability: Durability
   readonly maxSteps: number
+  readonly warnAt: number | undefined
+  readonly budgets: ReadonlyArray<Run.AnyBudget>
   readonly maxRecoveries: number
   readonly description: string | undefined
   readonly site: () => Site | undefined
@@ -199,40 +232,12 @@ export type State<F extends Any> = State_.State<F["state"]>
  * @since 0.1.0
  */
 export type Handler<F extends Any, K extends keyof F["nodes"], R = never> = (
-  context: HandlerContext<F["nodes"][K]["to"][number], Input<F>, F["state"], Output<F>>
+  context: ContextOf<F["nodes"], K, Input<F>, F["state"], Output<F>, Error<F>>
 ) => Effect.Effect<
-  Next.Returned<F["nodes"][K]["to"][number], F["state"], Output<F>>,
+  Next.Returned<F["nodes"][K]["to"][number], F["state"], Output<F>, BranchesOf<F["nodes"][K]>>,
   Error<F> | F["nodes"][K]["error"]["Type"],
   R
 >
-
-/** The errors of a node that it does not handle. */
-type Unhandled<D extends Node.Any> = D["error"]["Type"] extends infer X
-  ? X extends { readonly _tag: D["~handled"] }
-    ? never
-    : X
-  : never
-
-type Named<D extends Node.Any> =
-  | D["to"][number]
-  | D["~routed"]
-  | NonNullable<D["fanOut"]>["to"][number]
-  | NonNullable<D["fanOut"]>["join"]
-
-type TagOf<X> = X extends { readonly _tag: infer T extends string } ? T : "without a tag"
-
-/** The node itself if it fits the flow, else what is wrong, as a text that the compiler shows. */
-type CheckNodes<N extends Nodes, E, O> = {
-  readonly [K in keyof N]: [Exclude<Named<N[K]>, keyof N | "end">] extends [never]
-    ? [Exclude<Unhandled<N[K]>, E>] extends [never]
-      ? "end" extends N[K]["~routed"]
-        ? [undefined] extends [O]
-          ? N[K]
-          : Invalid<`an error route to "end" has no output to give: go on at a node that ends the run`>
-        : N[K]
-      : Invalid<`the error ${TagOf<Exclude<Unhandled<N[K]>, E>>} is neither routed by this node's onError nor in the flow's error schema`>
-    : Invalid<`"${Exclude<Named<N[K]>, keyof N | "end"> & string}" is not a node of this flow`>
-}
 
 type Proto = Pick<Any, "fingerprint"> & { readonly toLayer: unknown }
 
@@ -269,12 +274,17 @@ const Proto: Proto & ThisType<Any> = {
  * Defines a flow.
  *
  * - `version`: 1 by default
+ * - `migrations`: how runs of earlier versions are continued: one from each version to the next (see `Migration`)
  * - `input`, `output`, `error`: schemas of what runs start with, end with (nothing by default) and may fail with (none
  *   by default)
  * - `state`: the channels (none by default)
  * - `start`: the first node
+ * - `signals`: the schemas of the signals that are kept if they come before a run waits for them, by name (none by default);
+ *   others are refused until it does
  * - `durability`: when what a run did becomes durable, `pipelined` by default
  * - `maxSteps`: how many visits a run may complete, 10,000 by default; the visit after them fails the run
+ * - `warnAt`: the share of `maxSteps` (0.8, say) after which a `limitWarned` event is written
+ * - `budgets`: what runs may spend, made by `Run.budget`; each run has its own
  * - `maxRecoveries`: how often in a row a run may be recovered from crashes without completing a visit, 10 by default
  *
  * It throws a {@link DefinitionError} that lists everything that is wrong.
@@ -288,19 +298,25 @@ export const make = <
   const N extends Nodes,
   C extends State_.Channels = {},
   O extends Schema.Codec<unknown, unknown> = Schema.Void,
-  E extends Schema.Codec<unknown, unknown> = Schema.Never
+  E extends Schema.Codec<unknown, unknown> = Schema.Never,
+  const V extends number = number,
+  const M extends ReadonlyArray<Migrations.Any> = readonly []
 >(
   id: Id,
   options: {
-    readonly version?: number
+    readonly version?: V
+    readonly migrations?: M & Migrations.CheckChain<M, Migrations.Version<V, C, I>, keyof N & string>
     readonly input: I
     readonly state?: C
     readonly output?: O
     readonly error?: E
     readonly start: keyof N & string
     readonly nodes: N & CheckNodes<N, E["Type"], O["Type"]>
+    readonly signals?: Signals
     readonly durability?: Durability
     readonly maxSteps?: number
+    readonly warnAt?: number
+    readonly budgets?: ReadonlyArray<Run.AnyBudget>
     readonly maxRecoveries?: number
     readonly description?: string
   }
@@ -314,8 +330,12 @@ export const make = <
     error: options.error ?? Schema.Never,
     start: options.start,
     nodes: options.nodes,
+    signals: options.signals ?? {},
+    migrations: options.migrations ?? [],
     durability: options.durability ?? "pipelined",
     maxSteps: options.maxSteps ?? 10_000,
+    warnAt: options.warnAt,
+    budgets: options.budgets ?? [],
     maxRecoveries: options.maxRecoveries ?? 10,
     description: options.description,
     site: captureSite(make)

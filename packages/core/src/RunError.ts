@@ -89,6 +89,23 @@ export class AwaitTimeout extends Schema.TaggedError<AwaitTimeout>()("AwaitTimeo
 }
 
 /**
+ * A run ended without what was waited for.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RunEnded extends Schema.TaggedError<RunEnded>()("RunEnded", {
+  run: Schema.String,
+  status: RunStatus,
+  /** The position of the event that ended it. */
+  seq: Schema.Int
+}) {
+  override get message(): string {
+    return `run ${JSON.stringify(this.run)} ended (${this.status}, at seq ${this.seq}) without what was waited for`
+  }
+}
+
+/**
  * What was asked for does not fit the run's status.
  *
  * @category errors

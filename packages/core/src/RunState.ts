@@ -9,7 +9,7 @@
 import type * as HashMap from "effect/HashMap"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { Event, Failure, Of, Ops, PauseReason, WaitTarget } from "./Event.ts"
+import type { Event, Failure, JoinPolicy, Of, Ops, PauseReason, WaitTarget } from "./Event.ts"
 import * as Cell from "./internal/cell.ts"
 import { begin, fork } from "./internal/begin.ts"
 import { step } from "./internal/fold.ts"
@@ -57,6 +57,29 @@ export interface EndedWait {
 }
 
 /**
+ * How many branches of a fan-out begin at a node, one after the other in branch order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BranchStarts {
+  readonly node: string
+  readonly count: number
+}
+
+/**
+ * How a branch ended: `node` is the one it was in last, `error` why it failed, if it did.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EndedBranch {
+  readonly index: number
+  readonly node: string
+  readonly error?: Failure
+}
+
+/**
  * A visit that is not done.
  *
  * - `since`: the event that opened it
@@ -64,6 +87,12 @@ export interface EndedWait {
  * - `waiting`: its waits that are open, in the order in which they were opened; `ended`: those that are over
  * - `due`: the next attempt does not begin before this time (milliseconds)
  * - `item`: what a fan-out handed to this branch
+ * - `joined`: where the branches began that this visit joins, and those that ended, in the order in which they did; of a
+ *   quorum only the first ones count
+ * - `openedAs`: what the node was called when the visit was opened, if a migration renamed it since: keys of calls and
+ *   chance go on under that name
+ * - `marks`: what it told so far, by identity; 1 for what exceeded a budget. `progress`: its last report
+ * - `nth`: which visit of its node it is, counted from 1, if the node has a limit of visits
  *
  * @category models
  * @since 0.1.0
@@ -79,10 +108,31 @@ export interface OpenVisit {
   readonly ended: { readonly [wait: string]: EndedWait }
   readonly due?: number
   readonly item?: Schema.Json
+  readonly joined?: {
+    readonly starts: ReadonlyArray<BranchStarts>
+    readonly ended: Cell.List<EndedBranch>
+    readonly quorum?: number
+  }
+  readonly openedAs?: string
+  readonly marks?: HashMap.HashMap<string, 0 | 1>
+  readonly progress?: Pick<Of<"progressed">, "nth" | "done" | "total" | "note">
+  readonly nth?: number
 }
 
 /**
- * A wait that is open.
+ * A budget of a run: what was spent of it, and whether the warning about it was given.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Budget {
+  readonly spent: number
+  readonly limit: number
+  readonly warned?: true
+}
+
+/**
+ * A wait that is open. Of those with the same `race` the first to end decides.
  *
  * @category models
  * @since 0.1.0
@@ -91,22 +141,59 @@ export interface OpenWait {
   readonly branch: string
   readonly on: WaitTarget
   readonly seq: number
+  readonly race?: string
   readonly schema?: Schema.Json
   readonly due?: number
 }
 
 /**
- * A fan-out whose join has not happened: what its branches changed, by branch.
+ * What a visit of a branch changed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BranchUpdate {
+  readonly node: string
+  readonly ops: Ops
+}
+
+/**
+ * A fan-out whose join has not happened.
+ *
+ * - `id`: its name; `node`, `visit`: the visit that fanned out
+ * - `count`: how many branches it has; `starts`: where they begin; `ended`: those that ended, in the order in which they did; `completed`: how many
+ *   of them without failing
+ * - `updates`: what the branches changed so far, by branch
  *
  * @category models
  * @since 0.1.0
  */
 export interface FanOut {
-  readonly branch: string
+  readonly id: string
+  readonly node: string
   readonly visit: number
   readonly join: string
-  readonly open: number
-  readonly updates: HashMap.HashMap<string, Cell.List<Ops>>
+  readonly policy: JoinPolicy
+  readonly concurrency?: number
+  readonly count: number
+  readonly starts: ReadonlyArray<BranchStarts>
+  readonly completed: number
+  readonly ended: Cell.List<EndedBranch>
+  readonly updates: HashMap.HashMap<string, Cell.List<BranchUpdate>>
+}
+
+/**
+ * A signal that came before the run waited for it; `seq` is where it stands in the journal.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface KeptSignal {
+  readonly seq: number
+  readonly time: number
+  readonly name: string
+  readonly key?: string
+  readonly payload: Schema.Json
 }
 
 /**
@@ -170,8 +257,15 @@ export interface RunState {
   readonly open: { readonly [branch: string]: OpenVisit }
   /** The open visits of branches: there may be thousands, so that no event copies them. */
   readonly branches: HashMap.HashMap<string, OpenVisit>
+  /** Open fan-outs by the branch that fanned out: `""` is the main line. */
   readonly fanOuts: HashMap.HashMap<string, FanOut>
   readonly waits: HashMap.HashMap<string, OpenWait>
+  /** How many open visits wait. */
+  readonly waiting: number
+  /** Signals that nothing has waited for yet, oldest first. */
+  readonly signals: ReadonlyArray<KeptSignal>
+  /** The names of the signals that are kept. */
+  readonly keeps?: ReadonlyArray<string>
   /** Commands for other runs that are not known to have arrived. */
   readonly outbox: HashMap.HashMap<string, { readonly to: string; readonly body: Schema.Json }>
   /** What of the inbox is dealt with: everything up to `upTo`, and some positions beyond. */
@@ -183,6 +277,12 @@ export interface RunState {
   readonly durability: "pipelined" | "strict" | "ephemeral"
   readonly maxSteps: number
   readonly maxRecoveries: number
+  /** Whether the warning about the number of steps was given. */
+  readonly warned?: true
+  /** By node, for those that have one: how often it may be visited; `visits`: how often it was. */
+  readonly maxVisits?: { readonly [node: string]: number }
+  readonly visits?: { readonly [node: string]: number }
+  readonly budgets?: { readonly [budget: string]: Budget }
   readonly session?: string
   readonly actor?: string
   readonly correlation?: string

@@ -12,28 +12,34 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import type { Checkpoint, HistoryOptions } from "./Checkpoint.ts"
 import { Codec } from "./Codec.ts"
 import type { CodecError } from "./Codec.ts"
-import type { Request } from "./Command.ts"
-import type { Body, Durability, Event } from "./Event.ts"
+import type { Limits, Request } from "./Command.ts"
+import type { Body, Durability, Kind, Of } from "./Event.ts"
 import { requiresCodec } from "./Flow.ts"
 import type * as Flow from "./Flow.ts"
 import { Hasher } from "./Hasher.ts"
 import { IdGenerator } from "./IdGenerator.ts"
+import { idOf } from "./internal/client/client.ts"
+import type { Client } from "./internal/client/client.ts"
+import { answerTo, apply, send } from "./internal/client/commanding.ts"
+import * as Signals from "./internal/client/signals.ts"
 import { makeCodec } from "./internal/definition/codec.ts"
 import { canonical } from "./internal/engine/canonical.ts"
-import * as Commands from "./internal/engine/commands.ts"
 import * as Failures from "./internal/engine/failure.ts"
 import * as History from "./internal/engine/history.ts"
+import * as LimitsOf from "./internal/engine/limits.ts"
 import type { Starter } from "./internal/engine/pool.ts"
 import * as Reader from "./internal/engine/reader.ts"
 import * as Replay from "./internal/engine/replay.ts"
+import * as Told from "./internal/engine/told.ts"
 import * as TypedState from "./internal/engine/typedState.ts"
+import * as Versions from "./internal/engine/versions.ts"
 import { extend } from "./internal/engine/writer.ts"
-import { isThrough } from "./internal/visits.ts"
+import { isThrough, openCount } from "./internal/visits.ts"
 import * as Journal from "./Journal.ts"
 import {
   AwaitTimeout,
@@ -42,16 +48,40 @@ import {
   InvalidValue,
   RunCancelled,
   RunConflict,
+  RunEnded,
   RunFailed
 } from "./RunError.ts"
+import type * as Run_ from "./Run.ts"
 import { isTerminal } from "./RunInfo.ts"
 import type { RunInfo, RunStatus } from "./RunInfo.ts"
 import * as RunState from "./RunState.ts"
 import { Store, StoreError } from "./Store.ts"
 import type * as StoreModule from "./Store.ts"
 
-export { AwaitTimeout, CommandRefused, InvalidCheckpoint, InvalidValue, RunCancelled, RunConflict, RunFailed }
-export type { Checkpoint, HistoryOptions }
+export {
+  AwaitTimeout,
+  CommandRefused,
+  InvalidCheckpoint,
+  InvalidValue,
+  RunCancelled,
+  RunConflict,
+  RunEnded,
+  RunFailed
+}
+export type { Checkpoint, HistoryOptions, Limits }
+export * from "./internal/client/blame.ts"
+export * from "./internal/client/diff.ts"
+export * from "./internal/client/following.ts"
+export * from "./internal/client/notes.ts"
+export {
+  /**
+   * Says of all unfinished runs of a flow what becomes of them: see `Compatibility`.
+   *
+   * @category checking
+   * @since 0.1.0
+   */
+  checkCompatibility
+} from "./Compatibility.ts"
 
 /**
  * Names a run, and the flow it is a run of: that is where the types of its output and errors come from.
@@ -88,6 +118,7 @@ export const ref = <F extends Flow.Any>(flow: F, id: string): Run<F> => ({ id, f
  * - `session`, `actor`, `correlation`: who and what the run belongs to; in the journal and searchable
  * - `tags`, `attributes`: to find it by
  * - `durability`, `maxSteps`: instead of the flow's
+ * - `budgets`: limits of budgets, instead of the flow's
  *
  * @category models
  * @since 0.1.0
@@ -102,7 +133,20 @@ export interface StartOptions {
   readonly attributes?: { readonly [name: string]: string } | undefined
   readonly durability?: Durability | undefined
   readonly maxSteps?: number | undefined
+  readonly budgets?: { readonly [budget: string]: number } | undefined
 }
+
+/**
+ * Which events of a run to read.
+ *
+ * - `from`, `to`: positions, both included; without `to` those that come are given, too, until the run has ended
+ * - `kinds`: only these kinds
+ * - `order`: with `newest` those that are there, the last one first
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type EventsOptions<K extends Kind> = History.EventsOptions<K>
 
 /**
  * @category models
@@ -115,6 +159,17 @@ export interface CommandOptions {
    * The command's own id: sending it again under the same id changes nothing.
    */
   readonly commandId?: string | undefined
+}
+
+/**
+ * How to send what ends a wait. It counts as done when it is `accepted`: durable in the run's inbox (the default); or when it
+ * is `applied`: when the run's journal says what came of it, and then a refusal is told, too.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SignalOptions extends CommandOptions {
+  readonly until?: "accepted" | "applied" | undefined
 }
 
 /**
@@ -140,6 +195,26 @@ export type ReadError = StoreModule.RunNotFound | StoreModule.StoreError | Codec
  * @since 0.1.0
  */
 export type ResultError = ReadError | RunFailed | RunCancelled
+
+/**
+ * What became of a call that was in doubt: it succeeded with this output (encoded), it failed, or it is to be carried out
+ * (again).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Settlement = "failed" | "again" | { readonly output: Schema.Json }
+
+/**
+ * How to retry. `settle` says of calls that are in doubt what became of them, by their names: those of which it does not
+ * stay in doubt.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RetryOptions extends CommandOptions {
+  readonly settle?: { readonly [call: string]: Settlement } | undefined
+}
 
 /** Edits of a run's state: the whole new content of some channels. */
 type Edits<F extends Flow.Any> = Partial<Flow.State<F>>
@@ -182,10 +257,10 @@ export class Runs extends Context.Service<
     /** The run's row in the index: status, node, times, error, and more. */
     readonly get: (run: RunLike) => Effect.Effect<RunInfo, StoreModule.RunNotFound | StoreModule.StoreError>
 
-    /** Lists runs by status, flow, session, parent, tag and time, page by page. */
+    /** Lists runs by status, flow, session, parent, tag, attributes, bookmark and time, page by page. */
     readonly list: (query?: StoreModule.ListQuery) => Effect.Effect<StoreModule.Page, StoreModule.StoreError>
 
-    /** The checkpoints of a run. */
+    /** The checkpoints of a run, by node, kind, branch and time, page by page. */
     readonly history: (
       run: RunLike,
       options?: HistoryOptions
@@ -207,19 +282,39 @@ export class Runs extends Context.Service<
      * The events of a run from `from` on: those that are there, then, until the run has ended, those that come. None is
      * given before it is durable.
      */
-    readonly events: (
+    readonly events: <const K extends Kind = Kind>(
       run: RunLike,
-      options?: { readonly from?: number | undefined }
-    ) => Stream.Stream<Event, ReadError>
+      options?: EventsOptions<K>
+    ) => Stream.Stream<Of<K>, ReadError>
 
-    /** Lets a failed run go on from the visit that failed, with edits of its state if there are any. */
+    /**
+     * Lets a failed run go on from the visit that failed, with edits of its state and other limits if there are any, and
+     * with what became of calls that are in doubt. An at-most-once call of which nobody says so stays in doubt and is not
+     * made again.
+     *
+     * When it answers the failure is over, durably: whoever waits for the run from then on waits for how it ends next.
+     * That takes no worker: if nobody has the run, the client itself writes that it goes on. A run that did not fail, or
+     * that somebody else was faster to retry, is refused; under a `commandId` that the run has answered before, nothing
+     * happens.
+     */
     readonly retry: {
-      (run: RunLike, options?: CommandOptions): Effect.Effect<void, ReadError | CommandRefused>
+      (run: RunLike, options?: RetryOptions): Effect.Effect<void, ReadError | CommandRefused>
+      (
+        run: RunLike,
+        options: RetryOptions & { readonly limits: Limits }
+      ): Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
       <F extends Flow.Any>(
         run: Run<F>,
-        options: CommandOptions & { readonly edits: Edits<F> }
+        options: RetryOptions & { readonly edits: Edits<F>; readonly limits?: Limits | undefined }
       ): Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
     }
+
+    /** Changes limits of a run that has not ended: at its next checkpoint, if it is executed now. */
+    readonly setLimits: (
+      run: RunLike,
+      limits: Limits,
+      options?: CommandOptions
+    ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
 
     /** Stops a run at its next checkpoint. */
     readonly pause: (
@@ -243,13 +338,54 @@ export class Runs extends Context.Service<
     ) => Effect.Effect<"completed" | "failed" | "cancelled", ReadError>
 
     /**
-     * Decides what became of a call that is in doubt: it succeeded with this output, it failed, or it is to be carried
-     * out again. The run is resumed with `resume`.
+     * Sends a signal: it ends the wait for this name (and `key`, if the wait has one) that the run opened first, or is kept
+     * if the flow names it among its `signals`. It succeeds when the signal is in the run's inbox, durably.
+     *
+     * A signal that nothing waits for and that would not be kept is refused, and so is one whose payload does not fit. The
+     * payload is encoded by the flow's schema for the signal, if the run is named together with its flow; else it is JSON.
+     */
+    readonly signal: (
+      run: RunLike,
+      name: string,
+      payload: unknown,
+      options?: SignalOptions & { readonly key?: string | undefined }
+    ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
+
+    /** Sends a signal to all unfinished runs of a flow, a session or a correlation id that it is meant for: their ids. */
+    readonly broadcast: (
+      to: Pick<StoreModule.ListQuery, "flow" | "session" | "correlation" | "tag">,
+      name: string,
+      payload: unknown,
+      options?: CommandOptions & { readonly key?: string | undefined }
+    ) => Effect.Effect<ReadonlyArray<string>, ReadError | InvalidValue>
+
+    /**
+     * Answers a question that a run asked, by the question's name, or by the wait's own if several are called so. The
+     * answer is JSON, as the question's schema encodes it; one that does not fit is refused.
+     */
+    readonly answer: (
+      run: RunLike,
+      wait: string,
+      value: unknown,
+      options?: SignalOptions
+    ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
+
+    /** Says what came of a job that a run waits for. */
+    readonly finishJob: (
+      run: RunLike,
+      job: string,
+      as: { readonly value: unknown } | { readonly failure: string },
+      options?: SignalOptions
+    ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
+
+    /**
+     * Decides what became of a call that is in doubt in a paused run, which is then resumed with `resume`. In a failed
+     * run that is decided with `retry`.
      */
     readonly settle: (
       run: RunLike,
       call: string,
-      as: "failed" | "again" | { readonly output: Schema.Json },
+      as: Settlement,
       options?: CommandOptions
     ) => Effect.Effect<void, ReadError | CommandRefused>
 
@@ -286,10 +422,23 @@ export class Runs extends Context.Service<
     readonly delete: (
       run: RunLike
     ) => Effect.Effect<void, StoreModule.RunNotFound | StoreModule.RunInUse | StoreModule.StoreError>
+
+    /** @internal What the functions of this module work with. */
+    readonly client: Client
   }
 >()("@waymark/core/Runs") {}
 
-const idOf = (run: RunLike): string => (typeof run === "string" ? run : run.id)
+const settlementOf = (as: Settlement) =>
+  as === "failed"
+    ? { failure: true as const }
+    : as === "again"
+      ? { again: true as const }
+      : { output: as.output }
+
+const flowOf = (run: RunLike): Flow.Any | undefined => (typeof run === "string" ? undefined : run.flow)
+
+const ending = (status: RunStatus): string | undefined =>
+  isTerminal(status) || status === "cancelling" ? "it has ended or is about to" : undefined
 
 const invalid = (what: string, exit: Exit.Failure<unknown, unknown>): InvalidValue => {
   const reason = exit.cause.reasons[0]
@@ -334,7 +483,8 @@ export const make = Effect.fnUntraced(function* (options: {
   const ids = yield* IdGenerator
   const clock = yield* Clock.Clock
   const { starter } = options
-  const journals: Reader.Journals = { store, codec, hash }
+  const client: Client = { store, codec, hash, clock, ids }
+  const journals: Reader.Journals = client
 
   /** What a flow stores in plain text must not be secret. */
   const checkSecrets = (flow: Flow.Any): Effect.Effect<void, InvalidValue> => {
@@ -344,6 +494,14 @@ export const make = Effect.fnUntraced(function* (options: {
     const detail =
       "its values would be stored in plain text, and it has Redacted ones: provide a Codec that encrypts"
     return secret ? Effect.fail(new InvalidValue({ what: `the flow ${flow.id}`, detail })) : Effect.void
+  }
+
+  const checkLimits = (
+    limits: Parameters<typeof LimitsOf.problemOf>[0],
+    flow: Flow.Any | undefined
+  ): Effect.Effect<void, InvalidValue> => {
+    const detail = LimitsOf.problemOf(limits, flow)
+    return detail === undefined ? Effect.void : Effect.fail(new InvalidValue({ what: "the limits", detail }))
   }
 
   /**
@@ -357,7 +515,7 @@ export const make = Effect.fnUntraced(function* (options: {
     origin: { readonly state: RunState.RunState; readonly hash: string } | undefined,
     ahead?: boolean
   ) {
-    const here = starter?.has(flow.id) === true ? starter : undefined
+    const here = starter?.has(flow.id, given.version) === true ? starter : undefined
     const span = here === undefined ? undefined : yield* here.span(run, flow.id)
     const trace = span ?? Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
     const body =
@@ -407,6 +565,7 @@ export const make = Effect.fnUntraced(function* (options: {
       })
     }
     if (startOptions.id === "") return yield* emptyId()
+    yield* checkLimits(startOptions, flow)
     const id =
       startOptions.id ??
       (idempotencyKey === undefined
@@ -422,13 +581,16 @@ export const make = Effect.fnUntraced(function* (options: {
       state: initial.success,
       durability: startOptions.durability ?? flow.durability,
       maxSteps: startOptions.maxSteps ?? flow.maxSteps,
-      maxRecoveries: flow.maxRecoveries
+      maxRecoveries: flow.maxRecoveries,
+      ...LimitsOf.initial(flow, startOptions.budgets)
     }
+    if (Object.keys(flow.signals).length > 0) body.signals = Object.keys(flow.signals)
     if (startOptions.session !== undefined) body.session = startOptions.session
     if (startOptions.actor !== undefined) body.actor = startOptions.actor
     if (startOptions.correlation !== undefined) body.correlation = startOptions.correlation
     if (startOptions.tags !== undefined) body.tags = startOptions.tags
     if (startOptions.attributes !== undefined) body.attributes = startOptions.attributes
+    yield* Versions.keepShape(store, flow)
     const joined = join(id, flow, encoded.value)
     // What is promised to be durable at its start is not run ahead of.
     const created = yield* create(id, flow, body, undefined, ahead && body.durability === "pipelined").pipe(
@@ -515,18 +677,6 @@ export const make = Effect.fnUntraced(function* (options: {
     return yield* awaitRun(run)
   })
 
-  const send = Effect.fnUntraced(function* (
-    run: string,
-    plain: Request,
-    commandOptions: CommandOptions = {}
-  ) {
-    const request = yield* Commands.seal(codec, run, plain)
-    const id = commandOptions.commandId ?? (yield* ids.next)
-    const time = clock.currentTimeMillisUnsafe()
-    const { actor } = commandOptions
-    yield* store.send(actor === undefined ? { id, run, time, request } : { id, run, time, actor, request })
-  })
-
   /** Sends a command to a run whose status allows it. */
   const command = Effect.fnUntraced(function* (
     run: RunLike,
@@ -541,14 +691,19 @@ export const make = Effect.fnUntraced(function* (options: {
     if (detail !== undefined) {
       return yield* new CommandRefused({ run: id, command: name, status: info.status, detail })
     }
-    yield* send(id, request, commandOptions)
+    yield* send(client, id, request, commandOptions)
   })
 
   const editsOf = Effect.fnUntraced(function* (
     flow: Flow.Any,
-    edits: { readonly [channel: string]: unknown }
+    edits: { readonly [channel: string]: unknown },
+    version: number
   ) {
     yield* checkSecrets(flow)
+    if (version !== flow.version) {
+      const detail = `the run is at version ${version} of the flow, and they are of version ${flow.version}`
+      return yield* new InvalidValue({ what: "the edits", detail })
+    }
     const ops = TypedState.edits(flow.state, edits)
     return Result.isFailure(ops) ? yield* invalidChannel(ops.failure) : ops.success
   })
@@ -568,6 +723,7 @@ export const make = Effect.fnUntraced(function* (options: {
   const stateAt = (run: RunLike, seq?: number) => Effect.map(load(idOf(run), seq), ({ state }) => state)
 
   return Runs.of({
+    ...Signals.make(client),
     start: (flow, input, startOptions) => Effect.map(begin(flow, input, startOptions), ({ run }) => run),
     execute,
     await: awaitRun,
@@ -581,32 +737,55 @@ export const make = Effect.fnUntraced(function* (options: {
       if (Result.isFailure(typed)) return yield* invalidChannel(typed.failure)
       return typed.success.view as Flow.State<F>
     }),
-    events: (run, eventOptions) => History.events(journals, idOf(run), eventOptions?.from ?? 0),
+    events: (run, eventOptions) => History.events(journals, idOf(run), eventOptions ?? {}),
     retry: (
       run: RunLike,
-      retryOptions?: CommandOptions & { readonly edits?: { readonly [channel: string]: unknown } }
+      retryOptions: RetryOptions & {
+        readonly edits?: { readonly [channel: string]: unknown }
+        readonly limits?: Limits | undefined
+      } = {}
     ) =>
       Effect.gen(function* () {
+        const id = idOf(run)
+        const { commandId, edits, settle } = retryOptions
         const request: Mutable<Extract<Request, { type: "retry" }>> = { type: "retry" }
-        if (retryOptions?.edits !== undefined) {
+        if (edits !== undefined) {
           if (typeof run === "string") {
             return yield* new InvalidValue({
               what: "the edits",
               detail: "name the run together with its flow: Runs.ref"
             })
           }
-          request.edits = yield* editsOf(run.flow, retryOptions.edits)
+          const { info } = yield* store.get(run.id)
+          request.edits = yield* editsOf(run.flow, edits, info.version)
         }
-        const allowed = (status: RunStatus) =>
-          status === "failed" ? undefined : "only a failed run can be retried"
-        yield* command(run, "retry", allowed, request, retryOptions)
+        if (retryOptions.limits !== undefined) {
+          yield* checkLimits(retryOptions.limits, flowOf(run))
+          request.limits = retryOptions.limits
+        }
+        if (settle !== undefined) {
+          const calls = Object.entries(settle).map(([call, as]) => [call, settlementOf(as)] as const)
+          request.settle = Object.fromEntries(calls)
+        }
+        const { info } = yield* store.get(id)
+        if (info.status !== "failed") {
+          const known = commandId !== undefined && (yield* answerTo(client, id, commandId)) !== undefined
+          const detail = "only a failed run can be retried"
+          if (!known)
+            return yield* new CommandRefused({ run: id, command: "retry", status: info.status, detail })
+        }
+        yield* apply(client, id, request, retryOptions, "applied")
       }) as any,
+    setLimits: (run, limits, limitsOptions) =>
+      Effect.andThen(
+        checkLimits(limits, flowOf(run)),
+        command(run, "set limits", ending, { type: "limits", limits }, limitsOptions)
+      ),
     pause: (run, pauseOptions) =>
       command(
         run,
         "pause",
-        (status) =>
-          isTerminal(status) || status === "cancelling" ? "it has ended or is about to" : undefined,
+        ending,
         pauseOptions?.note === undefined ? { type: "pause" } : { type: "pause", note: pauseOptions.note },
         pauseOptions
       ),
@@ -621,19 +800,18 @@ export const make = Effect.fnUntraced(function* (options: {
     cancel: Effect.fnUntraced(function* (run, reason, cancelOptions) {
       const id = idOf(run)
       const { info } = yield* store.get(id)
-      if (!isTerminal(info.status)) yield* send(id, { type: "cancel", reason }, cancelOptions)
+      if (!isTerminal(info.status)) yield* send(client, id, { type: "cancel", reason }, cancelOptions)
       return (yield* ended(id)).status as "completed" | "failed" | "cancelled"
     }),
     settle: (run, call, as, settleOptions) =>
       command(
         run,
         "settle",
-        (status) => (status === "paused" ? undefined : "only a paused run has calls to settle"),
-        {
-          type: "settle",
-          call,
-          as: as === "failed" ? { failure: true } : as === "again" ? { again: true } : { output: as.output }
-        },
+        (status) =>
+          status === "paused"
+            ? undefined
+            : "only a paused run has calls to settle; of a failed one retry does",
+        { type: "settle", call, as: settlementOf(as) },
         settleOptions
       ),
     fork: Effect.fnUntraced(function* <F extends Flow.Any>(
@@ -659,11 +837,13 @@ export const make = Effect.fnUntraced(function* (options: {
         flow: state.flow,
         version: state.version,
         steps: state.steps,
+        open: openCount(state),
         durability: state.durability
       }
       const node = RunState.nodeOf(state)
       if (node !== undefined) body.node = node
-      if (forkOptions.edits !== undefined) body.edits = yield* editsOf(run.flow, forkOptions.edits)
+      if (forkOptions.edits !== undefined)
+        body.edits = yield* editsOf(run.flow, forkOptions.edits, state.version)
       if (forkOptions.actor !== undefined) body.actor = forkOptions.actor
       if (forkOptions.session !== undefined) body.session = forkOptions.session
       if (forkOptions.correlation !== undefined) body.correlation = forkOptions.correlation
@@ -679,7 +859,8 @@ export const make = Effect.fnUntraced(function* (options: {
     }),
     replay: (run) => Replay.replay(journals, clock, run.flow, run.id),
     verify: (run, verifyOptions) => History.verify(journals, idOf(run), verifyOptions ?? {}),
-    delete: (run) => store.delete(idOf(run))
+    delete: (run) => store.delete(idOf(run)),
+    client
   })
 })
 
@@ -690,3 +871,107 @@ export const make = Effect.fnUntraced(function* (options: {
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Runs, never, Store> = Layer.effect(Runs, make({ starter: undefined }))
+
+/**
+ * An output that a run gave on its way: which one, and where and when (milliseconds).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Emitted<A> = Told.Emitted<A>
+
+/**
+ * A line of a run's log.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type LogLine = Told.Line
+
+/**
+ * Some items, and where to go on: `cursor` is missing if there are no more for now.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ItemPage<A> = Told.Page<A>
+
+/**
+ * Which page to read: at most `limit` items (100 unless said otherwise), from `cursor` on, oldest first unless said
+ * otherwise.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type PageOptions = Told.PageOptions
+
+/**
+ * Which lines of a log to read: those of a node, those between two times (milliseconds, `since` included), those that
+ * contain a text.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type LogFilter = Told.LogFilter
+
+const sourceOf = ({ events, get }: Runs["Service"]): Told.Source => ({ get, events })
+
+/**
+ * The outputs that a run gave so far, page by page: those of one kind with their types, or all of them as they are
+ * stored. Those of a fork begin with the fork.
+ *
+ * @category outputs
+ * @since 0.1.0
+ */
+export const outputs: {
+  <S extends Schema.Codec<unknown, unknown>>(
+    run: RunLike,
+    output: Run_.Output<string, S>,
+    options?: PageOptions
+  ): Effect.Effect<ItemPage<Emitted<S["Type"]>>, ReadError | InvalidValue, Runs>
+  (
+    run: RunLike,
+    output?: undefined,
+    options?: PageOptions
+  ): Effect.Effect<ItemPage<Emitted<Schema.Json>>, ReadError, Runs>
+} = (run: RunLike, output?: Run_.AnyOutput, options: PageOptions = {}): Effect.Effect<any, any, Runs> =>
+  Effect.flatMap(Runs, (runs) => Told.outputs(sourceOf(runs), idOf(run), output, options))
+
+/**
+ * The outputs of a run from the position `from` on: those that are there, then, until the run has ended, those that
+ * come. None is given before it is durable.
+ *
+ * @category outputs
+ * @since 0.1.0
+ */
+export const outputStream: {
+  <S extends Schema.Codec<unknown, unknown>>(
+    run: RunLike,
+    output: Run_.Output<string, S>,
+    options?: { readonly from?: number | undefined }
+  ): Stream.Stream<Emitted<S["Type"]>, ReadError | InvalidValue, Runs>
+  (
+    run: RunLike,
+    output?: undefined,
+    options?: { readonly from?: number | undefined }
+  ): Stream.Stream<Emitted<Schema.Json>, ReadError, Runs>
+} = (
+  run: RunLike,
+  output?: Run_.AnyOutput,
+  options: { readonly from?: number | undefined } = {}
+): Stream.Stream<any, any, Runs> =>
+  Stream.unwrap(
+    Effect.map(Runs, (runs) => Told.outputStream(sourceOf(runs), idOf(run), output, options.from ?? 0))
+  )
+
+/**
+ * The lines of a run's log that pass a filter, page by page.
+ *
+ * @category outputs
+ * @since 0.1.0
+ */
+export const log = (
+  run: RunLike,
+  filter: LogFilter = {}
+): Effect.Effect<ItemPage<LogLine>, ReadError, Runs> =>
+  Effect.flatMap(Runs, (runs) => Told.log(sourceOf(runs), idOf(run), filter))

@@ -5,7 +5,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -59,6 +59,10 @@ export class Worker extends Context.Service<
  *
  * - `flows`: what it executes; their handlers, and those of their tools, are in the layer's requirements
  * - `concurrency`: how many runs at once, 64 by default
+ * - `keepWaiting`: how long the fiber of a visit that waits is kept in memory, not at all by default. Kept or not, the run
+ *   comes to the same; a wait that is over soon costs less if it is
+ * - `timers`: at most how long it goes without a look at which waits are due, 30 seconds by default: clocks may be set, and
+ *   other processes start waits, too
  * - `sweep`: how often it looks for runs that nobody owns besides being told of them, every 15 seconds by default
  * - `drainTimeout`: how long draining waits for what is executing, 30 seconds by default; what takes longer is reported
  *   and left behind
@@ -69,6 +73,8 @@ export class Worker extends Context.Service<
 export interface Options<Flows extends ReadonlyArray<Flow.Any>> {
   readonly flows: Flows
   readonly concurrency?: number | undefined
+  readonly keepWaiting?: Duration.Input | undefined
+  readonly timers?: Duration.Input | undefined
   readonly sweep?: Duration.Input | undefined
   readonly drainTimeout?: Duration.Input | undefined
 }
@@ -138,12 +144,14 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>>(
         executor: yield* ToolExecutor,
         nodeMiddlewares: yield* NodeMiddlewares,
         toolMiddlewares: yield* ToolMiddlewares,
+        keepWaiting: Duration.toMillis(Duration.fromInputUnsafe(options.keepWaiting ?? 0)),
         traced: context.mapUnsafe.has(Tracer.TracerKey)
       }
       const services = yield* servicesOf(options.flows, context, codec)
       const pool = yield* Pool.make(environment, services, {
         concurrency: options.concurrency ?? 64,
         sweep: options.sweep ?? "15 seconds",
+        timers: options.timers ?? "30 seconds",
         drainTimeout: options.drainTimeout ?? "30 seconds"
       })
       const runs = yield* Runs.make({ starter: pool.starter })

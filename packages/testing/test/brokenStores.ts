@@ -397,6 +397,23 @@ export const faults: ReadonlyArray<Fault> = [
     })
   },
   {
+    name: "takes one attribute for all",
+    found: ["list: each condition, and all of them together, select what they say", /"région":"eu"/],
+    alter: (inner) => ({
+      list: ({ attributes, ...query }) => {
+        const [first] = Object.entries(attributes ?? {})
+        return inner.list(first === undefined ? query : { ...query, attributes: Object.fromEntries([first]) })
+      }
+    })
+  },
+  {
+    name: "forgets bookmarks",
+    found: ["list: each condition, and all of them together, select what they say", /bookmark/],
+    alter: (inner) => ({
+      list: ({ bookmark: _, ...query }) => inner.list(query)
+    })
+  },
+  {
     name: "tells the last entry of a page again",
     found: [
       "feed: it tells every durable entry of every run once, those of one run in order and without gaps",

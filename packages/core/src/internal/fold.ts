@@ -3,10 +3,12 @@
  */
 import * as HashMap from "effect/HashMap"
 import type { CommandRef, Event, Kind, Of } from "../Event.ts"
-import type { Ending, RunState, SnapshotState } from "../RunState.ts"
+import type { Ending, KeptSignal, RunState, SnapshotState } from "../RunState.ts"
 import { applyOps } from "./channels.ts"
 import { illegal } from "./illegal.ts"
 import * as Inbox from "./inbox.ts"
+import { migrate } from "./migrated.ts"
+import * as Notes from "./notes.ts"
 import { define, get } from "./record.ts"
 import type { Mutable } from "./record.ts"
 import { disagreement, isSnapshotHead } from "./snapshotHead.ts"
@@ -28,13 +30,21 @@ const notWhilePaused: ReadonlySet<Kind> = new Set([
   "visited",
   "attemptFailed",
   "visitFailed",
+  "branchFailed",
   "callStarted",
   "callRepeated",
   "callRetried",
   "waitOpened",
   "joined",
   "paused",
-  "completed"
+  "completed",
+  "emitted",
+  "logged",
+  "progressed",
+  "tagged",
+  "spent",
+  "budgetWarned",
+  "limitWarned"
 ])
 
 const handled = (inbox: RunState["inbox"], { id, position, source }: CommandRef): RunState["inbox"] => {
@@ -111,6 +121,20 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
     case "visitFailed":
       Visits.visitFailed(next, event)
       break
+    case "branchFailed":
+      Visits.branchFailed(next, event)
+      break
+    case "signalled": {
+      const signal: Mutable<KeptSignal> = {
+        seq: event.seq,
+        time: event.time,
+        name: event.name,
+        payload: event.payload
+      }
+      if (event.key !== undefined) signal.key = event.key
+      next.signals = [...state.signals, signal]
+      break
+    }
     case "attemptFailed":
       Visits.attemptFailed(next, event)
       break
@@ -189,9 +213,27 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
       if (event.from.version !== state.version || event.from.fingerprint !== state.fingerprint) {
         illegal(`it migrates version ${event.from.version}, while the run is at version ${state.version}`)
       }
-      next.version = event.version
-      next.fingerprint = event.fingerprint
-      next.channels = applyOps(state.channels, event.ops, { run: event.run, seq: event.seq })
+      migrate(next, event)
+      break
+    case "emitted":
+    case "logged":
+    case "tagged":
+      Notes.told(next, event, 0)
+      break
+    case "spent":
+      Notes.spent(next, event)
+      break
+    case "progressed":
+      Notes.progressed(next, event)
+      break
+    case "budgetWarned":
+      Notes.budgetWarned(next, event)
+      break
+    case "limitWarned":
+      next.warned = true
+      break
+    case "limitsChanged":
+      Notes.limitsChanged(next, event)
       break
     case "snapshotPart":
     case "commandIgnored":
@@ -199,6 +241,6 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
     case "bookmarked":
       break
   }
-  next.status = statusAfter(state.status, event, HashMap.size(next.waits))
+  next.status = statusAfter(state.status, event, next.waiting, Visits.openCount(next))
   return next
 }

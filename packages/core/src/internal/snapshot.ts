@@ -249,11 +249,11 @@ export const restore = Effect.fnUntraced(function* <E>(
   let input: Cell.Plain<Json>
   if ("part" in head.input) {
     const { run, seq } = head.input.part
-    const created = yield* read(run, seq)
-    if (created.kind !== "created") {
+    const given = yield* read(run, seq)
+    if ((given.kind !== "created" && given.kind !== "migrated") || given.input === undefined) {
       return yield* Effect.fail(lost(run, seq, "a snapshot says that it holds the run's input"))
     }
-    input = Cell.plain(created.input, { run, seq })
+    input = Cell.plain(given.input, { run, seq })
   } else input = Cell.plain(head.input.value)
 
   return {

@@ -12,6 +12,7 @@ import {
   Count,
   Durability,
   Failure,
+  JoinPolicy,
   optional,
   Ops,
   PauseReason,
@@ -79,6 +80,9 @@ const CallHead: Schema.Codec<Call> = Schema.Struct({
   released: optional(Schema.Literal(true))
 })
 
+const Starts = Schema.Array(Schema.Struct({ node: Schema.String, count: Count }))
+const EndedHead = Schema.Struct({ index: Count, node: Schema.String, error: optional(Failure) })
+
 const VisitHead = Schema.Struct({
   node: Schema.String,
   visit: Count,
@@ -92,21 +96,42 @@ const VisitHead = Schema.Struct({
     Schema.Struct({ seq: Count, time: Schema.Finite, outcome: WaitEnded.fields.outcome })
   ),
   due: optional(Schema.Finite),
-  item: optional(Value)
+  item: optional(Value),
+  joined: optional(
+    Schema.Struct({ starts: Starts, ended: Schema.Array(EndedHead), quorum: optional(Count) })
+  ),
+  openedAs: optional(Schema.String),
+  marks: optional(Schema.Record(Schema.String, Schema.Literals([0, 1]))),
+  progress: optional(
+    Schema.Struct({
+      nth: Count,
+      done: Schema.Finite,
+      total: Schema.Finite,
+      note: optional(Schema.String)
+    })
+  ),
+  nth: optional(Count)
 })
 
 const FanOutHead = Schema.Struct({
-  branch: Schema.String,
+  id: Schema.String,
+  node: Schema.String,
   visit: Count,
   join: Schema.String,
-  open: Count,
-  updates: Schema.Record(Schema.String, Schema.Array(Ops))
+  policy: JoinPolicy,
+  concurrency: optional(Count),
+  count: Count,
+  starts: Starts,
+  completed: Count,
+  ended: Schema.Array(EndedHead),
+  updates: Schema.Record(Schema.String, Schema.Array(Schema.Struct({ node: Schema.String, ops: Ops })))
 })
 
 const WaitHead = Schema.Struct({
   branch: Schema.String,
   on: WaitTarget,
   seq: Count,
+  race: optional(Schema.String),
   schema: optional(Value),
   due: optional(Schema.Finite)
 })
@@ -122,6 +147,17 @@ export const SnapshotHead = Schema.Struct({
   open: Schema.Record(Schema.String, VisitHead),
   fanOuts: Schema.Record(Schema.String, FanOutHead),
   waits: Schema.Record(Schema.String, WaitHead),
+  waiting: Count,
+  signals: Schema.Array(
+    Schema.Struct({
+      seq: Count,
+      time: Schema.Finite,
+      name: Schema.String,
+      key: optional(Schema.String),
+      payload: Value
+    })
+  ),
+  keeps: optional(Schema.Array(Schema.String)),
   outbox: Schema.Record(Schema.String, Schema.Struct({ to: Schema.String, body: Value })),
   inbox: Schema.Record(Schema.String, Schema.Struct({ upTo: Count, beyond: Schema.Array(Count) })),
   steps: Count,
@@ -130,6 +166,15 @@ export const SnapshotHead = Schema.Struct({
   durability: Durability,
   maxSteps: Count,
   maxRecoveries: Count,
+  warned: optional(Schema.Literal(true)),
+  maxVisits: Created.fields.maxVisits,
+  visits: Created.fields.maxVisits,
+  budgets: optional(
+    Schema.Record(
+      Schema.String,
+      Schema.Struct({ spent: Schema.Finite, limit: Schema.Finite, warned: optional(Schema.Literal(true)) })
+    )
+  ),
   session: optional(Schema.String),
   actor: optional(Schema.String),
   correlation: optional(Schema.String),
@@ -178,12 +223,15 @@ export const headOf = (state: RunState, channels: SnapshotHead["channels"]): Sna
     ...rest,
     input: plainHead(input),
     channels,
-    open: recordOf(visitsOf(state), ({ calls, ...visit }) => ({
+    open: recordOf(visitsOf(state), ({ calls, joined, marks, ...visit }) => ({
       ...visit,
+      ...(joined === undefined ? undefined : { joined: { ...joined, ended: Cell.toArray(joined.ended) } }),
+      ...(marks === undefined ? undefined : { marks: recordOf(marks, identity) }),
       calls: recordOf(calls, identity)
     })),
-    fanOuts: recordOf(fanOuts, ({ updates, ...fanOut }) => ({
+    fanOuts: recordOf(fanOuts, ({ ended, updates, ...fanOut }) => ({
       ...fanOut,
+      ended: Cell.toArray(ended),
       updates: recordOf(updates, Cell.toArray)
     })),
     waits: recordOf(waits, identity),
@@ -236,8 +284,10 @@ export const stateOf = (
   head: SnapshotHead
 ): Omit<RunState, "seq" | "epoch" | "time" | "input" | "channels" | "snapshot"> => {
   const { channels: _channels, input: _input, ...rest } = head
-  const visits = mapOf(head.open, ({ calls, ...visit }): OpenVisit => ({
+  const visits = mapOf(head.open, ({ calls, joined, marks, ...visit }): OpenVisit => ({
     ...visit,
+    ...(joined === undefined ? undefined : { joined: { ...joined, ended: Cell.list([...joined.ended]) } }),
+    ...(marks === undefined ? undefined : { marks: mapOf(marks, identity) }),
     calls: mapOf(calls, identity)
   }))
   const main = Option.getOrUndefined(HashMap.get(visits, ""))
@@ -245,8 +295,9 @@ export const stateOf = (
     ...rest,
     open: main === undefined ? {} : { "": main },
     branches: HashMap.remove(visits, ""),
-    fanOuts: mapOf(head.fanOuts, ({ updates, ...fanOut }) => ({
+    fanOuts: mapOf(head.fanOuts, ({ ended, updates, ...fanOut }) => ({
       ...fanOut,
+      ended: Cell.list([...ended]),
       updates: mapOf(updates, (made) => Cell.list([...made]))
     })),
     waits: mapOf(head.waits, identity),

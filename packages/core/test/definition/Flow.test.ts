@@ -68,7 +68,7 @@ describe("Flow.make", () => {
     const found = problems(() => make("x", { input: Schema.Void, start: "a", nodes: { a } }))
     assert.deepStrictEqual(
       found.map((problem) => (problem._tag === "UnknownTarget" ? `${problem.option} ${problem.target}` : "")),
-      ["to b", "onError.SearchFailed c", "onDefect d", "fanOut e", "fanOut f"]
+      ["to b", "onError.SearchFailed c", "onDefect d", "fanOut.join f", "fanOut.to e"]
     )
   })
 
@@ -171,7 +171,7 @@ describe("Flow.make", () => {
         [undefined, "maxSteps"],
         [undefined, "maxRecoveries"],
         ["a", "timeout"],
-        ["a", "fanOut"],
+        ["a", "fanOut.to"],
         ["b", "while"]
       ]
     )

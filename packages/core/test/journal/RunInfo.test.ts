@@ -6,6 +6,7 @@ import * as Journal from "../../src/Journal.ts"
 import * as RunInfo from "../../src/RunInfo.ts"
 import { nodeOf } from "../../src/RunState.ts"
 import type { RunState } from "../../src/RunState.ts"
+import { objectOf } from "./choice.ts"
 import { canonical } from "./view.ts"
 import { append, begin, build, hash, numbers, stateOf } from "./world.ts"
 
@@ -35,8 +36,13 @@ const rowOf = (state: RunState): unknown => ({
     (due, wait) => Math.min(due ?? Infinity, wait.due ?? Infinity),
     undefined
   ),
-  inbox: state.inbox
+  inbox: state.inbox,
+  budgets: limitsOf(state.budgets)
 })
+
+/** What a fork's row says of budgets begins with what the fork spends. */
+const limitsOf = (budgets: RunState["budgets"]) =>
+  budgets && objectOf(Object.entries(budgets).map(([name, { limit, spent }]) => [name, { limit, spent }]))
 
 const saidBy = (info: RunInfo.RunInfo, state: RunState): unknown => ({
   run: info.run,
@@ -59,7 +65,8 @@ const saidBy = (info: RunInfo.RunInfo, state: RunState): unknown => ({
   failed: info.error?.kind,
   waits: info.waits.map(({ wait }) => wait).sort(),
   due: info.waits.length === 0 ? undefined : (info.due ?? Infinity),
-  inbox: info.inbox ?? (Object.keys(state.inbox).length === 0 ? state.inbox : undefined)
+  inbox: info.inbox ?? (Object.keys(state.inbox).length === 0 ? state.inbox : undefined),
+  budgets: state.forkOf === undefined ? info.budgets : limitsOf(state.budgets)
 })
 
 const encode = Schema.encodeUnknownSync(RunInfo.RunInfo, { onExcessProperty: "error" })

@@ -43,12 +43,12 @@ describe("the generator of journals", { concurrent: false }, () => {
         }
       }
     }
-    assert.strictEqual(kinds.size, 30)
-    assert.deepStrictEqual([...ops].sort(), ["add", "append", "merge", "set", "unset"])
+    assert.strictEqual(kinds.size, 40)
+    assert.deepStrictEqual([...ops].sort(), ["add", "append", "combine", "merge", "set", "unset"])
     assert.strictEqual(statuses.size, 8)
     assert.includeMembers([...depths], [0, 1, 2])
     assert.isAbove(shared, 20)
-  })
+  }, 60_000)
 })
 
 describe("the fold", { concurrent: false }, () => {

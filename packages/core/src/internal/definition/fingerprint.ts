@@ -2,9 +2,10 @@ import type * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
 import type * as Flow from "../../Flow.ts"
 import type * as Node from "../../Node.ts"
+import type * as State from "../../State.ts"
 import { sha256Hex } from "../sha256.ts"
 
-type Shape = null | boolean | number | string | ReadonlyArray<Shape>
+export type Shape = null | boolean | number | string | ReadonlyArray<Shape>
 
 const byText = (shapes: ReadonlyArray<Shape>): ReadonlyArray<Shape> =>
   shapes
@@ -105,26 +106,30 @@ const nodeOf = (name: string, node: Node.Any): Shape => [
   shapeOf(node.error),
   byText(Object.entries(node.onError).map(([tag, route]) => [tag, routeOf(route)])),
   routeOf(node.onDefect),
-  node.fanOut === undefined ? null : [byText(node.fanOut.to), node.fanOut.join]
+  node.fanOut === undefined ? null : [byText(node.fanOut.to), node.fanOut.join],
+  ...(node.item === undefined ? [] : [shapeOf(node.item)])
 ]
 
+/** The channels of a state, whatever their order. */
+export const channelShapes = (state: State.Channels): ReadonlyArray<Shape> =>
+  byText(Object.entries(state).map(([name, channel]) => [name, channel.kind, shapeOf(channel.schema)]))
+
 /**
- * A digest of what a run in progress depends on: the nodes and where they lead, the channels, the schemas.
+ * What a run in progress depends on, as a text: the nodes and where they lead, the channels, the schemas.
  *
  * Policies (retries, timeouts, limits) are not in it: they may change under a run.
  */
-export const fingerprintOf = (flow: Flow.Any): string =>
-  sha256Hex(
-    JSON.stringify([
-      "waymark flow 1",
-      flow.id,
-      flow.start,
-      shapeOf(flow.input),
-      shapeOf(flow.output),
-      shapeOf(flow.error),
-      byText(
-        Object.entries(flow.state).map(([name, channel]) => [name, channel.kind, shapeOf(channel.schema)])
-      ),
-      byText(Object.entries(flow.nodes).map(([name, node]) => nodeOf(name, node)))
-    ])
-  )
+export const shapeTextOf = (flow: Flow.Any): string =>
+  JSON.stringify([
+    "waymark flow 1",
+    flow.id,
+    flow.start,
+    shapeOf(flow.input),
+    shapeOf(flow.output),
+    shapeOf(flow.error),
+    channelShapes(flow.state),
+    byText(Object.entries(flow.nodes).map(([name, node]) => nodeOf(name, node)))
+  ])
+
+/** The digest of a flow's shape: the address under which a store keeps the text of it. */
+export const fingerprintOf = (flow: Flow.Any): string => sha256Hex(shapeTextOf(flow))

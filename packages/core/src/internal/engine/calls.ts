@@ -6,7 +6,6 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type { Json } from "effect/Schema"
@@ -15,15 +14,16 @@ import * as Tracer from "effect/Tracer"
 import type { Body, Durability, Failure, PauseReason } from "../../Event.ts"
 import { InDoubt, Unencodable } from "../../Failures.ts"
 import type { ToolMiddleware } from "../../Middleware.ts"
-import type { Call, OpenVisit } from "../../RunState.ts"
+import type { Call, OpenVisit, RunState } from "../../RunState.ts"
 import * as Tool from "../../Tool.ts"
 import type { ToolExecutor } from "../../ToolExecutor.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { canonical } from "./canonical.ts"
-import * as Claims from "./claims.ts"
+import type * as Claims from "./claims.ts"
 import * as Failures from "./failure.ts"
 import * as Retry from "./retry.ts"
 import type { VisitClock } from "./visitClock.ts"
+import type { Bodies } from "./writer.ts"
 
 /** What a visit's calls need of the run they belong to. */
 export interface Host {
@@ -41,6 +41,10 @@ export interface Host {
   readonly open: () => OpenVisit
   /** Appends an event. If that fails, the run is stopped and the effect is interrupted. */
   readonly append: (body: Body) => Effect.Effect<unknown>
+  /** The same for events that follow from the state that they are appended to. */
+  readonly appendTo: (decide: (state: RunState) => Bodies | undefined) => Effect.Effect<unknown>
+  /** The run as the journal has it. */
+  readonly state: () => RunState
   /** Waits until everything is durable; the same if that fails. */
   readonly sync: Effect.Effect<void>
   /** Whether the run is being stopped, by whatever: then interruption says nothing about a call. */
@@ -63,11 +67,9 @@ export interface Place {
   readonly node: string
   readonly visit: number
   readonly attempt: number
+  /** The node's name when the visit was opened, if it has another one now: keys are made of that. */
+  readonly openedAs: string | undefined
   readonly clock: VisitClock
-  /** Whether an earlier process may have executed this attempt of the visit. */
-  readonly recovered: boolean
-  /** Whether the visit has no other fiber than this one, as far as can be told. */
-  readonly isAlone: (fiber: Fiber.Fiber<unknown, unknown>) => boolean
 }
 
 export interface Calls {
@@ -80,19 +82,11 @@ export interface Calls {
   readonly close: () => void
 }
 
-export const make = (host: Host, place: Place): Calls => {
+export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => {
   const { attempt, branch, clock, node, visit } = place
   const where = branch === "" ? { node, visit, attempt } : { branch, node, visit, attempt }
   const occurrences = new Map<string, number>()
   let closed = false
-  const claims = Claims.make({
-    attempt,
-    recovered: place.recovered,
-    began: clock.now,
-    clock: clock.live,
-    open: host.open,
-    isAlone: place.isAlone
-  })
 
   const recorded = (call: string): Call | undefined =>
     Option.getOrUndefined(HashMap.get(host.open().calls, call))
@@ -101,8 +95,20 @@ export const make = (host: Host, place: Place): Calls => {
     if (call.time > clock.now) clock.now = call.time
   }
 
-  const fail = (tool: Tool.Any, failure: Failure): Effect.Effect<never, unknown> => {
+  /** The tool's schemas are not those by which the call was recorded: the run is not failed for that. */
+  const unreadable = (call: Call, { message }: Unencodable): Effect.Effect<never> =>
+    host.pause({
+      kind: "incompatible",
+      message:
+        `visit ${visit} of node ${node} has a call of tool ${call.tool}, recorded at seq ${call.seq}, that does not fit ` +
+        `the schemas of the tool` +
+        (host.encrypts ? "" : `: ${message}`)
+    })
+
+  const fail = (tool: Tool.Any, call: Call, failure: Failure): Effect.Effect<never, unknown> => {
     const outcome = Failures.load(failure, [tool.error])
+    if (failure.kind === "error" && outcome._tag === "Defect")
+      return unreadable(call, outcome.defect as Unencodable)
     switch (outcome._tag) {
       case "Error":
         return Effect.fail(outcome.error)
@@ -116,10 +122,10 @@ export const make = (host: Host, place: Place): Calls => {
 
   const serve = (tool: Tool.Any, call: Call): Effect.Effect<unknown, unknown> => {
     consume(call)
-    if (call.status === "failed") return fail(tool, call.error!)
+    if (call.status === "failed") return fail(tool, call, call.error!)
     const exit = makeCodec(tool.output).decode(call.output)
     if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
-    return Effect.die(unencodable(`the recorded output of tool ${tool.name}`, exit))
+    return unreadable(call, unencodable("the recorded output", exit))
   }
 
   const unencodable = (
@@ -300,7 +306,7 @@ export const make = (host: Host, place: Place): Calls => {
               const delay = yield* nextTry(tool, retry, outcome, recorded(id)!, now)
               if (delay === undefined) {
                 yield* settled({ kind: "callFailed", ...names, error: failure })
-                return yield* fail(tool, failure)
+                return yield* fail(tool, recorded(id)!, failure)
               }
               yield* host.append({ kind: "callRetried", ...names, error: failure, due: now + delay })
               const slept = yield* Effect.exit(restore(sleep(delay)))
@@ -325,7 +331,11 @@ export const make = (host: Host, place: Place): Calls => {
       return host.pause({ kind: "inDoubt", node, visit, tool: tool.name, call: id })
     const names = { ...where, call: id, tool: tool.name }
     return Effect.andThen(
-      host.append({ kind: "callFailed", ...names, error: { kind: "inDoubt", tool: tool.name, call: id } }),
+      host.append({
+        kind: "callFailed",
+        ...names,
+        error: { kind: "inDoubt", tool: tool.name, call: id, undecided: true }
+      }),
       Effect.die(new InDoubt({ tool: tool.name, call: id }))
     )
   }
@@ -356,7 +366,9 @@ export const make = (host: Host, place: Place): Calls => {
         const occurrence = occurrences.get(base) ?? 0
         occurrences.set(base, occurrence + 1)
         const id = `${base}/${occurrence}`
-        const key = host.hash(JSON.stringify([host.run, branch, node, visit, id])).slice(0, 32)
+        const key = host
+          .hash(JSON.stringify([host.run, branch, place.openedAs ?? node, visit, id]))
+          .slice(0, 32)
         const known = recorded(id)
         if (known !== undefined) {
           claims.claim(id)

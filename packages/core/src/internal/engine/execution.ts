@@ -1,31 +1,34 @@
 /**
- * The execution of one run by the worker that owns it: visits in sequence, commands, pauses, the end.
+ * The execution of one run by the worker that owns it: visits, commands, pauses, the end.
  */
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Tracer from "effect/Tracer"
-import type { Body, PauseReason } from "../../Event.ts"
+import type { PauseReason } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
 import type { NodeMiddleware, ToolMiddleware } from "../../Middleware.ts"
 import type * as Store from "../../Store.ts"
 import type { ToolExecutor } from "../../ToolExecutor.ts"
-import { makeCodec } from "../definition/codec.ts"
 import * as Snapshot from "../snapshot.ts"
 import { isTerminal } from "../status.ts"
-import type * as Calls from "./calls.ts"
+import { visitIn } from "../visits.ts"
+import * as Branching from "./branching.ts"
 import * as Commands from "./commands.ts"
-import * as Failures from "./failure.ts"
-import * as Handler from "./handler.ts"
+import * as Joins from "./joins.ts"
+import * as Limits from "./limits.ts"
 import * as Outcomes from "./outcomes.ts"
 import type { Journals } from "./reader.ts"
-import * as TypedState from "./typedState.ts"
-import type { WriteError, Writer } from "./writer.ts"
+import * as Versions from "./versions.ts"
+import * as Views from "./views.ts"
+import * as Visiting from "./visiting.ts"
+import * as Waking from "./waking.ts"
+import type { Bodies, WriteError, Writer } from "./writer.ts"
 
 /** What all executions of a worker share. */
 export interface Environment extends Journals {
@@ -35,6 +38,8 @@ export interface Environment extends Journals {
   readonly nodeMiddlewares: ReadonlyArray<NodeMiddleware>
   readonly toolMiddlewares: ReadonlyArray<ToolMiddleware>
   readonly traced: boolean
+  /** How long the fiber of a visit that waits is kept, in milliseconds. */
+  readonly keepWaiting: number
 }
 
 /** Why an execution has to stop before the run itself stops. */
@@ -50,7 +55,7 @@ export interface Claim {
   readonly previous: { readonly epoch: number; readonly seq: number; readonly hash: string }
 }
 
-/** How an execution ended: at rest (ended, paused, drained), or because nothing more could be written. */
+/** How an execution ended: at rest (ended, paused, waiting, drained), or because nothing more could be written. */
 export type Outcome = { readonly _tag: "AtRest" } | { readonly _tag: "Lost"; readonly error: WriteError }
 
 export interface Execution {
@@ -64,7 +69,9 @@ export interface Execution {
   readonly hasUnread: () => boolean
   /** Whether the run is to end early: then it need not wait for a place. */
   readonly isUrgent: () => boolean
-  /** Commands have come in: a cancel takes effect at once, the others at the next checkpoint. */
+  /**
+   * Commands have come in: a cancel, and what ends a wait, take effect at once, the others at the next checkpoint.
+   */
   readonly deliver: (commands: ReadonlyArray<Commands.Opened>) => Effect.Effect<void>
 }
 
@@ -79,17 +86,18 @@ export const make = (
   /** The run's span, if it begins with this execution and is traced. */
   span?: Tracer.Span
 ): Execution => {
-  const { clock, hash } = environment
+  const { clock } = environment
   const { flow } = service
   const run = writer.lease.run
+  const runFork = Effect.runForkWith(environment.context)
 
   let stop: Stop | undefined
   let fiber: Fiber.Fiber<unknown, unknown> | undefined
-  let typed: TypedState.TypedState | undefined
-  let input: { readonly value: unknown } | undefined
-  let recovered = claim !== undefined
+  /** The main line, whose handlers are executed on the fiber of the execution itself. */
+  const main = Visiting.lineOf("")
   let phase: "queued" | "executing" | "resting" = "queued"
-  /** Ends the sleep before the next attempt, if the run is in it. */
+  const views = Views.make(flow)
+  /** Ends what the execution itself waits for, if it does. */
   let wake: (() => void) | undefined
   const inbox: Array<Commands.Opened> = []
 
@@ -97,40 +105,60 @@ export const make = (
   const halt = (reason: Stop): void => {
     if (stop === undefined || reason._tag === "Lost") stop = reason
     fiber?.interruptUnsafe()
+    branching?.interrupt()
+    wake?.()
   }
 
-  /**
-   * For code that runs inside a handler: a run that cannot be written stops there. It interrupts itself besides being
-   * interrupted, since it may stand in a region that cannot be.
-   */
-  const orHalt = <A>(effect: Effect.Effect<A, WriteError>): Effect.Effect<A> =>
-    Effect.catch(effect, (error) => {
-      halt({ _tag: "Lost", error })
-      return Effect.interrupt
+  const timer = (millis: number, callback: () => void): (() => void) => {
+    const sleeping = runFork(
+      Effect.andThen(
+        clock.sleep(Duration.millis(millis)),
+        Effect.sync(() => {
+          cancelled = true
+          callback()
+        })
+      )
+    )
+    let cancelled = false
+    return () => {
+      if (cancelled) return
+      cancelled = true
+      sleeping.interruptUnsafe()
+    }
+  }
+
+  /** Until something is to be done, or so many milliseconds have passed. */
+  const idle = (millis: number): Effect.Effect<void> =>
+    Effect.callback<void>((resume) => {
+      const cancel = Number.isFinite(millis) ? timer(Math.max(1, millis), () => wake?.()) : () => {}
+      wake = () => {
+        wake = undefined
+        cancel()
+        resume(Effect.void)
+      }
     })
 
-  const host: Calls.Host = {
-    run,
-    durability: writer.state.durability,
-    hash,
-    context: environment.context,
-    executor: environment.executor,
-    middlewares: environment.toolMiddlewares,
-    traced: environment.traced,
-    encrypts: environment.codec?.encrypts === true,
-    open: () => writer.state.open[""]!,
-    append: (body) => orHalt(Effect.map(writer.append(body), () => writer.state.time)),
-    sync: orHalt(writer.sync),
-    stopping: () => stop !== undefined,
-    halted: () => stop !== undefined && stop._tag !== "Cancel",
-    pause: (reason) =>
-      Effect.suspend(() => {
-        halt({ _tag: "Pause", reason })
-        return Effect.interrupt
-      })
+  const touched = (bodies: Bodies): void => {
+    branching?.touched(bodies)
+    for (const body of bodies) if (body.kind === "waitEnded") main.parked?.wake()
+    if (writer.state.open[""] === undefined) wake?.()
   }
 
-  const outcomes = Outcomes.make(flow, clock)
+  const course: Visiting.Course = {
+    environment,
+    service,
+    writer,
+    views,
+    outcomes: Outcomes.make(flow, clock),
+    inherited: claim === undefined ? -1 : writer.state.seq,
+    isStopping: () => stop !== undefined,
+    isHalted: () => stop !== undefined && stop._tag !== "Cancel",
+    lost: (error) => halt({ _tag: "Lost", error }),
+    pause: (reason) => halt({ _tag: "Pause", reason }),
+    touched,
+    timer
+  }
+  const visiting = Visiting.make(course)
 
   const takeSnapshot = Effect.fnUntraced(function* () {
     const plan = Snapshot.plan(writer.state)
@@ -142,30 +170,46 @@ export const make = (
     yield* writer.appendTo((state) => [Snapshot.headBody(plan, state, at)])
   })
 
-  /** Decodes what the handlers see; a run that the flow cannot read is paused, not failed. */
-  const decodeState = (): PauseReason | undefined => {
+  const isStrict = writer.state.durability === "strict"
+  const snapshotIfDue = Effect.suspend((): Effect.Effect<void, WriteError> =>
+    Snapshot.isDue(writer.state) && !isTerminal(writer.state.status) ? takeSnapshot() : Effect.void
+  )
+  const afterVisit = isStrict ? Effect.andThen(writer.sync, snapshotIfDue) : snapshotIfDue
+
+  /** Most runs have no branches. */
+  let branching: Branching.Branching | undefined
+  const inBranches = Effect.suspend(() => {
+    branching ??= Branching.make({
+      course,
+      visiting,
+      idle,
+      poke: () => wake?.(),
+      afterVisit: isStrict ? writer.sync : Effect.void,
+      betweenVisits: Effect.andThen(warnIfDue, snapshotIfDue),
+      isDisturbed: () => stop !== undefined || inbox.length > 0
+    })
+    return branching.execute
+  })
+
+  /** What the flow cannot read pauses the run; it does not fail it. */
+  let isRead = false
+  const incompatible = (): PauseReason | undefined => {
     const { state } = writer
-    const incompatible = (message: string): PauseReason => ({ kind: "incompatible", message })
-    if (state.version !== flow.version || state.fingerprint !== flow.fingerprint) {
-      return incompatible(
-        `the run was started by version ${state.version} of flow ${flow.id} (${state.fingerprint.slice(0, 12)}); ` +
-          `this worker has version ${flow.version} (${flow.fingerprint.slice(0, 12)})`
+    for (const read of [views.inputOf(state), views.of(state, "")]) {
+      if (Result.isSuccess(read)) continue
+      return Versions.incompatible(
+        flow,
+        state,
+        [Versions.unfit(read.failure)],
+        environment.codec?.encrypts === true
       )
     }
-    if (input === undefined) {
-      const exit = makeCodec(flow.input).decode(state.input.value)
-      if (Exit.isFailure(exit)) return incompatible(Outcomes.mismatchOf("the input", exit).message)
-      input = { value: exit.value }
-    }
-    const decoded = TypedState.decode(flow.state, state.channels)
-    if (Result.isFailure(decoded)) return incompatible(`${decoded.failure.what}: ${decoded.failure.message}`)
-    typed = decoded.success
+    isRead = true
     return undefined
   }
 
-  const enqueue = (commands: ReadonlyArray<Commands.Opened>): void => {
-    for (const received of commands)
-      if (!inbox.some((other) => sameCommand(other, received))) inbox.push(received)
+  const enqueue = (received: Commands.Opened): void => {
+    if (!inbox.some((other) => sameCommand(other, received))) inbox.push(received)
   }
 
   /** Carries out the commands that have come in. Those that change the state make it decoded anew. */
@@ -174,57 +218,33 @@ export const make = (
       const { restarts } = writer.state
       const next = received
       yield* writer.appendTo((state) => Commands.carryOut(state, next))
-      if (writer.state.restarts !== restarts) typed = undefined
+      if (writer.state.restarts === restarts) continue
+      views.reset()
+      isRead = false
     }
   })
 
-  /** Until it is time for the next attempt, or something is to be done. */
-  const sleep = (millis: number): Effect.Effect<void> =>
-    Effect.raceFirst(
-      clock.sleep(Duration.millis(millis)),
-      Effect.callback<void>((resume) => {
-        wake = () => resume(Effect.void)
-        return Effect.sync(() => {
-          wake = undefined
-        })
-      })
-    )
+  const warnIfDue = Effect.suspend((): Effect.Effect<unknown, WriteError> => {
+    const warning = Limits.warningOf(flow, writer.state)
+    return warning === undefined ? Effect.void : writer.append(warning)
+  })
 
-  const append = (bodies: ReadonlyArray<Body>) =>
-    writer.append(...(bodies as readonly [Body, ...ReadonlyArray<Body>]))
-
-  /** Executes the open visit: one attempt, and the events that come of it. */
-  const step = Effect.gen(function* () {
-    const visit = writer.state.open[""]!
-    if (visit.due !== undefined) {
-      const wait = visit.due - clock.currentTimeMillisUnsafe()
-      if (wait > 0) {
-        // What comes after a long sleep should not have to begin before it.
-        yield* writer.sync
-        if (inbox.length === 0) yield* Effect.exit(Effect.interruptible(sleep(wait)))
-        if (stop !== undefined || inbox.length > 0) return
-      }
+  /** Executes the open visit of the main line: one attempt, and the events that come of it. */
+  const step: Effect.Effect<void, WriteError> = Effect.suspend(() => {
+    const { due } = writer.state.open[""]!
+    const wait = due === undefined ? 0 : due - clock.currentTimeMillisUnsafe()
+    if (wait > 0) {
+      // What comes after a long sleep should not have to begin before it.
+      return Effect.andThen(
+        writer.sync,
+        Effect.suspend(() => (stop !== undefined || inbox.length > 0 ? Effect.void : idle(wait)))
+      )
     }
-    const started = clock.currentTimeMillisUnsafe()
-    const { close, effect } = Handler.prepare(environment, service, host, {
-      visit,
-      branch: "",
-      state: typed!.view,
-      input: input!.value,
-      recovered,
-      timeout: flow.nodes[visit.node]!.timeout
-    })
-    const exit = yield* Effect.exit(Effect.interruptible(effect))
-    yield* close(exit)
-    if (stop !== undefined) return
-    recovered = false
-    if (Exit.isSuccess(exit)) {
-      const answer = outcomes.answered(visit, started, exit.value, typed!)
-      typed = answer.state
-      yield* append(answer.bodies)
-    } else yield* append(yield* outcomes.failed(visit, started, Failures.outcomeOf(exit.cause)))
-    if (writer.state.durability === "strict") yield* writer.sync
-    if (Snapshot.isDue(writer.state) && !isTerminal(writer.state.status)) yield* takeSnapshot()
+    main.suspended = false
+    main.evicted = false
+    return Effect.flatMap(visiting.attempt(main), () =>
+      stop !== undefined || main.suspended ? Effect.void : afterVisit
+    )
   })
 
   /** Opens the epoch. After a crash that is durable before any code of the flow's author runs. */
@@ -242,56 +262,81 @@ export const make = (
             trace: { traceId: span.value.traceId, spanId: span.value.spanId }
           }
     )
-    const { maxRecoveries, open, recoveries, status } = writer.state
+    const { maxRecoveries, recoveries, status } = writer.state
     if (recoveries > maxRecoveries && !isTerminal(status)) {
-      yield* writer.append(Outcomes.failRun({ kind: "recoveries", limit: maxRecoveries }, open[""]!))
+      yield* writer.append(Joins.failRun(writer.state, { kind: "recoveries", limit: maxRecoveries }))
     }
     if (cause === "crash") yield* writer.sync
+  })
+
+  /** Lets the run go on until there is nothing to do for it now. */
+  const goOn = Effect.gen(function* (): Effect.fn.Return<WriteError | undefined, WriteError> {
+    while (true) {
+      if (stop !== undefined) {
+        if (stop._tag === "Lost") return stop.error
+        if (stop._tag === "Drain") return undefined
+        const { status } = writer.state
+        if (stop._tag === "Pause" && status !== "cancelling" && !isTerminal(status)) {
+          yield* writer.append({ kind: "paused", reason: stop.reason })
+          // This fiber was interrupted: whoever resumes the run does so with another.
+          return undefined
+        }
+      }
+      if (inbox.length > 0) yield* obey()
+      const { state } = writer
+      if (isTerminal(state.status) || state.status === "paused") return undefined
+      if (state.status === "cancelling") {
+        yield* writer.append({ kind: "cancelled", reason: state.cancel ?? "" })
+        return undefined
+      }
+      if (!isRead) {
+        const change = yield* Versions.follow(environment, flow, state)
+        if (change !== undefined) {
+          // A cancel may have come in meanwhile, which comes first.
+          yield* writer.appendTo((now) => (now.status === "cancelling" ? undefined : [change]))
+          views.reset()
+          const isApplied = change.kind === "migrated" && writer.state.version === flow.version
+          if (isApplied && writer.state.fingerprint === flow.fingerprint) yield* takeSnapshot()
+          continue
+        }
+      }
+      const reason = isRead ? undefined : incompatible()
+      if (reason !== undefined) {
+        yield* writer.append({ kind: "paused", reason })
+        return undefined
+      }
+      if (!HashMap.isEmpty(state.waits)) {
+        yield* writer.appendTo((now) => Waking.endOverdue(now, clock.currentTimeMillisUnsafe()))
+      }
+      const visit = visitIn(writer.state, "")
+      if (visit === undefined) {
+        if (HashMap.isEmpty(writer.state.fanOuts)) return undefined
+        if (yield* inBranches) return undefined
+      } else if (visit.waiting.length > 0) return undefined
+      else {
+        const exceeded = Limits.exceededBy(writer.state, visit)
+        if (exceeded !== undefined) yield* writer.append(Joins.failRun(writer.state, exceeded))
+        else {
+          yield* warnIfDue
+          yield* step
+        }
+      }
+    }
   })
 
   const loop = Effect.uninterruptible(
     Effect.gen(function* (): Effect.fn.Return<Outcome, WriteError> {
       if (claim !== undefined) yield* takeOver(claim)
       phase = "executing"
-      while (true) {
-        if (stop !== undefined) {
-          if (stop._tag === "Lost") return stop
-          if (stop._tag === "Drain") break
-          const { status } = writer.state
-          if (stop._tag === "Pause" && status !== "cancelling" && !isTerminal(status)) {
-            yield* writer.append({ kind: "paused", reason: stop.reason })
-            // This fiber was interrupted: whoever resumes the run does so with another.
-            break
-          }
-        }
-        if (inbox.length > 0) yield* obey()
-        const { status } = writer.state
-        if (isTerminal(status) || status === "paused") break
-        if (status === "cancelling") {
-          yield* writer.append({ kind: "cancelled", reason: writer.state.cancel ?? "" })
-          break
-        }
-        if (typed === undefined) {
-          const reason = decodeState()
-          if (reason !== undefined) {
-            yield* writer.append({ kind: "paused", reason })
-            break
-          }
-        }
-        if (writer.state.steps >= writer.state.maxSteps) {
-          yield* writer.append(
-            Outcomes.failRun({ kind: "stepLimit", limit: writer.state.maxSteps }, writer.state.open[""]!)
-          )
-          break
-        }
-        yield* step
-      }
+      const lost = yield* goOn
       phase = "resting"
+      if (lost !== undefined) return { _tag: "Lost", error: lost }
       yield* writer.sync
       return atRest
     })
   ).pipe(
     Effect.catch((error): Effect.Effect<Outcome> => Effect.succeed({ _tag: "Lost", error })),
+    Effect.ensuring(Effect.suspend(() => branching?.end ?? Effect.void)),
     Effect.tap(() => Effect.sync(() => (phase = "resting")))
   )
 
@@ -312,6 +357,31 @@ export const make = (
     })
   }
 
+  /** The request is in the journal before anything is interrupted: a crash in between goes on cancelling. */
+  const cancel = (command: Commands.Opened): Effect.Effect<unknown, WriteError> =>
+    Effect.map(
+      writer.appendTo((state) => Commands.carryOut(state, command)),
+      () => {
+        if (writer.state.status === "cancelling") halt({ _tag: "Cancel" })
+      }
+    )
+
+  const receive = (command: Commands.Opened): Effect.Effect<unknown, WriteError> => {
+    // Before and after, nothing is executed that could be interrupted, or that waits.
+    if (phase === "executing" && !isTerminal(writer.state.status)) {
+      if (isCancel(command)) return cancel(command)
+      if (Commands.isForWait(command)) {
+        // Nothing else may happen for long that would make it durable.
+        return Effect.andThen(
+          visiting.appendTo((state) => Commands.carryOut(state, command)),
+          writer.sync
+        )
+      }
+    }
+    enqueue(command)
+    return Effect.void
+  }
+
   return {
     run,
     writer,
@@ -323,24 +393,18 @@ export const make = (
     hasUnread: () => inbox.length > 0,
     isUrgent: () => writer.state.status === "cancelling" || inbox.some(isCancel),
     deliver: (commands) =>
-      Effect.suspend(() => {
-        enqueue(commands)
-        wake?.()
-        // Before and after, nothing is executed that could be interrupted.
-        const cancel = phase === "executing" ? inbox.find(isCancel) : undefined
-        if (cancel === undefined || isTerminal(writer.state.status)) return Effect.void
-        inbox.splice(inbox.indexOf(cancel), 1)
-        // The request is in the journal before anything is interrupted: a crash in between goes on cancelling.
-        return Effect.match(
-          writer.appendTo((state) => Commands.carryOut(state, cancel)),
-          {
-            onSuccess: () => {
-              if (writer.state.status === "cancelling") halt({ _tag: "Cancel" })
-            },
-            onFailure: (error) => halt({ _tag: "Lost", error })
-          }
+      Effect.forEach(commands, receive, { discard: true }).pipe(
+        Effect.catch((error) => Effect.sync(() => halt({ _tag: "Lost", error }))),
+        Effect.andThen(
+          Effect.sync(() => {
+            if (inbox.length === 0) return
+            // Whoever is kept while it waits would come to no checkpoint.
+            Branching.evict(main)
+            branching?.evict()
+            wake?.()
+          })
         )
-      })
+      )
   }
 }
 

@@ -10,18 +10,22 @@ import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import type * as Flow from "../../Flow.ts"
 import type { Head } from "../../Journal.ts"
+import type { RunInfo } from "../../RunInfo.ts"
 import type { RunState } from "../../RunState.ts"
 import { isHandled, isTerminal } from "../../RunInfo.ts"
-import type { Change, InboxCursor, Lease } from "../../Store.ts"
+import type { Change, Lease } from "../../Store.ts"
+import { cursorOf } from "../inbox.ts"
 import * as Commands from "./commands.ts"
 import * as Execution from "./execution.ts"
 import * as Reader from "./reader.ts"
+import * as Waking from "./waking.ts"
 import * as Writer from "./writer.ts"
 
 /** Takes a run that was just created with a lease for this worker; how {@link Runs} starts runs where they are executed. */
 export interface Starter {
   readonly holder: string
-  readonly has: (flow: string) => boolean
+  /** Whether it executes runs of this version of a flow. */
+  readonly has: (flow: string, version: number) => boolean
   /** The span of a run that is about to be created, if there is tracing. */
   readonly span: (run: string, flow: string) => Effect.Effect<Tracer.Span | undefined>
   /** Begins at once. The effect waits until this worker does nothing more with the run. */
@@ -47,17 +51,18 @@ export interface Pool {
 export interface Options {
   readonly concurrency: number
   readonly sweep: Duration.Input
+  readonly timers: Duration.Input
   readonly drainTimeout: Duration.Input
 }
+
+/** Why to look at a run: something about it changed, a command came for it, or it was due. */
+type Why = "changed" | "commanded" | "due"
 
 /** Statuses of runs that go on by themselves when somebody takes them up. */
 const runnable: ReadonlySet<string> = new Set(["pending", "running", "cancelling"])
 
 /** Waits before a run whose journal could not be written is taken up again. */
 const retakeDelay = Duration.seconds(1)
-
-const cursorOf = (inbox: RunState["inbox"]): InboxCursor =>
-  Object.fromEntries(Object.keys(inbox).map((source) => [source, inbox[source]!.upTo]))
 
 /** Whether reading again would come to the same: then a run is left alone until its journal has changed. */
 const isLasting = (error: Reader.ReadError): boolean =>
@@ -89,22 +94,33 @@ export const make = Effect.fnUntraced(function* (
   const executions = new Map<string, Held>()
   const queue: Array<string> = []
   /** Runs that are being taken up, and whether something happened to them meanwhile. */
-  const adopting = new Map<string, { again: boolean; commanded: boolean }>()
+  const adopting = new Map<string, { again: boolean; why: Why }>()
   /** Runs whose journals cannot be read, and the position at which that was found; a changed journal is tried again. */
   const unreadable = new Map<string, number>()
   /** Runs that this worker let go of when they had ended, until it is told so. */
   const released = new Set<string>()
+  /** Runs that somebody else had when a command came in for them: there is something to do when they are let go. */
+  const heldUp = new Set<string>()
   /** Runs whose journals could not be written, until they are taken up again. */
   const lost = new Map<string, Lease>()
   let active = 0
   let filling = false
   let draining = false
+  /** When the earliest wait is due of the runs that came to rest since it was looked, and what makes it looked now. */
+  let noted = Number.POSITIVE_INFINITY
+  let lookNow: (() => void) | undefined
 
   const report = (message: string, run: string, error: { readonly message: string }) =>
     Effect.logWarning(message, { run, error: error.message })
 
   const release = (lease: Lease): Effect.Effect<void> =>
     Effect.catch(store.release(lease), (error) => report("a run could not be released", lease.run, error))
+
+  /** What executes a run of this version; those of later versions are left to workers that have these. */
+  const serviceFor = (flow: string, version: number): Flow.HandlersService | undefined => {
+    const service = services.get(flow)
+    return service !== undefined && version <= service.flow.version ? service : undefined
+  }
 
   const has = (execution: Execution.Execution): boolean =>
     executions.get(execution.run)?.execution === execution
@@ -130,7 +146,13 @@ export const make = Effect.fnUntraced(function* (
         yield* release(execution.writer.lease)
         executions.delete(run)
         // A command may have come in after the run looked for the last time.
-        if (execution.hasUnread()) yield* consider(run, true)
+        if (execution.hasUnread()) yield* consider(run, "commanded")
+        const { state } = execution.writer
+        const due = state.status === "waiting" ? Waking.nextDue(state) : undefined
+        if (due !== undefined && due < noted) {
+          noted = due
+          lookNow?.()
+        }
         return
       }
       executions.delete(run)
@@ -153,7 +175,7 @@ export const make = Effect.fnUntraced(function* (
       const lease = lost.get(run)
       if (lease === undefined) return Effect.void
       lost.delete(run)
-      return Effect.andThen(release(lease), consider(run, true))
+      return Effect.andThen(release(lease), consider(run, "commanded"))
     })
 
   const launch = (run: string): void => {
@@ -202,7 +224,7 @@ export const make = Effect.fnUntraced(function* (
     const opened = yield* Commands.open(environment.codec, commands)
     if (has(execution)) yield* execution.deliver(opened)
     // It may have come to rest meanwhile.
-    if (!has(execution)) return yield* consider(execution.run, true)
+    if (!has(execution)) return yield* consider(execution.run, "commanded")
     if (execution.isUrgent()) launch(execution.run)
   })
 
@@ -213,7 +235,8 @@ export const make = Effect.fnUntraced(function* (
       const { head, state } = yield* Reader.load(environment, run)
       const commands = yield* Commands.open(environment.codec, yield* store.inbox(run, cursorOf(state.inbox)))
       unreadable.delete(run)
-      if (draining) return yield* release(lease)
+      // Another worker may have brought it to a later version, just before.
+      if (draining || state.version > service.flow.version) return yield* release(lease)
       const execution = Execution.make(
         environment,
         service,
@@ -238,21 +261,27 @@ export const make = Effect.fnUntraced(function* (
     )
   }, Effect.uninterruptible)
 
-  /** Takes up a run that nobody has, if there is something to do for it: because of its status, or of a command. */
-  const adopt = Effect.fnUntraced(function* (run: string, commanded: boolean) {
+  /**
+   * Takes up a run that nobody has, if there is something to do for it: because of its status, of a command, or of the
+   * time. Tells whether somebody else has it.
+   */
+  const adopt = Effect.fnUntraced(function* (run: string, why: Why) {
+    if (why === "commanded") heldUp.add(run)
     const { head, info, owner } = yield* store.get(run)
-    const service = services.get(info.flow)
-    if (owner !== undefined || service === undefined || unreadable.get(run) === head.seq) return
-    if (!runnable.has(info.status)) {
-      if (!commanded) return
+    const service = serviceFor(info.flow, info.version)
+    if (owner !== undefined) return service !== undefined
+    if (service === undefined || unreadable.get(run) === head.seq) return false
+    if (!runnable.has(info.status) && !(why === "due" && isDue(info))) {
+      if (why === "changed") return false
       const commands = yield* store.inbox(run, cursorOf(info.inbox ?? {}))
-      if (commands.every(({ position, source }) => isHandled(info, source, position))) return
+      if (commands.every(({ position, source }) => isHandled(info, source, position))) return false
     }
     yield* take(run, service, head.seq)
+    return false
   })
 
   /** Looks at a run: delivers to it if this worker has it, takes it up if nobody has it. */
-  const consider = (run: string, commanded: boolean): Effect.Effect<void> =>
+  const consider = (run: string, why: Why): Effect.Effect<void> =>
     Effect.suspend((): Effect.Effect<void> => {
       if (draining) return Effect.void
       const held = executions.get(run)
@@ -264,18 +293,21 @@ export const make = Effect.fnUntraced(function* (
       const busy = adopting.get(run)
       if (busy !== undefined) {
         busy.again = true
-        busy.commanded ||= commanded
+        if (busy.why === "changed") busy.why = why
         return Effect.void
       }
-      const turn = { again: false, commanded: false }
+      const turn: { again: boolean; why: Why } = { again: false, why: "changed" }
       adopting.set(run, turn)
-      return adopt(run, commanded).pipe(
-        Effect.catchTag(["RunNotFound", "LeaseHeld"], () => Effect.void),
+      return adopt(run, why).pipe(
+        Effect.catchTag(["RunNotFound", "LeaseHeld"], ({ _tag }) => Effect.succeed(_tag === "LeaseHeld")),
+        Effect.map((held) => {
+          if (why === "commanded" && !held) heldUp.delete(run)
+        }),
         Effect.catch((error) =>
           unreadable.has(run) ? Effect.void : report("a run could not be taken up", run, error)
         ),
         Effect.onExit(() => Effect.sync(() => adopting.delete(run))),
-        Effect.andThen(Effect.suspend(() => (turn.again ? consider(run, turn.commanded) : Effect.void)))
+        Effect.andThen(Effect.suspend(() => (turn.again ? consider(run, turn.why) : Effect.void)))
       )
     }).pipe(
       // One run must not keep the worker from looking at the others.
@@ -287,10 +319,51 @@ export const make = Effect.fnUntraced(function* (
   const onChange = ({ run, what }: Change): Effect.Effect<void> => {
     if (what === "deleted") return Effect.void
     // This worker let go of it itself, at its end.
-    if (what === "lease" && released.delete(run)) return Effect.void
+    if (what === "lease" && released.delete(run) && !heldUp.has(run)) return Effect.void
     if (what !== "inbox" && executions.has(run)) return Effect.void
-    return consider(run, what === "inbox")
+    const isCommanded = what === "inbox" || (what === "lease" && heldUp.has(run))
+    return consider(run, isCommanded ? "commanded" : "changed")
   }
+
+  const isDue = ({ due, status }: RunInfo): boolean =>
+    status === "waiting" && due !== undefined && due <= environment.clock.currentTimeMillisUnsafe()
+
+  /** Takes up the runs whose waits are over, in the order in which they were due. */
+  const takeUpDue = Effect.gen(function* () {
+    noted = Number.POSITIVE_INFINITY
+    let cursor: string | undefined
+    do {
+      const page = yield* store.list({
+        unowned: true,
+        status: ["waiting"],
+        order: "due",
+        limit: 100,
+        ...(cursor === undefined ? undefined : { cursor })
+      })
+      for (const info of page.runs) {
+        if (!isDue(info)) return info.due
+        if (serviceFor(info.flow, info.version) !== undefined) yield* consider(info.run, "due")
+      }
+      cursor = page.cursor
+    } while (cursor !== undefined && !draining)
+    return undefined
+  })
+
+  const interval = Duration.toMillis(Duration.fromInputUnsafe(options.timers))
+
+  /** Until the next wait is due, but not for longer than clocks and other processes are to be trusted. */
+  const untilDue = (due: number | undefined): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const now = environment.clock.currentTimeMillisUnsafe()
+      const next = Math.min(due ?? Number.POSITIVE_INFINITY, noted, now + interval)
+      noted = next
+      const sooner = Effect.callback<void>((resume) => {
+        lookNow = () => resume(Effect.void)
+      })
+      return next === Number.POSITIVE_INFINITY
+        ? sooner
+        : Effect.raceFirst(environment.clock.sleep(Duration.millis(Math.max(1, next - now))), sooner)
+    })
 
   /** Looks through the index for runs that nobody owns and that have something to do. */
   const sweep = Effect.gen(function* () {
@@ -310,8 +383,9 @@ export const make = Effect.fnUntraced(function* (
           limit: 100,
           ...(cursor === undefined ? undefined : { cursor })
         })
-        for (const { flow, run } of page.runs)
-          if (services.has(flow)) yield* consider(run, "commanded" in query)
+        for (const { flow, run, version } of page.runs)
+          if (serviceFor(flow, version) !== undefined)
+            yield* consider(run, "commanded" in query ? "commanded" : "changed")
         cursor = page.cursor
       } while (cursor !== undefined && !draining)
     }
@@ -327,6 +401,15 @@ export const make = Effect.fnUntraced(function* (
   const sweeping = yield* sweep.pipe(
     Effect.catch((error) => report("the store could not be searched for runs", "", error)),
     Effect.andThen(Effect.sleep(options.sweep)),
+    Effect.forever,
+    Effect.forkIn(scope)
+  )
+
+  const timing = yield* takeUpDue.pipe(
+    Effect.catch((error) =>
+      Effect.as(report("the store could not be searched for waits that are due", "", error), undefined)
+    ),
+    Effect.flatMap(untilDue),
     Effect.forever,
     Effect.forkIn(scope)
   )
@@ -348,7 +431,7 @@ export const make = Effect.fnUntraced(function* (
     draining = true
     queue.length = 0
     return Effect.andThen(
-      Fiber.interruptAll([watching, sweeping]),
+      Fiber.interruptAll([watching, sweeping, timing]),
       Effect.forEach([...executions.keys()], drainOne, { concurrency: "unbounded", discard: true })
     ).pipe(Effect.andThen(Effect.suspend(() => Effect.forEach([...lost.keys()], retake, { discard: true }))))
   }).pipe(Effect.uninterruptible)
@@ -358,7 +441,7 @@ export const make = Effect.fnUntraced(function* (
   return {
     starter: {
       holder,
-      has: (flow) => services.has(flow) && !draining,
+      has: (flow, version) => serviceFor(flow, version) !== undefined && !draining,
       span: (run, flow) =>
         environment.traced ? Execution.startSpan(environment, run, flow) : Effect.succeed(undefined),
       start: (lease, state, head, span) => {

@@ -14,23 +14,27 @@ import * as Flow from "../../Flow.ts"
 import { InvalidValue } from "../../RunError.ts"
 import * as RunState from "../../RunState.ts"
 import * as Store from "../../Store.ts"
-import { makeCodec } from "../definition/codec.ts"
-import type * as Calls from "./calls.ts"
+import { fanOutAround, visitIn } from "../visits.ts"
 import { canonical } from "./canonical.ts"
 import * as Failures from "./failure.ts"
 import * as Handler from "./handler.ts"
+import * as Joins from "./joins.ts"
 import * as Outcomes from "./outcomes.ts"
 import { load, open } from "./reader.ts"
 import type { Journals, ReadError } from "./reader.ts"
-import * as TypedState from "./typedState.ts"
+import type * as TypedState from "./typedState.ts"
+import * as Views from "./views.ts"
+import * as Visiting from "./visiting.ts"
 
 /**
  * - `visits`: how many executions of handlers were compared with the journal
+ * - `skipped`: how many were not, because a migration has brought the run to another version since
  * - `divergence`: the first thing that was not as recorded: where, what the journal has there, and what came instead
  */
 export interface Report {
   readonly run: string
   readonly visits: number
+  readonly skipped?: number
   readonly divergence?: {
     readonly seq: number
     readonly node: string
@@ -45,16 +49,20 @@ type Closing =
   | Of<"visited">
   | Of<"visitFailed">
   | Of<"attemptFailed">
-  | (Of<"failed"> & { readonly node: string })
+  | (Of<"branchFailed"> & { readonly attempt: number })
+  | (Of<"failed"> & { readonly node: string; readonly attempt: number })
 
 /** The events that end an attempt of a visit. */
 const isClosing = (event: Event): event is Closing =>
   event.kind === "visited" ||
   event.kind === "visitFailed" ||
   event.kind === "attemptFailed" ||
+  (event.kind === "branchFailed" && event.attempt !== undefined) ||
   (event.kind === "failed" &&
     event.node !== undefined &&
+    event.attempt !== undefined &&
     event.error.kind !== "stepLimit" &&
+    event.error.kind !== "visitLimit" &&
     event.error.kind !== "recoveries")
 
 /** What of an event has to be the same when the visit is executed again. */
@@ -65,6 +73,7 @@ const essence = (event: Body): Json => {
     case "visitFailed":
       return { kind: event.kind, error: errorEssence(event.error), outcome: event.outcome as Json }
     case "attemptFailed":
+    case "branchFailed":
     case "failed":
       return { kind: event.kind, error: errorEssence(event.error) }
     case "completed":
@@ -109,16 +118,28 @@ export const replay = <F extends Flow.Any>(
     /** Executes one attempt as recorded in `state`; the events it amounts to now, or the call that was not recorded. */
     const execute = Effect.fnUntraced(function* (
       state: RunState.RunState,
-      input: unknown
+      branch: string
     ): Effect.fn.Return<{ readonly bodies: ReadonlyArray<Body> } | { readonly refused: Json }, InvalidValue> {
-      const visit = state.open[""]!
-      const typed = TypedState.decode(flow.state, state.channels)
-      if (Result.isFailure(typed)) {
-        return yield* new InvalidValue({ what: typed.failure.what, detail: typed.failure.message })
-      }
+      const visit = visitIn(state, branch)!
+      const node = flow.nodes[visit.node]!
+      const views = Views.make(flow)
+      const read = <A>(result: Result.Result<A, TypedState.Mismatch>) =>
+        Effect.mapError(
+          Effect.fromResult(result),
+          ({ message, what }) => new InvalidValue({ what, detail: message })
+        )
+      const typed = yield* read(views.of(state, branch))
+      const input = yield* read(views.inputOf(state))
+      const item = node.item === undefined ? undefined : { value: yield* read(views.itemOf(visit)) }
       let refused: Json | undefined
       let running: Fiber.Fiber<unknown, unknown> | undefined
-      const host: Calls.Host = {
+      const refuse = (got: Json): Effect.Effect<never> =>
+        Effect.suspend(() => {
+          refused ??= got
+          running?.interruptUnsafe()
+          return Effect.interrupt
+        })
+      const host: Handler.Host = {
         run,
         durability: state.durability,
         hash,
@@ -129,16 +150,16 @@ export const replay = <F extends Flow.Any>(
         encrypts: true,
         open: () => visit,
         append: () => Effect.never,
+        openedAt: () => ({ seq: state.seq, time: state.time }),
+        openWaits: () => Effect.never,
+        park: Effect.never,
+        appendTo: () => Effect.never,
+        state: () => state,
         sync: Effect.never,
         stopping: () => true,
         halted: () => refused !== undefined,
-        pause: () => Effect.never,
-        refuse: ({ call, input: got, tool }) =>
-          Effect.suspend(() => {
-            refused ??= { tool, call, input: got }
-            running?.interruptUnsafe()
-            return Effect.interrupt
-          })
+        pause: (reason) => refuse(reason as Json),
+        refuse: ({ call, input: got, tool }) => refuse({ tool, call, input: got })
       }
       const { close, effect } = Handler.prepare(
         { clock, nodeMiddlewares: [], traced: false },
@@ -146,9 +167,11 @@ export const replay = <F extends Flow.Any>(
         host,
         {
           visit,
-          branch: "",
-          state: typed.success.view,
+          branch,
+          state: typed.view,
           input,
+          item,
+          branches: visit.joined === undefined ? undefined : () => Visiting.branchesOf(flow, visit.joined!),
           recovered: false,
           timeout: undefined
         }
@@ -158,37 +181,41 @@ export const replay = <F extends Flow.Any>(
       const exit = yield* Fiber.await(fiber)
       yield* close(exit)
       if (refused !== undefined) return { refused }
-      return Exit.isSuccess(exit)
-        ? { bodies: outcomes.answered(visit, 0, exit.value, typed.success).bodies }
-        : { bodies: yield* outcomes.failed(visit, 0, Failures.outcomeOf(exit.cause)) }
+      const join = branch === "" ? undefined : fanOutAround(state, branch)!.join
+      const attempted = { branch, join, visit, started: 0, state: typed }
+      const outcome = Exit.isSuccess(exit)
+        ? outcomes.answered(attempted, exit.value)
+        : yield* outcomes.failed(attempted, Failures.outcomeOf(exit.cause))
+      return {
+        bodies: "failure" in outcome ? Joins.failed(state, branch, visit, outcome.failure) : outcome.bodies
+      }
     })
 
     let state: RunState.RunState | undefined
-    let input: { readonly value: unknown } | undefined
     let visits = 0
+    let skipped = 0
+    let begun: number | undefined
+    const { info } = yield* store.get(run)
+    const counts = () => (skipped === 0 ? { run, visits } : { run, visits, skipped })
     for (let next = 0; ;) {
       const entries = yield* store.read(run, { from: next, limit: 1000 })
-      if (entries.length === 0) return { run, visits }
+      if (entries.length === 0) return counts()
       for (let i = 0; i < entries.length; i++) {
         const entry = entries[i]!
         const event = yield* open(codec, entry.event)
         if (event.kind === "forked") state = (yield* load(journals, event.from.run, event.from.seq)).state
-        if (state !== undefined && isClosing(event) && !isTimeout(event)) {
-          if (input === undefined) {
-            const exit = makeCodec(flow.input).decode(state.input.value)
-            if (Exit.isFailure(exit)) {
-              const { message, what } = Outcomes.mismatchOf("the input", exit)
-              return yield* new InvalidValue({ what, detail: message })
-            }
-            input = { value: exit.value }
-          }
-          const { attempt, node, visit } = state.open[""]!
+        begun ??= state?.version
+        const isMigrated = begun !== info.version && state?.version !== flow.version
+        if (isMigrated && isClosing(event)) skipped += 1
+        else if (state !== undefined && isClosing(event) && !isTimeout(event)) {
+          const branch = event.branch ?? ""
+          const { attempt, node, visit } = visitIn(state, branch)!
           now = event.time
-          const result = yield* execute(state, input.value)
+          const result = yield* execute(state, branch)
           visits += 1
           const place = { seq: event.seq, node, visit, attempt }
           if ("refused" in result) {
-            return { run, visits, divergence: { ...place, expected: essence(event), got: result.refused } }
+            return { ...counts(), divergence: { ...place, expected: essence(event), got: result.refused } }
           }
           const following = entries[i + 1]?.event
           const recorded: Array<Body> = [event]
@@ -198,7 +225,7 @@ export const replay = <F extends Flow.Any>(
             const expected = recorded[k] === undefined ? null : essence(recorded[k]!)
             const got = essence(result.bodies[k]!)
             if (canonical(expected) !== canonical(got)) {
-              return { run, visits, divergence: { ...place, expected, got } }
+              return { ...counts(), divergence: { ...place, expected, got } }
             }
           }
         }
@@ -230,7 +257,7 @@ const turns = 16
  * Sleeping that takes no time, since nothing that handlers wait for happens in a replay: when nothing else goes on, the
  * one that would wake first does.
  */
-const makeSleep = (): Clock.Clock["sleep"] => {
+export const makeSleep = (moved?: (millis: number) => void): Clock.Clock["sleep"] => {
   const sleepers = new Set<{ readonly at: number }>()
   let now = 0
   let woken = 0
@@ -245,6 +272,7 @@ const makeSleep = (): Clock.Clock["sleep"] => {
           for (const { at } of sleepers)
             if (at < self.at) return Effect.andThen(Effect.yieldNow, wait(0, seen))
           now = self.at
+          moved?.(now)
           woken += 1
           return Effect.void
         })

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { Kind } from "../../Event.ts"
-import type { Failure, Next, Op } from "./values.ts"
+import type { Failure, Next, Op, Ops } from "./values.ts"
 
 const mapOp = <E, R>(
   op: Op,
@@ -9,6 +9,7 @@ const mapOp = <E, R>(
 ): Effect.Effect<Op, E, R> => {
   if ("set" in op) return Effect.map(f(op.set), (set) => ({ set }))
   if ("append" in op) return Effect.map(Effect.forEach(op.append, f), (append) => ({ append }))
+  if ("combine" in op) return Effect.map(f(op.combine), (combine) => ({ combine }))
   if ("merge" in op) return Effect.map(mapRecord(op.merge, f), (merge) => ({ merge }))
   return Effect.succeed(op)
 }
@@ -25,7 +26,18 @@ const mapRecord = <A, B, E, R>(
   )
 
 /** The fields of events that hold a value, a record of operations, or a failure; by name, the same in every kind. */
-const valueFields = ["input", "output", "body", "content", "head", "schema", "data"] as const
+const valueFields = [
+  "input",
+  "output",
+  "body",
+  "content",
+  "head",
+  "schema",
+  "data",
+  "payload",
+  "value",
+  "text"
+] as const
 const opsFields = ["ops", "edits"] as const
 
 /**
@@ -47,6 +59,15 @@ export const mapValues = <B extends { readonly kind: Kind }, E, R>(
     for (const field of opsFields) {
       if (mapped[field] !== undefined)
         mapped[field] = yield* mapRecord(mapped[field], (op: Op) => mapOp(op, f))
+    }
+    if (mapped["updates"] !== undefined) {
+      mapped["updates"] = yield* mapRecord(
+        mapped["updates"],
+        (branches: { readonly [branch: string]: ReadonlyArray<Ops> }) =>
+          mapRecord(branches, (updates) =>
+            Effect.forEach(updates, (ops) => mapRecord(ops, (op) => mapOp(op, f)))
+          )
+      )
     }
     if (event.kind === "created") mapped["state"] = yield* mapRecord(mapped["state"], f)
     if (mapped["error"] !== undefined) mapped["error"] = yield* mapFailure(mapped["error"], f)

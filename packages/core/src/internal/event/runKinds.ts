@@ -8,6 +8,9 @@ import { Count, Durability, Failure, optional, Ops, PauseReason, TraceRef, Value
 /**
  * A run was started.
  *
+ * `parent` is the visit that started it, if a run did: `wait` is where it waits for the end, `depth` how many runs are
+ * above. `signals` are the names of signals that are kept if they come before the run waits for them.
+ *
  * @category events
  * @since 0.1.0
  */
@@ -21,21 +24,31 @@ export const Created = event("created", {
   durability: Durability,
   maxSteps: Count,
   maxRecoveries: Count,
+  maxVisits: optional(Schema.Record(Schema.String, Count)),
+  budgets: optional(Schema.Record(Schema.String, Schema.Finite)),
   session: optional(Schema.String),
   actor: optional(Schema.String),
   correlation: optional(Schema.String),
   tags: optional(Schema.Array(Schema.String)),
   attributes: optional(Schema.Record(Schema.String, Schema.String)),
   parent: optional(
-    Schema.Struct({ run: Schema.String, branch: optional(Schema.String), node: Schema.String, visit: Count })
+    Schema.Struct({
+      run: Schema.String,
+      branch: optional(Schema.String),
+      node: Schema.String,
+      visit: Count,
+      wait: optional(Schema.String),
+      depth: optional(Count)
+    })
   ),
+  signals: optional(Schema.Array(Schema.String)),
   trace: optional(TraceRef)
 })
 
 /**
  * A run was forked from a checkpoint of another. Its state is that of `from`, with the edits applied.
  *
- * `node`, `steps` and `durability` repeat what the run had at `from`, for the run index, which does not read the origin.
+ * `node`, `steps`, `open` (the number of open visits) and `durability` repeat what the run had at `from`, for the run index, which does not read the origin.
  *
  * @category events
  * @since 0.1.0
@@ -46,6 +59,7 @@ export const Forked = event("forked", {
   version: Count,
   node: optional(Schema.String),
   steps: optional(Count),
+  open: optional(Count),
   durability: optional(Durability),
   edits: optional(Ops),
   actor: optional(Schema.String),
@@ -58,7 +72,8 @@ export const Forked = event("forked", {
 /**
  * Another owner took the run over: a new epoch, which names where the one before it ended.
  *
- * `crash` says that the owner before it did not let go in good order; such take-overs count as recoveries.
+ * `crash` says that the owner before it did not let go in good order; such take-overs count as recoveries. With the
+ * purpose `command` the run was taken only to answer a command, and nothing of it was executed.
  *
  * @category events
  * @since 0.1.0
@@ -67,6 +82,7 @@ export const Claimed = event("claimed", {
   owner: Schema.String,
   cause: Schema.Literals(["handover", "crash"]),
   previous: Schema.Struct({ epoch: Count, seq: Count, hash: Schema.String }),
+  purpose: optional(Schema.Literal("command")),
   trace: optional(TraceRef)
 })
 
@@ -93,6 +109,19 @@ export const Resumed = event("resumed", command)
  * @since 0.1.0
  */
 export const CommandIgnored = event("commandIgnored", { ...command, note: Schema.String })
+
+/**
+ * A signal came before the run waited for it, and is kept until it does.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Signalled = event("signalled", {
+  ...command,
+  name: Schema.String,
+  key: optional(Schema.String),
+  payload: Value
+})
 
 /**
  * Somebody asked for the run to end early: its fibers are interrupted, then `cancelled` follows.
@@ -159,7 +188,11 @@ export const SnapshotPart = event("snapshotPart", { at: Count, content: Value })
 export const Snapshot = event("snapshot", { at: Count, head: Value, previous: optional(Count), bytes: Count })
 
 /**
- * The state was brought to another version of the flow.
+ * The run was brought to another version of the flow.
+ *
+ * - `ops`: what became of the channels; `input`: the input, if it became another
+ * - `nodes`: the new names of the nodes at which visits or fan-outs are open, by their old names
+ * - `updates`: what the branches of open fan-outs changed, as it would have been, by fan-out and branch
  *
  * @category events
  * @since 0.1.0
@@ -168,7 +201,10 @@ export const Migrated = event("migrated", {
   from: Schema.Struct({ version: Count, fingerprint: Schema.String }),
   version: Count,
   fingerprint: Schema.String,
-  ops: Ops
+  ops: Ops,
+  input: optional(Value),
+  nodes: optional(Schema.Record(Schema.String, Schema.String)),
+  updates: optional(Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Array(Ops))))
 })
 
 /**

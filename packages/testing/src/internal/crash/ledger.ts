@@ -82,6 +82,17 @@ const note = (ledger: RunLedger, event: Event): void => {
     recordOf(ledger, event.key).announced += 1
     return
   }
+  if (event.kind === "migrated" && event.nodes !== undefined) {
+    for (const [place, key] of [...ledger.places]) {
+      const [branch, node, ...rest] = JSON.parse(place) as readonly [
+        string,
+        string,
+        ...ReadonlyArray<unknown>
+      ]
+      const renamed = Object.hasOwn(event.nodes, node) ? event.nodes[node] : node
+      ledger.places.set(JSON.stringify([branch, renamed, ...rest]), key)
+    }
+  }
   if (!("call" in event)) return
   const key = ledger.places.get(placeOf(event))
   // A fork goes on with calls that its origin started.

@@ -63,6 +63,18 @@ const detailOf = (event: Event): string => {
       return short(event.output)
     case "failed":
       return failureText(event.error)
+    case "emitted":
+      return `${event.name} ${short(event.value)}`
+    case "logged":
+      return textOf(event.text)
+    case "progressed":
+      return `${event.done} of ${event.total}`
+    case "tagged":
+      return short(event.tags ?? event.attributes)
+    case "spent":
+      return `${event.amount} of ${event.budget}: ${event.total} of ${event.limit}`
+    case "limitsChanged":
+      return short({ maxSteps: event.maxSteps, maxVisits: event.maxVisits, budgets: event.budgets })
     default:
       return ""
   }
