@@ -8,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import type { StoreError } from "@waymark/core/Store"
 import { coalesce } from "./coalesce.ts"
 import { failure, fromPlatform, isAlreadyExists, isNotFound } from "./failures.ts"
+import { decodeText, firstInvalid } from "./text.ts"
 
 export interface Disk {
   readonly root: string
@@ -21,6 +22,7 @@ export interface Disk {
   /** When a directory's list of names last changed, in milliseconds, if the system tells. */
   readonly modified: (path: string) => Effect.Effect<number | undefined, StoreError>
   readonly readBytes: (path: string) => Effect.Effect<Uint8Array | undefined, StoreError>
+  /** What a file says, in UTF-8; it is `Corrupt` if that is not what it is. */
   readonly readText: (path: string) => Effect.Effect<string | undefined, StoreError>
   readonly open: (
     path: string,
@@ -158,11 +160,19 @@ export const make = (fs: FileSystem.FileSystem, directory: string): Disk => {
       ),
     readBytes: (file) => orUndefined(file)(fs.readFile(file)),
     readText: (file) =>
-      Effect.map(orUndefined(file)(fs.readFile(file)), (bytes) =>
-        bytes === undefined
-          ? undefined
-          : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")
-      ),
+      Effect.flatMap(orUndefined(file)(fs.readFile(file)), (content) => {
+        if (content === undefined) return Effect.succeed(undefined)
+        const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength)
+        const text = decodeText(bytes, 0, bytes.length)
+        return text === undefined
+          ? failure({
+              _tag: "Corrupt",
+              path: file,
+              offset: firstInvalid(bytes),
+              detail: "this is not UTF-8"
+            })
+          : Effect.succeed(text)
+      }),
     openToRead: (file) => orUndefined(file)(fs.open(file, { flag: "r" })),
     replace: (name, bytes, temporary) =>
       Effect.uninterruptible(

@@ -316,13 +316,25 @@ export const make = Effect.fnUntraced(function* (
       )
     )
 
+  /** Whether a change is none of what this worker did itself. Most are: they are looked through at once. */
+  const isNews = ({ run, what }: Change): boolean => {
+    if (what === "deleted") return false
+    if (what === "inbox") return true
+    if (executions.has(run)) return false
+    if (!released.has(run)) return true
+    // It let go of the run itself, at its end.
+    if (what === "lease") released.delete(run)
+    return heldUp.has(run)
+  }
+
   const onChange = ({ run, what }: Change): Effect.Effect<void> => {
-    if (what === "deleted") return Effect.void
-    // This worker let go of it itself, at its end.
-    if (what === "lease" && released.delete(run) && !heldUp.has(run)) return Effect.void
-    if (what !== "inbox" && executions.has(run)) return Effect.void
     const isCommanded = what === "inbox" || (what === "lease" && heldUp.has(run))
     return consider(run, isCommanded ? "commanded" : "changed")
+  }
+
+  const onChanges = (changes: ReadonlyArray<Change>): Effect.Effect<void> => {
+    const news = changes.filter(isNews)
+    return news.length === 0 ? Effect.void : Effect.forEach(news, onChange, { discard: true })
   }
 
   const isDue = ({ due, status }: RunInfo): boolean =>
@@ -391,7 +403,7 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
-  const watching = yield* Stream.runForEach(store.changes, onChange).pipe(
+  const watching = yield* Stream.runForEachArray(store.changes, onChanges).pipe(
     Effect.catch((error) =>
       Effect.andThen(report("changes of the store cannot be followed", "", error), Effect.sleep("1 second"))
     ),
