@@ -38,7 +38,7 @@ import * as Told from "./internal/engine/told.ts"
 import * as TypedState from "./internal/engine/typedState.ts"
 import * as Versions from "./internal/engine/versions.ts"
 import { isThrough, openCount } from "./internal/visits.ts"
-import * as Journal from "./Journal.ts"
+import type * as Journal from "./Journal.ts"
 import {
   AwaitTimeout,
   CommandRefused,
