@@ -186,7 +186,9 @@ export const make = Effect.fnUntraced(function* (
   ): Effect.Effect<A, E | Store.RunNotFound> =>
     operation((): Effect.Effect<A, E | Store.RunNotFound> => {
       const known = disk.runs.get(run)
-      return known === undefined || known.lines.length === 0 ? Effect.fail(new Store.RunNotFound({ run })) : body(known)
+      return known === undefined || known.lines.length === 0
+        ? Effect.fail(new Store.RunNotFound({ run }))
+        : body(known)
     })
 
   const holds = (run: Run | undefined, lease: Store.Lease): run is Run =>

@@ -213,9 +213,7 @@ export const make = (options: Options): Pump => {
 
   /** The segment that is written, if the next lines go there, too. */
   const goOn = (): Active | undefined =>
-    active !== undefined &&
-    active.segment.series === ownership.current() &&
-    active.end < options.segmentSize
+    active !== undefined && active.segment.series === ownership.current() && active.end < options.segmentSize
       ? active
       : undefined
 

@@ -366,7 +366,8 @@ export const make = Effect.fnUntraced(function* (
   const store: Store.Store["Service"] = {
     owner,
 
-    create: (batch, options) => writing("create", () =>
+    create: (batch, options) =>
+      writing("create", () =>
         creation.create(batch, options?.holder, options?.holder !== undefined && options.ahead === true)
       ),
 
