@@ -120,4 +120,4 @@ Release.toLayer({
   render: ({ next }) => Effect.as(limited, next.end("ship"))
 })
 // @ts-expect-error a wait outside of a node's handler
-Effect.runPromise(approved)
+void Effect.runPromise(approved)

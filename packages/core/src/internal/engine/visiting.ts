@@ -254,7 +254,10 @@ export const make = (course: Course): Visiting => {
           let isLate = false
           return orHalt(
             Effect.flatMap(
-              writer.appendTo((state) => ((isLate = isGone(state)) ? undefined : [body])),
+              writer.appendTo((state) => {
+                isLate = isGone(state)
+                return isLate ? undefined : [body]
+              }),
               () => (isLate || line.gone ? Effect.interrupt : Effect.succeed(undefined))
             )
           )
