@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { Runs } from "@waymark/core"
-import { CrashPoints, FakeTools, TestRuntime } from "@waymark/testing"
+import { FakeTools, TestRuntime } from "@waymark/testing"
 import { Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { desk, questionsFor } from "../src/desk.ts"
@@ -176,38 +176,3 @@ it.effect("what nobody sells is the error of its line, and of the run", () => {
     assert.strictEqual(tools.calls(Reserve).length, 0)
   }).pipe(Effect.provide(runtime(tools)))
 })
-
-it.effect(
-  "with the power cut at any point a rejected purchase comes to the same, and releases each reservation",
-  () =>
-    Effect.gen(function* () {
-      const report = yield* CrashPoints.explore({
-        flows: [Purchase, LineItem],
-        world: office,
-        handlers: (tools) => Layer.provide(Layer.merge(PurchaseHandlers, LineItemHandlers), tools.layer),
-        nested: "none",
-        timeLimit: "30 days",
-        scenario: () =>
-          Effect.gen(function* () {
-            const runs = yield* Runs.Runs
-            const run = yield* runs.start(Purchase, request, { id: "p" })
-            yield* Runs.awaitUntil(
-              run,
-              ({ status, waits }) => status === "failed" || waits.some(({ name }) => name === "head")
-            )
-            yield* runs.answer(run, "head", { verdict: "reject" }, { commandId: "no" }).pipe(
-              // A client that begins again may find that its answer of before has counted.
-              Effect.catchTag("CommandRefused", () => Effect.void)
-            )
-            return (yield* Effect.flip(runs.await(run))).message
-          }),
-        check: ({ world: tools }) =>
-          Effect.sync(() => {
-            const released = new Set(tools.undos(Reserve).map(({ output }) => output))
-            assert.deepStrictEqual([...released], ["reservation of chair", "reservation of desk"])
-          })
-      })
-      assert.isAbove(report.cuts, 60)
-    }),
-  { timeout: 180_000 }
-)
