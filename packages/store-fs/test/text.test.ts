@@ -57,7 +57,7 @@ const damage = (path: string, after: string, find: string): number => {
   return line
 }
 
-const corruptionOf = (effect: Effect.Effect<unknown, unknown, never>) =>
+const corruptionOf = (effect: Effect.Effect<unknown, unknown>) =>
   Effect.map(Effect.flip(effect), (error) => {
     const { reason } = error as StoreError
     return reason._tag === "Corrupt" ? reason : assert.fail(`${reason?._tag} instead of Corrupt`)
