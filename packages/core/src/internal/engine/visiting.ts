@@ -328,6 +328,7 @@ export const make = (course: Course): Visiting => {
     { branch, started, visit }: Outcomes.Attempted,
     failure: Failure
   ) {
+    if (isOverFor(line, writer.state)) return
     const bodies = Joins.failed(writer.state, branch, visit, failure)
     const now = clock.currentTimeMillisUnsafe()
     const [first] = yield* restarted(writer.state, started, now, bodies)
@@ -387,7 +388,7 @@ export const make = (course: Course): Visiting => {
     attempted: Outcomes.Attempted,
     exit: Exit.Exit<any, unknown>
   ): Effect.Effect<unknown, WriteError> => {
-    if (line.suspended || line.gone || course.isStopping()) return Effect.void
+    if (line.suspended || isOverFor(line, writer.state) || course.isStopping()) return Effect.void
     if (Exit.isSuccess(exit)) return conclude(line, attempted, outcomes.answered(attempted, exit.value))
     return Effect.flatMap(outcomes.failed(attempted, Failures.outcomeOf(exit.cause)), (outcome) =>
       conclude(line, attempted, outcome)
