@@ -107,7 +107,7 @@ export class TestRuntime extends Context.Service<
  * - `flush`: when what the worker appends becomes durable; only when somebody waits for it, unless said otherwise
  * - `now`: the time to begin at, in milliseconds since 1970, 0 by default
  * - `seed`: for Random
- * - `worker`: how the worker works; it does not sweep unless said otherwise
+ * - `worker`: how the worker works; unless said otherwise it does not sweep, and does not look now and then at what is due
  *
  * @category models
  * @since 0.1.0
@@ -168,8 +168,9 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>, E, R>(
           flows: options.flows,
           handlers: options.handlers,
           store: MemoryStore.layer({ disk, owner, flush }),
-          // A store in memory tells of every change; the sweep's timer would be in the way of those of the flows.
-          worker: { sweep: Duration.infinity, ...options.worker }
+          // A store in memory tells of every change, and nobody else starts waits; the timers of the sweep and of the look at
+          // what is due would be in the way of those of the flows.
+          worker: { sweep: Duration.infinity, timers: Duration.infinity, ...options.worker }
         }).pipe(Effect.provideService(Scope.Scope, scope)) as Effect.Effect<
           Context.Context<Worker.Worker | Runs.Runs | Store>,
           E | Worker.WorkerError
