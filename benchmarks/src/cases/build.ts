@@ -23,10 +23,10 @@ const types: Case = {
     mkdirSync(parent, { recursive: true })
     const directory = mkdtempSync(join(parent, "types-"))
     try {
-      const check = (name: string, nodes: number, channels: number) => {
+      const check = (name: string, source: string) => {
         const own = join(directory, name)
         mkdirSync(own)
-        writeFileSync(join(own, "flow.ts"), flowSource(nodes, channels))
+        writeFileSync(join(own, "flow.ts"), source)
         const compilerOptions = {
           noEmit: true,
           composite: false,
@@ -47,9 +47,13 @@ const types: Case = {
         writeFileSync(join(own, "tsconfig.json"), JSON.stringify(settings))
         return () => timed(() => promisify(execFile)(process.execPath, [compiler, "-p", own]))
       }
-      const samplers = { large: check("large", 50, 20), small: check("small", 1, 1) }
+      const samplers = {
+        large: check("large", flowSource("line", { nodes: 50, channels: 20 })),
+        branches: check("branches", flowSource("branches", { nodes: 50, channels: 20 })),
+        small: check("small", flowSource("line", { nodes: 1, channels: 1 }))
+      }
       await samplers.large()
-      const { large, small } = await interleave(rounds, samplers)
+      const { branches, large, small } = await interleave(rounds, samplers)
       return [
         {
           title: "type-checking a flow of 50 nodes and 20 channels, on top of one of 1 node",
@@ -58,6 +62,14 @@ const types: Case = {
           baselines: [],
           goal: { kind: "value", atMost: 1000 },
           note: "each node has 3 targets, 2 errors and a tool; without the time for a flow of 1 node and 1 channel"
+        },
+        {
+          title: "the same with 20 fan-outs, half of them inside of others",
+          unit: "ms",
+          samples: branches.map((took, round) => took - small[round]!),
+          baselines: [],
+          goal: { kind: "value", atMost: 1000 },
+          note: "a fifth of the nodes begins branches, a fifth does so in a branch; half of the outer ones collect failures"
         },
         { title: "type-checking a flow of 1 node and 1 channel", unit: "ms", samples: small, baselines: [] }
       ]

@@ -82,7 +82,8 @@ export const make = (): ChangeHub => {
           waiter.resume()
         }
       }
-      if (waiting.size === 0) waiters.delete(run)
+      // Whoever was woken may have gone on in the meantime, and others may wait in another set.
+      if (waiting.size === 0 && waiters.get(run) === waiting) waiters.delete(run)
     },
     waitBeyond: (run, seq, isBeyond) =>
       Effect.callback<void>((resume) => {

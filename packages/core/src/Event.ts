@@ -14,6 +14,7 @@ import {
   Paused,
   Resumed,
   CommandIgnored,
+  Signalled,
   CancelRequested,
   Cancelled,
   Completed,
@@ -35,26 +36,58 @@ import {
   CallCompleted,
   CallFailed,
   CallReleased,
+  BranchFailed,
   WaitOpened,
   WaitEnded,
   Joined,
   Sent,
   Delivered
 } from "./internal/event/visitKinds.ts"
+import {
+  Emitted,
+  Logged,
+  Progressed,
+  Tagged,
+  Spent,
+  BudgetWarned,
+  LimitWarned,
+  LimitsChanged
+} from "./internal/event/noteKinds.ts"
+import {
+  Compensating,
+  CompensationCompleted,
+  CompensationFailed,
+  CompensationRetried,
+  CompensationStarted
+} from "./internal/event/compensationKinds.ts"
 
+export * from "./internal/event/compensationKinds.ts"
 export * from "./internal/event/runKinds.ts"
 export * from "./internal/event/visitKinds.ts"
+export {
+  Emitted,
+  Logged,
+  Progressed,
+  Tagged,
+  Spent,
+  BudgetWarned,
+  LimitWarned,
+  LimitsChanged
+} from "./internal/event/noteKinds.ts"
 export { mapValues } from "./internal/event/mapValues.ts"
 export {
   CommandRef,
   Durability,
   Failure,
+  JoinPolicy,
   Next,
   Op,
   Ops,
   Outcome,
   PauseReason,
   TraceRef,
+  Undoable,
+  Undone,
   Value,
   WaitTarget
 } from "./internal/event/values.ts"
@@ -98,6 +131,7 @@ export const Event = Schema.Union([
   CallCompleted,
   CallFailed,
   CallReleased,
+  BranchFailed,
   WaitOpened,
   WaitEnded,
   Joined,
@@ -106,6 +140,7 @@ export const Event = Schema.Union([
   Paused,
   Resumed,
   CommandIgnored,
+  Signalled,
   CancelRequested,
   Cancelled,
   Completed,
@@ -115,7 +150,20 @@ export const Event = Schema.Union([
   Snapshot,
   Migrated,
   Annotated,
-  Bookmarked
+  Bookmarked,
+  Emitted,
+  Logged,
+  Progressed,
+  Tagged,
+  Spent,
+  BudgetWarned,
+  LimitWarned,
+  LimitsChanged,
+  Compensating,
+  CompensationStarted,
+  CompensationRetried,
+  CompensationCompleted,
+  CompensationFailed
 ])
 /**
  * Any event.

@@ -26,6 +26,21 @@ export class InDoubt extends Schema.TaggedError<InDoubt>()("InDoubt", {
 }
 
 /**
+ * More of a budget was spent than there is, and the budget's policy is to fail then.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class BudgetExceeded extends Schema.TaggedError<BudgetExceeded>()("BudgetExceeded", {
+  budget: Schema.String,
+  limit: Schema.Finite
+}) {
+  override get message(): string {
+    return `more of budget ${this.budget} was spent than its limit of ${this.limit}; retry the run with a higher one`
+  }
+}
+
+/**
  * A value does not fit the schema it was declared with, so it cannot be stored (or not be read any more).
  *
  * @category errors

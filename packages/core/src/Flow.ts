@@ -4,13 +4,17 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Durability } from "./Event.ts"
 import { check, checkHandlers } from "./internal/definition/check.ts"
+import type { ContextOf } from "./internal/definition/context.ts"
 import { fingerprintOf } from "./internal/definition/fingerprint.ts"
+import type { BranchesOf, CheckNodes } from "./internal/definition/fit.ts"
 import { holdSecrets, schemasOf } from "./internal/definition/inspect.ts"
 import { DefinitionError } from "./internal/definition/problem.ts"
 import type { Invalid } from "./internal/definition/invalid.ts"
@@ -18,8 +22,10 @@ import type * as Migrations from "./internal/definition/migration.ts"
 import { captureSite, type Site } from "./internal/definition/site.ts"
 import type * as Next from "./Next.ts"
 import type * as Node from "./Node.ts"
+import type * as Run from "./Run.ts"
 import type * as State_ from "./State.ts"
-import type { Visit } from "./Visit.ts"
+import type { Run as RunRef } from "./Runs.ts"
+import { Visit } from "./Visit.ts"
 
 /**
  * Identifies the handlers of the flow `Id` among a layer's requirements.
@@ -65,19 +71,50 @@ export interface Nodes {
 }
 
 /**
+ * The schemas of signals, by name.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Signals {
+  readonly [name: string]: Schema.Codec<any, any>
+}
+
+/**
+ * When a run that would fail because a node failed for good is restarted from that node instead. What its calls achieved
+ * by then is kept, and the node's retry policy begins anew.
+ *
+ * - `max`: how often in all; recoveries do not reset the count, a retry by a person does
+ * - `schedule`: how long after each failure; at once, and `max` times, by default
+ * - `fatal`: after which errors it fails at once: their tags, or a condition on the error (a defect is an `Error` with the
+ *   name and message of what was thrown)
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Restart<Tag extends string = any> {
+  readonly max: number
+  readonly schedule?: Schedule.Schedule<unknown> | undefined
+  readonly fatal?: ReadonlyArray<Tag> | ((error: unknown) => boolean) | undefined
+}
+
+/**
  * What the handler of a node gets.
  *
  * - `state`: the state at the start of the visit
  * - `input`: the input of the run
  * - `next`: the ways on
  *
+ * A node that takes an item gets an `item`, too; a node that is the join of a fan-out gets `branches`: how each branch
+ * came out, in branch order. There are none if the visit did not come of a fan-out.
+ *
  * @category models
  * @since 0.1.0
  */
-export interface HandlerContext<To extends string, Input, C extends State_.Channels, Output> {
+export interface HandlerContext<Input, C extends State_.Channels, Nexts> {
   readonly state: State_.State<C>
   readonly input: Input
-  readonly next: Next.Nexts<To, C, Output>
+  readonly next: Nexts
 }
 
 /**
@@ -101,15 +138,26 @@ export interface Flow<
   readonly state: C
   readonly output: O
   readonly error: E
-  readonly start: string
+  /** The first node. */
+  readonly startNode: string
   readonly nodes: N
+  /** The signals that are kept if they come before a run waits for them, and the schemas of their payloads. */
+  readonly signals: Signals
   /** How runs of earlier versions are brought to this one, oldest first. */
   readonly migrations: ReadonlyArray<Migrations.Any>
   readonly durability: Durability
   /** How many visits a run may complete. */
   readonly maxSteps: number
+  /** The share of these after which the journal gets a warning. */
+  readonly warnAt: number | undefined
+  /** What runs may spend. */
+  readonly budgets: ReadonlyArray<Run.AnyBudget>
   /** How often in a row a run may be recovered from crashes without completing a visit. */
   readonly maxRecoveries: number
+  /** When a run that would fail is restarted from the node that failed; never if it is `undefined`. */
+  readonly restart: Restart | undefined
+  /** How long a run may take. */
+  readonly timeout: Duration.Duration | undefined
   readonly description: string | undefined
   readonly site: () => Site | undefined
   /** A digest of the flow's shape and schemas: equal as long as runs of the one can be continued by the other. */
@@ -123,12 +171,50 @@ export interface Flow<
   readonly toLayer: <H extends HandlersOf<I["Type"], C, O["Type"], E["Type"], N>, EX = never, RX = never>(
     handlers: (H & NoOthers<H, N>) | Effect.Effect<H & NoOthers<H, N>, EX, RX>
   ) => Layer.Layer<Handlers<Id>, EX, Exclude<RX, Scope.Scope> | HandlersServices<H>>
+
+  /**
+   * Starts a run of this flow in a visit of another run, and waits for its end: succeeds with its output, fails with its
+   * typed errors. That it failed otherwise is the defect `Runs.RunFailed`, that it was cancelled `Runs.RunCancelled`.
+   *
+   * The visit waits as it does in a `Wait`: no fiber is held, and it belongs on the visit's own fiber. It can be used in
+   * the handlers of nodes only; the run is executed by whichever worker has the flow.
+   */
+  readonly call: (input: I["Type"], options?: ChildOptions) => Effect.Effect<O["Type"], E["Type"], Visit>
+
+  /**
+   * Starts a run of this flow in a visit of another run, once, and does not wait for it. The run is on its own from then
+   * on: it is not cancelled with the run that started it.
+   */
+  readonly start: (
+    input: I["Type"],
+    options?: ChildOptions
+  ) => Effect.Effect<RunRef<Flow<Id, I, C, O, E, N>>, never, Visit>
+}
+
+/**
+ * How to start a run from within another. Session, actor and correlation id are those of the run that starts it.
+ *
+ * - `key`: tells the calls of one visit apart. By default calls of one flow are numbered, in the order in which the visit
+ *   comes to them; what is started without waiting is known by its input and its number among equals
+ * - `tags`, `attributes`: to find it by
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ChildOptions {
+  readonly key?: string | undefined
+  readonly tags?: ReadonlyArray<string> | undefined
+  readonly attributes?: { readonly [name: string]: string } | undefined
 }
 
 type HandlersOf<Input, C extends State_.Channels, Output, Err, N extends Nodes> = {
   readonly [K in keyof N]: (
-    context: HandlerContext<N[K]["to"][number], Input, C, Output>
-  ) => Effect.Effect<Next.Returned<N[K]["to"][number], C, Output>, Err | N[K]["error"]["Type"], any>
+    context: ContextOf<N, K, Input, C, Output, Err>
+  ) => Effect.Effect<
+    Next.Returned<N[K]["to"][number], C, Output, BranchesOf<N[K]>>,
+    Err | N[K]["error"]["Type"],
+    any
+  >
 }
 
 type NoOthers<H, N> = {
@@ -153,12 +239,17 @@ export interface Any {
   readonly state: State_.Channels
   readonly output: Schema.Codec<any, any>
   readonly error: Schema.Codec<any, any>
-  readonly start: string
+  readonly startNode: string
   readonly nodes: Nodes
+  readonly signals: Signals
   readonly migrations: ReadonlyArray<Migrations.Any>
   readonly durability: Durability
   readonly maxSteps: number
+  readonly warnAt: number | undefined
+  readonly budgets: ReadonlyArray<Run.AnyBudget>
   readonly maxRecoveries: number
+  readonly restart: Restart | undefined
+  readonly timeout: Duration.Duration | undefined
   readonly description: string | undefined
   readonly site: () => Site | undefined
   readonly fingerprint: string
@@ -203,42 +294,18 @@ export type State<F extends Any> = State_.State<F["state"]>
  * @since 0.1.0
  */
 export type Handler<F extends Any, K extends keyof F["nodes"], R = never> = (
-  context: HandlerContext<F["nodes"][K]["to"][number], Input<F>, F["state"], Output<F>>
+  context: ContextOf<F["nodes"], K, Input<F>, F["state"], Output<F>, Error<F>>
 ) => Effect.Effect<
-  Next.Returned<F["nodes"][K]["to"][number], F["state"], Output<F>>,
+  Next.Returned<F["nodes"][K]["to"][number], F["state"], Output<F>, BranchesOf<F["nodes"][K]>>,
   Error<F> | F["nodes"][K]["error"]["Type"],
   R
 >
 
-/** The errors of a node that it does not handle. */
-type Unhandled<D extends Node.Any> = D["error"]["Type"] extends infer X
-  ? X extends { readonly _tag: D["~handled"] }
-    ? never
-    : X
-  : never
-
-type Named<D extends Node.Any> =
-  | D["to"][number]
-  | D["~routed"]
-  | NonNullable<D["fanOut"]>["to"][number]
-  | NonNullable<D["fanOut"]>["join"]
-
-type TagOf<X> = X extends { readonly _tag: infer T extends string } ? T : "without a tag"
-
-/** The node itself if it fits the flow, else what is wrong, as a text that the compiler shows. */
-type CheckNodes<N extends Nodes, E, O> = {
-  readonly [K in keyof N]: [Exclude<Named<N[K]>, keyof N | "end">] extends [never]
-    ? [Exclude<Unhandled<N[K]>, E>] extends [never]
-      ? "end" extends N[K]["~routed"]
-        ? [undefined] extends [O]
-          ? N[K]
-          : Invalid<`an error route to "end" has no output to give: go on at a node that ends the run`>
-        : N[K]
-      : Invalid<`the error ${TagOf<Exclude<Unhandled<N[K]>, E>>} is neither routed by this node's onError nor in the flow's error schema`>
-    : Invalid<`"${Exclude<Named<N[K]>, keyof N | "end"> & string}" is not a node of this flow`>
+type Proto = Pick<Any, "fingerprint"> & {
+  readonly toLayer: unknown
+  readonly call: unknown
+  readonly start: unknown
 }
-
-type Proto = Pick<Any, "fingerprint"> & { readonly toLayer: unknown }
 
 const fingerprints = new WeakMap<object, string>()
 
@@ -266,6 +333,12 @@ const Proto: Proto & ThisType<Any> = {
         return Context.make(key, { flow: this, handlers, context })
       })
     )
+  },
+  call(this: Any, input: unknown, options?: ChildOptions) {
+    return Effect.flatMap(Visit, (visit) => visit.child(this, input, options, "call"))
+  },
+  start(this: Any, input: unknown, options?: ChildOptions) {
+    return Effect.flatMap(Visit, (visit) => visit.child(this, input, options, "start"))
   }
 }
 
@@ -278,9 +351,16 @@ const Proto: Proto & ThisType<Any> = {
  *   by default)
  * - `state`: the channels (none by default)
  * - `start`: the first node
+ * - `signals`: the schemas of the signals that are kept if they come before a run waits for them, by name (none by default);
+ *   others are refused until it does
  * - `durability`: when what a run did becomes durable, `pipelined` by default
  * - `maxSteps`: how many visits a run may complete, 10,000 by default; the visit after them fails the run
+ * - `warnAt`: the share of `maxSteps` (0.8, say) after which a `limitWarned` event is written
+ * - `budgets`: what runs may spend, made by `Run.budget`; each run has its own
  * - `maxRecoveries`: how often in a row a run may be recovered from crashes without completing a visit, 10 by default
+ * - `restart`: when a run that would fail is restarted from the node that failed, never by default
+ * - `timeout`: how long a run may take in all, its waits, delays and restarts included; while it is paused it does not
+ *   fail for that. There is no limit by default
  *
  * It throws a {@link DefinitionError} that lists everything that is wrong.
  *
@@ -307,9 +387,14 @@ export const make = <
     readonly error?: E
     readonly start: keyof N & string
     readonly nodes: N & CheckNodes<N, E["Type"], O["Type"]>
+    readonly signals?: Signals
     readonly durability?: Durability
     readonly maxSteps?: number
+    readonly warnAt?: number
+    readonly budgets?: ReadonlyArray<Run.AnyBudget>
     readonly maxRecoveries?: number
+    readonly restart?: Restart<Node.Tags<E["Type"]> | "NodeTimeout">
+    readonly timeout?: Duration.Input
     readonly description?: string
   }
 ): Flow<Id, I, C, O, E, N> => {
@@ -320,12 +405,17 @@ export const make = <
     state: options.state ?? {},
     output: options.output ?? Schema.Void,
     error: options.error ?? Schema.Never,
-    start: options.start,
+    startNode: options.start,
     nodes: options.nodes,
+    signals: options.signals ?? {},
     migrations: options.migrations ?? [],
     durability: options.durability ?? "pipelined",
     maxSteps: options.maxSteps ?? 10_000,
+    warnAt: options.warnAt,
+    budgets: options.budgets ?? [],
     maxRecoveries: options.maxRecoveries ?? 10,
+    restart: options.restart,
+    timeout: options.timeout === undefined ? undefined : Duration.fromInputUnsafe(options.timeout),
     description: options.description,
     site: captureSite(make)
   })

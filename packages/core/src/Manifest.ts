@@ -63,11 +63,32 @@ export const Channel = Schema.Struct({
 export type Channel = typeof Channel.Type
 
 /**
+ * How the branches of a node are executed. The edges say where they begin and end.
+ *
+ * - `policy`: what becomes of the branches if one fails
+ * - `concurrency`: how many are under way at once; all of them if it is absent
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const FanOut = Schema.Struct({
+  policy: Schema.Union([Schema.Literals(["failFast", "collect"]), Schema.Struct({ quorum: Schema.Int })]),
+  concurrency: optional(Schema.Int)
+})
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type FanOut = typeof FanOut.Type
+
+/**
  * A node and its policies.
  *
+ * - `item`: what a fan-out hands to it
  * - `errors`: the tags of its declared errors
  * - `retry`: its retry policy in words; `retryOnly`: whether a condition decides which errors are retried
  * - `timeout`: the limit of one attempt in milliseconds
+ * - `maxVisits`: how often a run may visit it
  *
  * @category schemas
  * @since 0.1.0
@@ -75,11 +96,14 @@ export type Channel = typeof Channel.Type
 export const Node = Schema.Struct({
   name: Schema.String,
   description: optional(Schema.String),
+  item: optional(JsonSchema),
   errors: Schema.Array(Schema.String),
   error: optional(JsonSchema),
   retry: optional(Schema.String),
   retryOnly: optional(Schema.Literal(true)),
   timeout: optional(Schema.Finite),
+  fanOut: optional(FanOut),
+  maxVisits: optional(Schema.Int),
   site: optional(Site)
 })
 /**
@@ -93,7 +117,7 @@ export type Node = typeof Node.Type
  *
  * - `next`: its handler may choose it; `end`: its handler may end the run
  * - `route`, `skip`, `tolerate`: where the run goes on after the error `tag`, or after a defect if `defect` is set
- * - `fanOut`: branches may start there; `join`: they meet there
+ * - `branch`: its handler may begin branches there; `join`: they end there
  *
  * @category schemas
  * @since 0.1.0
@@ -101,7 +125,7 @@ export type Node = typeof Node.Type
 export const Edge = Schema.Struct({
   from: Schema.String,
   to: Schema.String,
-  kind: Schema.Literals(["next", "end", "route", "skip", "tolerate", "fanOut", "join"]),
+  kind: Schema.Literals(["next", "end", "route", "skip", "tolerate", "branch", "join"]),
   tag: optional(Schema.String),
   defect: optional(Schema.Literal(true))
 })
@@ -112,7 +136,28 @@ export const Edge = Schema.Struct({
 export type Edge = typeof Edge.Type
 
 /**
+ * A budget of the flow's runs.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Budget = Schema.Struct({
+  name: Schema.String,
+  limit: Schema.Finite,
+  warnAt: optional(Schema.Finite),
+  onExceeded: Schema.Literals(["pause", "fail"])
+})
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Budget = typeof Budget.Type
+
+/**
  * A flow as plain data. `format` grows when the shape of manifests changes.
+ *
+ * - `maxRestarts`: how often a run that would fail is restarted; `restart`: after how long, in words, if not at once
+ * - `timeout`: how long a run may take, in milliseconds
  *
  * @category schemas
  * @since 0.1.0
@@ -127,6 +172,11 @@ export const Manifest = Schema.Struct({
   durability: Durability,
   maxSteps: Schema.Int,
   maxRecoveries: Schema.Int,
+  warnAt: optional(Schema.Finite),
+  budgets: optional(Schema.Array(Budget)),
+  maxRestarts: optional(Schema.Int),
+  restart: optional(Schema.String),
+  timeout: optional(Schema.Finite),
   requiresCodec: Schema.Boolean,
   input: JsonSchema,
   output: JsonSchema,
@@ -167,25 +217,36 @@ const routeEdge = (
 
 const edgesOf = (name: string, node: FlowNode.Any): ReadonlyArray<Edge> => [
   ...node.to.map((to): Edge => ({ from: name, to, kind: to === "end" ? "end" : "next" })),
-  ...(node.fanOut?.to.map((to): Edge => ({ from: name, to, kind: "fanOut" })) ?? []),
+  ...(node.fanOut?.to.map((to): Edge => ({ from: name, to, kind: "branch" })) ?? []),
   ...(node.fanOut === undefined ? [] : [{ from: name, to: node.fanOut.join, kind: "join" } satisfies Edge]),
   ...Object.entries(node.onError).flatMap(([tag, route]) => routeEdge(name, route, { tag })),
   ...(node.onDefect === undefined ? [] : routeEdge(name, node.onDefect, { defect: true }))
 ]
+
+const fanOutOf = ({ concurrency, policy }: FlowNode.FanOut): FanOut => ({
+  policy: typeof policy === "string" ? policy : { quorum: policy.quorum },
+  ...(concurrency === undefined ? {} : { concurrency })
+})
 
 const nodeOf = (name: string, node: FlowNode.Any): Node => {
   const errors = node.error.ast._tag === "Never" ? undefined : jsonSchemaOf(node.error)
   return {
     name,
     ...(node.description === undefined ? {} : { description: node.description }),
+    ...(node.item === undefined ? {} : { item: jsonSchemaOf(node.item) }),
     errors: errorTags(node.error).tags,
     ...(errors === undefined ? {} : { error: errors }),
     ...(node.retry === undefined ? {} : { retry: retryText(node.retry) }),
     ...(node.while === undefined ? {} : { retryOnly: true }),
     ...(node.timeout === undefined ? {} : { timeout: Duration.toMillis(node.timeout) }),
+    ...(node.fanOut === undefined ? {} : { fanOut: fanOutOf(node.fanOut) }),
+    ...(node.maxVisits === undefined ? {} : { maxVisits: node.maxVisits }),
     ...siteOf(node.site())
   }
 }
+
+const budgetOf = ({ limit, name, onExceeded, warnAt }: Flow.Any["budgets"][number]): Budget =>
+  warnAt === undefined ? { name, limit, onExceeded } : { name, limit, warnAt, onExceeded }
 
 const channelOf = ([name, channel]: readonly [string, Flow.Any["state"][string]]): Channel => {
   const base = { name, kind: channel.kind, schema: jsonSchemaOf(channel.schema) }
@@ -208,10 +269,15 @@ export const manifest = (flow: Flow.Any): Manifest => ({
   version: flow.version,
   fingerprint: flow.fingerprint,
   ...(flow.description === undefined ? {} : { description: flow.description }),
-  start: flow.start,
+  start: flow.startNode,
   durability: flow.durability,
   maxSteps: flow.maxSteps,
   maxRecoveries: flow.maxRecoveries,
+  ...(flow.warnAt === undefined ? {} : { warnAt: flow.warnAt }),
+  ...(flow.budgets.length === 0 ? {} : { budgets: flow.budgets.map(budgetOf) }),
+  ...(flow.timeout === undefined ? {} : { timeout: Duration.toMillis(flow.timeout) }),
+  ...(flow.restart === undefined ? {} : { maxRestarts: flow.restart.max }),
+  ...(flow.restart?.schedule === undefined ? {} : { restart: retryText(flow.restart.schedule) }),
   requiresCodec: holdSecrets(schemasOf(flow)),
   input: jsonSchemaOf(flow.input),
   output: jsonSchemaOf(flow.output),

@@ -74,13 +74,48 @@ export interface Stop {
 export type Route = string | Skip<string | undefined> | Tolerate<string | undefined> | Stop
 
 /**
+ * When the branches of a fan-out are done, and what becomes of them if one fails.
+ *
+ * - `failFast`: all must complete; the first that fails cancels the others, and its failure is that of the fan-out
+ * - `collect`: each runs to its own end, whatever the others come to; the join sees which ones failed, and with what.
+ *   The errors of their nodes need no route, and the flow need not declare them
+ * - `quorum`: so many must complete; then the others are cancelled; the fan-out fails once so many cannot complete
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type FanOutPolicy = "failFast" | "collect" | { readonly quorum: number }
+
+/**
+ * The branches that a node may begin.
+ *
+ * - `to`: the nodes that they may begin at
+ * - `join`: the node at which they end, and the run goes on when they are done
+ * - `concurrency`: how many are under way at once; all of them if it is `undefined`
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FanOut<
+  out Branch extends string = string,
+  out Join extends string = string,
+  out Policy extends FanOutPolicy = FanOutPolicy
+> {
+  readonly to: ReadonlyArray<Branch>
+  readonly join: Join
+  readonly policy: Policy
+  readonly concurrency: number | undefined
+}
+
+/**
  * One node of a flow.
  *
  * - `To`: the targets its handler may choose from, `"end"` included
  * - `Err`: the schema of the errors its handler may fail with
  * - `Routed`: the nodes that its error routes name
  * - `Handled`: the error tags after which the run goes on
- * - `Branch`, `Join`: the nodes of its fan-out
+ * - `Branch`, `Join`, `Policy`: its fan-out
+ * - `Item`: the schema of what a fan-out hands to it, `undefined` if it takes nothing
  *
  * @category models
  * @since 0.1.0
@@ -91,7 +126,9 @@ export interface Node<
   out Routed extends string = never,
   out Handled extends string = never,
   out Branch extends string = never,
-  out Join extends string = never
+  out Join extends string = never,
+  out Policy extends FanOutPolicy = "failFast",
+  out Item extends Schema.Codec<unknown, unknown> | undefined = undefined
 > {
   readonly "~routed": Routed
   readonly "~handled": Handled
@@ -108,7 +145,11 @@ export interface Node<
   readonly while: ((error: any) => boolean) | undefined
   /** The limit of one attempt. */
   readonly timeout: Duration.Duration | undefined
-  readonly fanOut: { readonly to: ReadonlyArray<Branch>; readonly join: Join } | undefined
+  readonly fanOut: FanOut<Branch, Join, Policy> | undefined
+  /** The schema of what a fan-out hands to this node. Only a fan-out can go on at a node that has one. */
+  readonly item: Item
+  /** How often a run may visit the node. */
+  readonly maxVisits: number | undefined
   readonly description: string | undefined
   readonly site: () => Site | undefined
 }
@@ -119,7 +160,16 @@ export interface Node<
  * @category models
  * @since 0.1.0
  */
-export type Any = Node<string, Schema.Codec<any, any>, string, string, string, string>
+export type Any = Node<
+  string,
+  Schema.Codec<any, any>,
+  string,
+  string,
+  string,
+  string,
+  FanOutPolicy,
+  Schema.Codec<any, any> | undefined
+>
 
 /**
  * An attempt of a node took longer than the node's `timeout` (milliseconds).
@@ -230,7 +280,11 @@ const resolve = (route: Route, to: ReadonlyArray<string>): OnError => {
  * - `onDefect`: the same for unexpected exceptions
  * - `retry`: when a failed attempt is tried again; `while`: only after these errors
  * - `timeout`: the limit of one attempt
- * - `fanOut`: the nodes that branches may run, and the node at which they join
+ * - `fanOut`: the nodes at which it may begin branches (`to`), the node at which they end (`join`), what becomes of
+ *   them if one fails (`policy`, `failFast` by default), and how many are under way at once (`concurrency`, all by
+ *   default); `to` of the node itself may then be empty
+ * - `item`: the schema of what a fan-out hands to this node, which begins a branch
+ * - `maxVisits`: how often a run may visit the node; the visit after them fails the run
  *
  * @category constructors
  * @since 0.1.0
@@ -242,7 +296,9 @@ export const make = <
   const Defect extends Route = Stop,
   Timeout extends Duration.Input | undefined = undefined,
   const Branch extends string = never,
-  const Join extends string = never
+  const Join extends string = never,
+  const Policy extends FanOutPolicy = "failFast",
+  Item extends Schema.Codec<unknown, unknown> | undefined = undefined
 >(options: {
   readonly to: ReadonlyArray<To>
   readonly error?: Err
@@ -251,7 +307,14 @@ export const make = <
   readonly retry?: Schedule.Schedule<unknown, Err["Type"] | TimeoutError<Timeout>>
   readonly while?: (error: Err["Type"]) => boolean
   readonly timeout?: Timeout
-  readonly fanOut?: { readonly to: ReadonlyArray<Branch>; readonly join: Join }
+  readonly fanOut?: {
+    readonly to: ReadonlyArray<Branch>
+    readonly join: Join
+    readonly policy?: Policy
+    readonly concurrency?: number
+  }
+  readonly item?: Item
+  readonly maxVisits?: number
   readonly description?: string
   // A flow's `nodes` would otherwise suggest `any` and `string` for what is left out here.
 }): Node<
@@ -260,9 +323,12 @@ export const make = <
   NoInfer<RoutedTo<Routes[keyof Routes] | Defect, To>>,
   NoInfer<HandledBy<Routes>>,
   NoInfer<Branch>,
-  NoInfer<Join>
+  NoInfer<Join>,
+  NoInfer<Policy>,
+  NoInfer<Item>
 > => {
   const to = [...new Set(options.to)]
+  const { fanOut } = options
   const onError: Record<string, OnError> = {}
   for (const [tag, route] of Object.entries<Route>(options.onError ?? {})) onError[tag] = resolve(route, to)
   const node: Omit<Any, "~routed" | "~handled"> = {
@@ -273,7 +339,17 @@ export const make = <
     retry: options.retry,
     while: options.while,
     timeout: options.timeout === undefined ? undefined : Duration.fromInputUnsafe(options.timeout),
-    fanOut: options.fanOut,
+    fanOut:
+      fanOut === undefined
+        ? undefined
+        : {
+            to: [...new Set(fanOut.to)],
+            join: fanOut.join,
+            policy: fanOut.policy ?? "failFast",
+            concurrency: fanOut.concurrency
+          },
+    item: options.item,
+    maxVisits: options.maxVisits,
     description: options.description,
     site: captureSite(make)
   }

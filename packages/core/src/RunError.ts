@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { Failure } from "./Event.ts"
+import { Failure, Undone } from "./Event.ts"
 import { describe } from "./internal/describe.ts"
 import { RunStatus } from "./RunInfo.ts"
 
@@ -39,6 +39,11 @@ export class InvalidValue extends Schema.TaggedError<InvalidValue>()("InvalidVal
   }
 }
 
+const undoneText = (undone: ReadonlyArray<Undone> = []): string =>
+  undone.length === 0
+    ? ""
+    : `; it could not undo ${undone.map(({ call, inDoubt }) => `${call}${inDoubt === true ? " (in doubt)" : ""}`).join(", ")}`
+
 /**
  * A run failed for another reason than an error that its flow declares.
  *
@@ -49,11 +54,13 @@ export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
   run: Schema.String,
   failure: Failure,
   /** The node whose visit failed, if there was one. */
-  node: Schema.optionalKey(Schema.String)
+  node: Schema.optionalKey(Schema.String),
+  /** What the run did and could not undo, if there is any. */
+  undone: Schema.optionalKey(Schema.Array(Undone))
 }) {
   override get message(): string {
     const at = this.node === undefined ? "" : ` at node ${this.node}`
-    return `run ${JSON.stringify(this.run)} failed${at}: ${describe(this.failure)}`
+    return `run ${JSON.stringify(this.run)} failed${at}: ${describe(this.failure)}${undoneText(this.undone)}`
   }
 }
 
@@ -65,10 +72,12 @@ export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
  */
 export class RunCancelled extends Schema.TaggedError<RunCancelled>()("RunCancelled", {
   run: Schema.String,
-  reason: Schema.String
+  reason: Schema.String,
+  /** What the run did and could not undo, if there is any. */
+  undone: Schema.optionalKey(Schema.Array(Undone))
 }) {
   override get message(): string {
-    return `run ${JSON.stringify(this.run)} was cancelled: ${this.reason}`
+    return `run ${JSON.stringify(this.run)} was cancelled: ${this.reason}${undoneText(this.undone)}`
   }
 }
 

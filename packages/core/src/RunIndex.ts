@@ -54,12 +54,17 @@ export interface RunIndex {
  */
 export const defaultPageSize = 100
 
-const formatCursor = (info: RunInfo): string => `${info.createdAt}:${info.run}`
+const formatCursor = (at: number, run: string): string => `${at}:${run}`
 
-const parseCursor = (cursor: string): { readonly createdAt: number; readonly run: string } | undefined => {
+const parseCursor = (cursor: string): { readonly at: number; readonly run: string } | undefined => {
   const colon = cursor.indexOf(":")
-  const createdAt = Number(cursor.slice(0, colon))
-  return colon < 1 || Number.isNaN(createdAt) ? undefined : { createdAt, run: cursor.slice(colon + 1) }
+  const at = Number(cursor.slice(0, colon))
+  return colon < 1 || Number.isNaN(at) ? undefined : { at, run: cursor.slice(colon + 1) }
+}
+
+interface Due {
+  readonly run: string
+  readonly due: number
 }
 
 /**
@@ -85,9 +90,68 @@ export const make = (): RunIndex => {
     return low
   }
 
+  // Those that have a due, the earliest first.
+  const dues: Array<Due> = []
+
+  const searchDue = (due: Due): number => {
+    let low = 0
+    let high = dues.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const other = dues[middle]!
+      if (other.due < due.due || (other.due === due.due && other.run < due.run)) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  const setDue = (run: string, before: number | undefined, after: number | undefined): void => {
+    if (before === after) return
+    if (before !== undefined) dues.splice(searchDue({ run, due: before }), 1)
+    if (after !== undefined) dues.splice(searchDue({ run, due: after }), 0, { run, due: after })
+  }
+
+  /** The page of the rows from a position on, of which `rowAt` gives the next. */
+  const pageOf = (
+    query: ListQuery,
+    facts: Facts,
+    rowAt: () => RunInfo | undefined,
+    cursorOf: (info: RunInfo) => string
+  ): Page => {
+    const limit = query.limit ?? defaultPageSize
+    const runs: Array<RunInfo> = []
+    if (limit <= 0) return { runs }
+    for (let info = rowAt(); info !== undefined; info = rowAt()) {
+      if (!matches(query, info)) continue
+      if (query.unowned === true && facts.isOwned(info.run)) continue
+      if (query.commanded === true && !facts.isCommanded(info)) continue
+      if (runs.length === limit) return { runs, cursor: cursorOf(runs[runs.length - 1]!) }
+      runs.push(info)
+    }
+    return { runs }
+  }
+
+  const listDue = (query: ListQuery, facts: Facts): Page | undefined => {
+    let at = 0
+    if (query.cursor !== undefined) {
+      const cursor = parseCursor(query.cursor)
+      if (cursor === undefined) return undefined
+      const last = { run: cursor.run, due: cursor.at }
+      at = searchDue(last)
+      if (dues[at]?.run === last.run && dues[at]!.due === last.due) at += 1
+    }
+    return pageOf(
+      query,
+      facts,
+      () => (at < dues.length ? rows.get(dues[at++]!.run) : undefined),
+      ({ due, run }) => formatCursor(due!, run)
+    )
+  }
+
   const set = (info: RunInfo): void => {
     const known = rows.get(info.run)
     rows.set(info.run, info)
+    setDue(info.run, known?.due, info.due)
     if (known !== undefined && known.createdAt === info.createdAt) return
     if (known !== undefined) order.splice(search(known), 1)
     const last = order[order.length - 1]
@@ -104,6 +168,7 @@ export const make = (): RunIndex => {
     remove: (run) => {
       const known = rows.get(run)
       if (known === undefined) return
+      setDue(run, known.due, undefined)
       rows.delete(run)
       order.splice(search(known), 1)
     },
@@ -112,28 +177,23 @@ export const make = (): RunIndex => {
       for (const row of order) yield rows.get(row.run)!
     },
     list: (query, facts) => {
-      const limit = query.limit ?? defaultPageSize
+      if (query.order === "due") return listDue(query, facts)
       const newest = query.order !== "oldest"
       const step = newest ? -1 : 1
       let at = newest ? order.length - 1 : 0
       if (query.cursor !== undefined) {
         const cursor = parseCursor(query.cursor)
         if (cursor === undefined) return undefined
-        at = search(cursor)
+        at = search({ createdAt: cursor.at, run: cursor.run })
         if (newest) at -= 1
         else if (order[at]?.run === cursor.run) at += 1
       }
-      const runs: Array<RunInfo> = []
-      if (limit <= 0) return { runs }
-      for (; at >= 0 && at < order.length; at += step) {
-        const info = rows.get(order[at]!.run)!
-        if (!matches(query, info)) continue
-        if (query.unowned === true && facts.isOwned(info.run)) continue
-        if (query.commanded === true && !facts.isCommanded(info)) continue
-        if (runs.length === limit) return { runs, cursor: formatCursor(runs[runs.length - 1]!) }
-        runs.push(info)
+      const rowAt = () => {
+        const row = order[at]
+        at += step
+        return row === undefined ? undefined : rows.get(row.run)
       }
-      return { runs }
+      return pageOf(query, facts, rowAt, ({ createdAt, run }) => formatCursor(createdAt, run))
     }
   }
 }

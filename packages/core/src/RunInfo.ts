@@ -9,6 +9,7 @@
 import * as Schema from "effect/Schema"
 import type { Event, Failure } from "./Event.ts"
 import { Durability } from "./Event.ts"
+import { fanOutId } from "./internal/branch.ts"
 import * as Inbox from "./internal/inbox.ts"
 import { get } from "./internal/record.ts"
 import type { Mutable } from "./internal/record.ts"
@@ -52,7 +53,15 @@ const optional = Schema.optionalKey
  * - `steps`: how many visits are done; of a fork, those before it included
  * - `snapshot`: the position of the last complete snapshot
  * - `ended`: the position of the event that ended the run
- * - `due`: when the earliest open wait is over
+ * - `open`: how many visits are open; `waiting`: how many of them wait; `waits`: what for
+ * - `outbox`: how many messages to other runs are not known to have arrived
+ * - `signals`: the names of the signals that are kept if they come early
+ * - `bookmarks`: the checkpoints that were given a name
+ * - `progress`: what the run last told of how far it is; `budgets`: what was spent, of how much
+ * - `due`: when the earliest open wait is over, or when the run has taken as long as it may
+ * - `timeout`, `deadline`: how long the run may take, and until when
+ * - `compensating`: the run is going to end as failed or cancelled, and undoes its calls before it does
+ * - `undone`: how many calls a run that has ended could not undo; there if it had any to undo
  * - `inbox`: which commands of the run's inboxes are dealt with, by source: all up to a position, and some beyond
  *
  * @category models
@@ -84,15 +93,41 @@ export const RunInfo = Schema.Struct({
     Schema.Struct({ kind: Schema.String, tag: optional(Schema.String), message: optional(Schema.String) })
   ),
   pause: optional(Schema.String),
+  open: Schema.Int,
+  waiting: Schema.Int,
+  outbox: optional(Schema.Int),
+  signals: optional(Schema.Array(Schema.String)),
+  timeout: optional(Schema.Finite),
+  deadline: optional(Schema.Finite),
+  compensating: optional(Schema.Literal(true)),
+  undone: optional(Schema.Int),
   waits: Schema.Array(
     Schema.Struct({
       wait: Schema.String,
+      branch: optional(Schema.String),
       type: Schema.String,
       name: optional(Schema.String),
+      key: optional(Schema.String),
       due: optional(Schema.Finite)
     })
   ),
   due: optional(Schema.Finite),
+  bookmarks: optional(
+    Schema.Array(
+      Schema.Struct({ at: Schema.Int, name: Schema.String, tags: optional(Schema.Array(Schema.String)) })
+    )
+  ),
+  progress: optional(
+    Schema.Struct({
+      node: Schema.String,
+      done: Schema.Finite,
+      total: Schema.Finite,
+      note: optional(Schema.String)
+    })
+  ),
+  budgets: optional(
+    Schema.Record(Schema.String, Schema.Struct({ spent: Schema.Finite, limit: Schema.Finite }))
+  ),
   inbox: optional(
     Schema.Record(Schema.String, Schema.Struct({ upTo: Schema.Int, beyond: Schema.Array(Schema.Int) }))
   )
@@ -124,28 +159,63 @@ const start = (event: Extract<Event, { kind: "created" | "forked" }>): RunInfo =
     createdAt: event.time,
     updatedAt: event.time,
     tags: event.tags ?? [],
+    open: event.kind === "forked" ? (event.open ?? 1) : 1,
+    waiting: 0,
     waits: []
   }
   if (event.session !== undefined) info.session = event.session
   if (event.actor !== undefined) info.actor = event.actor
   if (event.correlation !== undefined) info.correlation = event.correlation
+  if (event.timeout !== undefined) limit(info, event.time, event.timeout)
   if (event.kind === "created") {
     info.node = event.start
     if (event.attributes !== undefined) info.attributes = event.attributes
     if (event.parent !== undefined) info.parent = event.parent.run
+    if (event.signals !== undefined) info.signals = event.signals
+    if (event.budgets !== undefined) info.budgets = withLimits({}, event.budgets)
   } else {
     info.forkOf = event.from
     if (event.node !== undefined) info.node = event.node
   }
+  setDue(info)
   return info
 }
 
-const withWaits = (info: Mutable<RunInfo>, waits: RunInfo["waits"]): void => {
-  info.waits = waits
+const withLimits = (
+  budgets: NonNullable<RunInfo["budgets"]>,
+  limits: { readonly [budget: string]: number }
+): NonNullable<RunInfo["budgets"]> => {
+  let changed = budgets
+  for (const name of Object.keys(limits)) {
+    changed = { ...changed, [name]: { spent: get(budgets, name)?.spent ?? 0, limit: limits[name]! } }
+  }
+  return changed
+}
+
+const limit = (info: Mutable<RunInfo>, now: number, timeout: number): void => {
+  info.timeout = timeout
+  info.deadline = now + timeout
+}
+
+/** When there is something to do for the run. Its own time counts as long as it could still be executed. */
+const setDue = (info: Mutable<RunInfo>): void => {
   let due = Number.POSITIVE_INFINITY
-  for (const wait of waits) if (wait.due !== undefined && wait.due < due) due = wait.due
+  for (const wait of info.waits) if (wait.due !== undefined && wait.due < due) due = wait.due
+  const { compensating, deadline, status } = info
+  const isTimed = status === "pending" || status === "running" || status === "waiting"
+  if (deadline !== undefined && isTimed && compensating === undefined) due = Math.min(due, deadline)
   if (due === Number.POSITIVE_INFINITY) delete info.due
   else info.due = due
+}
+
+/** A fan-out ended, and with it so many visits that were open in it. */
+const dropBranches = (info: Mutable<RunInfo>, fanOut: string, dropped: number): void => {
+  info.open -= dropped
+  if (dropped === 0 || info.waits.length === 0) return
+  const kept = info.waits.filter(({ branch }) => branch?.startsWith(`${fanOut}.`) !== true)
+  if (kept.length === info.waits.length) return
+  info.waiting = new Set(kept.map(({ branch }) => branch)).size
+  info.waits = kept
 }
 
 /** The main line goes on to a node; at the end it stays where it was. */
@@ -175,27 +245,54 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
     next.inbox = { ...info.inbox, [source]: Inbox.handle(get(info.inbox ?? {}, source), position) }
   }
   switch (event.kind) {
-    case "visited":
+    case "visited": {
+      const to = event.next
       next.steps = info.steps + 1
-      if (main && "to" in event.next) leadTo(next, event.next.to)
-      if (main && "join" in event.next) leadTo(next, event.next.join)
+      if ("to" in to) {
+        if (main) leadTo(next, to.to)
+        if (to.joins === true) next.open -= 1
+      } else if ("join" in to) {
+        if (main) leadTo(next, to.join)
+        next.open += to.branches.length - 1
+      } else next.open -= 1
       break
+    }
     case "visitFailed":
       next.steps = info.steps + 1
       if (main) leadTo(next, event.outcome.to)
+      if (event.outcome.joins === true || event.outcome.to === "end") next.open -= 1
+      break
+    case "branchFailed":
+      if (event.attempt === undefined)
+        dropBranches(next, fanOutId(event.branch ?? "", event.visit), event.dropped ?? 0)
+      else next.open -= 1
+      break
+    case "joined":
+      dropBranches(next, event.fanOut, event.dropped ?? 0)
+      next.open += 1
+      break
+    case "sent":
+      next.outbox = (info.outbox ?? 0) + 1
+      break
+    case "delivered":
+      if (info.outbox === 1) delete next.outbox
+      else next.outbox = (info.outbox ?? 1) - 1
       break
     case "waitOpened": {
       const wait: Mutable<RunInfo["waits"][number]> = { wait: event.wait, type: event.on.type }
+      if (!main) wait.branch = event.branch
       if ("name" in event.on) wait.name = event.on.name
+      if (event.on.type === "job") wait.name = event.on.id
+      if (event.on.type === "run") wait.name = event.on.run
+      if (event.on.type === "event" && event.on.key !== undefined) wait.key = event.on.key
+      if (info.waits.every((other) => other.branch !== wait.branch)) next.waiting += 1
       if (event.due !== undefined) wait.due = event.due
-      withWaits(next, [...info.waits, wait])
+      next.waits = [...info.waits, wait]
       break
     }
     case "waitEnded":
-      withWaits(
-        next,
-        info.waits.filter((wait) => wait.wait !== event.wait)
-      )
+      next.waits = info.waits.filter((wait) => wait.wait !== event.wait)
+      if (next.waits.every(({ branch }) => (branch ?? "") !== (event.branch ?? ""))) next.waiting -= 1
       break
     case "paused":
       next.pause = event.reason.kind
@@ -204,12 +301,22 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
     case "cancelRequested":
       delete next.pause
       break
+    case "compensating":
+      delete next.pause
+      next.compensating = true
+      if (event.error !== undefined) next.error = errorOf(event.error)
+      if (next.waits.length > 0) next.waits = []
+      break
     case "failed":
       delete next.pause
       next.error = errorOf(event.error)
       break
     case "restarted":
-      delete next.error
+      if (info.undone === undefined) {
+        delete next.error
+        if (info.timeout !== undefined) limit(next, event.time, info.timeout)
+      } else next.compensating = true
+      delete next.undone
       delete next.ended
       delete next.endedAt
       break
@@ -220,13 +327,38 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
       next.version = event.version
       if (info.node !== undefined) next.node = get(event.nodes ?? {}, info.node) ?? info.node
       break
+    case "bookmarked": {
+      const { at, name, tags } = event
+      const others = info.bookmarks?.filter((bookmark) => bookmark.at !== at || bookmark.name !== name) ?? []
+      next.bookmarks = [...others, tags === undefined ? { at, name } : { at, name, tags }]
+      break
+    }
+    case "progressed": {
+      const { done, node, note, total } = event
+      next.progress = note === undefined ? { node, done, total } : { node, done, total, note }
+      break
+    }
+    case "spent":
+      next.budgets = { ...info.budgets, [event.budget]: { spent: event.total, limit: event.limit } }
+      break
+    case "limitsChanged":
+      if (event.budgets !== undefined) next.budgets = withLimits(info.budgets ?? {}, event.budgets)
+      break
+    case "tagged":
+      if (event.tags !== undefined) next.tags = [...new Set([...info.tags, ...event.tags])]
+      if (event.attributes !== undefined) next.attributes = { ...info.attributes, ...event.attributes }
+      break
   }
-  next.status = statusAfter(info.status, event, next.waits.length)
+  next.status = statusAfter(info.status, event, next.waiting, next.open)
   if (isTerminal(next.status) && !isTerminal(info.status)) {
     next.ended = event.seq
     next.endedAt = event.time
-    if (next.waits.length > 0) withWaits(next, [])
+    delete next.compensating
+    if ("undone" in event && event.undone !== undefined) next.undone = event.undone.length
+    if (next.waits.length > 0) next.waits = []
+    next.waiting = 0
   }
+  if (next.waits !== info.waits || next.status !== info.status || event.kind === "compensating") setDue(next)
   return next
 }
 

@@ -9,7 +9,17 @@
 import type * as HashMap from "effect/HashMap"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { Event, Failure, Of, Ops, PauseReason, WaitTarget } from "./Event.ts"
+import type {
+  Event,
+  Failure,
+  JoinPolicy,
+  Of,
+  Ops,
+  PauseReason,
+  Undoable,
+  Undone,
+  WaitTarget
+} from "./Event.ts"
 import * as Cell from "./internal/cell.ts"
 import { begin, fork } from "./internal/begin.ts"
 import { step } from "./internal/fold.ts"
@@ -25,6 +35,7 @@ import type { RunStatus } from "./RunInfo.ts"
  * - `attempt`: the attempt of the visit that asked for it first
  * - `seq`: where its `callStarted` stands; `time`: when its last event happened
  * - `retries`: the tries that failed so far, for the tool's retry policy to go on from
+ * - `undoable`: whether it is undone if the run fails or is cancelled
  *
  * @category models
  * @since 0.1.0
@@ -41,6 +52,41 @@ export interface Call {
   readonly due?: number
   /** A person decided that the call is to be carried out (again). */
   readonly released?: true
+  readonly undoable?: Undoable
+}
+
+/**
+ * A call that is undone if the run fails or is cancelled: the positions of its events, where its input and output stand.
+ * One that never completed is in doubt.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Undo {
+  readonly tool: string
+  readonly started: number
+  readonly completed?: number
+}
+
+/**
+ * How far a run has come that undoes its calls and then ends.
+ *
+ * - `error`: what it ends as failed with, and in which visit; without it, it ends as cancelled
+ * - `current`: what is being undone: `started` is the position of the call, `retries` the tries that failed, and the
+ *   next one does not begin before `due` (milliseconds)
+ * - `undone`: what could not be undone
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Compensation {
+  readonly error?: Failure
+  readonly branch?: string
+  readonly node?: string
+  readonly visit?: number
+  readonly attempt?: number
+  readonly current?: Pick<Call, "time" | "retries" | "due"> & { readonly started: number }
+  readonly undone: ReadonlyArray<Undone>
 }
 
 /**
@@ -57,6 +103,29 @@ export interface EndedWait {
 }
 
 /**
+ * How many branches of a fan-out begin at a node, one after the other in branch order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BranchStarts {
+  readonly node: string
+  readonly count: number
+}
+
+/**
+ * How a branch ended: `node` is the one it was in last, `error` why it failed, if it did.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EndedBranch {
+  readonly index: number
+  readonly node: string
+  readonly error?: Failure
+}
+
+/**
  * A visit that is not done.
  *
  * - `since`: the event that opened it
@@ -64,8 +133,12 @@ export interface EndedWait {
  * - `waiting`: its waits that are open, in the order in which they were opened; `ended`: those that are over
  * - `due`: the next attempt does not begin before this time (milliseconds)
  * - `item`: what a fan-out handed to this branch
+ * - `joined`: where the branches began that this visit joins, and those that ended, in the order in which they did; of a
+ *   quorum only the first ones count
  * - `openedAs`: what the node was called when the visit was opened, if a migration renamed it since: keys of calls and
  *   chance go on under that name
+ * - `marks`: what it told so far, by identity; 1 for what exceeded a budget. `progress`: its last report
+ * - `nth`: which visit of its node it is, counted from 1, if the node has a limit of visits
  *
  * @category models
  * @since 0.1.0
@@ -81,11 +154,31 @@ export interface OpenVisit {
   readonly ended: { readonly [wait: string]: EndedWait }
   readonly due?: number
   readonly item?: Schema.Json
+  readonly joined?: {
+    readonly starts: ReadonlyArray<BranchStarts>
+    readonly ended: Cell.List<EndedBranch>
+    readonly quorum?: number
+  }
   readonly openedAs?: string
+  readonly marks?: HashMap.HashMap<string, 0 | 1>
+  readonly progress?: Pick<Of<"progressed">, "nth" | "done" | "total" | "note">
+  readonly nth?: number
 }
 
 /**
- * A wait that is open.
+ * A budget of a run: what was spent of it, and whether the warning about it was given.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Budget {
+  readonly spent: number
+  readonly limit: number
+  readonly warned?: true
+}
+
+/**
+ * A wait that is open. Of those with the same `race` the first to end decides.
  *
  * @category models
  * @since 0.1.0
@@ -94,34 +187,77 @@ export interface OpenWait {
   readonly branch: string
   readonly on: WaitTarget
   readonly seq: number
+  readonly race?: string
   readonly schema?: Schema.Json
   readonly due?: number
 }
 
 /**
- * A fan-out whose join has not happened: what its branches changed, by branch.
+ * What a visit of a branch changed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BranchUpdate {
+  readonly node: string
+  readonly ops: Ops
+}
+
+/**
+ * A fan-out whose join has not happened.
+ *
+ * - `id`: its name; `node`, `visit`: the visit that fanned out
+ * - `count`: how many branches it has; `starts`: where they begin; `ended`: those that ended, in the order in which they did; `completed`: how many
+ *   of them without failing
+ * - `updates`: what the branches changed so far, by branch
  *
  * @category models
  * @since 0.1.0
  */
 export interface FanOut {
-  readonly branch: string
+  readonly id: string
+  readonly node: string
   readonly visit: number
   readonly join: string
-  readonly open: number
-  readonly updates: HashMap.HashMap<string, Cell.List<Ops>>
+  readonly policy: JoinPolicy
+  readonly concurrency?: number
+  readonly count: number
+  readonly starts: ReadonlyArray<BranchStarts>
+  readonly completed: number
+  readonly ended: Cell.List<EndedBranch>
+  readonly updates: HashMap.HashMap<string, Cell.List<BranchUpdate>>
 }
 
 /**
- * How a run ended.
+ * A signal that came before the run waited for it; `seq` is where it stands in the journal.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface KeptSignal {
+  readonly seq: number
+  readonly time: number
+  readonly name: string
+  readonly key?: string
+  readonly payload: Schema.Json
+}
+
+/**
+ * How a run ended. `undone` names what it did and could not undo; it is there if the run had something to undo.
  *
  * @category models
  * @since 0.1.0
  */
 export type Ending =
   | { readonly status: "completed"; readonly output: Schema.Json }
-  | { readonly status: "failed"; readonly error: Failure; readonly node?: string; readonly visit?: number }
-  | { readonly status: "cancelled"; readonly reason: string }
+  | {
+      readonly status: "failed"
+      readonly error: Failure
+      readonly node?: string
+      readonly visit?: number
+      readonly undone?: ReadonlyArray<Undone>
+    }
+  | { readonly status: "cancelled"; readonly reason: string; readonly undone?: ReadonlyArray<Undone> }
 
 /**
  * Where the content of a channel can be read again: the events that hold it. `from` is the index of a list's first
@@ -173,8 +309,15 @@ export interface RunState {
   readonly open: { readonly [branch: string]: OpenVisit }
   /** The open visits of branches: there may be thousands, so that no event copies them. */
   readonly branches: HashMap.HashMap<string, OpenVisit>
+  /** Open fan-outs by the branch that fanned out: `""` is the main line. */
   readonly fanOuts: HashMap.HashMap<string, FanOut>
   readonly waits: HashMap.HashMap<string, OpenWait>
+  /** How many open visits wait. */
+  readonly waiting: number
+  /** Signals that nothing has waited for yet, oldest first. */
+  readonly signals: ReadonlyArray<KeptSignal>
+  /** The names of the signals that are kept. */
+  readonly keeps?: ReadonlyArray<string>
   /** Commands for other runs that are not known to have arrived. */
   readonly outbox: HashMap.HashMap<string, { readonly to: string; readonly body: Schema.Json }>
   /** What of the inbox is dealt with: everything up to `upTo`, and some positions beyond. */
@@ -183,9 +326,20 @@ export interface RunState {
   /** Take-overs after crashes since a visit last completed. */
   readonly recoveries: number
   readonly restarts: number
+  /** The failures after which the flow had the run restarted, since a person last had; absent if there are none. */
+  readonly autoRestarts?: ReadonlyArray<{ readonly time: number; readonly error: Failure }>
   readonly durability: "pipelined" | "strict" | "ephemeral"
   readonly maxSteps: number
   readonly maxRecoveries: number
+  /** Whether the warning about the number of steps was given. */
+  readonly warned?: true
+  /** By node, for those that have one: how often it may be visited; `visits`: how often it was. */
+  readonly maxVisits?: { readonly [node: string]: number }
+  readonly visits?: { readonly [node: string]: number }
+  readonly budgets?: { readonly [budget: string]: Budget }
+  /** How long the run may take, and until when (milliseconds); absent if there is no limit. */
+  readonly timeout?: number
+  readonly deadline?: number
   readonly session?: string
   readonly actor?: string
   readonly correlation?: string
@@ -194,6 +348,9 @@ export interface RunState {
   readonly trace?: NonNullable<Of<"created">["trace"]>
   readonly pause?: PauseReason
   readonly cancel?: string
+  /** What is undone if the run fails or is cancelled, in the order in which it completed; absent if there is nothing. */
+  readonly undo?: Cell.List<Undo>
+  readonly compensating?: Compensation
   readonly ending?: Ending
   readonly snapshot: SnapshotState
 }

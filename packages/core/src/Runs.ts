@@ -9,32 +9,37 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
-import type * as Stream from "effect/Stream"
-import * as Tracer from "effect/Tracer"
+import * as Stream from "effect/Stream"
 import type { Checkpoint, HistoryOptions } from "./Checkpoint.ts"
 import { Codec } from "./Codec.ts"
 import type { CodecError } from "./Codec.ts"
-import type { Request } from "./Command.ts"
-import type { Body, Durability, Event } from "./Event.ts"
+import type { Limits, Request } from "./Command.ts"
+import type { Body, Durability, Kind, Of } from "./Event.ts"
 import { requiresCodec } from "./Flow.ts"
 import type * as Flow from "./Flow.ts"
 import { Hasher } from "./Hasher.ts"
 import { IdGenerator } from "./IdGenerator.ts"
+import { idOf } from "./internal/client/client.ts"
+import type { Client } from "./internal/client/client.ts"
+import { answerTo, apply, send } from "./internal/client/commanding.ts"
+import * as Signals from "./internal/client/signals.ts"
 import { makeCodec } from "./internal/definition/codec.ts"
 import { canonical } from "./internal/engine/canonical.ts"
-import * as Commands from "./internal/engine/commands.ts"
+import * as Creating from "./internal/engine/creating.ts"
 import * as Failures from "./internal/engine/failure.ts"
 import * as History from "./internal/engine/history.ts"
+import * as LimitsOf from "./internal/engine/limits.ts"
 import type { Starter } from "./internal/engine/pool.ts"
 import * as Reader from "./internal/engine/reader.ts"
 import * as Replay from "./internal/engine/replay.ts"
+import * as Retrying from "./internal/engine/retrying.ts"
+import * as Told from "./internal/engine/told.ts"
 import * as TypedState from "./internal/engine/typedState.ts"
 import * as Versions from "./internal/engine/versions.ts"
-import { extend } from "./internal/engine/writer.ts"
-import { isThrough } from "./internal/visits.ts"
+import { hasCompensated } from "./internal/compensation.ts"
+import { isThrough, openCount } from "./internal/visits.ts"
 import * as Journal from "./Journal.ts"
 import {
   AwaitTimeout,
@@ -45,14 +50,19 @@ import {
   RunConflict,
   RunFailed
 } from "./RunError.ts"
+import type * as Run_ from "./Run.ts"
 import { isTerminal } from "./RunInfo.ts"
 import type { RunInfo, RunStatus } from "./RunInfo.ts"
 import * as RunState from "./RunState.ts"
-import { Store } from "./Store.ts"
+import { RunInUse, Store } from "./Store.ts"
 import type * as StoreModule from "./Store.ts"
 
 export { AwaitTimeout, CommandRefused, InvalidCheckpoint, InvalidValue, RunCancelled, RunConflict, RunFailed }
-export type { Checkpoint, HistoryOptions }
+export type { Checkpoint, HistoryOptions, Limits }
+export * from "./internal/client/blame.ts"
+export * from "./internal/client/diff.ts"
+export * from "./internal/client/following.ts"
+export * from "./internal/client/notes.ts"
 export {
   /**
    * Says of all unfinished runs of a flow what becomes of them: see `Compatibility`.
@@ -97,7 +107,8 @@ export const ref = <F extends Flow.Any>(flow: F, id: string): Run<F> => ({ id, f
  * - `idempotencyKey`: the same for a key of yours, from which the id is derived; `id` and this exclude each other
  * - `session`, `actor`, `correlation`: who and what the run belongs to; in the journal and searchable
  * - `tags`, `attributes`: to find it by
- * - `durability`, `maxSteps`: instead of the flow's
+ * - `durability`, `maxSteps`, `timeout`: instead of the flow's
+ * - `budgets`: limits of budgets, instead of the flow's
  *
  * @category models
  * @since 0.1.0
@@ -112,7 +123,21 @@ export interface StartOptions {
   readonly attributes?: { readonly [name: string]: string } | undefined
   readonly durability?: Durability | undefined
   readonly maxSteps?: number | undefined
+  readonly budgets?: { readonly [budget: string]: number } | undefined
+  readonly timeout?: Duration.Input | undefined
 }
+
+/**
+ * Which events of a run to read.
+ *
+ * - `from`, `to`: positions, both included; without `to` those that come are given, too, until the run has ended
+ * - `kinds`: only these kinds
+ * - `order`: with `newest` those that are there, the last one first
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type EventsOptions<K extends Kind> = History.EventsOptions<K>
 
 /**
  * @category models
@@ -125,6 +150,17 @@ export interface CommandOptions {
    * The command's own id: sending it again under the same id changes nothing.
    */
   readonly commandId?: string | undefined
+}
+
+/**
+ * How to send what ends a wait. It counts as done when it is `accepted`: durable in the run's inbox (the default); or when it
+ * is `applied`: when the run's journal says what came of it, and then a refusal is told, too.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SignalOptions extends CommandOptions {
+  readonly until?: "accepted" | "applied" | undefined
 }
 
 /**
@@ -150,6 +186,34 @@ export type ReadError = StoreModule.RunNotFound | StoreModule.StoreError | Codec
  * @since 0.1.0
  */
 export type ResultError = ReadError | RunFailed | RunCancelled
+
+/**
+ * The status of a run that has ended.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type HowEnded = "completed" | "failed" | "cancelled"
+
+/**
+ * What became of a call that was in doubt: it succeeded with this output (encoded), it failed, or it is to be carried out
+ * (again).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Settlement = "failed" | "again" | { readonly output: Schema.Json }
+
+/**
+ * How to retry. `settle` says of calls that are in doubt what became of them, by their names: those of which it does not
+ * stay in doubt.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RetryOptions extends CommandOptions {
+  readonly settle?: { readonly [call: string]: Settlement } | undefined
+}
 
 /** Edits of a run's state: the whole new content of some channels. */
 type Edits<F extends Flow.Any> = Partial<Flow.State<F>>
@@ -192,10 +256,10 @@ export class Runs extends Context.Service<
     /** The run's row in the index: status, node, times, error, and more. */
     readonly get: (run: RunLike) => Effect.Effect<RunInfo, StoreModule.RunNotFound | StoreModule.StoreError>
 
-    /** Lists runs by status, flow, session, parent, tag and time, page by page. */
+    /** Lists runs by status, flow, session, parent, tag, attributes, bookmark and time, page by page. */
     readonly list: (query?: StoreModule.ListQuery) => Effect.Effect<StoreModule.Page, StoreModule.StoreError>
 
-    /** The checkpoints of a run. */
+    /** The checkpoints of a run, by node, kind, branch and time, page by page. */
     readonly history: (
       run: RunLike,
       options?: HistoryOptions
@@ -217,19 +281,42 @@ export class Runs extends Context.Service<
      * The events of a run from `from` on: those that are there, then, until the run has ended, those that come. None is
      * given before it is durable.
      */
-    readonly events: (
+    readonly events: <const K extends Kind = Kind>(
       run: RunLike,
-      options?: { readonly from?: number | undefined }
-    ) => Stream.Stream<Event, ReadError>
+      options?: EventsOptions<K>
+    ) => Stream.Stream<Of<K>, ReadError>
 
-    /** Lets a failed run go on from the visit that failed, with edits of its state if there are any. */
+    /**
+     * Lets a failed run go on from the visit that failed, with edits of its state and other limits if there are any, and
+     * with what became of calls that are in doubt. An at-most-once call of which nobody says so stays in doubt and is not
+     * made again.
+     *
+     * When it answers the failure is over, durably: whoever waits for the run from then on waits for how it ends next.
+     * That takes no worker: if nobody has the run, the client itself writes that it goes on. A run that did not fail, or
+     * that somebody else was faster to retry, is refused; under a `commandId` that the run has answered before, nothing
+     * happens.
+     *
+     * A run that has undone what it did does not go on. If it could not undo all of it (`RunInfo.undone`), it tries that
+     * again, also if it was cancelled.
+     */
     readonly retry: {
-      (run: RunLike, options?: CommandOptions): Effect.Effect<void, ReadError | CommandRefused>
+      (run: RunLike, options?: RetryOptions): Effect.Effect<void, ReadError | CommandRefused>
+      (
+        run: RunLike,
+        options: RetryOptions & { readonly limits: Limits }
+      ): Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
       <F extends Flow.Any>(
         run: Run<F>,
-        options: CommandOptions & { readonly edits: Edits<F> }
+        options: RetryOptions & { readonly edits: Edits<F>; readonly limits?: Limits | undefined }
       ): Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
     }
+
+    /** Changes limits of a run that has not ended: at its next checkpoint, if it is executed now. */
+    readonly setLimits: (
+      run: RunLike,
+      limits: Limits,
+      options?: CommandOptions
+    ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
 
     /** Stops a run at its next checkpoint. */
     readonly pause: (
@@ -245,27 +332,84 @@ export class Runs extends Context.Service<
 
     /**
      * Cancels a run and waits until it has ended; the answer is how. A run that had ended already is not changed.
+     *
+     * That takes a worker, and what the run has to undo takes its time: with a `timeout` it stops waiting then, while the
+     * request stands. With `until: "accepted"` it waits only until the request is durable, and answers with the status
+     * that the run had then.
      */
-    readonly cancel: (
-      run: RunLike,
-      reason: string,
-      options?: CommandOptions
-    ) => Effect.Effect<"completed" | "failed" | "cancelled", ReadError>
+    readonly cancel: {
+      (
+        run: RunLike,
+        reason: string,
+        options?: CommandOptions & { readonly until?: "applied" | undefined }
+      ): Effect.Effect<HowEnded, ReadError>
+      (
+        run: RunLike,
+        reason: string,
+        options: CommandOptions & { readonly until: "accepted" }
+      ): Effect.Effect<RunStatus, ReadError>
+      (
+        run: RunLike,
+        reason: string,
+        options: CommandOptions & { readonly timeout: Duration.Input }
+      ): Effect.Effect<HowEnded, ReadError | AwaitTimeout>
+    }
 
     /**
-     * Decides what became of a call that is in doubt: it succeeded with this output, it failed, or it is to be carried
-     * out again. The run is resumed with `resume`.
+     * Sends a signal: it ends the wait for this name (and `key`, if the wait has one) that the run opened first, or is kept
+     * if the flow names it among its `signals`. It succeeds when the signal is in the run's inbox, durably.
+     *
+     * A signal that nothing waits for and that would not be kept is refused, and so is one whose payload does not fit. The
+     * payload is encoded by the flow's schema for the signal, if the run is named together with its flow; else it is JSON.
+     */
+    readonly signal: (
+      run: RunLike,
+      name: string,
+      payload: unknown,
+      options?: SignalOptions & { readonly key?: string | undefined }
+    ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
+
+    /** Sends a signal to all unfinished runs of a flow, a session or a correlation id that it is meant for: their ids. */
+    readonly broadcast: (
+      to: Pick<StoreModule.ListQuery, "flow" | "session" | "correlation" | "tag">,
+      name: string,
+      payload: unknown,
+      options?: CommandOptions & { readonly key?: string | undefined }
+    ) => Effect.Effect<ReadonlyArray<string>, ReadError | InvalidValue>
+
+    /**
+     * Answers a question that a run asked, by the question's name, or by the wait's own if several are called so. The
+     * answer is JSON, as the question's schema encodes it; one that does not fit is refused.
+     */
+    readonly answer: (
+      run: RunLike,
+      wait: string,
+      value: unknown,
+      options?: SignalOptions
+    ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
+
+    /** Says what came of a job that a run waits for. */
+    readonly finishJob: (
+      run: RunLike,
+      job: string,
+      as: { readonly value: unknown } | { readonly failure: string },
+      options?: SignalOptions
+    ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
+
+    /**
+     * Decides what became of a call that is in doubt in a paused run, which is then resumed with `resume`. In a failed
+     * run that is decided with `retry`.
      */
     readonly settle: (
       run: RunLike,
       call: string,
-      as: "failed" | "again" | { readonly output: Schema.Json },
+      as: Settlement,
       options?: CommandOptions
     ) => Effect.Effect<void, ReadError | CommandRefused>
 
     /**
      * Starts a new run from a checkpoint of another, with edits of its state if there are any. Calls that had finished
-     * by then are served from the journal.
+     * by then are served from the journal; they are the other run's, and only that one ever undoes them.
      */
     readonly fork: <F extends Flow.Any>(
       run: Run<F>,
@@ -292,14 +436,27 @@ export class Runs extends Context.Service<
       options?: { readonly from?: number | undefined; readonly expect?: Journal.Head | undefined }
     ) => Effect.Effect<Journal.Verified, Journal.ChainBroken | ReadError | InvalidCheckpoint>
 
-    /** Deletes a run that has ended and that no other run was forked from. */
+    /** Deletes a run that has ended, that no other run was forked from, and whose end is known to whoever waits for it. */
     readonly delete: (
       run: RunLike
     ) => Effect.Effect<void, StoreModule.RunNotFound | StoreModule.RunInUse | StoreModule.StoreError>
+
+    /** @internal What the functions of this module work with. */
+    readonly client: Client
   }
 >()("@waymark/core/Runs") {}
 
-const idOf = (run: RunLike): string => (typeof run === "string" ? run : run.id)
+const settlementOf = (as: Settlement) =>
+  as === "failed"
+    ? { failure: true as const }
+    : as === "again"
+      ? { again: true as const }
+      : { output: as.output }
+
+const flowOf = (run: RunLike): Flow.Any | undefined => (typeof run === "string" ? undefined : run.flow)
+
+const ending = (status: RunStatus): string | undefined =>
+  isTerminal(status) || status === "cancelling" ? "it has ended or is about to" : undefined
 
 const invalid = (what: string, exit: Exit.Failure<unknown, unknown>): InvalidValue => {
   const reason = exit.cause.reasons[0]
@@ -313,6 +470,9 @@ const invalidChannel = ({ message, what }: TypedState.Mismatch): InvalidValue =>
   new InvalidValue({ what, detail: message })
 
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
+
+const undoneIn = ({ undone }: Of<"failed"> | Of<"cancelled">) =>
+  undone === undefined || undone.length === 0 ? undefined : { undone }
 
 const emptyId = () => new InvalidValue({ what: "the id", detail: "it is empty" })
 
@@ -332,7 +492,9 @@ export const make = Effect.fnUntraced(function* (options: {
   const ids = yield* IdGenerator
   const clock = yield* Clock.Clock
   const { starter } = options
-  const journals: Reader.Journals = { store, codec, hash }
+  const client: Client = { store, codec, hash, clock, ids }
+  const journals: Reader.Journals = client
+  const creator: Creating.Creator = { store, codec, hash, clock, starter }
 
   /** What a flow stores in plain text must not be secret. */
   const checkSecrets = (flow: Flow.Any): Effect.Effect<void, InvalidValue> => {
@@ -344,28 +506,13 @@ export const make = Effect.fnUntraced(function* (options: {
     return secret ? Effect.fail(new InvalidValue({ what: `the flow ${flow.id}`, detail })) : Effect.void
   }
 
-  /** Writes the first event of a run. */
-  const create = Effect.fnUntraced(function* (
-    run: string,
-    flow: Flow.Any,
-    given: Extract<Body, { kind: "created" | "forked" }>,
-    origin: { readonly state: RunState.RunState; readonly hash: string } | undefined
-  ) {
-    const here = starter?.has(flow.id, given.version) === true ? starter : undefined
-    const span = here === undefined ? undefined : yield* here.span(run, flow.id)
-    const trace = span ?? Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
-    const body =
-      trace === undefined ? given : { ...given, trace: { traceId: trace.traceId, spanId: trace.spanId } }
-    const sealed = codec === undefined ? body : yield* Reader.seal(codec, run, body)
-    const at = { run, epoch: 0, time: clock.currentTimeMillisUnsafe() }
-    const head = { seq: -1, hash: origin?.hash ?? Journal.genesis }
-    const extended = extend(journals, at, origin?.state, head, [body], [sealed])
-    const lease = yield* Effect.onError(store.create(extended.batch, { holder: here?.holder }), (cause) =>
-      Effect.sync(() => span?.end(clock.currentTimeNanosUnsafe(), Exit.failCause(cause)))
-    )
-    here?.start(lease, extended.state, extended.head, span)
-    // Between the two, the run would be owned and never executed.
-  }, Effect.uninterruptible)
+  const checkLimits = (
+    limits: Parameters<typeof LimitsOf.problemOf>[0],
+    flow: Flow.Any | undefined
+  ): Effect.Effect<void, InvalidValue> => {
+    const detail = LimitsOf.problemOf(limits, flow)
+    return detail === undefined ? Effect.void : Effect.fail(new InvalidValue({ what: "the limits", detail }))
+  }
 
   /** Whether the run that is there is the one that was to be started. */
   const join = Effect.fnUntraced(function* (run: string, flow: Flow.Any, input: Schema.Json) {
@@ -395,30 +542,18 @@ export const make = Effect.fnUntraced(function* (options: {
       })
     }
     if (startOptions.id === "") return yield* emptyId()
+    yield* checkLimits(startOptions, flow)
     const id =
       startOptions.id ??
       (idempotencyKey === undefined
         ? yield* ids.next
         : `${flow.id}-${hash(JSON.stringify([flow.id, idempotencyKey])).slice(0, 32)}`)
-    const body: Mutable<Extract<Body, { kind: "created" }>> = {
-      kind: "created",
-      flow: flow.id,
-      version: flow.version,
-      fingerprint: flow.fingerprint,
-      start: flow.start,
-      input: encoded.value,
-      state: initial.success,
-      durability: startOptions.durability ?? flow.durability,
-      maxSteps: startOptions.maxSteps ?? flow.maxSteps,
-      maxRecoveries: flow.maxRecoveries
+    const body = Creating.bodyOf(flow, encoded.value, initial.success, startOptions)
+    if (body.timeout !== undefined && !(body.timeout > 0)) {
+      return yield* new InvalidValue({ what: "the timeout", detail: "it must be longer than nothing" })
     }
-    if (startOptions.session !== undefined) body.session = startOptions.session
-    if (startOptions.actor !== undefined) body.actor = startOptions.actor
-    if (startOptions.correlation !== undefined) body.correlation = startOptions.correlation
-    if (startOptions.tags !== undefined) body.tags = startOptions.tags
-    if (startOptions.attributes !== undefined) body.attributes = startOptions.attributes
     yield* Versions.keepShape(store, flow)
-    yield* create(id, flow, body, undefined).pipe(
+    yield* Creating.create(creator, id, body, undefined).pipe(
       Effect.catchTag("RunExists", () =>
         Effect.catchTag(join(id, flow, encoded.value), "RunNotFound", () =>
           Effect.fail(new RunConflict({ run: id, detail: "it is being deleted" }))
@@ -444,10 +579,10 @@ export const make = Effect.fnUntraced(function* (options: {
           if (Exit.isSuccess(error)) return yield* Effect.fail(error.value as Flow.Error<F>)
         }
         const node = event.node === undefined ? undefined : { node: event.node }
-        return yield* new RunFailed({ run: run.id, failure: event.error, ...node })
+        return yield* new RunFailed({ run: run.id, failure: event.error, ...node, ...undoneIn(event) })
       }
       case "cancelled":
-        return yield* new RunCancelled({ run: run.id, reason: event.reason })
+        return yield* new RunCancelled({ run: run.id, reason: event.reason, ...undoneIn(event) })
       default:
         return yield* Effect.die(new Error(`run ${run.id} ended with a ${event.kind} event`))
     }
@@ -461,58 +596,47 @@ export const make = Effect.fnUntraced(function* (options: {
         : Effect.andThen(store.changed(run, info.seq), ended(run))
     )
 
+  /** The same, if that is within a time. */
+  const endedIn = (run: string, duration: Duration.Input) =>
+    Effect.timeoutOrElse(ended(run), {
+      duration,
+      orElse: () =>
+        Effect.flatMap(store.get(run), ({ info }) =>
+          isTerminal(info.status)
+            ? Effect.succeed(info)
+            : Effect.fail(
+                new AwaitTimeout({
+                  run,
+                  status: info.status,
+                  millis: Duration.toMillis(Duration.fromInputUnsafe(duration))
+                })
+              )
+        )
+    })
+
   const awaitRun = <F extends Flow.Any>(
     run: Run<F>,
     awaitOptions?: { readonly timeout: Duration.Input }
   ): Effect.Effect<Flow.Output<F>, any> => {
-    const end =
-      awaitOptions === undefined
-        ? ended(run.id)
-        : Effect.timeoutOrElse(ended(run.id), {
-            duration: awaitOptions.timeout,
-            orElse: () =>
-              Effect.flatMap(store.get(run.id), ({ info }) =>
-                isTerminal(info.status)
-                  ? Effect.succeed(info)
-                  : Effect.fail(
-                      new AwaitTimeout({
-                        run: run.id,
-                        status: info.status,
-                        millis: Duration.toMillis(Duration.fromInputUnsafe(awaitOptions.timeout))
-                      })
-                    )
-              )
-          })
+    const end = awaitOptions === undefined ? ended(run.id) : endedIn(run.id, awaitOptions.timeout)
     return Effect.flatMap(end, (info) => resultOf(run, info))
   }
-
-  const send = Effect.fnUntraced(function* (
-    run: string,
-    plain: Request,
-    commandOptions: CommandOptions = {}
-  ) {
-    const request = yield* Commands.seal(codec, run, plain)
-    const id = commandOptions.commandId ?? (yield* ids.next)
-    const time = clock.currentTimeMillisUnsafe()
-    const { actor } = commandOptions
-    yield* store.send(actor === undefined ? { id, run, time, request } : { id, run, time, actor, request })
-  })
 
   /** Sends a command to a run whose status allows it. */
   const command = Effect.fnUntraced(function* (
     run: RunLike,
     name: string,
-    allowed: (status: RunStatus) => string | undefined,
+    allowed: (status: RunStatus, info: RunInfo) => string | undefined,
     request: Request,
     commandOptions?: CommandOptions
   ) {
     const id = idOf(run)
     const { info } = yield* store.get(id)
-    const detail = allowed(info.status)
+    const detail = allowed(info.status, info)
     if (detail !== undefined) {
       return yield* new CommandRefused({ run: id, command: name, status: info.status, detail })
     }
-    yield* send(id, request, commandOptions)
+    yield* send(client, id, request, commandOptions)
   })
 
   const editsOf = Effect.fnUntraced(function* (
@@ -544,6 +668,7 @@ export const make = Effect.fnUntraced(function* (options: {
   const stateAt = (run: RunLike, seq?: number) => Effect.map(load(idOf(run), seq), ({ state }) => state)
 
   return Runs.of({
+    ...Signals.make(client),
     start,
     execute: (flow, input, startOptions) =>
       Effect.flatMap(start(flow, input, startOptions), (run) => awaitRun(run)),
@@ -558,14 +683,19 @@ export const make = Effect.fnUntraced(function* (options: {
       if (Result.isFailure(typed)) return yield* invalidChannel(typed.failure)
       return typed.success.view as Flow.State<F>
     }),
-    events: (run, eventOptions) => History.events(journals, idOf(run), eventOptions?.from ?? 0),
+    events: (run, eventOptions) => History.events(journals, idOf(run), eventOptions ?? {}),
     retry: (
       run: RunLike,
-      retryOptions?: CommandOptions & { readonly edits?: { readonly [channel: string]: unknown } }
+      retryOptions: RetryOptions & {
+        readonly edits?: { readonly [channel: string]: unknown }
+        readonly limits?: Limits | undefined
+      } = {}
     ) =>
       Effect.gen(function* () {
+        const id = idOf(run)
+        const { commandId, edits, settle } = retryOptions
         const request: Mutable<Extract<Request, { type: "retry" }>> = { type: "retry" }
-        if (retryOptions?.edits !== undefined) {
+        if (edits !== undefined) {
           if (typeof run === "string") {
             return yield* new InvalidValue({
               what: "the edits",
@@ -573,18 +703,36 @@ export const make = Effect.fnUntraced(function* (options: {
             })
           }
           const { info } = yield* store.get(run.id)
-          request.edits = yield* editsOf(run.flow, retryOptions.edits, info.version)
+          request.edits = yield* editsOf(run.flow, edits, info.version)
         }
-        const allowed = (status: RunStatus) =>
-          status === "failed" ? undefined : "only a failed run can be retried"
-        yield* command(run, "retry", allowed, request, retryOptions)
+        if (retryOptions.limits !== undefined) {
+          yield* checkLimits(retryOptions.limits, flowOf(run))
+          request.limits = retryOptions.limits
+        }
+        if (settle !== undefined) {
+          const calls = Object.entries(settle).map(([call, as]) => [call, settlementOf(as)] as const)
+          request.settle = Object.fromEntries(calls)
+        }
+        const { info } = yield* store.get(id)
+        const detail = yield* Retrying.refusal(journals, info, request.edits !== undefined)
+        if (detail !== undefined) {
+          const known = commandId !== undefined && (yield* answerTo(client, id, commandId)) !== undefined
+          if (!known)
+            return yield* new CommandRefused({ run: id, command: "retry", status: info.status, detail })
+        }
+        yield* apply(client, id, request, retryOptions, "applied")
       }) as any,
+    setLimits: (run, limits, limitsOptions) =>
+      Effect.andThen(
+        checkLimits(limits, flowOf(run)),
+        command(run, "set limits", ending, { type: "limits", limits }, limitsOptions)
+      ),
     pause: (run, pauseOptions) =>
       command(
         run,
         "pause",
-        (status) =>
-          isTerminal(status) || status === "cancelling" ? "it has ended or is about to" : undefined,
+        (status, { compensating }) =>
+          compensating === true ? "it has ended or is about to" : ending(status),
         pauseOptions?.note === undefined ? { type: "pause" } : { type: "pause", note: pauseOptions.note },
         pauseOptions
       ),
@@ -596,22 +744,30 @@ export const make = Effect.fnUntraced(function* (options: {
         { type: "resume" },
         resumeOptions
       ),
-    cancel: Effect.fnUntraced(function* (run, reason, cancelOptions) {
+    cancel: Effect.fnUntraced(function* (
+      run: RunLike,
+      reason: string,
+      cancelOptions: CommandOptions & {
+        readonly until?: "accepted" | "applied"
+        readonly timeout?: Duration.Input
+      } = {}
+    ) {
       const id = idOf(run)
       const { info } = yield* store.get(id)
-      if (!isTerminal(info.status)) yield* send(id, { type: "cancel", reason }, cancelOptions)
-      return (yield* ended(id)).status as "completed" | "failed" | "cancelled"
-    }),
+      if (!isTerminal(info.status)) yield* send(client, id, { type: "cancel", reason }, cancelOptions)
+      if (cancelOptions.until === "accepted") return info.status
+      const { timeout } = cancelOptions
+      return (yield* timeout === undefined ? ended(id) : endedIn(id, timeout)).status
+    }) as any,
     settle: (run, call, as, settleOptions) =>
       command(
         run,
         "settle",
-        (status) => (status === "paused" ? undefined : "only a paused run has calls to settle"),
-        {
-          type: "settle",
-          call,
-          as: as === "failed" ? { failure: true } : as === "again" ? { again: true } : { output: as.output }
-        },
+        (status) =>
+          status === "paused"
+            ? undefined
+            : "only a paused run has calls to settle; of a failed one retry does",
+        { type: "settle", call, as: settlementOf(as) },
         settleOptions
       ),
     fork: Effect.fnUntraced(function* <F extends Flow.Any>(
@@ -623,6 +779,13 @@ export const make = Effect.fnUntraced(function* (options: {
       if (state.flow !== run.flow.id) {
         const detail = `run ${JSON.stringify(run.id)} is one of ${JSON.stringify(state.flow)}`
         return yield* new InvalidValue({ what: "the flow", detail })
+      }
+      if (hasCompensated(state)) {
+        return yield* new InvalidCheckpoint({
+          run: run.id,
+          seq,
+          detail: "by then it has undone calls, or begun to; fork from before"
+        })
       }
       if (isThrough(state)) {
         return yield* new InvalidCheckpoint({
@@ -637,8 +800,10 @@ export const make = Effect.fnUntraced(function* (options: {
         flow: state.flow,
         version: state.version,
         steps: state.steps,
+        open: openCount(state),
         durability: state.durability
       }
+      if (state.timeout !== undefined) body.timeout = state.timeout
       const node = RunState.nodeOf(state)
       if (node !== undefined) body.node = node
       if (forkOptions.edits !== undefined)
@@ -651,14 +816,24 @@ export const make = Effect.fnUntraced(function* (options: {
       const id = forkOptions.id ?? (yield* ids.next)
       const conflict = new RunConflict({ run: id, detail: "choose another id for the fork" })
       if (id === run.id) return yield* conflict
-      yield* create(id, run.flow, body, { state, hash: head.hash }).pipe(
+      yield* Creating.create(creator, id, body, { state, hash: head.hash }).pipe(
         Effect.catchTag("RunExists", () => Effect.fail(conflict))
       )
       return ref(run.flow, id)
     }),
     replay: (run) => Replay.replay(journals, clock, run.flow, run.id),
     verify: (run, verifyOptions) => History.verify(journals, idOf(run), verifyOptions ?? {}),
-    delete: (run) => store.delete(idOf(run))
+    delete: Effect.fnUntraced(function* (run) {
+      const id = idOf(run)
+      const { info } = yield* store.get(id)
+      if (isTerminal(info.status) && (info.outbox ?? 0) > 0) {
+        const detail =
+          "what it has to tell another run has not arrived yet; a worker that has its flow sees to it"
+        return yield* new RunInUse({ run: id, detail })
+      }
+      yield* store.delete(id)
+    }),
+    client
   })
 })
 
@@ -669,3 +844,107 @@ export const make = Effect.fnUntraced(function* (options: {
  * @since 0.1.0
  */
 export const layer: Layer.Layer<Runs, never, Store> = Layer.effect(Runs, make({ starter: undefined }))
+
+/**
+ * An output that a run gave on its way: which one, and where and when (milliseconds).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Emitted<A> = Told.Emitted<A>
+
+/**
+ * A line of a run's log.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type LogLine = Told.Line
+
+/**
+ * Some items, and where to go on: `cursor` is missing if there are no more for now.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ItemPage<A> = Told.Page<A>
+
+/**
+ * Which page to read: at most `limit` items (100 unless said otherwise), from `cursor` on, oldest first unless said
+ * otherwise.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type PageOptions = Told.PageOptions
+
+/**
+ * Which lines of a log to read: those of a node, those between two times (milliseconds, `since` included), those that
+ * contain a text.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type LogFilter = Told.LogFilter
+
+const sourceOf = ({ events, get }: Runs["Service"]): Told.Source => ({ get, events })
+
+/**
+ * The outputs that a run gave so far, page by page: those of one kind with their types, or all of them as they are
+ * stored. Those of a fork begin with the fork.
+ *
+ * @category outputs
+ * @since 0.1.0
+ */
+export const outputs: {
+  <S extends Schema.Codec<unknown, unknown>>(
+    run: RunLike,
+    output: Run_.Output<string, S>,
+    options?: PageOptions
+  ): Effect.Effect<ItemPage<Emitted<S["Type"]>>, ReadError | InvalidValue, Runs>
+  (
+    run: RunLike,
+    output?: undefined,
+    options?: PageOptions
+  ): Effect.Effect<ItemPage<Emitted<Schema.Json>>, ReadError, Runs>
+} = (run: RunLike, output?: Run_.AnyOutput, options: PageOptions = {}): Effect.Effect<any, any, Runs> =>
+  Effect.flatMap(Runs, (runs) => Told.outputs(sourceOf(runs), idOf(run), output, options))
+
+/**
+ * The outputs of a run from the position `from` on: those that are there, then, until the run has ended, those that
+ * come. None is given before it is durable.
+ *
+ * @category outputs
+ * @since 0.1.0
+ */
+export const outputStream: {
+  <S extends Schema.Codec<unknown, unknown>>(
+    run: RunLike,
+    output: Run_.Output<string, S>,
+    options?: { readonly from?: number | undefined }
+  ): Stream.Stream<Emitted<S["Type"]>, ReadError | InvalidValue, Runs>
+  (
+    run: RunLike,
+    output?: undefined,
+    options?: { readonly from?: number | undefined }
+  ): Stream.Stream<Emitted<Schema.Json>, ReadError, Runs>
+} = (
+  run: RunLike,
+  output?: Run_.AnyOutput,
+  options: { readonly from?: number | undefined } = {}
+): Stream.Stream<any, any, Runs> =>
+  Stream.unwrap(
+    Effect.map(Runs, (runs) => Told.outputStream(sourceOf(runs), idOf(run), output, options.from ?? 0))
+  )
+
+/**
+ * The lines of a run's log that pass a filter, page by page.
+ *
+ * @category outputs
+ * @since 0.1.0
+ */
+export const log = (
+  run: RunLike,
+  filter: LogFilter = {}
+): Effect.Effect<ItemPage<LogLine>, ReadError, Runs> =>
+  Effect.flatMap(Runs, (runs) => Told.log(sourceOf(runs), idOf(run), filter))

@@ -19,6 +19,7 @@ import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import type { Command } from "./Command.ts"
 import type { Entry, Head } from "./Journal.ts"
+import { get } from "./internal/record.ts"
 import { RunInfo } from "./RunInfo.ts"
 
 // -------------------------------------------------------------------------------------------------------------------
@@ -278,6 +279,10 @@ export const ListQuery = Schema.Struct({
   parent: Schema.optionalKey(Schema.String),
   forkOf: Schema.optionalKey(Schema.String),
   tag: Schema.optionalKey(Schema.String),
+  /** Only runs with these attributes, all of them. */
+  attributes: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
+  /** Only runs with a bookmark that has this name or this tag. */
+  bookmark: Schema.optionalKey(Schema.String),
   createdAfter: Schema.optionalKey(Schema.Finite),
   createdBefore: Schema.optionalKey(Schema.Finite),
   dueBefore: Schema.optionalKey(Schema.Finite),
@@ -285,8 +290,13 @@ export const ListQuery = Schema.Struct({
   unowned: Schema.optionalKey(Schema.Boolean),
   /** Only runs whose inboxes hold commands that their journals do not name. */
   commanded: Schema.optionalKey(Schema.Boolean),
-  /** By time of creation, then by id in code-unit order; newest first unless said otherwise, which is the exact reverse. */
-  order: Schema.optionalKey(Schema.Literals(["newest", "oldest"])),
+  /** Only runs with messages to other runs that are not known to have arrived. */
+  sending: Schema.optionalKey(Schema.Boolean),
+  /**
+   * By time of creation, then by id in code-unit order; newest first unless said otherwise, which is the exact reverse.
+   * With `due`, only the runs that have a `due`: the earliest first, then by id.
+   */
+  order: Schema.optionalKey(Schema.Literals(["newest", "oldest", "due"])),
   limit: Schema.optionalKey(Schema.Int),
   cursor: Schema.optionalKey(Schema.String)
 })
@@ -477,6 +487,9 @@ export class Store extends Context.Service<
   }
 >()("@waymark/core/Store") {}
 
+const hasBookmark = (info: RunInfo, wanted: string): boolean =>
+  info.bookmarks?.some(({ name, tags }) => name === wanted || tags?.includes(wanted) === true) === true
+
 /**
  * Whether a row matches a query (its paging aside, and `unowned` and `commanded`, which no row tells).
  *
@@ -491,6 +504,10 @@ export const matches = (query: ListQuery, info: RunInfo): boolean =>
   (query.parent === undefined || query.parent === info.parent) &&
   (query.forkOf === undefined || query.forkOf === info.forkOf?.run) &&
   (query.tag === undefined || info.tags.includes(query.tag)) &&
+  (query.attributes === undefined ||
+    Object.entries(query.attributes).every(([name, value]) => get(info.attributes ?? {}, name) === value)) &&
+  (query.sending !== true || (info.outbox ?? 0) > 0) &&
+  (query.bookmark === undefined || hasBookmark(info, query.bookmark)) &&
   (query.createdAfter === undefined || info.createdAt >= query.createdAfter) &&
   (query.createdBefore === undefined || info.createdAt < query.createdBefore) &&
   (query.dueBefore === undefined || (info.due !== undefined && info.due < query.dueBefore))

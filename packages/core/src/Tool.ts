@@ -10,10 +10,19 @@ import * as Layer from "effect/Layer"
 import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type {
+  Compensable,
+  CompensableBy,
+  Compensate,
+  Done,
+  HandlersOf
+} from "./internal/definition/compensable.ts"
 import { holdSecrets, inspect } from "./internal/definition/inspect.ts"
 import { DefinitionError, type Problem, problemsOf } from "./internal/definition/problem.ts"
 import { captureSite, type Site } from "./internal/definition/site.ts"
 import { Visit } from "./Visit.ts"
+
+export type { Compensable, Compensate, Done }
 
 /**
  * Identifies the handler of the tool `Name` among a layer's requirements.
@@ -29,6 +38,7 @@ export interface Handler<in out Name extends string> {
  * The service behind a {@link Handler}: what a tool's layer provides.
  *
  * - `handler`: carries out one try of a call
+ * - `compensate`: undoes a call; tools that declare that their calls can be undone have it
  * - `context`: what was there when the layer was built; a handler runs with it, and with an {@link Invocation}
  *
  * @category models
@@ -37,6 +47,7 @@ export interface Handler<in out Name extends string> {
 export interface HandlerService {
   readonly tool: Any
   readonly handler: (input: any) => Effect.Effect<any, any, any>
+  readonly compensate?: (done: Done<any, any>) => Effect.Effect<any, any, any>
   readonly context: Context.Context<any>
 }
 
@@ -52,13 +63,14 @@ export const handlerKey = <const Name extends string>(
   Context.Service<Handler<Name>, HandlerService>(`@waymark/core/Tool/${name}`)
 
 /**
- * The try of a call that a tool's handler is carrying out.
+ * The try of a call that a tool's handler is carrying out, or undoing.
  *
  * - `key`: the idempotency key. It is the same for all tries of one call, in this process and the next, and no other
- *   call has it: pass it on to systems that can recognise a request they have seen
+ *   call has it: pass it on to systems that can recognise a request they have seen. Undoing a call has its own
  * - `attempt`: counts the tries from 1
  * - `run`, `branch`, `node`, `visit`: where the call was made
  * - `repeated`: whether an earlier try may have taken effect without its result being known
+ * - `beat`: says that the try is alive, for tools that have to: see {@link heartbeat}
  *
  * @category services
  * @since 0.1.0
@@ -73,8 +85,21 @@ export class Invocation extends Context.Service<
     readonly node: string
     readonly visit: number
     readonly repeated: boolean
+    readonly beat?: Effect.Effect<void>
   }
 >()("@waymark/core/Tool/Invocation") {}
+
+/**
+ * Says that the try of a call is alive, in a tool's handler. A tool that has a `heartbeat` must say so at least as often;
+ * for others it does nothing.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const heartbeat: Effect.Effect<void, never, Invocation> = /* @__PURE__ */ Effect.flatMap(
+  Invocation,
+  ({ beat }) => beat ?? Effect.void
+)
 
 /**
  * Options of one call.
@@ -116,7 +141,8 @@ export interface Tool<
   Name extends string,
   Input extends Schema.Codec<unknown, unknown>,
   Output extends Schema.Codec<unknown, unknown>,
-  Err extends Schema.Codec<unknown, unknown>
+  Err extends Schema.Codec<unknown, unknown>,
+  C extends Compensable = "none"
 > {
   readonly name: Name
   readonly input: Input
@@ -128,9 +154,13 @@ export interface Tool<
   readonly while: ((error: any) => boolean) | undefined
   /** The limit of one try. */
   readonly timeout: Duration.Duration | undefined
+  /** How long a try may show no sign of life. */
+  readonly heartbeat: Duration.Duration | undefined
   readonly delivery: Delivery
   readonly inDoubt: InDoubt
   readonly key: ((input: any) => string) | undefined
+  /** How its calls are undone if their run fails or is cancelled; they are not if it is `undefined`. */
+  readonly compensate: Any["compensate"]
   readonly description: string | undefined
   readonly site: () => Site | undefined
 
@@ -146,12 +176,15 @@ export interface Tool<
 
   /**
    * Gives the tool its handler: a function from the input, or an effect that makes one.
+   *
+   * A tool whose calls can be undone gets two: `call`, and `compensate`, which undoes what `call` did. That is executed
+   * at least once, so it has to bear being executed again; `Invocation.key` tells that it is.
    */
-  readonly toLayer: <R = never, EX = never, RX = never>(
+  readonly toLayer: <R = never, EX = never, RX = never, RC = never>(
     handler:
-      | ((input: Input["Type"]) => Effect.Effect<Output["Type"], Err["Type"], R>)
-      | Effect.Effect<(input: Input["Type"]) => Effect.Effect<Output["Type"], Err["Type"], R>, EX, RX>
-  ) => Layer.Layer<Handler<Name>, EX, Exclude<R, Invocation | Scope.Scope> | Exclude<RX, Scope.Scope>>
+      | HandlersOf<Input["Type"], Output["Type"], Err["Type"], C, R, RC>
+      | Effect.Effect<HandlersOf<Input["Type"], Output["Type"], Err["Type"], C, R, RC>, EX, RX>
+  ) => Layer.Layer<Handler<Name>, EX, Exclude<R | RC, Invocation | Scope.Scope> | Exclude<RX, Scope.Scope>>
 }
 
 /**
@@ -168,11 +201,34 @@ export interface Any {
   readonly retry: Schedule.Schedule<unknown, any> | undefined
   readonly while: ((error: any) => boolean) | undefined
   readonly timeout: Duration.Duration | undefined
+  readonly heartbeat: Duration.Duration | undefined
   readonly delivery: Delivery
   readonly inDoubt: InDoubt
   readonly key: ((input: any) => string) | undefined
+  readonly compensate:
+    | {
+        readonly retry: Schedule.Schedule<unknown, any> | undefined
+        readonly timeout: Duration.Duration | undefined
+        readonly inDoubt: boolean
+      }
+    | undefined
   readonly description: string | undefined
   readonly site: () => Site | undefined
+}
+
+/**
+ * A try of a call has shown no sign of life for as long as the tool's `heartbeat` (milliseconds).
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ToolStalled extends Schema.TaggedError<ToolStalled>()("ToolStalled", {
+  tool: Schema.String,
+  millis: Schema.Finite
+}) {
+  override get message(): string {
+    return `tool "${this.tool}" has not shown for ${this.millis} ms that it is alive`
+  }
 }
 
 /**
@@ -190,6 +246,8 @@ export class ToolTimeout extends Schema.TaggedError<ToolTimeout>()("ToolTimeout"
   }
 }
 
+type StalledIf<Heartbeat> = [Heartbeat] extends [undefined] ? never : ToolStalled
+
 type InputOf<I> = I extends Schema.Codec<unknown, unknown> ? I : I extends Fields ? Schema.Struct<I> : never
 
 /**
@@ -202,20 +260,29 @@ export interface Fields {
   readonly [key: PropertyKey]: Schema.ConstraintCodec<unknown, unknown>
 }
 
+/** What a tool's layer is made of, as it comes. */
+type Built =
+  | HandlerService["handler"]
+  | {
+      readonly call: HandlerService["handler"]
+      readonly compensate: NonNullable<HandlerService["compensate"]>
+    }
+
 const Proto = {
   call(this: Any, input: unknown, options?: CallOptions) {
     return Effect.flatMap(Visit, (visit) => visit.call(this, input, options))
   },
-  toLayer(
-    this: Any,
-    build: HandlerService["handler"] | Effect.Effect<HandlerService["handler"], unknown, unknown>
-  ) {
+  toLayer(this: Any, build: Built | Effect.Effect<Built, unknown, unknown>) {
     const key: Context.Key<Handler<string>, HandlerService> = handlerKey(this.name)
     return Layer.effectContext(
       Effect.gen({ self: this }, function* () {
         const context: Context.Context<any> = yield* Effect.context<any>()
-        const handler = Effect.isEffect(build) ? yield* build : build
-        return Context.make(key, { tool: this, handler, context })
+        const built = Effect.isEffect(build) ? yield* build : build
+        const handlers =
+          typeof built === "function"
+            ? { handler: built }
+            : { handler: built.call, compensate: built.compensate }
+        return Context.make(key, { tool: this, ...handlers, context })
       })
     )
   }
@@ -228,9 +295,12 @@ const Proto = {
  * - `output`, `error`: nothing and none, by default
  * - `retry`: when a failed try is followed by another; `while`: only after these errors
  * - `timeout`: the limit of one try
+ * - `heartbeat`: a try that does not say for so long that it is alive (`Tool.heartbeat`) is interrupted, and counts as one
+ *   that took too long: with {@link ToolStalled}
  * - `delivery`: what happens to a call whose result was lost in a crash, `atLeastOnce` by default; `inDoubt`: for
  *   `atMostOnce`, `pause` by default
  * - `key`: tells calls of one visit apart; by default their input's digest and their number do
+ * - `compensate`: that completed calls are undone if their run fails or is cancelled, and how; `true` for the defaults
  *
  * It throws a {@link DefinitionError} if values of its schemas could not be stored.
  *
@@ -242,7 +312,9 @@ export const make = <
   I extends Schema.Codec<unknown, unknown> | Fields,
   Output extends Schema.Codec<unknown, unknown> = Schema.Void,
   Err extends Schema.Codec<unknown, unknown> = Schema.Never,
-  Timeout extends Duration.Input | undefined = undefined
+  Timeout extends Duration.Input | undefined = undefined,
+  Heartbeat extends Duration.Input | undefined = undefined,
+  const C extends true | Compensate<Err["Type"]> | undefined = undefined
 >(
   name: Name,
   options: {
@@ -251,16 +323,18 @@ export const make = <
     readonly error?: Err
     readonly retry?: Schedule.Schedule<
       unknown,
-      Err["Type"] | ([Timeout] extends [undefined] ? never : ToolTimeout)
+      Err["Type"] | ([Timeout] extends [undefined] ? never : ToolTimeout) | StalledIf<Heartbeat>
     >
-    readonly while?: (error: Err["Type"]) => boolean
+    readonly while?: (error: Err["Type"] | StalledIf<Heartbeat>) => boolean
     readonly timeout?: Timeout
+    readonly heartbeat?: Heartbeat
     readonly delivery?: Delivery
     readonly inDoubt?: InDoubt
     readonly key?: (input: InputOf<I>["Type"]) => string
+    readonly compensate?: C
     readonly description?: string
   }
-): Tool<Name, InputOf<I>, Output, Err> => {
+): Tool<Name, InputOf<I>, Output, Err, CompensableBy<C>> => {
   const input = Schema.isSchema(options.input) ? options.input : Schema.Struct(options.input)
   const output = options.output ?? Schema.Void
   const error = options.error ?? Schema.Never
@@ -271,9 +345,22 @@ export const make = <
     ...problemsOf(inspect(output, "output")),
     ...problemsOf(inspect(error, "error"))
   )
-  const timeout = options.timeout === undefined ? undefined : Duration.fromInputUnsafe(options.timeout)
-  if (timeout !== undefined && !(Duration.toMillis(timeout) > 0)) {
-    problems.push({ _tag: "InvalidOption", option: "timeout", detail: "must be longer than nothing" })
+  const limit = (option: string, given: Duration.Input | undefined): Duration.Duration | undefined => {
+    if (given === undefined) return undefined
+    const duration = Duration.fromInputUnsafe(given)
+    if (!(Duration.toMillis(duration) > 0)) {
+      problems.push({ _tag: "InvalidOption", option, detail: "must be longer than nothing" })
+    }
+    return duration
+  }
+  const timeout = limit("timeout", options.timeout)
+  const alive = limit("heartbeat", options.heartbeat)
+  const given: true | Compensate | undefined = options.compensate
+  const undo = given === true ? {} : given
+  const compensate = undo && {
+    retry: undo.retry,
+    timeout: limit("compensate.timeout", undo.timeout),
+    inDoubt: undo.inDoubt === true
   }
   if (options.while !== undefined && options.retry === undefined) {
     problems.push({
@@ -291,9 +378,11 @@ export const make = <
     retry: options.retry,
     while: options.while,
     timeout,
+    heartbeat: alive,
     delivery: options.delivery ?? "atLeastOnce",
     inDoubt: options.inDoubt ?? "pause",
     key: options.key,
+    compensate,
     description: options.description,
     site: captureSite(make)
   })

@@ -5,7 +5,10 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Flow from "./Flow.ts"
+import type { Telling } from "./internal/engine/telling.ts"
 import type * as Tool from "./Tool.ts"
+import type * as Wait from "./Wait.ts"
 
 /**
  * One execution of a node in a run. The engine provides it to the handlers of nodes, and only to them.
@@ -14,6 +17,9 @@ import type * as Tool from "./Tool.ts"
  * - `visit`: counts the visits of the branch from 1
  * - `attempt`: counts the tries of this visit from 1
  * - `call`: carries out a tool's call durably; `Tool.call` is the typed way to it
+ * - `wait`: waits for the first of several things, durably; the constructors of `Wait` are the typed way to it
+ * - `child`: starts a run of another flow, durably, and waits for it or not; `Flow.call` and `Flow.start` are the typed ways to it
+ * - `tell`: writes into the run's journal; the functions of `Run` are the typed ways to it
  *
  * @category services
  * @since 0.1.0
@@ -32,5 +38,15 @@ export class Visit extends Context.Service<
       input: unknown,
       options: Tool.CallOptions | undefined
     ) => Effect.Effect<any, any>
+    readonly wait: (
+      requests: ReadonlyArray<Wait.Request>
+    ) => Effect.Effect<{ readonly index: number; readonly value: unknown }, any>
+    readonly child: (
+      flow: Flow.Any,
+      input: unknown,
+      options: Flow.ChildOptions | undefined,
+      how: "call" | "start"
+    ) => Effect.Effect<any, any>
+    readonly tell: <A>(use: (telling: Telling) => Effect.Effect<A>) => Effect.Effect<A>
   }
 >()("@waymark/core/Visit") {}

@@ -5,7 +5,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -14,6 +14,7 @@ import { Codec } from "./Codec.ts"
 import * as Flow from "./Flow.ts"
 import { Hasher } from "./Hasher.ts"
 import type { Environment } from "./internal/engine/execution.ts"
+import type { Stuck } from "./internal/engine/grace.ts"
 import * as Pool from "./internal/engine/pool.ts"
 import { NodeMiddlewares, ToolMiddlewares } from "./Middleware.ts"
 import * as Runs from "./Runs.ts"
@@ -34,11 +35,14 @@ export class WorkerError extends Schema.TaggedError<WorkerError>()("WorkerError"
   }
 }
 
+export type { Stuck }
+
 /**
  * A running worker.
  *
  * - `owner`: the name of the store's owner that its leases are given to
  * - `running`: the ids of the runs it is executing, and of those that wait for a free place
+ * - `stuck`: handlers that were interrupted and have not stopped in time; their runs went on without them
  * - `drain`: stops claiming, interrupts what is executing without journaling a failure, makes everything durable and
  *   lets go of all runs; it is done when that is done. Closing the layer does it, too
  *
@@ -50,6 +54,7 @@ export class Worker extends Context.Service<
   {
     readonly owner: string
     readonly running: Effect.Effect<ReadonlyArray<string>>
+    readonly stuck: Effect.Effect<ReadonlyArray<Stuck>>
     readonly drain: Effect.Effect<void>
   }
 >()("@waymark/core/Worker") {}
@@ -59,7 +64,13 @@ export class Worker extends Context.Service<
  *
  * - `flows`: what it executes; their handlers, and those of their tools, are in the layer's requirements
  * - `concurrency`: how many runs at once, 64 by default
+ * - `keepWaiting`: how long the fiber of a visit that waits is kept in memory, not at all by default. Kept or not, the run
+ *   comes to the same; a wait that is over soon costs less if it is. Those of nodes with a timeout are not kept
+ * - `timers`: at most how long it goes without a look at which waits are due, 30 seconds by default: clocks may be set, and
+ *   other processes start waits, too
  * - `sweep`: how often it looks for runs that nobody owns besides being told of them, every 15 seconds by default
+ * - `grace`: how long a handler that is interrupted because its run is cancelled has to end, 10 seconds by default; what
+ *   takes longer is reported and left behind, and can call no tool any more
  * - `drainTimeout`: how long draining waits for what is executing, 30 seconds by default; what takes longer is reported
  *   and left behind
  *
@@ -69,7 +80,10 @@ export class Worker extends Context.Service<
 export interface Options<Flows extends ReadonlyArray<Flow.Any>> {
   readonly flows: Flows
   readonly concurrency?: number | undefined
+  readonly keepWaiting?: Duration.Input | undefined
+  readonly timers?: Duration.Input | undefined
   readonly sweep?: Duration.Input | undefined
+  readonly grace?: Duration.Input | undefined
   readonly drainTimeout?: Duration.Input | undefined
 }
 
@@ -129,27 +143,36 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>>(
       const context = withoutSpan(yield* Effect.context<Store | HandlersOf<Flows>>())
       const store = Context.get(context, Store)
       const codec = yield* Codec
-      const environment: Environment = {
+      const environment: Omit<Environment, "deadlines"> = {
         store,
         codec,
         hash: (yield* Hasher).hash,
         clock: yield* Clock.Clock,
         context,
+        grace: Duration.fromInputUnsafe(options.grace ?? "10 seconds"),
+        stuck: new Set(),
         executor: yield* ToolExecutor,
         nodeMiddlewares: yield* NodeMiddlewares,
         toolMiddlewares: yield* ToolMiddlewares,
+        keepWaiting: Duration.toMillis(Duration.fromInputUnsafe(options.keepWaiting ?? 0)),
         traced: context.mapUnsafe.has(Tracer.TracerKey)
       }
       const services = yield* servicesOf(options.flows, context, codec)
       const pool = yield* Pool.make(environment, services, {
         concurrency: options.concurrency ?? 64,
         sweep: options.sweep ?? "15 seconds",
+        timers: options.timers ?? "30 seconds",
         drainTimeout: options.drainTimeout ?? "30 seconds"
       })
       const runs = yield* Runs.make({ starter: pool.starter })
       return Context.make(
         Worker,
-        Worker.of({ owner: store.owner, running: pool.running, drain: pool.drain })
+        Worker.of({
+          owner: store.owner,
+          running: pool.running,
+          stuck: Effect.sync(() => [...environment.stuck]),
+          drain: pool.drain
+        })
       ).pipe(Context.add(Runs.Runs, runs))
     })
   )

@@ -249,3 +249,68 @@ same<
   Next.Returned<"a" | "end", typeof channels, string>,
   Next.NextTo<"a", State.Update<typeof channels>> | Next.NextEnd<string, State.Update<typeof channels>>
 >(true)
+
+// ---------------------------------------------------------------------------------------------------------------
+// Tools whose calls can be undone
+// ---------------------------------------------------------------------------------------------------------------
+
+const Charge = Tool.make("charge", {
+  input: { amount: Schema.Int },
+  output: Schema.String,
+  error: SearchFailed,
+  compensate: { retry: Schedule.spaced("1 second"), timeout: "5 seconds" }
+})
+const chargeLayer = Charge.toLayer({
+  call: ({ amount }) => Effect.map(Clerk, ({ name }) => name + amount),
+  compensate: (done) => {
+    same<typeof done, Tool.Done<{ readonly amount: number }, string>>(true)
+    return Effect.asVoid(Archive)
+  }
+})
+same<typeof chargeLayer, Layer.Layer<Tool.Handler<"charge">, never, Clerk | Archive>>(true)
+
+/** From an effect, with resources. */
+const chargeFrom = Charge.toLayer(
+  Effect.gen(function* () {
+    const { name } = yield* Clerk
+    if (name === "") return yield* new Rejected({ by: "" })
+    return {
+      call: () => Effect.succeed(name),
+      compensate: Effect.fnUntraced(function* ({ key, output }: Tool.Done<{ amount: number }, string>) {
+        const own = yield* Tool.Invocation
+        if (own.key === key) return yield* new SearchFailed({ reason: output })
+      })
+    }
+  })
+)
+same<typeof chargeFrom, Layer.Layer<Tool.Handler<"charge">, Rejected, Clerk>>(true)
+
+/** A tool that has to show that it is alive may fail to. */
+Tool.make("long", {
+  input: {},
+  error: SearchFailed,
+  heartbeat: "5 seconds",
+  retry: Schedule.identity<SearchFailed | Tool.ToolStalled>(),
+  while: (error) => {
+    same<typeof error, SearchFailed | Tool.ToolStalled>(true)
+    return true
+  }
+})
+
+/** Where nobody knows whether the call took effect, there is no output. */
+const Book = Tool.make("book", { input: {}, output: Schema.String, compensate: { inDoubt: true } })
+Book.toLayer({
+  call: () => Effect.succeed(""),
+  compensate: ({ output }) => {
+    same<typeof output, string | undefined>(true)
+    return Effect.void
+  }
+})
+Tool.make("plain", { input: {}, output: Schema.String, compensate: true }).toLayer({
+  call: () => Effect.succeed(""),
+  compensate: ({ output }) => (same<typeof output, string>(true), Effect.void)
+})
+Tool.make("not", { input: {}, output: Schema.String, compensate: { inDoubt: false } }).toLayer({
+  call: () => Effect.succeed(""),
+  compensate: ({ output }) => (same<typeof output, string>(true), Effect.void)
+})

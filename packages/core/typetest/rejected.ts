@@ -304,6 +304,37 @@ Search.toLayer(() => Effect.fail(new Rejected({ by: "" })))
 // @ts-expect-error an unknown delivery
 Tool.make("t", { input: {}, delivery: "exactlyOnce" })
 
+const Pay = Tool.make("pay", { input: {}, error: SearchFailed, compensate: true })
+// @ts-expect-error a function for a tool whose calls can be undone
+Pay.toLayer(() => Effect.void)
+// @ts-expect-error a handler that does not say how to undo
+Pay.toLayer({ call: () => Effect.void })
+// @ts-expect-error nor one that is made by an effect
+Pay.toLayer(Effect.succeed({ call: () => Effect.void }))
+// @ts-expect-error an error of undoing that the tool does not declare
+Pay.toLayer({ call: () => Effect.void, compensate: () => Effect.fail(new Rejected({ by: "" })) })
+// @ts-expect-error a handler that undoes, for a tool whose calls cannot be undone
+Search.toLayer({ call: () => Effect.succeed([]), compensate: () => Effect.void })
+Tool.make("t", {
+  input: {},
+  error: SearchFailed,
+  compensate: {
+    // @ts-expect-error a schedule for other errors
+    retry: Schedule.identity<Rejected>()
+  }
+})
+// @ts-expect-error a schedule that does not know what a tool without signs of life fails with
+Tool.make("t", { input: {}, error: SearchFailed, heartbeat: 1, retry: Schedule.identity<SearchFailed>() })
+Flow.make("x", {
+  ...least,
+  error: SearchFailed,
+  nodes: { a: Node.make({ to: ["end"], error: SearchFailed }) },
+  // @ts-expect-error an error that the flow does not have
+  restart: { max: 3, fatal: ["SearchFaild"] }
+})
+// @ts-expect-error a policy that does not exist
+Tool.make("t", { input: {}, compensate: { retries: 3 } })
+
 // @ts-expect-error an initial value of another type
 State.value(Schema.String, 1)
 // @ts-expect-error a channel needs a value to start with

@@ -13,6 +13,7 @@
  * - at-most-once calls are carried out once, unless the time before is known to have failed
  * - no call is carried out, and nothing of a recovered run is executed, before what led to it is durable
  * - nothing is executed in a run that had ended or was being cancelled
+ * - no command counts twice, and no wait is over before its time
  * - every journal is a chain that folds, and the disk holds what was written
  *
  * Time is virtual: it jumps to the next timer when nothing else can go on, so a retry after a day takes no time. A
@@ -113,7 +114,7 @@ export interface Given<World> {
  * - `timeLimit`: the virtual time within which a process must bring the scenario to its end, a day by default
  * - `stallAfter`: how long nothing may happen in real time before the scenario is given up, 2 seconds by default
  * - `start`: the time at the beginning, in milliseconds since 1970, 0 by default; `seed`: for Random
- * - `worker`: how the workers work; they do not sweep unless said otherwise
+ * - `worker`: how the workers work; unless said otherwise they do not sweep, and do not look now and then at what is due
  * - `store`: goes around the store of every process; with it one can show that a broken store is found
  *
  * @category models
@@ -256,8 +257,9 @@ export const explore = <
           options.latency === undefined ? store : slow(Duration.fromInputUnsafe(options.latency))(store)
         return options.store === undefined ? timed : options.store(timed)
       },
-      // A store in memory tells of every change; without the sweep a worker that misses one is found out.
-      worker: { sweep: Duration.infinity, ...options.worker },
+      // A store in memory tells of every change, and nobody sets the clock; without the sweep and the look at what is due
+      // a worker that misses something is found out.
+      worker: { sweep: Duration.infinity, timers: Duration.infinity, ...options.worker },
       seed: options.seed ?? "waymark",
       start: options.start ?? 0,
       downtime: millis(options.downtime ?? 0),

@@ -34,10 +34,11 @@
  * call that is repeated because its result was lost in a crash (`Invocation.repeated`) gets the reply it had before, as
  * from a system that recognises the idempotency key.
  *
+ * Undoing a call of a fake succeeds, unless {@link undo} says otherwise.
+ *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -45,82 +46,10 @@ import * as Schema from "effect/Schema"
 import * as Tool from "@waymark/core/Tool"
 import { ToolExecutor } from "@waymark/core/ToolExecutor"
 import { differences } from "./internal/differences.ts"
+import { ok } from "./internal/fakeReplies.ts"
+import type { Reply, ReplyOf } from "./internal/fakeReplies.ts"
 
-/**
- * What a fake does when it is called.
- *
- * @category models
- * @since 0.1.0
- */
-export type Reply<Output, Error> =
-  | { readonly _tag: "Succeed"; readonly output: Output }
-  | { readonly _tag: "Fail"; readonly error: Error }
-  | { readonly _tag: "Die"; readonly defect: unknown }
-  | { readonly _tag: "Hang" }
-  | { readonly _tag: "After"; readonly delay: Duration.Duration; readonly reply: Reply<Output, Error> }
-
-/**
- * The reply of a fake of the tool `T`.
- *
- * @category models
- * @since 0.1.0
- */
-export type ReplyOf<T extends Tool.Any> = Reply<T["output"]["Type"], T["error"]["Type"]>
-
-/**
- * Succeeds with an output.
- *
- * @category replies
- * @since 0.1.0
- */
-export const succeed = <Output>(output: Output): Reply<Output, never> => ({ _tag: "Succeed", output })
-
-/**
- * Succeeds, for a tool without output.
- *
- * @category replies
- * @since 0.1.0
- */
-export const ok: Reply<void, never> = succeed<void>(undefined)
-
-/**
- * Fails with one of the tool's declared errors.
- *
- * @category replies
- * @since 0.1.0
- */
-export const fail = <Error>(error: Error): Reply<never, Error> => ({ _tag: "Fail", error })
-
-/**
- * Fails with an exception that nobody expects.
- *
- * @category replies
- * @since 0.1.0
- */
-export const die = (defect: unknown): Reply<never, never> => ({ _tag: "Die", defect })
-
-/**
- * Never answers.
- *
- * @category replies
- * @since 0.1.0
- */
-export const hang: Reply<never, never> = { _tag: "Hang" }
-
-/**
- * Replies after a while, by the worker's clock.
- *
- * @category replies
- * @since 0.1.0
- */
-export const after = <Output, Error>(
-  delay: Duration.Input,
-  reply: Reply<Output, Error>
-): Reply<Output, Error> => ({
-  _tag: "After",
-  delay: Duration.fromInputUnsafe(delay),
-  reply
-})
+export * from "./internal/fakeReplies.ts"
 
 /**
  * One try of a call, as the fake saw it. Tries are numbered from 1 in the order in which they came.
@@ -166,6 +95,18 @@ export class UnexpectedCall extends Schema.TaggedError<UnexpectedCall>()("Unexpe
   }
 }
 
+/**
+ * One try at undoing a call, as the fake saw it: `undoes` is the idempotency key of the call, and `output` what it came to
+ * (`undefined` if nobody knows).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Undo<T extends Tool.Any = Tool.Any> extends Call<T> {
+  readonly undoes: string
+  readonly output: T["output"]["Type"] | undefined
+}
+
 /** Says what a fake does with a call: a reply, an effect, or that it was not expected. */
 type Respond = (
   input: any,
@@ -182,6 +123,8 @@ export interface Fake<out Name extends string> {
   readonly tool: Tool.Any & { readonly name: Name }
   /** Begins anew, for one set of fakes. @internal */
   readonly open: () => { readonly respond: Respond; readonly unused: () => number }
+  /** What undoing a call amounts to; by default it succeeds. @internal */
+  readonly undo?: (undo: Undo<any>) => Reply<void, unknown> | Effect.Effect<void, unknown>
 }
 
 /**
@@ -242,6 +185,18 @@ export const refuse = <T extends Tool.Any>(tool: T): Fake<T["name"]> => ({
 })
 
 /**
+ * A fake whose calls are not simply undone: every try is answered with a reply, or with an effect.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const undo = <T extends Tool.Any>(
+  tool: T,
+  fake: Fake<T["name"]>,
+  respond: (undo: Undo<T>) => Reply<void, T["error"]["Type"]> | Effect.Effect<void, T["error"]["Type"]>
+): Fake<T["name"]> => ({ ...fake, tool, undo: respond })
+
+/**
  * Fakes of the tools with these names.
  *
  * @category models
@@ -256,6 +211,11 @@ export interface FakeTools<in out Names extends string> {
   readonly calls: {
     (): ReadonlyArray<Call>
     <T extends Tool.Any>(tool: T): ReadonlyArray<Call<T>>
+  }
+  /** Every try at undoing a call so far, or every one of a tool. */
+  readonly undos: {
+    (): ReadonlyArray<Undo>
+    <T extends Tool.Any>(tool: T): ReadonlyArray<Undo<T>>
   }
   /** What a tool was called with, try by try. */
   readonly inputs: <T extends Tool.Any>(tool: T) => ReadonlyArray<T["input"]["Type"]>
@@ -304,6 +264,24 @@ const carryOut = (reply: Reply<unknown, unknown>): Effect.Effect<unknown, unknow
   }
 }
 
+const placeOf = ({ beat: _beat, ...place }: Tool.Invocation["Service"]) => place
+
+/** Tells tries apart, also in the next process. */
+const identityOf = (tool: Tool.Any, { attempt, key }: Tool.Invocation["Service"]): string =>
+  JSON.stringify([tool.name, key, attempt])
+
+const noting = (
+  effect: Effect.Effect<unknown, unknown>,
+  call: Mutable<Call>
+): Effect.Effect<unknown, unknown> =>
+  Effect.onExit(effect, (exit) =>
+    Effect.sync(() => {
+      if (Exit.isSuccess(exit)) call.result = "succeeded"
+      else
+        call.result = exit.cause.reasons.some(({ _tag }) => _tag !== "Interrupt") ? "failed" : "interrupted"
+    })
+  )
+
 const lineOf = ({ attempt, input, node, number, repeated, result, run, tool, visit }: Call): string =>
   `#${number} ${tool} ${JSON.stringify(input)} at ${run} ${node}/${visit}, try ${attempt}${repeated ? " (repeated)" : ""}: ${result}`
 
@@ -317,11 +295,14 @@ export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
   ...fakes: Fakes
 ): FakeTools<Fakes[number]["tool"]["name"]> => {
   const calls: Array<Mutable<Call>> = []
+  const undos: Array<Mutable<Undo>> = []
   const unexpected: Array<UnexpectedCall> = []
   const opened = new Map<string, ReturnType<Fake<string>["open"]>>()
-  for (const { open, tool } of fakes) {
+  const undoing = new Map<string, Fake<string>["undo"]>()
+  for (const { open, tool, undo: respondTo } of fakes) {
     if (opened.has(tool.name)) throw new RangeError(`there are two fakes of tool ${tool.name}`)
     opened.set(tool.name, open())
+    undoing.set(tool.name, respondTo)
   }
   /** What a try got, by key and number of the try: for the time when it is repeated. */
   const given = new Map<string, Effect.Effect<unknown, unknown>>()
@@ -336,11 +317,11 @@ export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
         number: calls.length + 1,
         tool: tool.name,
         input,
-        ...invocation,
+        ...placeOf(invocation),
         result: "pending"
       }
       calls.push(call)
-      const identity = JSON.stringify([tool.name, invocation.key, invocation.attempt])
+      const identity = identityOf(tool, invocation)
       let effect = invocation.repeated ? given.get(identity) : undefined
       if (effect === undefined) {
         const response = opened.get(tool.name)!.respond(input, call)
@@ -359,15 +340,34 @@ export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
         } else effect = Effect.isEffect(response) ? response : carryOut(response)
         given.set(identity, effect)
       }
-      return Effect.onExit(effect, (exit) =>
-        Effect.sync(() => {
-          if (Exit.isSuccess(exit)) call.result = "succeeded"
-          else
-            call.result = exit.cause.reasons.some(({ _tag }) => _tag !== "Interrupt")
-              ? "failed"
-              : "interrupted"
-        })
-      )
+      return noting(effect, call)
+    })
+
+  const respondToUndo = (
+    tool: Tool.Any,
+    { input, key: undoes, output }: Tool.Done<unknown, unknown>,
+    invocation: Tool.Invocation["Service"]
+  ): Effect.Effect<unknown, unknown> =>
+    Effect.suspend(() => {
+      const number = undos.length + 1
+      const tried: Mutable<Undo> = {
+        number,
+        tool: tool.name,
+        input,
+        output,
+        undoes,
+        ...placeOf(invocation),
+        result: "pending"
+      }
+      undos.push(tried)
+      const identity = identityOf(tool, invocation)
+      let effect = invocation.repeated ? given.get(identity) : undefined
+      if (effect === undefined) {
+        const response = undoing.get(tool.name)?.(tried) ?? ok
+        effect = Effect.isEffect(response) ? response : carryOut(response)
+        given.set(identity, effect)
+      }
+      return noting(effect, tried)
     })
 
   const layerOf = (tool: Tool.Any): Layer.Layer<any> =>
@@ -377,7 +377,13 @@ export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
           tool,
           context: context as Context.Context<any>,
           handler: (input: unknown) =>
-            Effect.flatMap(Tool.Invocation, (invocation) => respond(tool, input, invocation))
+            Effect.flatMap(Tool.Invocation, (invocation) => respond(tool, input, invocation)),
+          ...(tool.compensate === undefined
+            ? undefined
+            : {
+                compensate: (done: Tool.Done<unknown, unknown>) =>
+                  Effect.flatMap(Tool.Invocation, (invocation) => respondToUndo(tool, done, invocation))
+              })
         })
       )
     )
@@ -385,7 +391,10 @@ export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
   const callsOf = (tool?: Tool.Any): ReadonlyArray<any> =>
     tool === undefined ? [...calls] : calls.filter((call) => call.tool === tool.name)
   const inputs = (tool: Tool.Any): ReadonlyArray<any> => callsOf(tool).map(({ input }) => input)
-  const timeline = (): string => (calls.length === 0 ? "no tool was called" : calls.map(lineOf).join("\n"))
+  const timeline = (): string =>
+    calls.length === 0
+      ? "no tool was called"
+      : [...calls.map(lineOf), ...undos.map((tried) => `undo ${lineOf(tried)}`)].join("\n")
 
   return {
     layer: fakes
@@ -397,11 +406,17 @@ export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
           execute: (request, local) =>
             opened.has(request.tool.name)
               ? respond(request.tool, request.input, request.invocation)
-              : real.execute(request, local)
+              : real.execute(request, local),
+          compensate: (request, local) =>
+            opened.has(request.tool.name)
+              ? respondToUndo(request.tool, { input: request.input, ...request.undo! }, request.invocation)
+              : (real.compensate?.(request, local) ?? local)
         })
       )
     ),
     calls: callsOf,
+    undos: (tool?: Tool.Any): ReadonlyArray<any> =>
+      undos.filter((one) => tool === undefined || one.tool === tool.name),
     inputs,
     unexpected: () => [...unexpected],
     timeline,

@@ -302,6 +302,19 @@ export const failed = (tag: string, message: string): Step => ({
 export const cancelled = (reason: string): Step => ({ kind: "cancelled", reason })
 
 /**
+ * The checkpoint `at` was given a name, and tags if there are any. It may also follow the end of a run.
+ *
+ * @category steps
+ * @since 0.1.0
+ */
+export const bookmarked = (at: number, name: string, tags?: ReadonlyArray<string>): Step => ({
+  kind: "bookmarked",
+  at,
+  name,
+  ...(tags === undefined ? undefined : { tags })
+})
+
+/**
  * A note, which may also follow the end of a run.
  *
  * @category steps

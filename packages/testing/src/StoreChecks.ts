@@ -8,6 +8,7 @@ import { appendChecks } from "./internal/storeChecks/append.ts"
 import { changesChecks } from "./internal/storeChecks/changes.ts"
 import { createChecks } from "./internal/storeChecks/create.ts"
 import { deleteChecks } from "./internal/storeChecks/delete.ts"
+import { dueChecks } from "./internal/storeChecks/due.ts"
 import { enduranceChecks } from "./internal/storeChecks/endurance.ts"
 import { feedChecks } from "./internal/storeChecks/feed.ts"
 import { idChecks } from "./internal/storeChecks/ids.ts"
@@ -33,6 +34,7 @@ export const checks: ReadonlyArray<Check> = [
   ...leaseChecks,
   ...readChecks,
   ...listChecks,
+  ...dueChecks,
   ...feedChecks,
   ...changesChecks,
   ...inboxChecks,

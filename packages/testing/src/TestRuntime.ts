@@ -256,6 +256,7 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>, E, R>(
             return running?.owner ?? "nobody"
           },
           running: Effect.suspend(() => running?.worker.running ?? Effect.succeed([])),
+          stuck: Effect.suspend(() => running?.worker.stuck ?? Effect.succeed([])),
           drain: Effect.suspend(() => running?.worker.drain ?? Effect.void)
         })
       )

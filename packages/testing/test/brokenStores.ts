@@ -3,6 +3,7 @@
  * is wrong with each of them.
  */
 import * as MemoryStore from "@waymark/core/MemoryStore"
+import type { RunInfo } from "@waymark/core/RunInfo"
 import type { Batch, Lease, Store } from "@waymark/core/Store"
 import type { LeaseLost } from "@waymark/core/Store"
 import { RunExists, StoreError } from "@waymark/core/Store"
@@ -395,6 +396,93 @@ export const faults: ReadonlyArray<Fault> = [
     alter: (inner) => ({
       list: ({ dueBefore: _, ...query }) => inner.list(query)
     })
+  },
+  {
+    name: "takes one attribute for all",
+    found: ["list: each condition, and all of them together, select what they say", /"région":"eu"/],
+    alter: (inner) => ({
+      list: ({ attributes, ...query }) => {
+        const [first] = Object.entries(attributes ?? {})
+        return inner.list(first === undefined ? query : { ...query, attributes: Object.fromEntries([first]) })
+      }
+    })
+  },
+  {
+    name: "forgets bookmarks",
+    found: ["list: each condition, and all of them together, select what they say", /bookmark/],
+    alter: (inner) => ({
+      list: ({ bookmark: _, ...query }) => inner.list(query)
+    })
+  },
+  {
+    name: "does not know that the next wait is due",
+    found: [
+      "list: by due come the runs that have one, the earliest first and then by id, in pages of any size",
+      /by due/
+    ],
+    alter: (inner) => ({
+      list: ({ order, ...query }) =>
+        inner.list(order === "due" || order === undefined ? query : { ...query, order })
+    })
+  },
+  {
+    name: "puts a run where its wait stood when it was created",
+    found: [
+      "list: by due, a run stands where its earliest open wait is now, or not at all, after a power cut, too",
+      /by due/
+    ],
+    alter: (inner) => {
+      const first = new Map<string, number>()
+      return {
+        list: (query) =>
+          query.order !== "due"
+            ? inner.list(query)
+            : Effect.map(inner.list({ limit: 1_000 }), ({ runs }) => {
+                for (const { due, run } of runs) if (due !== undefined && !first.has(run)) first.set(run, due)
+                const known = runs
+                  .filter(({ run }) => first.has(run))
+                  .sort((a, b) => first.get(a.run)! - first.get(b.run)!)
+                const from = Number(query.cursor ?? 0)
+                const to = from + (query.limit ?? 100)
+                const page = known.slice(from, to)
+                return to < known.length ? { runs: page, cursor: String(to) } : { runs: page }
+              })
+      }
+    }
+  },
+  {
+    name: "pages by due with the time alone",
+    found: [
+      "list: by due come the runs that have one, the earliest first and then by id, in pages of any size",
+      /by due/
+    ],
+    alter: (inner) => ({
+      list: (query) =>
+        query.order !== "due"
+          ? inner.list(query)
+          : Effect.map(inner.list({ order: "due", limit: 1_000 }), ({ runs }) => {
+              const after = runs.filter(
+                ({ due }) => query.cursor === undefined || due! > Number(query.cursor)
+              )
+              const page = after.slice(0, query.limit)
+              const last = page[page.length - 1]
+              return page.length < after.length ? { runs: page, cursor: String(last!.due) } : { runs: page }
+            })
+    })
+  },
+  {
+    name: "forgets what a run waits for when its branches are joined",
+    found: [
+      "list: a row tells how much of a run is open, how much of that waits and for what, after a power cut, too",
+      /waits|waiting/
+    ],
+    alter: (inner) => {
+      const withAll = (info: RunInfo): RunInfo =>
+        info.seq > 4 && info.waits.length === 0 ? { ...info, waiting: 2 } : info
+      return {
+        get: (run) => Effect.map(inner.get(run), (found) => ({ ...found, info: withAll(found.info) }))
+      }
+    }
   },
   {
     name: "tells the last entry of a page again",

@@ -15,6 +15,8 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as CrashPoints from "../src/CrashPoints.ts"
 import * as FakeTools from "../src/FakeTools.ts"
+import type { Pick } from "./picking.ts"
+import { picking } from "./picking.ts"
 
 class Busy extends Schema.TaggedError<Busy>()("Busy", { n: Schema.Int }) {}
 
@@ -43,20 +45,6 @@ const world = () =>
     ),
     FakeTools.always(Silent, FakeTools.hang)
   )
-
-type Pick = (below: number) => number
-
-/** Numbers that follow from a seed, told apart by how often it was asked. */
-const picking = (seed: number): Pick => {
-  let state = Math.imul(seed + 1, 2654435761) >>> 0
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return (mixed ^ (mixed >>> 14)) >>> 0
-  }
-  return (below) => next() % below
-}
 
 type Action = Effect.Effect<
   number,

@@ -6,10 +6,18 @@ import type { Of } from "../Event.ts"
 import type { RunState } from "../RunState.ts"
 import * as Cell from "./cell.ts"
 import { applyOps } from "./channels.ts"
+import { hasCompensated } from "./compensation.ts"
 import { illegal } from "./illegal.ts"
+import { changeBudgets } from "./notes.ts"
 import { define } from "./record.ts"
 import type { Mutable } from "./record.ts"
-import { isThrough, mainNode, opened, setVisit, stopWaiting, visitsOf } from "./visits.ts"
+import { isThrough, mainNode, openCount, opened, setVisit, stopWaiting, visitsOf } from "./visits.ts"
+
+/** From now on the run may take so long. */
+export const limit = (state: Mutable<RunState>, now: number, timeout: number): void => {
+  state.timeout = timeout
+  state.deadline = now + timeout
+}
 
 export const begin = (event: Of<"created">): RunState => {
   const origin = { run: event.run, seq: event.seq }
@@ -27,10 +35,12 @@ export const begin = (event: Of<"created">): RunState => {
     status: "pending",
     input: Cell.plain(event.input, origin),
     channels,
-    open: { "": opened(event, event.start, 1) },
+    open: {},
     branches: HashMap.empty(),
     fanOuts: HashMap.empty(),
     waits: HashMap.empty(),
+    waiting: 0,
+    signals: [],
     outbox: HashMap.empty(),
     inbox: {},
     steps: 0,
@@ -41,10 +51,15 @@ export const begin = (event: Of<"created">): RunState => {
     maxRecoveries: event.maxRecoveries,
     snapshot: { seq: undefined, bytes: 0, since: 0, channels: {} }
   }
+  if (event.maxVisits !== undefined) state.maxVisits = event.maxVisits
+  if (event.budgets !== undefined) changeBudgets(state, event.budgets)
+  setVisit(state, "", opened(state, event, event.start, 1))
+  if (event.timeout !== undefined) limit(state, event.time, event.timeout)
   if (event.session !== undefined) state.session = event.session
   if (event.actor !== undefined) state.actor = event.actor
   if (event.correlation !== undefined) state.correlation = event.correlation
   if (event.parent !== undefined) state.parent = event.parent
+  if (event.signals !== undefined) state.keeps = event.signals
   if (event.trace !== undefined) state.trace = event.trace
   return state
 }
@@ -66,8 +81,27 @@ export const fork = (origin: RunState, event: Of<"forked">): RunState => {
   repeats("version", event.version, origin.version)
   repeats("node", event.node, mainNode(origin))
   repeats("number of steps", event.steps, origin.steps)
+  repeats("number of open visits", event.open, openCount(origin))
   repeats("durability", event.durability, origin.durability)
-  const { actor, cancel, correlation, ending, parent, pause, session, trace, ...kept } = origin
+  repeats("timeout", event.timeout, origin.timeout)
+  // What the origin did is the origin's to undo.
+  const {
+    actor,
+    autoRestarts,
+    cancel,
+    compensating,
+    correlation,
+    deadline,
+    ending,
+    parent,
+    pause,
+    session,
+    timeout,
+    trace,
+    undo,
+    ...kept
+  } = origin
+  if (hasCompensated(origin)) illegal(`run ${origin.run} has undone its calls at seq ${origin.seq}`)
   if (isThrough(origin)) illegal(`nothing is left to execute at seq ${origin.seq} of run ${origin.run}`)
   const state: Mutable<RunState> = {
     ...kept,
@@ -92,6 +126,7 @@ export const fork = (origin: RunState, event: Of<"forked">): RunState => {
       calls: HashMap.filter(visit.calls, (call) => call.status === "completed")
     })
   }
+  if (event.timeout !== undefined) limit(state, event.time, event.timeout)
   if (event.session !== undefined) state.session = event.session
   if (event.actor !== undefined) state.actor = event.actor
   if (event.correlation !== undefined) state.correlation = event.correlation

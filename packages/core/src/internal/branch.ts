@@ -7,6 +7,11 @@ export const branchId = (fanOut: string, index: number): string => `${fanOut}.${
 /** The id of the fan-out that a visit made. */
 export const fanOutId = (branch: string, visit: number): string =>
   branch === "" ? `${visit}` : `${branch}/${visit}`
+/** The branch that made a fan-out, by the fan-out's id. */
+export const branchOfFanOut = (fanOut: string): string =>
+  fanOut.slice(0, Math.max(0, fanOut.lastIndexOf("/")))
+/** The number of a branch within its fan-out. */
+export const indexOf = (branch: string): number => Number(branch.slice(branch.lastIndexOf(".") + 1))
 /** The fan-out that a branch belongs to; `undefined` for the main line. */
 export const fanOutOf = (branch: string): string | undefined =>
   branch === "" ? undefined : branch.slice(0, branch.lastIndexOf("."))

@@ -71,6 +71,15 @@ export const merge = <A>(cell: Cell<A>, more: { readonly [key: string]: A }): Re
   return { _tag: "Record", map }
 }
 
+/** The same with the entries of another record. */
+export const mergeMap = <A>(cell: Cell<A>, more: HashMap.HashMap<string, A>): Record<A> | undefined =>
+  cell._tag === "Record"
+    ? {
+        _tag: "Record",
+        map: HashMap.reduce(more, cell.map, (map, value, key) => HashMap.set(map, key, value))
+      }
+    : undefined
+
 /** The content as a plain value: a copy for lists and records, with the keys of records in order. */
 export const toValue = <A>(cell: Cell<A>): A | ReadonlyArray<A> | { readonly [key: string]: A } => {
   switch (cell._tag) {

@@ -7,7 +7,7 @@ import * as Cell from "./cell.ts"
 import { illegal } from "./illegal.ts"
 import { define, get } from "./record.ts"
 
-type Operation = Exclude<Op, { readonly unset: true }>
+type Operation = Exclude<Op, { readonly unset: true } | { readonly combine: unknown }>
 
 /**
  * A channel after an operation; a cell of its own, whatever else shares its content.
@@ -50,6 +50,8 @@ export const applyOps = (
   for (const channel of Object.keys(ops)) {
     const op = ops[channel]!
     if ("unset" in op) delete next[channel]
+    else if ("combine" in op)
+      illegal(`channel ${JSON.stringify(channel)} is combined where branches are joined`)
     else define(next, channel, applyOp(channel, get(channels, channel), op, origin))
   }
   return next

@@ -14,14 +14,26 @@ export const describe = (failure: Failure): string => {
     case "interrupted":
       return "its handler interrupted itself"
     case "timeout":
+      if (failure.what === "heartbeat")
+        return `tool ${failure.name} has not shown for ${failure.millis} ms that it is alive`
       return `${failure.what} ${failure.name} took longer than ${failure.millis} ms`
     case "stepLimit":
       return `it has taken ${failure.limit} steps, as many as it may`
     case "recoveries":
       return `it crashed more than ${failure.limit} times without completing a visit`
+    case "visitLimit":
+      return `node ${failure.node} was visited ${failure.limit} times, as often as it may be`
+    case "budget":
+      return `more of budget ${failure.budget} was spent than its limit of ${failure.limit}`
     case "inDoubt":
       return `whether call ${failure.call} of tool ${failure.tool} took effect is not known, and it must not be made twice`
     case "encoding":
       return `${failure.what} does not fit its schema: ${textOf(failure.message)}`
+    case "conflict":
+      return `branches ${failure.branches.join(" and ")} (${failure.nodes.join(", ")}) both wrote channel ${failure.channel}`
+    case "quorum":
+      return `${failure.failed} branches failed: the ${failure.needed} that are needed cannot complete any more`
+    case "cancelled":
+      return `run ${failure.run} was cancelled: ${failure.reason}`
   }
 }

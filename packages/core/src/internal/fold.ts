@@ -3,11 +3,14 @@
  */
 import * as HashMap from "effect/HashMap"
 import type { CommandRef, Event, Kind, Of } from "../Event.ts"
-import type { Ending, RunState, SnapshotState } from "../RunState.ts"
+import type { Ending, KeptSignal, RunState, SnapshotState } from "../RunState.ts"
+import { limit } from "./begin.ts"
 import { applyOps } from "./channels.ts"
+import * as Compensation from "./compensation.ts"
 import { illegal } from "./illegal.ts"
 import * as Inbox from "./inbox.ts"
 import { migrate } from "./migrated.ts"
+import * as Notes from "./notes.ts"
 import { define, get } from "./record.ts"
 import type { Mutable } from "./record.ts"
 import { disagreement, isSnapshotHead } from "./snapshotHead.ts"
@@ -29,13 +32,41 @@ const notWhilePaused: ReadonlySet<Kind> = new Set([
   "visited",
   "attemptFailed",
   "visitFailed",
+  "branchFailed",
   "callStarted",
   "callRepeated",
   "callRetried",
   "waitOpened",
   "joined",
   "paused",
-  "completed"
+  "completed",
+  "emitted",
+  "logged",
+  "progressed",
+  "tagged",
+  "spent",
+  "budgetWarned",
+  "limitWarned"
+])
+
+/** What a run does not do that undoes its calls, or only goes on doing so. */
+const notWhileCompensating: ReadonlySet<Kind> = new Set([
+  "visited",
+  "attemptFailed",
+  "visitFailed",
+  "callStarted",
+  "callRepeated",
+  "callRetried",
+  "callCompleted",
+  "callFailed",
+  "callReleased",
+  "waitOpened",
+  "waitEnded",
+  "joined",
+  "paused",
+  "cancelRequested",
+  "completed",
+  "migrated"
 ])
 
 const handled = (inbox: RunState["inbox"], { id, position, source }: CommandRef): RunState["inbox"] => {
@@ -92,7 +123,12 @@ const check = (state: RunState, event: Event): void => {
   }
   if (isTerminal(state.status) && !afterEnd.has(event.kind)) illegal(`the run has ${state.status} already`)
   if (state.status === "paused" && notWhilePaused.has(event.kind)) illegal("the run is paused")
+  if (state.compensating !== undefined && notWhileCompensating.has(event.kind))
+    illegal("the run is undoing its calls")
 }
+
+const undoneIn = ({ undone }: Of<"failed"> | Of<"cancelled">) =>
+  undone === undefined ? undefined : { undone }
 
 export const step = (state: RunState, event: Event, bytes: number): RunState => {
   check(state, event)
@@ -112,6 +148,20 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
     case "visitFailed":
       Visits.visitFailed(next, event)
       break
+    case "branchFailed":
+      Visits.branchFailed(next, event)
+      break
+    case "signalled": {
+      const signal: Mutable<KeptSignal> = {
+        seq: event.seq,
+        time: event.time,
+        name: event.name,
+        payload: event.payload
+      }
+      if (event.key !== undefined) signal.key = event.key
+      next.signals = [...state.signals, signal]
+      break
+    }
     case "attemptFailed":
       Visits.attemptFailed(next, event)
       break
@@ -124,6 +174,16 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
     case "callFailed":
     case "callReleased":
       Visits.callChanged(next, event)
+      if (event.kind === "callCompleted" || event.kind === "callFailed") Compensation.callEnded(next, event)
+      break
+    case "compensating":
+      Compensation.compensating(next, event)
+      break
+    case "compensationStarted":
+    case "compensationRetried":
+    case "compensationCompleted":
+    case "compensationFailed":
+      Compensation.compensated(next, event)
       break
     case "waitOpened":
       Visits.waitOpened(next, event)
@@ -135,8 +195,7 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
       Visits.joined(next, event)
       break
     case "sent":
-      if (HashMap.has(state.outbox, event.message)) illegal(`message ${event.message} was sent already`)
-      next.outbox = HashMap.set(state.outbox, event.message, { to: event.to, body: event.body })
+      Notes.sent(next, event)
       break
     case "delivered":
       if (!HashMap.has(state.outbox, event.message)) illegal(`message ${event.message} was not sent`)
@@ -157,15 +216,22 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
       break
     case "cancelled":
       if (state.status !== "cancelling") illegal(`the run is ${state.status}; cancelRequested comes first`)
-      next.ending = { status: "cancelled", reason: event.reason }
+      Compensation.ended(next, event)
+      next.ending = { status: "cancelled", reason: event.reason, ...undoneIn(event) }
       Visits.stopWaiting(next)
       break
     case "completed":
       if (!Visits.isThrough(state)) illegal("the run has open visits, or branches that were not joined")
       next.ending = { status: "completed", output: event.output }
+      delete next.undo
       break
     case "failed": {
-      const ending: Mutable<Extract<Ending, { status: "failed" }>> = { status: "failed", error: event.error }
+      Compensation.ended(next, event)
+      const ending: Mutable<Extract<Ending, { status: "failed" }>> = {
+        status: "failed",
+        error: event.error,
+        ...undoneIn(event)
+      }
       if (event.node !== undefined) ending.node = event.node
       if (event.visit !== undefined) ending.visit = event.visit
       delete next.pause
@@ -174,11 +240,16 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
       break
     }
     case "restarted":
-      if (state.status !== "failed") illegal(`the run is ${state.status}, not failed`)
+      if (Compensation.hasCompensated(state)) Compensation.restart(next, event.edits !== undefined)
+      else {
+        if (state.status !== "failed") illegal(`the run is ${state.status}, not failed`)
+        // A run that failed while it was being cancelled goes on; who still wants it cancelled asks again.
+        delete next.cancel
+        delete next.autoRestarts
+        if (state.timeout !== undefined) limit(next, event.time, state.timeout)
+        Visits.restart(next)
+      }
       delete next.ending
-      // A run that failed while it was being cancelled goes on; who still wants it cancelled asks again.
-      delete next.cancel
-      Visits.restart(next)
       next.restarts = state.restarts + 1
       next.recoveries = 0
       next.channels = applyOps(state.channels, event.edits, { run: event.run, seq: event.seq })
@@ -192,12 +263,32 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
       }
       migrate(next, event)
       break
+    case "emitted":
+    case "logged":
+    case "tagged":
+      Notes.told(next, event, 0)
+      break
+    case "spent":
+      Notes.spent(next, event)
+      break
+    case "progressed":
+      Notes.progressed(next, event)
+      break
+    case "budgetWarned":
+      Notes.budgetWarned(next, event)
+      break
+    case "limitWarned":
+      next.warned = true
+      break
+    case "limitsChanged":
+      Notes.limitsChanged(next, event)
+      break
     case "snapshotPart":
     case "commandIgnored":
     case "annotated":
     case "bookmarked":
       break
   }
-  next.status = statusAfter(state.status, event, HashMap.size(next.waits))
+  next.status = statusAfter(state.status, event, next.waiting, Visits.openCount(next))
   return next
 }

@@ -4,6 +4,10 @@ export interface Handled {
   readonly beyond: ReadonlyArray<number>
 }
 
+/** From where to read the inboxes: what comes before is dealt with. */
+export const cursorOf = (inbox: { readonly [source: string]: Handled }): { [source: string]: number } =>
+  Object.fromEntries(Object.keys(inbox).map((source) => [source, inbox[source]!.upTo]))
+
 const nothing: Handled = { upTo: 0, beyond: [] }
 
 /** Whether the command at a position is dealt with. Positions begin at 1: there is nothing to do for those before. */

@@ -2,6 +2,7 @@
  * What a migration does to the state of a run.
  */
 import * as HashMap from "effect/HashMap"
+import * as Option from "effect/Option"
 import type { Of } from "../Event.ts"
 import type { OpenVisit, RunState } from "../RunState.ts"
 import * as Cell from "./cell.ts"
@@ -9,7 +10,8 @@ import { applyOps } from "./channels.ts"
 import { illegal } from "./illegal.ts"
 import { get } from "./record.ts"
 import type { Mutable } from "./record.ts"
-import { fanOutIn } from "./visits.ts"
+import { branchOfFanOut } from "./branch.ts"
+import { fanOutBy } from "./visits.ts"
 
 /** The visit goes on at its node's new name; what was derived from the old one stays as it was. */
 const renamed = (visit: OpenVisit, node: string | undefined): OpenVisit =>
@@ -29,18 +31,27 @@ export const migrate = (next: Mutable<RunState>, event: Of<"migrated">): void =>
     const main = next.open[""]
     if (main !== undefined) next.open = { "": renamed(main, get(nodes, main.node)) }
     next.branches = HashMap.map(next.branches, (visit) => renamed(visit, get(nodes, visit.node)))
-    next.fanOuts = HashMap.map(next.fanOuts, (fanOut) => ({
+    const nameOf = (node: string): string => get(nodes, node) ?? node
+    next.fanOuts = HashMap.map(next.fanOuts, ({ join, node, starts, ...fanOut }) => ({
       ...fanOut,
-      join: get(nodes, fanOut.join) ?? fanOut.join
+      node: nameOf(node),
+      join: nameOf(join),
+      starts: starts.map((start) => ({ ...start, node: nameOf(start.node) }))
     }))
   }
   for (const id of Object.keys(updates)) {
-    const fanOut = fanOutIn(next, id)
+    const parent = branchOfFanOut(id)
+    const fanOut = fanOutBy(next, parent)
+    if (fanOut?.id !== id) return illegal(`fan-out ${id} is not open`)
     let made = fanOut.updates
     for (const branch of Object.keys(updates[id]!)) {
-      if (!HashMap.has(made, branch)) illegal(`branch ${branch} of fan-out ${id} has changed nothing`)
-      made = HashMap.set(made, branch, Cell.list([...updates[id]![branch]!]))
+      const before = Option.getOrUndefined(HashMap.get(made, branch))
+      const after = updates[id]![branch]!
+      if (before?.length !== after.length)
+        illegal(`branch ${branch} of fan-out ${id} has made ${before?.length ?? 0} updates`)
+      const list = after.map((ops, i) => ({ node: before!.items[i]!.node, ops }))
+      made = HashMap.set(made, branch, Cell.list(list))
     }
-    next.fanOuts = HashMap.set(next.fanOuts, id, { ...fanOut, updates: made })
+    next.fanOuts = HashMap.set(next.fanOuts, parent, { ...fanOut, updates: made })
   }
 }

@@ -12,10 +12,13 @@ import {
   Count,
   Durability,
   Failure,
+  JoinPolicy,
   optional,
   Ops,
   PauseReason,
   TraceRef,
+  Undoable,
+  Undone,
   Value,
   WaitTarget
 } from "./event/values.ts"
@@ -76,8 +79,31 @@ const CallHead: Schema.Codec<Call> = Schema.Struct({
   error: optional(Failure),
   retries: Schema.Array(Tried),
   due: optional(Schema.Finite),
-  released: optional(Schema.Literal(true))
+  released: optional(Schema.Literal(true)),
+  undoable: optional(Undoable)
 })
+
+const UndoHead = Schema.Struct({ tool: Schema.String, started: Count, completed: optional(Count) })
+
+const CompensatingHead = Schema.Struct({
+  error: optional(Failure),
+  branch: optional(Schema.String),
+  node: optional(Schema.String),
+  visit: optional(Count),
+  attempt: optional(Count),
+  current: optional(
+    Schema.Struct({
+      started: Count,
+      time: Schema.Finite,
+      retries: Schema.Array(Tried),
+      due: optional(Schema.Finite)
+    })
+  ),
+  undone: Schema.Array(Undone)
+})
+
+const Starts = Schema.Array(Schema.Struct({ node: Schema.String, count: Count }))
+const EndedHead = Schema.Struct({ index: Count, node: Schema.String, error: optional(Failure) })
 
 const VisitHead = Schema.Struct({
   node: Schema.String,
@@ -93,21 +119,41 @@ const VisitHead = Schema.Struct({
   ),
   due: optional(Schema.Finite),
   item: optional(Value),
-  openedAs: optional(Schema.String)
+  joined: optional(
+    Schema.Struct({ starts: Starts, ended: Schema.Array(EndedHead), quorum: optional(Count) })
+  ),
+  openedAs: optional(Schema.String),
+  marks: optional(Schema.Record(Schema.String, Schema.Literals([0, 1]))),
+  progress: optional(
+    Schema.Struct({
+      nth: Count,
+      done: Schema.Finite,
+      total: Schema.Finite,
+      note: optional(Schema.String)
+    })
+  ),
+  nth: optional(Count)
 })
 
 const FanOutHead = Schema.Struct({
-  branch: Schema.String,
+  id: Schema.String,
+  node: Schema.String,
   visit: Count,
   join: Schema.String,
-  open: Count,
-  updates: Schema.Record(Schema.String, Schema.Array(Ops))
+  policy: JoinPolicy,
+  concurrency: optional(Count),
+  count: Count,
+  starts: Starts,
+  completed: Count,
+  ended: Schema.Array(EndedHead),
+  updates: Schema.Record(Schema.String, Schema.Array(Schema.Struct({ node: Schema.String, ops: Ops })))
 })
 
 const WaitHead = Schema.Struct({
   branch: Schema.String,
   on: WaitTarget,
   seq: Count,
+  race: optional(Schema.String),
   schema: optional(Value),
   due: optional(Schema.Finite)
 })
@@ -123,14 +169,37 @@ export const SnapshotHead = Schema.Struct({
   open: Schema.Record(Schema.String, VisitHead),
   fanOuts: Schema.Record(Schema.String, FanOutHead),
   waits: Schema.Record(Schema.String, WaitHead),
+  waiting: Count,
+  signals: Schema.Array(
+    Schema.Struct({
+      seq: Count,
+      time: Schema.Finite,
+      name: Schema.String,
+      key: optional(Schema.String),
+      payload: Value
+    })
+  ),
+  keeps: optional(Schema.Array(Schema.String)),
   outbox: Schema.Record(Schema.String, Schema.Struct({ to: Schema.String, body: Value })),
   inbox: Schema.Record(Schema.String, Schema.Struct({ upTo: Count, beyond: Schema.Array(Count) })),
   steps: Count,
   recoveries: Count,
   restarts: Count,
+  autoRestarts: optional(Schema.Array(Tried)),
   durability: Durability,
   maxSteps: Count,
   maxRecoveries: Count,
+  warned: optional(Schema.Literal(true)),
+  maxVisits: Created.fields.maxVisits,
+  visits: Created.fields.maxVisits,
+  budgets: optional(
+    Schema.Record(
+      Schema.String,
+      Schema.Struct({ spent: Schema.Finite, limit: Schema.Finite, warned: optional(Schema.Literal(true)) })
+    )
+  ),
+  timeout: optional(Schema.Finite),
+  deadline: optional(Schema.Finite),
   session: optional(Schema.String),
   actor: optional(Schema.String),
   correlation: optional(Schema.String),
@@ -138,7 +207,9 @@ export const SnapshotHead = Schema.Struct({
   forkOf: optional(Schema.Struct(place)),
   trace: optional(TraceRef),
   pause: optional(PauseReason),
-  cancel: optional(Schema.String)
+  cancel: optional(Schema.String),
+  undo: optional(Schema.Array(UndoHead)),
+  compensating: optional(CompensatingHead)
 })
 export type SnapshotHead = typeof SnapshotHead.Type
 
@@ -172,6 +243,7 @@ export const headOf = (state: RunState, channels: SnapshotHead["channels"]): Sna
     seq: _s,
     snapshot: _sn,
     time: _t,
+    undo,
     waits,
     ...rest
   } = state
@@ -179,16 +251,20 @@ export const headOf = (state: RunState, channels: SnapshotHead["channels"]): Sna
     ...rest,
     input: plainHead(input),
     channels,
-    open: recordOf(visitsOf(state), ({ calls, ...visit }) => ({
+    open: recordOf(visitsOf(state), ({ calls, joined, marks, ...visit }) => ({
       ...visit,
+      ...(joined === undefined ? undefined : { joined: { ...joined, ended: Cell.toArray(joined.ended) } }),
+      ...(marks === undefined ? undefined : { marks: recordOf(marks, identity) }),
       calls: recordOf(calls, identity)
     })),
-    fanOuts: recordOf(fanOuts, ({ updates, ...fanOut }) => ({
+    fanOuts: recordOf(fanOuts, ({ ended, updates, ...fanOut }) => ({
       ...fanOut,
+      ended: Cell.toArray(ended),
       updates: recordOf(updates, Cell.toArray)
     })),
     waits: recordOf(waits, identity),
-    outbox: recordOf(outbox, identity)
+    outbox: recordOf(outbox, identity),
+    ...(undo === undefined ? undefined : { undo: Cell.toArray(undo) })
   }
 }
 
@@ -236,9 +312,11 @@ const mapOf = <A, B>(record: { readonly [key: string]: A }, f: (value: A) => B):
 export const stateOf = (
   head: SnapshotHead
 ): Omit<RunState, "seq" | "epoch" | "time" | "input" | "channels" | "snapshot"> => {
-  const { channels: _channels, input: _input, ...rest } = head
-  const visits = mapOf(head.open, ({ calls, ...visit }): OpenVisit => ({
+  const { channels: _channels, input: _input, undo, ...rest } = head
+  const visits = mapOf(head.open, ({ calls, joined, marks, ...visit }): OpenVisit => ({
     ...visit,
+    ...(joined === undefined ? undefined : { joined: { ...joined, ended: Cell.list([...joined.ended]) } }),
+    ...(marks === undefined ? undefined : { marks: mapOf(marks, identity) }),
     calls: mapOf(calls, identity)
   }))
   const main = Option.getOrUndefined(HashMap.get(visits, ""))
@@ -246,11 +324,13 @@ export const stateOf = (
     ...rest,
     open: main === undefined ? {} : { "": main },
     branches: HashMap.remove(visits, ""),
-    fanOuts: mapOf(head.fanOuts, ({ updates, ...fanOut }) => ({
+    fanOuts: mapOf(head.fanOuts, ({ ended, updates, ...fanOut }) => ({
       ...fanOut,
+      ended: Cell.list([...ended]),
       updates: mapOf(updates, (made) => Cell.list([...made]))
     })),
     waits: mapOf(head.waits, identity),
-    outbox: mapOf(head.outbox, identity)
+    outbox: mapOf(head.outbox, identity),
+    ...(undo === undefined ? undefined : { undo: Cell.list([...undo]) })
   }
 }

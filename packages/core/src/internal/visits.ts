@@ -6,12 +6,22 @@
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type { Event, Of, Ops } from "../Event.ts"
-import type { Call, EndedWait, FanOut, OpenVisit, OpenWait, RunState } from "../RunState.ts"
-import { branchId, fanOutId, fanOutOf } from "./branch.ts"
+import type {
+  BranchStarts,
+  BranchUpdate,
+  Call,
+  EndedBranch,
+  EndedWait,
+  FanOut,
+  OpenVisit,
+  OpenWait,
+  RunState
+} from "../RunState.ts"
+import { branchId, branchOfFanOut, fanOutId, fanOutOf, indexOf } from "./branch.ts"
 import * as Cell from "./cell.ts"
 import { applyOps } from "./channels.ts"
 import { illegal } from "./illegal.ts"
-import { define } from "./record.ts"
+import { define, get } from "./record.ts"
 import type { Mutable } from "./record.ts"
 
 interface InBranch {
@@ -44,10 +54,21 @@ export const isThrough = (state: RunState): boolean =>
   state.open[""] === undefined && HashMap.isEmpty(state.branches) && HashMap.isEmpty(state.fanOuts)
 
 /** The node that the main line is in, or that joins its branches. */
-export const mainNode = (state: RunState): string | undefined => {
-  if (state.open[""] !== undefined) return state.open[""].node
-  for (const fanOut of HashMap.values(state.fanOuts)) if (fanOut.branch === "") return fanOut.join
-  return undefined
+export const mainNode = (state: RunState): string | undefined =>
+  state.open[""]?.node ?? fanOutBy(state, "")?.join
+
+/** How many visits are open. */
+export const openCount = (state: RunState): number =>
+  (state.open[""] === undefined ? 0 : 1) + HashMap.size(state.branches)
+
+/** The open fan-out that a branch made. */
+export const fanOutBy = (state: RunState, branch: string): FanOut | undefined =>
+  Option.getOrUndefined(HashMap.get(state.fanOuts, branch))
+
+/** The open fan-out that a branch belongs to. */
+export const fanOutAround = (state: RunState, branch: string): FanOut | undefined => {
+  const id = fanOutOf(branch)
+  return id === undefined ? undefined : fanOutBy(state, branchOfFanOut(id))
 }
 
 export const setVisit = (next: Mutable<RunState>, branch: string, visit: OpenVisit): void => {
@@ -79,16 +100,23 @@ const endingVisit = (state: RunState, event: InVisit): OpenVisit => {
   return visit.waiting.length === 0 ? visit : illegal(`wait ${visit.waiting[0]} is open`)
 }
 
-export const opened = (event: Event, node: string, visit: number): OpenVisit => ({
-  node,
-  visit,
-  attempt: 1,
-  since: { seq: event.seq, time: event.time },
-  failures: [],
-  calls: HashMap.empty(),
-  waiting: [],
-  ended: {}
-})
+/** A new visit; of a node that may not be visited any number of times, it is counted. */
+export const opened = (next: Mutable<RunState>, event: Event, node: string, visit: number): OpenVisit => {
+  const fresh: OpenVisit = {
+    node,
+    visit,
+    attempt: 1,
+    since: { seq: event.seq, time: event.time },
+    failures: [],
+    calls: HashMap.empty(),
+    waiting: [],
+    ended: {}
+  }
+  if (next.maxVisits === undefined || !Object.hasOwn(next.maxVisits, node)) return fresh
+  const nth = (get(next.visits ?? {}, node) ?? 0) + 1
+  next.visits = { ...next.visits, [node]: nth }
+  return { ...fresh, nth }
+}
 
 // -------------------------------------------------------------------------------------------------------------------
 // calls
@@ -108,8 +136,9 @@ const setCall = (next: Mutable<RunState>, event: OfCall, visit: OpenVisit, call:
 export const callStarted = (next: Mutable<RunState>, event: Of<"callStarted">): void => {
   const visit = openVisit(next, event)
   if (HashMap.has(visit.calls, event.call)) illegal(`call ${event.call} was started already`)
-  const { attempt, seq, time, tool } = event
-  setCall(next, event, visit, { tool, status: "started", attempt, seq, time, retries: [] })
+  const { attempt, seq, time, tool, undoable } = event
+  const call: Call = { tool, status: "started", attempt, seq, time, retries: [] }
+  setCall(next, event, visit, undoable === undefined ? call : { ...call, undoable })
 }
 
 /** Something became of a call that had no result. */
@@ -159,9 +188,11 @@ export const waitOpened = (next: Mutable<RunState>, event: Of<"waitOpened">): vo
   if (HashMap.has(next.waits, event.wait)) illegal(`wait ${event.wait} is open already`)
   if (Object.hasOwn(visit.ended, event.wait)) illegal(`wait ${event.wait} has ended already`)
   const wait: Mutable<OpenWait> = { branch: branchOf(event), on: event.on, seq: event.seq }
+  if (event.race !== undefined) wait.race = event.race
   if (event.schema !== undefined) wait.schema = event.schema
   if (event.due !== undefined) wait.due = event.due
   next.waits = HashMap.set(next.waits, event.wait, wait)
+  if (visit.waiting.length === 0) next.waiting += 1
   setVisit(next, wait.branch, { ...visit, waiting: [...visit.waiting, event.wait] })
 }
 
@@ -175,7 +206,14 @@ export const waitEnded = (next: Mutable<RunState>, event: Of<"waitEnded">): void
   const ended: { [wait: string]: EndedWait } = { ...visit.ended }
   define(ended, wait, { seq, time, outcome })
   next.waits = HashMap.remove(next.waits, wait)
-  setVisit(next, branch, { ...visit, waiting: visit.waiting.filter((name) => name !== wait), ended })
+  const waiting = visit.waiting.filter((name) => name !== wait)
+  if (waiting.length === 0) next.waiting -= 1
+  if (event.signal !== undefined) {
+    const kept = next.signals.filter((signal) => signal.seq !== event.signal)
+    if (kept.length === next.signals.length) illegal(`signal ${event.signal} is not kept`)
+    next.signals = kept
+  }
+  setVisit(next, branch, { ...visit, waiting, ended })
 }
 
 // -------------------------------------------------------------------------------------------------------------------
@@ -183,12 +221,18 @@ export const waitEnded = (next: Mutable<RunState>, event: Of<"waitEnded">): void
 // -------------------------------------------------------------------------------------------------------------------
 
 /** Whether a call may have taken effect although it counts as failed. */
-const isInDoubt = ({ error }: Call): boolean => error?.kind === "interrupted" || error?.kind === "timeout"
+const failedInDoubt = ({ error }: Call): boolean =>
+  error?.kind === "interrupted" ||
+  error?.kind === "timeout" ||
+  (error?.kind === "inDoubt" && error.undecided === true)
+
+/** Whether the next attempt would find the call in doubt. */
+export const staysInDoubt = (call: Call): boolean => call.status === "started" || failedInDoubt(call)
 
 /** The next attempt keeps what succeeded and what is in doubt, and asks again for what failed. */
 const keptCalls = (calls: OpenVisit["calls"]): OpenVisit["calls"] =>
   HashMap.map(
-    HashMap.filter(calls, (call) => call.status !== "failed" || isInDoubt(call)),
+    HashMap.filter(calls, (call) => call.status !== "failed" || failedInDoubt(call)),
     (call): Call => {
       if (call.status !== "failed") return call
       const { error, ...open } = call
@@ -213,7 +257,10 @@ const nextAttempt = (visit: OpenVisit, failures: OpenVisit["failures"]): OpenVis
 
 export const attemptFailed = (next: Mutable<RunState>, event: Of<"attemptFailed">): void => {
   const visit = endingVisit(next, event)
-  const failures = [...visit.failures, { time: event.time, error: event.error }]
+  const failed = { time: event.time, error: event.error }
+  if (event.restart) next.autoRestarts = [...(next.autoRestarts ?? []), failed]
+  // After a restart the node's retry policy begins anew.
+  const failures = event.restart ? [] : [...visit.failures, failed]
   setVisit(next, branchOf(event), { ...nextAttempt(visit, failures), due: event.due })
 }
 
@@ -227,6 +274,7 @@ export const restart = (next: Mutable<RunState>): void => {
 export const stopWaiting = (next: Mutable<RunState>): void => {
   if (HashMap.isEmpty(next.waits)) return
   next.waits = HashMap.empty()
+  next.waiting = 0
   for (const [branch, visit] of visitsOf(next)) {
     if (visit.waiting.length > 0) setVisit(next, branch, { ...visit, waiting: [] })
   }
@@ -236,21 +284,38 @@ export const stopWaiting = (next: Mutable<RunState>): void => {
 // visits and fan-outs
 // -------------------------------------------------------------------------------------------------------------------
 
-export const fanOutIn = (state: RunState, id: string): FanOut =>
-  Option.getOrElse(HashMap.get(state.fanOuts, id), () => illegal(`fan-out ${id} is not open`))
-
 /** Records an update: in the channels on the main line, with the branch's own updates inside a fan-out. */
-const update = (next: Mutable<RunState>, branch: string, ops: Ops | undefined, event: Event): void => {
-  const id = fanOutOf(branch)
-  if (id === undefined) {
+const update = (
+  next: Mutable<RunState>,
+  branch: string,
+  node: string,
+  ops: Ops | undefined,
+  event: Event
+): void => {
+  if (branch === "") {
     next.channels = applyOps(next.channels, ops, { run: event.run, seq: event.seq })
     return
   }
-  const fanOut = fanOutIn(next, id)
   if (ops === undefined) return
-  const before = Option.getOrElse(HashMap.get(fanOut.updates, branch), () => Cell.list<Ops>([]))
-  const updates = HashMap.set(fanOut.updates, branch, Cell.append(before, [ops])!)
-  next.fanOuts = HashMap.set(next.fanOuts, id, { ...fanOut, updates })
+  const fanOut = fanOutAround(next, branch)!
+  const before = Option.getOrElse(HashMap.get(fanOut.updates, branch), () => Cell.list<BranchUpdate>([]))
+  const updates = HashMap.set(fanOut.updates, branch, Cell.append(before, [{ node, ops }])!)
+  setFanOut(next, branchOfFanOut(fanOut.id), { ...fanOut, updates })
+}
+
+const setFanOut = (next: Mutable<RunState>, branch: string, fanOut: FanOut): void => {
+  next.fanOuts = HashMap.set(next.fanOuts, branch, fanOut)
+}
+
+/** The branch is through: with its updates, or without them if it failed. */
+const endBranch = (next: Mutable<RunState>, branch: string, ended: EndedBranch): void => {
+  const fanOut = fanOutAround(next, branch)!
+  setFanOut(next, branchOfFanOut(fanOut.id), {
+    ...fanOut,
+    ended: Cell.append(fanOut.ended, [ended])!,
+    completed: fanOut.completed + (ended.error === undefined ? 1 : 0),
+    updates: ended.error === undefined ? fanOut.updates : HashMap.remove(fanOut.updates, branch)
+  })
 }
 
 /** The branch leaves a visit for another node, for the join of its fan-out, or for the end of the run. */
@@ -258,18 +323,19 @@ const leave = (
   next: Mutable<RunState>,
   event: Of<"visited"> | Of<"visitFailed">,
   visit: OpenVisit,
-  to: string
+  to: string,
+  joins: true | undefined
 ): void => {
   const branch = branchOf(event)
-  const id = fanOutOf(branch)
-  const fanOut = id === undefined ? undefined : fanOutIn(next, id)
+  const isJoin = fanOutAround(next, branch)?.join === to
+  if (isJoin !== (joins === true)) illegal(`${to} is ${isJoin ? "" : "not "}the join of its fan-out`)
   if (to === "end") {
     if (branch !== "") illegal("a branch cannot end the run")
     closeVisit(next, branch)
-  } else if (fanOut?.join === to) {
+  } else if (isJoin) {
     closeVisit(next, branch)
-    next.fanOuts = HashMap.set(next.fanOuts, id!, { ...fanOut, open: fanOut.open - 1 })
-  } else setVisit(next, branch, opened(event, to, visit.visit + 1))
+    endBranch(next, branch, { index: indexOf(branch), node: visit.node })
+  } else setVisit(next, branch, opened(next, event, to, visit.visit + 1))
 }
 
 const finished = (next: Mutable<RunState>): void => {
@@ -281,21 +347,31 @@ export const visited = (next: Mutable<RunState>, event: Of<"visited">): void => 
   const visit = endingVisit(next, event)
   const branch = branchOf(event)
   finished(next)
-  update(next, branch, event.ops, event)
-  if ("to" in event.next) return leave(next, event, visit, event.next.to)
-  if ("end" in event.next) return leave(next, event, visit, "end")
-  const { branches, join } = event.next
+  update(next, branch, visit.node, event.ops, event)
+  if ("to" in event.next) return leave(next, event, visit, event.next.to, event.next.joins)
+  if ("end" in event.next) return leave(next, event, visit, "end", undefined)
+  const { branches, concurrency, join, policy } = event.next
   const id = fanOutId(branch, event.visit)
   closeVisit(next, branch)
+  const starts: Array<Mutable<BranchStarts>> = []
   branches.forEach(({ item, node }, index) => {
-    const first = opened(event, node, 1)
+    const last = starts[starts.length - 1]
+    if (last?.node === node) last.count += 1
+    else starts.push({ node, count: 1 })
+    const first = opened(next, event, node, 1)
     setVisit(next, branchId(id, index), item === undefined ? first : { ...first, item })
   })
-  next.fanOuts = HashMap.set(next.fanOuts, id, {
-    branch,
+  setFanOut(next, branch, {
+    id,
+    node: visit.node,
     visit: event.visit,
     join,
-    open: branches.length,
+    policy: policy ?? "failFast",
+    ...(concurrency === undefined ? undefined : { concurrency }),
+    count: branches.length,
+    starts,
+    completed: 0,
+    ended: Cell.list<EndedBranch>([]),
     updates: HashMap.empty()
   })
 }
@@ -303,16 +379,77 @@ export const visited = (next: Mutable<RunState>, event: Of<"visited">): void => 
 export const visitFailed = (next: Mutable<RunState>, event: Of<"visitFailed">): void => {
   const visit = endingVisit(next, event)
   finished(next)
-  leave(next, event, visit, event.outcome.to)
+  leave(next, event, visit, event.outcome.to, event.outcome.joins)
+}
+
+/** What of a fan-out is open still: visits, by branch, and fan-outs, by the branch that made them. */
+export const openIn = (
+  state: RunState,
+  branch: string
+): { readonly visits: ReadonlyArray<string>; readonly fanOuts: ReadonlyArray<string> } => {
+  const visits: Array<string> = []
+  const fanOuts: Array<string> = []
+  const fanOut = fanOutBy(state, branch)
+  if (fanOut !== undefined && fanOut.ended.length < fanOut.count) {
+    for (let i = 0; i < fanOut.count; i++) {
+      const inner = branchId(fanOut.id, i)
+      if (HashMap.has(state.branches, inner)) visits.push(inner)
+      else if (HashMap.has(state.fanOuts, inner)) {
+        fanOuts.push(inner)
+        const nested = openIn(state, inner)
+        visits.push(...nested.visits)
+        fanOuts.push(...nested.fanOuts)
+      }
+    }
+  }
+  return { visits, fanOuts }
+}
+
+/** Ends a fan-out with all that is open in it. */
+const closeFanOut = (next: Mutable<RunState>, branch: string, dropped: number | undefined): void => {
+  const { fanOuts, visits } = openIn(next, branch)
+  if (visits.length !== (dropped ?? 0)) illegal(`${visits.length} visits of its branches are open`)
+  for (const inner of visits) {
+    const { waiting } = visitIn(next, inner)!
+    if (waiting.length > 0) next.waiting -= 1
+    for (const wait of waiting) next.waits = HashMap.remove(next.waits, wait)
+    next.branches = HashMap.remove(next.branches, inner)
+  }
+  for (const inner of fanOuts) next.fanOuts = HashMap.remove(next.fanOuts, inner)
+  next.fanOuts = HashMap.remove(next.fanOuts, branch)
+}
+
+export const branchFailed = (next: Mutable<RunState>, event: Of<"branchFailed">): void => {
+  const { attempt, dropped, error, node, visit } = event
+  const branch = branchOf(event)
+  if (branch === "") illegal("the main line is no branch")
+  if (attempt === undefined) {
+    const made = fanOutBy(next, branch)
+    if (made?.node !== node || made.visit !== visit)
+      illegal(`branch ${JSON.stringify(branch)} did not fan out there`)
+    closeFanOut(next, branch, dropped)
+  } else {
+    endingVisit(next, { branch, node, visit, attempt })
+    closeVisit(next, branch)
+  }
+  endBranch(next, branch, { index: indexOf(branch), node, error })
 }
 
 export const joined = (next: Mutable<RunState>, event: Of<"joined">): void => {
-  const fanOut = fanOutIn(next, event.fanOut)
-  if (fanOut.branch !== branchOf(event)) {
-    illegal(`fan-out ${event.fanOut} belongs to branch ${JSON.stringify(fanOut.branch)}`)
+  const branch = branchOf(event)
+  const fanOut = fanOutBy(next, branch)
+  if (fanOut?.id !== event.fanOut) return illegal(`fan-out ${event.fanOut} is not open`)
+  const open = fanOut.count - fanOut.ended.length
+  const { policy } = fanOut
+  if (typeof policy === "object" ? fanOut.completed < policy.quorum : open > 0) {
+    illegal(`${open} branches of fan-out ${event.fanOut} are open`)
   }
-  if (fanOut.open > 0) illegal(`${fanOut.open} branches of fan-out ${event.fanOut} are open`)
-  next.fanOuts = HashMap.remove(next.fanOuts, event.fanOut)
-  update(next, fanOut.branch, event.ops, event)
-  setVisit(next, fanOut.branch, opened(event, fanOut.join, fanOut.visit + 1))
+  closeFanOut(next, branch, event.dropped)
+  update(next, branch, fanOut.node, event.ops, event)
+  const { ended, starts } = fanOut
+  const quorum = typeof policy === "object" ? { quorum: policy.quorum } : undefined
+  setVisit(next, branch, {
+    ...opened(next, event, fanOut.join, fanOut.visit + 1),
+    joined: { starts, ended, ...quorum }
+  })
 }

@@ -36,7 +36,14 @@ describe("Flow.make", () => {
     const flow = Flow.make("least", { input: Schema.Void, start: "only", nodes: { only: end } })
     assert.deepInclude(
       { ...flow },
-      { id: "least", version: 1, durability: "pipelined", maxSteps: 10_000, maxRecoveries: 10, start: "only" }
+      {
+        id: "least",
+        version: 1,
+        durability: "pipelined",
+        maxSteps: 10_000,
+        maxRecoveries: 10,
+        startNode: "only"
+      }
     )
     assert.deepStrictEqual(flow.state, {})
     assert.strictEqual(flow.output, Schema.Void)
@@ -68,7 +75,7 @@ describe("Flow.make", () => {
     const found = problems(() => make("x", { input: Schema.Void, start: "a", nodes: { a } }))
     assert.deepStrictEqual(
       found.map((problem) => (problem._tag === "UnknownTarget" ? `${problem.option} ${problem.target}` : "")),
-      ["to b", "onError.SearchFailed c", "onDefect d", "fanOut e", "fanOut f"]
+      ["to b", "onError.SearchFailed c", "onDefect d", "fanOut.join f", "fanOut.to e"]
     )
   })
 
@@ -138,7 +145,7 @@ describe("Flow.make", () => {
       problems(() => make("x", { input: Schema.Void, output: Schema.String, start: "a", nodes })),
       [{ _tag: "EndWithoutOutput", node: "a", option: "onError.SearchFailed" }]
     )
-    assert.strictEqual(make("x", { input: Schema.Void, start: "a", nodes }).start, "a")
+    assert.strictEqual(make("x", { input: Schema.Void, start: "a", nodes }).startNode, "a")
   })
 
   it("refuses empty and reserved names", () => {
@@ -171,7 +178,7 @@ describe("Flow.make", () => {
         [undefined, "maxSteps"],
         [undefined, "maxRecoveries"],
         ["a", "timeout"],
-        ["a", "fanOut"],
+        ["a", "fanOut.to"],
         ["b", "while"]
       ]
     )

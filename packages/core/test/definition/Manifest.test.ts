@@ -28,9 +28,14 @@ const Triage = Flow.make("triage", {
       retry: Schedule.exponential("100 millis").pipe(Schedule.upTo({ times: 2 })),
       while: (error) => error.reason !== "",
       timeout: "1 minute",
-      fanOut: { to: ["look"], join: "decide" }
+      fanOut: { to: ["look"], join: "decide", policy: { quorum: 2 }, concurrency: 3 }
     }),
-    look: Node.make({ to: ["decide"], error: Rejected, onError: { Rejected: Node.stop } }),
+    look: Node.make({
+      to: ["decide"],
+      item: Schema.Struct({ at: Schema.Date }),
+      error: Rejected,
+      onError: { Rejected: Node.stop }
+    }),
     decide: Node.make({ to: ["gather", "end"] })
   }
 })
@@ -75,7 +80,7 @@ describe("a manifest", () => {
       ],
       edges: [
         { from: "gather", to: "decide", kind: "next" },
-        { from: "gather", to: "look", kind: "fanOut" },
+        { from: "gather", to: "look", kind: "branch" },
         { from: "gather", to: "decide", kind: "join" },
         { from: "gather", to: "decide", kind: "tolerate", tag: "SearchFailed" },
         { from: "gather", to: "decide", kind: "skip", tag: "NodeTimeout" },
@@ -92,9 +97,14 @@ describe("a manifest", () => {
       errors: ["SearchFailed"],
       retry: "after 100ms, after 200ms, then no more",
       retryOnly: true,
-      timeout: 60_000
+      timeout: 60_000,
+      fanOut: { policy: { quorum: 2 }, concurrency: 3 }
     })
-    assert.deepStrictEqual(look, { name: "look", errors: ["Rejected"] })
+    assert.deepStrictEqual(look, {
+      name: "look",
+      item: { type: "object", properties: { at: string }, required: ["at"], additionalProperties: false },
+      errors: ["Rejected"]
+    })
     assert.deepStrictEqual(decide, { name: "decide", errors: [] })
     assert.match(site?.file ?? "", /Manifest\.test\.ts$/)
     const lines = nodes.map((node) => node.site?.line ?? 0)

@@ -75,7 +75,10 @@ describe("Tool.call", () => {
           Effect.sync(() => {
             asked.push([tool, input, options])
             return ["hit"]
-          })
+          }),
+        tell: () => Effect.die("not asked for"),
+        child: () => Effect.die("nothing is started"),
+        wait: () => Effect.die("nothing waits")
       })
       const made = Search.call({ query: "x" }, { key: "k" })
       const hits = yield* made.pipe(

@@ -59,7 +59,8 @@ describe("the differences between two flows", () => {
             onError: { Refused: "end" },
             onDefect: Node.skip("end")
           }),
-          c: Node.make({ to: ["a"], fanOut: { to: ["a"], join: "c" } })
+          c: Node.make({ to: [], fanOut: { to: ["d"], join: "a" } }),
+          d: Node.make({ to: ["a"] })
         }
       }),
       [
@@ -72,17 +73,23 @@ describe("the differences between two flows", () => {
         `new: node "a" has the route ["Refused","end"] now`,
         `new: node "a" has the route of defects ["skipped","end"] now`,
         `gone: node "b" is gone`,
-        `new: node "c" is new`
+        `new: node "c" is new`,
+        `new: node "d" is new`
       ]
     )
     assert.deepStrictEqual(
       between({
-        nodes: { a: Node.make({ to: ["b"], fanOut: { to: ["a"], join: "b" } }), b: base.nodes["b"] }
+        nodes: {
+          a: Node.make({ to: ["b"], fanOut: { to: ["c"], join: "b" } }),
+          b: base.nodes["b"],
+          c: Node.make({ to: ["b"] })
+        }
       }),
       [
         `gone: node "a" no longer has the target "end"`,
         `gone: node "a" no longer has the fan-out null`,
-        `new: node "a" has the fan-out [["a"],"b"] now`
+        `new: node "a" has the fan-out [["c"],"b"] now`,
+        `new: node "c" is new`
       ]
     )
   })

@@ -63,6 +63,38 @@ describe("a fingerprint", () => {
     for (const [what, fingerprint] of Object.entries(same)) assert.strictEqual(fingerprint, plain, what)
   })
 
+  it("is that of earlier releases, so that their runs go on", () => {
+    assert.strictEqual(plain, "2eeda8a383fc4b17c51f1ce92f536895b804991a0a1439bb88fbcc7820c1c897")
+  })
+
+  const branching = (
+    fanOut: {
+      readonly policy?: Node.FanOutPolicy
+      readonly concurrency?: number
+      readonly to?: ReadonlyArray<string>
+    },
+    item?: Schema.Codec<unknown, unknown>
+  ) =>
+    define({
+      rest: {
+        start: "split",
+        nodes: {
+          split: Node.make({ to: ["b"], fanOut: { to: ["w", "v"], join: "b", ...fanOut } }),
+          w: Node.make({ to: ["b"], ...(item === undefined ? {} : { item }) }),
+          v: Node.make({ to: ["b", "w"].slice(0, item === undefined ? 2 : 1) }),
+          b: Node.make({ to: ["end"] })
+        }
+      }
+    })
+
+  it("covers where branches lead and what is handed to them, but not how they are executed", () => {
+    const fanOut = branching({})
+    assert.strictEqual(branching({ policy: "collect", concurrency: 2, to: ["v", "w"] }), fanOut)
+    assert.strictEqual(branching({ policy: { quorum: 2 } }), fanOut)
+    const others = [branching({ to: ["v"] }), branching({}, Schema.Int), branching({}, Schema.Finite)]
+    assert.strictEqual(new Set([fanOut, ...others]).size, 4)
+  })
+
   it("changes with the shape and the schemas", () => {
     const circle = { a: Node.make({ to: ["b", "end"] }), b: Node.make({ to: ["a", "end"] }) }
     const other = {
@@ -96,7 +128,6 @@ describe("a fingerprint", () => {
         a: Node.make({ to: ["b", "end"], error: Failed, onError: { Failed: Node.skip("b") } })
       }),
       "a route of defects": define({ a: Node.make({ to: ["b", "end"], onDefect: "b" }) }),
-      "a fan-out": define({ a: Node.make({ to: ["b", "end"], fanOut: { to: ["b"], join: "b" } }) }),
       "one start of two": define({ rest: { start: "a", nodes: circle } }),
       "the other start": define({ rest: { start: "b", nodes: circle } })
     }

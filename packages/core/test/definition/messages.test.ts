@@ -30,6 +30,18 @@ export const Triage = Flow.make("triage", {
     decide: Node.make({ to: ["gather", "end"] })
   }
 })
+export const Wide = Flow.make("wide", {
+  input: Schema.Void,
+  state: { notes: State.list(Schema.String) },
+  start: "split",
+  nodes: {
+    split: Node.make({ to: [], fanOut: { to: ["check", "scan"], join: "merge" } }),
+    check: Node.make({ to: ["merge"], item: Schema.Struct({ file: Schema.String }) }),
+    scan: Node.make({ to: ["merge"] }),
+    merge: Node.make({ to: ["end"] })
+  }
+})
+export const scan: Flow.Handler<typeof Wide, "scan"> = ({ next }) => Effect.succeed(next.to("merge"))
 export const gather: Flow.Handler<typeof Triage, "gather"> = ({ next }) => Effect.succeed(next.to("decide"))
 export const decide: Flow.Handler<typeof Triage, "decide"> = ({ next }) => Effect.succeed(next.to("gather"))
 `
@@ -37,6 +49,14 @@ export const decide: Flow.Handler<typeof Triage, "decide"> = ({ next }) => Effec
 const flow = (node: string, rest = "") =>
   `Flow.make("x", { input: Schema.Void, start: "a", ${rest} nodes: { a: ${node} } })`
 
+const handler = (node: string, code: string) =>
+  `export const wrong: Flow.Handler<typeof Wide, "${node}"> = ({ next }) => Effect.succeed(${code})`
+
+const wide = (work: string, others = "") => `Flow.make("x", { input: Schema.Void, start: "split", nodes: {
+  split: Node.make({ to: [], fanOut: { to: ["work"], join: "merge" } }),
+  work: ${work}, ${others}
+  merge: Node.make({ to: ["end"] })
+} })`
 const versioned = (migration: string) =>
   `Flow.make("x", { version: 3, input: Schema.Void, start: "a", migrations: [${migration}],
     nodes: { a: Node.make({ to: ["end"] }) } })`
@@ -121,6 +141,52 @@ const programs: Record<string, { readonly code: string; readonly says: ReadonlyA
     code: `Flow.make("x", { input: Schema.Void, start: "z", nodes: { a: Node.make({ to: ["end"] }) } })`,
     says: [`Type '"z"' is not assignable to type '"a"'`]
   },
+  "branches begin at a node without a fan-out": {
+    code: handler("scan", `next.each([], "check")`),
+    says: [`Property 'each' does not exist on type 'NextsTo<"merge"`]
+  },
+  "an item is wrong": {
+    code: handler("split", `next.each([{ file: 1 }], "check")`),
+    says: [`Type 'number' is not assignable to type 'string'`]
+  },
+  "an item is handed to a node that takes none": {
+    code: handler("split", `next.all([next.branch("scan", 1)])`),
+    says: [`Argument of type '"scan"' is not assignable to parameter of type '"check"'`]
+  },
+  "a branch lacks the item of its node": {
+    code: handler("split", `next.all(["check"])`),
+    says: [`Type '"check"' is not assignable to type '"scan" | Branch<"check", { readonly file: string; }>'`]
+  },
+  "a node that takes no item asks for one": {
+    code: `export const item: Flow.Handler<typeof Wide, "scan"> = ({ item, next }) => Effect.succeed(next.to("merge", item))`,
+    says: [`Property 'item' does not exist on type 'HandlerContext<void`]
+  },
+  "a way on is for another node than that of a fan-out": {
+    code: handler("split", `next.to("check")`),
+    says: [`Argument of type '"check"' is not assignable to parameter of type 'never'`]
+  },
+  "a branch ends the run": {
+    code: wide(`Node.make({ to: ["second"] })`, `second: Node.make({ to: ["merge", "end"] }),`),
+    says: [`"this node runs in branches, which end at \\"merge\\" and cannot go to \\"end\\""`]
+  },
+  "an error in a branch ends the run": {
+    code: wide(`Node.make({ to: ["merge"], error: Rejected, onError: { Rejected: "end" } })`),
+    says: [`"this node runs in branches, which end at \\"merge\\" and cannot go to \\"end\\""`]
+  },
+  "a branch begins at an unknown node": {
+    code: `Flow.make("x", { input: Schema.Void, start: "a", nodes: {
+      a: Node.make({ to: ["end"], fanOut: { to: ["nowhere"], join: "a" } }) } })`,
+    says: [`"\\"nowhere\\" is not a node of this flow"`]
+  },
+  "branches end at the end": {
+    code: `Flow.make("x", { input: Schema.Void, start: "a", nodes: {
+      a: Node.make({ to: ["b"], fanOut: { to: ["b"], join: "end" } }), b: Node.make({ to: ["b"] }) } })`,
+    says: [`"\\"end\\" is not a node of this flow"`]
+  },
+  "a node with an item is a target": {
+    code: wide(`Node.make({ to: ["work", "merge"], item: Schema.Int })`),
+    says: [`"\\"work\\" takes an item: only fanOut.to can name it"`]
+  },
   "a migration leads elsewhere": {
     code: versioned(`Migration.make({ from: { version: 1 }, to: { version: 2 }, state: () => ({}) })`),
     says: [`"this migration leads to version 2; what follows it is version 3"`]
@@ -142,7 +208,13 @@ const programs: Record<string, { readonly code: string; readonly says: ReadonlyA
     says: [`"\\"b\\" is not a node of this flow"`]
   },
   "nothing is wrong": {
-    code: `Triage.toLayer({ gather, decide })`,
+    code: `Triage.toLayer({ gather, decide })
+    Wide.toLayer({
+      split: ({ next }) => Effect.succeed(next.all(["scan", next.branch("check", { file: "" })])),
+      check: ({ item, next }) => Effect.succeed(next.to("merge", { notes: [item.file] })),
+      scan,
+      merge: ({ branches, next }) => Effect.succeed(next.end(undefined, { notes: branches.map(({ node }) => node) }))
+    })`,
     says: []
   }
 }

@@ -52,24 +52,27 @@ describe("a worker executes at most as many runs at once as it may", () => {
     )
   }
 
-  it.effect("also when it takes them up after a crash", () =>
-    Effect.gen(function* () {
-      const { live, state } = measured(5)
-      const computer = machine()
-      const first = yield* computer.boot(live)
-      const started = yield* Effect.forEach(Array.from({ length: 50 }), (_, i) =>
-        first.runs.start(oneNode, {}, { id: `run-${i}` })
-      )
-      yield* idle
-      yield* computer.crash
-      state.active = 0
-      state.most = 0
-      const second = yield* computer.boot(live)
-      yield* idle
-      for (let i = 0; i < 40; i++) yield* TestClock.adjust("1 second")
-      for (const run of started) assert.deepStrictEqual(yield* second.runs.await(run), ["0", "1", "2"])
-      assert.strictEqual(state.most, 5)
-    })
+  it.effect(
+    "also when it takes them up after a crash",
+    () =>
+      Effect.gen(function* () {
+        const { live, state } = measured(5)
+        const computer = machine()
+        const first = yield* computer.boot(live)
+        const started = yield* Effect.forEach(Array.from({ length: 50 }), (_, i) =>
+          first.runs.start(oneNode, {}, { id: `run-${i}` })
+        )
+        yield* idle
+        yield* computer.crash
+        state.active = 0
+        state.most = 0
+        const second = yield* computer.boot(live)
+        yield* idle
+        for (let i = 0; i < 40; i++) yield* TestClock.adjust("1 second")
+        for (const run of started) assert.deepStrictEqual(yield* second.runs.await(run), ["0", "1", "2"])
+        assert.strictEqual(state.most, 5)
+      }),
+    30_000
   )
 
   it.effect(

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -194,8 +195,9 @@ describe("retrying a failed run", () => {
       for (let i = 0; i < 20 && (yield* runs.get(run)).status !== "failed"; i++)
         yield* TestClock.adjust("1 second")
       assert.strictEqual(attempts, 3)
-      yield* runs.retry(run)
+      const retrying = yield* Effect.forkChild(runs.retry(run))
       yield* TestClock.adjust("20 seconds")
+      yield* Fiber.join(retrying)
       assert.strictEqual(attempts, 6)
       assert.notInclude(yield* kinds(run), "claimed")
     })

@@ -2,10 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import * as HashMap from "effect/HashMap"
 import * as Schema from "effect/Schema"
 import type { Body } from "../../src/Event.ts"
+import { isTimed } from "../../src/internal/engine/deadlines.ts"
 import * as Journal from "../../src/Journal.ts"
 import * as RunInfo from "../../src/RunInfo.ts"
 import { nodeOf } from "../../src/RunState.ts"
 import type { RunState } from "../../src/RunState.ts"
+import { objectOf } from "./choice.ts"
 import { canonical } from "./view.ts"
 import { append, begin, build, hash, numbers, stateOf } from "./world.ts"
 
@@ -29,14 +31,23 @@ const rowOf = (state: RunState): unknown => ({
   parent: state.parent?.run,
   forkOf: state.forkOf,
   pause: state.pause?.kind,
-  failed: state.ending?.status === "failed" ? state.ending.error.kind : undefined,
+  compensating: state.compensating !== undefined,
+  undone: state.ending !== undefined && "undone" in state.ending ? state.ending.undone.length : undefined,
+  failed: state.ending?.status === "failed" ? state.ending.error.kind : state.compensating?.error?.kind,
   waits: [...HashMap.keys(state.waits)].sort(),
-  due: HashMap.toValues(state.waits).reduce<number | undefined>(
-    (due, wait) => Math.min(due ?? Infinity, wait.due ?? Infinity),
-    undefined
+  timeout: state.timeout,
+  deadline: state.deadline,
+  due: HashMap.toValues(state.waits).reduce(
+    (due, wait) => Math.min(due, wait.due ?? Infinity),
+    isTimed(state) ? state.deadline! : Infinity
   ),
-  inbox: state.inbox
+  inbox: state.inbox,
+  budgets: limitsOf(state.budgets)
 })
+
+/** What a fork's row says of budgets begins with what the fork spends. */
+const limitsOf = (budgets: RunState["budgets"]) =>
+  budgets && objectOf(Object.entries(budgets).map(([name, { limit, spent }]) => [name, { limit, spent }]))
 
 const saidBy = (info: RunInfo.RunInfo, state: RunState): unknown => ({
   run: info.run,
@@ -56,10 +67,15 @@ const saidBy = (info: RunInfo.RunInfo, state: RunState): unknown => ({
   // A fork of a fork says what it was forked from; only that.
   forkOf: info.forkOf,
   pause: info.pause,
+  compensating: info.compensating === true,
+  undone: info.undone,
   failed: info.error?.kind,
   waits: info.waits.map(({ wait }) => wait).sort(),
-  due: info.waits.length === 0 ? undefined : (info.due ?? Infinity),
-  inbox: info.inbox ?? (Object.keys(state.inbox).length === 0 ? state.inbox : undefined)
+  timeout: info.timeout,
+  deadline: info.deadline,
+  due: info.due ?? Infinity,
+  inbox: info.inbox ?? (Object.keys(state.inbox).length === 0 ? state.inbox : undefined),
+  budgets: state.forkOf === undefined ? info.budgets : limitsOf(state.budgets)
 })
 
 const encode = Schema.encodeUnknownSync(RunInfo.RunInfo, { onExcessProperty: "error" })

@@ -36,11 +36,16 @@ const cancelRequested: Body = { kind: "cancelRequested", reason: "r" }
 const end = visited({ end: true })
 const completed: Body = { kind: "completed", output: null }
 const fanOut = visited({ branches: [{ node: "b" }, { node: "b" }], join: "j" })
+const quorum = visited({ branches: [{ node: "b" }, { node: "b" }], join: "j", policy: { quorum: 1 } })
 const inBranch = { branch: "1.0", node: "b", visit: 1, attempt: 1 }
 const waitOpened: Body = { kind: "waitOpened", ...place, wait: "w", on: { type: "until" } }
 const waitEnded: Body = { kind: "waitEnded", wait: "w", outcome: { value: 7 } }
 const callStarted: Body = { kind: "callStarted", ...place, call: "c", tool: "t", key: "k", input: null }
 const callCompleted: Body = { kind: "callCompleted", ...place, call: "c", tool: "t", output: 5 }
+const emitted: Body = { kind: "emitted", ...place, mark: "m", name: "draft", value: 1 }
+const progressed: Body = { kind: "progressed", ...place, nth: 2, done: 1, total: 2 }
+const spent: Body = { kind: "spent", ...place, mark: "s", budget: "tokens", amount: 3, total: 3, limit: 4 }
+const limited: Body = { kind: "limitsChanged", maxVisits: { b: 1 }, budgets: { tokens: 4 } }
 const sent: Body = { kind: "sent", to: "other", message: "m", body: null }
 const migrated: Extract<Body, { kind: "migrated" }> = {
   kind: "migrated",
@@ -105,6 +110,27 @@ const refused: ReadonlyArray<Case> = [
   ["a visit while the run is paused", [paused], visited({ to: "a" }), /paused/],
   ["a failed attempt while the run is paused", [paused], attemptFailed, /paused/],
   ["a call that begins while the run is paused", [paused], callStarted, /paused/],
+  ["an output while the run is paused", [paused], emitted, /paused/],
+  ["an output after the end", [end, completed], emitted, /completed already/],
+  ["an output that this visit gave", [emitted], emitted, /told m already/],
+  [
+    "a log line with the mark of an output",
+    [emitted],
+    { kind: "logged", ...place, mark: "m", text: "" },
+    /told m already/
+  ],
+  ["an output of another visit", [visited({ to: "a" })], emitted, /open is visit 2/],
+  ["a report of progress that comes after a later one", [progressed], progressed, /report 2/],
+  ["a report of progress that is not counted", [], { ...progressed, nth: 0 }, /report 0/],
+  ["a sum of what was spent that is wrong", [spent], { ...spent, mark: "t" }, /3 .* and 3 are not 3/],
+  ["a sum that is held against another limit", [limited], { ...spent, limit: 5 }, /"tokens" is 4/],
+  [
+    "a warning about a budget of which nothing was spent",
+    [],
+    { kind: "budgetWarned", ...place, budget: "__proto__", total: 1, limit: 1 },
+    /__proto__ was spent/
+  ],
+  ["a change of the limits after the end", [failed], limited, /failed already/],
   ["an end while the run is paused", [end, paused], completed, /paused/],
   ["a pause of a paused run", [paused], paused, /paused/],
   [
@@ -144,7 +170,51 @@ const refused: ReadonlyArray<Case> = [
     "a join in another branch",
     [visited({ branches: [], join: "j" })],
     { kind: "joined", branch: "1.0", fanOut: "1" },
-    /belongs to branch/
+    /not open/
+  ],
+  ["a join that is not the fan-out's", [fanOut], { kind: "joined", fanOut: "2" }, /2 is not open/],
+  [
+    "a branch that goes to the join and says that it goes on",
+    [fanOut],
+    { kind: "visited", ...inBranch, started: 1, next: { to: "j" } },
+    /j is the join/
+  ],
+  [
+    "a branch that says it is through and goes on",
+    [fanOut],
+    { kind: "visited", ...inBranch, started: 1, next: { to: "b", joins: true } },
+    /b is not the join/
+  ],
+  [
+    "a join that ends other visits than it says",
+    [quorum, { kind: "visited", ...inBranch, started: 1, next: { to: "j", joins: true } }],
+    { kind: "joined", fanOut: "1" },
+    /1 visits of its branches are open/
+  ],
+  [
+    "a join of fewer branches than are needed",
+    [quorum, { kind: "branchFailed", ...inBranch, error }],
+    { kind: "joined", fanOut: "1", dropped: 1 },
+    /1 branches of fan-out 1 are open/
+  ],
+  [
+    "the failure of a branch that did not fan out there",
+    [fanOut],
+    { kind: "branchFailed", branch: "1.0", node: "b", visit: 1, error },
+    /did not fan out/
+  ],
+  ["the failure of the main line as a branch", [], { kind: "branchFailed", ...place, error }, /no branch/],
+  [
+    "an update that only a join can make",
+    [],
+    visited({ to: "a" }, { count: { combine: 1 } }),
+    /combined where branches are joined/
+  ],
+  [
+    "the consumption of a signal that is not kept",
+    [waitOpened],
+    { kind: "waitEnded", wait: "w", signal: 0, outcome: { value: 1 } },
+    /signal 0 is not kept/
   ],
   [
     "an end inside a branch",
@@ -211,8 +281,8 @@ const refused: ReadonlyArray<Case> = [
   [
     "a migration of what a branch has not changed",
     [fanOut],
-    { ...migrated, updates: { "1": { "1.0": [] } } },
-    /branch 1\.0 .* has changed nothing/
+    { ...migrated, updates: { "1": { "1.0": [{}] } } },
+    /branch 1\.0 .* has made 0 updates/
   ],
   ["a snapshot whose head is none", [], snapshot({ steps: "one" }), /not that of a snapshot/],
   ["a snapshot of another status", [], snapshot({ status: "paused" }), /disagrees.*status/],
@@ -380,6 +450,50 @@ describe("a run", () => {
     assert.deepStrictEqual([...HashMap.keys(calls)].sort(), ["c", "d", "f"])
     assert.strictEqual(Option.getOrThrow(HashMap.get(calls, "f")).status, "started")
     assert.strictEqual(Option.getOrThrow(HashMap.get(calls, "c")).output, 5)
+  })
+
+  it("knows what an attempt told in the next one and in a fork, and forgets it with the visit", () => {
+    const journal = grown(emitted, spent, progressed, attemptFailed)
+    const fork = begin("g", { state: stateOf(journal), hash: journal.hashes.at(-1)! })
+    append(fork, 1, [{ kind: "forked", from: { run: "r", seq: 4 }, flow: "f", version: 1 }])
+    for (const of of [journal, fork]) {
+      const { marks, progress } = stateOf(of).open[""]!
+      assert.deepStrictEqual([...HashMap.keys(marks!)].sort(), ["m", "s"])
+      assert.deepStrictEqual(progress, { nth: 2, done: 1, total: 2 })
+      assert.deepStrictEqual(stateOf(of).budgets, { tokens: { spent: 3, limit: 4 } })
+      append(of, 1, [{ kind: "visited", ...place, attempt: 2, started: 1, next: { to: "a" } }])
+      assert.isUndefined(stateOf(of).open[""]!.marks)
+      assert.isUndefined(stateOf(of).open[""]!.progress)
+      assert.deepStrictEqual(stateOf(of).budgets, { tokens: { spent: 3, limit: 4 } })
+    }
+  })
+
+  it("marks what exceeded a budget, and warns again when the limit was changed", () => {
+    const journal = grown(
+      spent,
+      { kind: "budgetWarned", ...place, budget: "tokens", total: 3, limit: 4 },
+      { ...spent, mark: "to the limit", amount: 1, total: 4 },
+      { ...spent, mark: "t", amount: 1, total: 5 }
+    )
+    const state = stateOf(journal)
+    assert.deepStrictEqual(state.budgets, { tokens: { spent: 5, limit: 4, warned: true } })
+    assert.deepStrictEqual(Object.fromEntries(state.open[""]!.marks!), { s: 0, "to the limit": 0, t: 1 })
+    append(journal, 1, [{ kind: "limitsChanged", budgets: { tokens: 9 } }])
+    assert.deepStrictEqual(stateOf(journal).budgets, { tokens: { spent: 5, limit: 9 } })
+    assert.strictEqual(stateOf(journal).status, "running")
+    assert.strictEqual(stateOf(grown(limited)).status, "pending")
+  })
+
+  it("counts the visits of nodes that have a limit, those of branches in their order", () => {
+    const journal = grown(limited, fanOut)
+    assert.deepStrictEqual(stateOf(journal).visits, { b: 2 })
+    assert.deepStrictEqual(
+      ["1.0", "1.1"].map((branch) => RunState.visitOf(stateOf(journal), branch)!.nth),
+      [1, 2]
+    )
+    append(journal, 1, [{ kind: "visited", ...inBranch, started: 1, next: { to: "b" } }])
+    assert.strictEqual(RunState.visitOf(stateOf(journal), "1.0")!.nth, 3)
+    assert.isUndefined(stateOf(grown(visited({ to: "a" }))).visits)
   })
 
   it("finds the open visit of a branch as that of the main line", () => {

@@ -116,12 +116,12 @@ describe("a migration", () => {
     const updates = { "1": { "1.0": [{ list: { append: ["1"] } }, { list: { append: ["2"] } }] } }
     append(journal, 2, [{ ...migrated, nodes, updates }])
     const state = stateOf(journal)
-    const fan = HashMap.getUnsafe(state.fanOuts, "1")
+    const fan = HashMap.getUnsafe(state.fanOuts, "")
     assert.strictEqual(fan.join, "join")
     assert.strictEqual(RunState.nodeOf(state), "join")
     assert.deepStrictEqual(updatesOf(fan), {
-      "1.0": updates["1"]["1.0"],
-      "1.2": [{ list: { append: [3] } }]
+      "1.0": updates["1"]["1.0"].map((ops) => ({ node: "b", ops })),
+      "1.2": [{ node: "c", ops: { list: { append: [3] } } }]
     })
     assert.deepStrictEqual(
       [...RunState.openVisits(state)]
@@ -134,12 +134,21 @@ describe("a migration", () => {
       ]
     )
     // The state before is another.
-    assert.strictEqual(HashMap.getUnsafe(before.fanOuts, "1").join, "j")
+    assert.strictEqual(HashMap.getUnsafe(before.fanOuts, "").join, "j")
     // Branches end by going to the join under its new name.
     append(journal, 3, [
-      { kind: "visited", branch: "1.2", node: "c", visit: 2, attempt: 1, started: 3, next: { to: "join" } }
+      {
+        kind: "visited",
+        branch: "1.2",
+        node: "c",
+        visit: 2,
+        attempt: 1,
+        started: 3,
+        next: { to: "join", joins: true }
+      }
     ])
-    assert.strictEqual(HashMap.getUnsafe(stateOf(journal).fanOuts, "1").open, 2)
+    const { ended } = HashMap.getUnsafe(stateOf(journal).fanOuts, "")
+    assert.deepStrictEqual(ended.items.slice(0, ended.length), [{ index: 2, node: "c" }])
   })
 
   it("is held by the snapshot after it, the new input included", () =>

@@ -14,20 +14,23 @@ import type {
   WaitTarget
 } from "../../src/Event.ts"
 import type * as Cell from "../../src/internal/cell.ts"
-import { fanOutOf } from "../../src/internal/branch.ts"
+import { hasCompensated, isDue, undoneOf } from "../../src/internal/compensation.ts"
 import { isHandled } from "../../src/internal/inbox.ts"
 import { get } from "../../src/internal/record.ts"
 import * as Snapshot from "../../src/internal/snapshot.ts"
 import { isTerminal } from "../../src/internal/status.ts"
+import { fanOutAround, openCount, openIn } from "../../src/internal/visits.ts"
 import { nodeOf, openVisits } from "../../src/RunState.ts"
 import type { OpenVisit, RunState } from "../../src/RunState.ts"
 import { hostile, objectOf, textOf, valueOf } from "./choice.ts"
 import type { Choice } from "./choice.ts"
+import { compensationSteps, endOf } from "./compensationSteps.ts"
 
 const nodes = ["gather", "decide", "toString", "__proto__", "узел"]
 const tools = ["search", "mail", "constructor"]
 const channels = ["notes", "count", "table", "__proto__", "constructor", "", "\ud800"]
 const sources = ["", "w1", "__proto__", "constructor"]
+const budgets = ["tokens", "__proto__", "constructor"]
 
 /** Some bodies at once; `more` makes what follows them of what the state is after them. */
 export interface Step {
@@ -42,11 +45,22 @@ const failureOf = (choice: Choice): Failure => {
     () => ({ kind: "defect", name: textOf(choice), message: textOf(choice) }),
     () => ({ kind: "defect", name: "Error", message: textOf(choice), stack: textOf(choice) }),
     () => ({ kind: "interrupted" }),
-    () => ({ kind: "timeout", what: pick(["node", "tool"] as const), name: pick(tools), millis: int(0, 99) }),
+    () => ({
+      kind: "timeout",
+      what: pick(["node", "tool", "run"] as const),
+      name: pick(tools),
+      millis: int(0, 99)
+    }),
     () => ({ kind: "stepLimit", limit: int(0, 9) }),
     () => ({ kind: "recoveries", limit: int(0, 9) }),
+    () => ({ kind: "visitLimit", node: pick(nodes), limit: int(0, 9) }),
+    () => ({ kind: "budget", budget: pick(budgets), limit: int(0, 9) }),
     () => ({ kind: "inDoubt", tool: pick(tools), call: textOf(choice) }),
-    () => ({ kind: "encoding", what: "the output", message: textOf(choice) })
+    () => ({ kind: "inDoubt", tool: pick(tools), call: textOf(choice), undecided: true }),
+    () => ({ kind: "encoding", what: "the output", message: textOf(choice) }),
+    () => ({ kind: "conflict", channel: pick(channels), branches: ["1.0", "1.1"], nodes: [pick(nodes)] }),
+    () => ({ kind: "quorum", needed: int(1, 3), completed: 0, failed: int(0, 3) }),
+    () => ({ kind: "cancelled", run: textOf(choice), reason: textOf(choice) })
   ])()
 }
 
@@ -76,13 +90,23 @@ const opOf = (choice: Choice, cell: Cell.Cell | undefined): Op => {
   return pick(kinds)()
 }
 
+/** Operations on the channels of a state, or of a branch, whose operations are not applied before its join. */
 const opsOf = (choice: Choice, state: RunState | undefined): Ops =>
   objectOf(
-    Array.from({ length: choice.int(0, 3) }, () => choice.pick(channels)).map(
-      (channel) =>
-        [channel, opOf(choice, state === undefined ? undefined : get(state.channels, channel))] as const
-    )
+    Array.from({ length: choice.int(0, 3) }, () => choice.pick(channels)).map((channel) => {
+      if (state === undefined && choice.chance(0.2)) return [channel, { combine: valueOf(choice) }] as const
+      return [channel, opOf(choice, state === undefined ? undefined : get(state.channels, channel))] as const
+    })
   )
+
+/** New limits of some nodes and budgets. */
+const limitsOf = (choice: Choice) => {
+  const { chance, int, pick } = choice
+  return {
+    ...(chance(0.5) ? { maxVisits: objectOf([[pick(nodes), int(0, 9)]]) } : undefined),
+    ...(chance(0.5) ? { budgets: objectOf([[pick(budgets), int(0, 99) / 4]]) } : undefined)
+  }
+}
 
 const commandOf = (
   choice: Choice,
@@ -115,6 +139,8 @@ export const created = (choice: Choice): Of<"created"> | Extract<Body, { kind: "
     durability: pick(["pipelined", "strict", "ephemeral"] as const),
     maxSteps: int(0, 1000),
     maxRecoveries: int(0, 5),
+    ...limitsOf(choice),
+    ...(chance(0.3) ? { timeout: int(1, 9999) } : undefined),
     ...(chance(0.5)
       ? { session: textOf(choice), actor: textOf(choice), correlation: textOf(choice) }
       : undefined),
@@ -122,6 +148,7 @@ export const created = (choice: Choice): Of<"created"> | Extract<Body, { kind: "
       ? { tags: [textOf(choice)], attributes: objectOf([[pick(hostile), textOf(choice)]]) }
       : undefined),
     ...(chance(0.3) ? { parent: { run: "p", branch: "1.0", node: pick(nodes), visit: 1 } } : undefined),
+    ...(chance(0.3) ? { signals: [textOf(choice)] } : undefined),
     ...(chance(0.3) ? { trace: { traceId: "t", spanId: "s" } } : undefined)
   }
 }
@@ -135,7 +162,9 @@ export const forkOf = (choice: Choice, state: RunState): Body => {
     flow: state.flow,
     version: state.version,
     steps: state.steps,
+    open: openCount(state),
     durability: state.durability,
+    ...(state.timeout === undefined ? undefined : { timeout: state.timeout }),
     ...(node === undefined ? undefined : { node }),
     ...(chance(0.5) ? { edits: opsOf(choice, state) } : undefined),
     ...(chance(0.3)
@@ -173,6 +202,62 @@ class Menu {
   }
 }
 
+/** What an open visit may tell. */
+const addTold = (
+  menu: Menu,
+  choice: Choice,
+  state: RunState,
+  place: {
+    readonly branch?: string
+    readonly node: string
+    readonly visit: number
+    readonly attempt: number
+  },
+  visit: OpenVisit
+): void => {
+  const { chance, int, pick } = choice
+  const mark = textOf(choice)
+  if (visit.marks === undefined || !HashMap.has(visit.marks, mark)) {
+    const budget = pick(budgets)
+    const held = get(state.budgets ?? {}, budget) ?? { spent: 0, limit: int(0, 40) }
+    const amount = int(0, 9) / 4
+    const spent = { ...place, budget, total: held.spent + amount, limit: held.limit }
+    menu.add(2, () => [{ kind: "emitted", ...place, mark, name: textOf(choice), value: valueOf(choice) }])
+    menu.add(1, () => [
+      {
+        kind: "logged",
+        ...place,
+        mark,
+        text: textOf(choice),
+        ...(chance(0.5) ? { data: valueOf(choice) } : undefined)
+      }
+    ])
+    menu.add(1, () => [
+      {
+        kind: "tagged",
+        ...place,
+        mark,
+        ...(chance(0.5) ? { tags: [textOf(choice), pick(hostile)] } : undefined),
+        ...(chance(0.5) ? { attributes: objectOf([[pick(hostile), textOf(choice)]]) } : undefined)
+      }
+    ])
+    menu.add(2, () => [
+      { kind: "spent", ...spent, mark, amount },
+      ...(chance(0.3) ? [{ kind: "budgetWarned" as const, ...spent }] : [])
+    ])
+  }
+  menu.add(1, () => [
+    {
+      kind: "progressed",
+      ...place,
+      nth: (visit.progress?.nth ?? 0) + int(1, 9),
+      done: int(0, 9) / 2,
+      total: int(0, 9),
+      ...(chance(0.5) ? { note: textOf(choice) } : undefined)
+    }
+  ])
+}
+
 /** What may happen in an open visit. */
 const addVisit = (
   menu: Menu,
@@ -185,10 +270,11 @@ const addVisit = (
   const { chance, int, pick } = choice
   const inBranch = branch === "" ? {} : { branch }
   const place = { ...inBranch, node: visit.node, visit: visit.visit, attempt: visit.attempt }
-  const fanOut = fanOutOf(branch)
-  const join = fanOut === undefined ? undefined : HashMap.getUnsafe(state.fanOuts, fanOut).join
+  const join = fanOutAround(state, branch)?.join
   const paused = state.status === "paused"
   const waits = visit.waiting
+  /** A migration may have given the join the name of a node. */
+  const leadTo = (to: string) => (to === join ? { to, joins: true as const } : { to })
   /** An attempt ends only when nothing waits in it. */
   const ending = (body: Body, ...more: ReadonlyArray<Body>): ReadonlyArray<Body> => [
     ...waits.map((wait): Body => ({ kind: "waitEnded", ...inBranch, wait, outcome: { lost: true } })),
@@ -203,14 +289,15 @@ const addVisit = (
       : { ...place_, next }
   }
   if (!paused) {
-    menu.add(8, () => ending(visited({ to: pick(nodes) })))
+    menu.add(8, () => ending(visited(leadTo(pick(nodes)))))
     menu.add(2, () =>
       ending({
         kind: "attemptFailed",
         ...place,
         started: now,
         error: failureOf(choice),
-        due: now + int(0, 99)
+        due: now + int(0, 99),
+        ...(chance(0.3) ? { restart: true as const } : undefined)
       })
     )
     menu.add(2, () =>
@@ -221,10 +308,11 @@ const addVisit = (
         error: failureOf(choice),
         outcome: {
           status: pick(["failed", "tolerated", "skipped"] as const),
-          to: join !== undefined && chance(0.5) ? join : pick(nodes)
+          ...leadTo(join !== undefined && chance(0.5) ? join : pick(nodes))
         }
       })
     )
+    if (branch !== "") menu.add(2, () => ending({ kind: "branchFailed", ...place, error: failureOf(choice) }))
     if (branch.length < 12) {
       menu.add(2, () =>
         ending(
@@ -232,12 +320,14 @@ const addVisit = (
             branches: Array.from({ length: int(0, 3) }, () =>
               chance(0.5) ? { node: pick(nodes) } : { node: pick(nodes), item: valueOf(choice) }
             ),
-            join: "join"
+            join: "join",
+            ...(chance(0.5) ? { policy: pick(["collect" as const, { quorum: int(0, 2) }]) } : undefined),
+            ...(chance(0.3) ? { concurrency: int(1, 9) } : undefined)
           })
         )
       )
     }
-    if (join !== undefined) menu.add(12, () => ending(visited({ to: join })))
+    if (join !== undefined) menu.add(12, () => ending(visited({ to: join, joins: true })))
     if (branch === "") {
       menu.add(0.2, () => ending(visited({ end: true }), { kind: "completed", output: valueOf(choice) }))
       menu.add(0.1, () => ending(visited({ end: true })))
@@ -263,7 +353,8 @@ const addVisit = (
           call,
           tool: pick(tools),
           key: textOf(choice),
-          input: valueOf(choice)
+          input: valueOf(choice),
+          ...(chance(0.5) ? { undoable: pick(["completed", "inDoubt"] as const) } : undefined)
         }
       ])
     }
@@ -279,9 +370,11 @@ const addVisit = (
       ])
       const schema = chance(0.3) ? { schema: valueOf(choice) } : {}
       const due = chance(0.3) ? { due: now + int(0, 999) } : {}
-      menu.add(3, () => [{ kind: "waitOpened", ...place, wait, on, ...schema, ...due }])
+      const race = chance(0.3) ? { race: waits[0] ?? wait } : {}
+      menu.add(3, () => [{ kind: "waitOpened", ...place, wait, on, ...race, ...schema, ...due }])
     }
   }
+  if (!paused) addTold(menu, choice, state, place, visit)
   for (const [call, { status, tool }] of visit.calls) {
     if (status !== "started") continue
     const names = { ...place, call, tool }
@@ -302,14 +395,17 @@ const addVisit = (
       { timedOut: true },
       { lost: true }
     ])
-    menu.add(3, () => [{ kind: "waitEnded", ...inBranch, wait, outcome, ...commandOf(choice, state) }])
+    const signal = state.signals.length > 0 && chance(0.5) ? { signal: pick(state.signals).seq } : {}
+    menu.add(3, () => [
+      { kind: "waitEnded", ...inBranch, wait, outcome, ...signal, ...commandOf(choice, state) }
+    ])
   }
 }
 
 /** What a migration makes of what some branches have changed. */
 const otherUpdates = (choice: Choice, state: RunState): Of<"migrated">["updates"] & {} =>
   objectOf(
-    [...state.fanOuts].map(([id, { updates }]) => [
+    [...HashMap.values(state.fanOuts)].map(({ id, updates }) => [
       id,
       objectOf(
         [...updates]
@@ -352,21 +448,35 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
     }
   ])
   menu.add(1, () => [{ kind: "commandIgnored", note: textOf(choice), ...by() }])
+  const key = chance(0.3) ? { key: textOf(choice) } : {}
+  if (!isTerminal(state.status))
+    menu.add(1, () => [
+      { kind: "signalled", name: textOf(choice), ...key, payload: valueOf(choice), ...by() }
+    ])
   menu.add(1.5, () => [
     {
       kind: "claimed",
       owner: textOf(choice),
       cause: pick(["handover", "crash"] as const),
       previous: { epoch: state.epoch, seq: state.seq, hash: head },
+      ...(chance(0.3) ? { purpose: "command" as const } : undefined),
       ...(chance(0.3) ? { trace: { traceId: "t3", spanId: "s3" } } : undefined)
     }
   ])
   for (const message of HashMap.keys(state.outbox)) menu.add(2, () => [{ kind: "delivered", message }])
-  if (state.status === "failed" && nodeOf(state) !== undefined) {
+  if (undoneOf(state).length > 0) menu.add(15, () => [{ kind: "restarted", ...by() }])
+  if (state.status === "failed" && nodeOf(state) !== undefined && !hasCompensated(state)) {
     const edits = chance(0.5) ? { edits: opsOf(choice, state) } : {}
     menu.add(15, () => [{ kind: "restarted", ...edits, ...by() }])
   }
   if (isTerminal(state.status)) return menu.choose()
+
+  if (state.compensating !== undefined) {
+    for (const [weight, body] of compensationSteps(choice, state, failureOf, now))
+      menu.add(weight, () => [body])
+    menu.add(2, () => snapshotOf(choice, state))
+    return menu.choose()
+  }
 
   const paused = state.status === "paused"
   const visits = [...openVisits(state)]
@@ -377,10 +487,17 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
     menu.add(2, () => [{ kind: "completed", output: valueOf(choice) }])
   }
   if (!paused) {
-    for (const [fanOut, { branch, open }] of state.fanOuts) {
-      if (open > 0) continue
+    for (const [branch, { completed, count, ended, id, node, policy, visit }] of state.fanOuts) {
+      const inBranch = branch === "" ? undefined : { branch }
+      const dropped = openIn(state, branch).visits.length
+      const left = dropped === 0 ? {} : { dropped }
+      if (branch !== "" && chance(0.2)) {
+        const error = failureOf(choice)
+        menu.add(1, () => [{ kind: "branchFailed", ...inBranch, node, visit, error, ...left }])
+      }
+      if (typeof policy === "object" ? completed < policy.quorum : ended.length < count) continue
       const ops = chance(0.7) ? { ops: opsOf(choice, branch === "" ? state : undefined) } : {}
-      menu.add(20, () => [{ kind: "joined", ...(branch === "" ? undefined : { branch }), fanOut, ...ops }])
+      menu.add(20, () => [{ kind: "joined", ...inBranch, fanOut: id, ...ops, ...left }])
     }
   }
   const message = textOf(choice)
@@ -400,20 +517,35 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
         got: { tool: pick(tools), call: "d", input: valueOf(choice) }
       },
       { kind: "inDoubt", node: pick(nodes), visit: 1, tool: pick(tools), call: "c" },
-      { kind: "incompatible", message: textOf(choice) }
+      { kind: "incompatible", message: textOf(choice) },
+      { kind: "budget", node: pick(nodes), visit: 1, budget: pick(budgets), spent: 7, limit: 5.5 }
     ])
     menu.add(1, () => [{ kind: "paused", reason, ...by() }])
   }
-  if (state.status === "cancelling") menu.add(1, () => [{ kind: "cancelled", reason: textOf(choice) }])
-  else menu.add(0.5, () => [{ kind: "cancelRequested", reason: textOf(choice), ...by() }])
-  const where = visits.length > 0 && chance(0.7) ? visits[0]![1] : undefined
-  menu.add(0.7, () => [
+  menu.add(1, () => [
     {
-      kind: "failed",
-      error: failureOf(choice),
-      ...(where === undefined ? undefined : { node: where.node, visit: where.visit, attempt: where.attempt })
+      kind: "limitsChanged",
+      ...(chance(0.5) ? { maxSteps: int(0, 1000) } : undefined),
+      ...limitsOf(choice),
+      ...by()
     }
   ])
+  if (!paused) menu.add(0.5, () => [{ kind: "limitWarned", steps: state.steps, limit: state.maxSteps }])
+  if (state.status === "cancelling")
+    menu.add(1, () => [endOf(state, { kind: "cancelled", reason: textOf(choice) })])
+  else menu.add(0.5, () => [{ kind: "cancelRequested", reason: textOf(choice), ...by() }])
+  const where = visits.length > 0 && chance(0.7) ? visits[0]![1] : undefined
+  if (state.status !== "cancelling" || !isDue(state)) {
+    menu.add(0.7, () => [
+      endOf(state, {
+        kind: "failed",
+        error: failureOf(choice),
+        ...(where === undefined
+          ? undefined
+          : { node: where.node, visit: where.visit, attempt: where.attempt })
+      })
+    ])
+  }
   menu.add(1, () => [
     {
       kind: "migrated",

@@ -4,7 +4,7 @@
 import * as HashMap from "effect/HashMap"
 import * as Cell from "../../src/internal/cell.ts"
 import { inlineBytes, roughSize } from "../../src/internal/snapshotHead.ts"
-import type { RunState } from "../../src/RunState.ts"
+import type { OpenVisit, RunState } from "../../src/RunState.ts"
 
 /** JSON with the keys in order. It tells -0, infinity, NaN and `undefined` from what JSON would make of them. */
 export const canonical = (value: unknown): string => {
@@ -33,15 +33,24 @@ const entries = <A>(
   view: (value: A, key: string) => unknown
 ): unknown => Object.fromEntries(Object.keys(record).map((key) => [key, view(record[key]!, key)]))
 
+const visitView = ({ joined, ...visit }: OpenVisit): unknown => ({
+  ...visit,
+  ...(joined === undefined ? undefined : { joined: { ...joined, ended: Cell.toArray(joined.ended) } })
+})
+
 /** Everything that a state says, bookkeeping for the next snapshot included. */
 export const viewOf = (state: RunState): string => {
-  const { channels, fanOuts, input, snapshot, ...rest } = state
+  const { branches, channels, fanOuts, input, open, snapshot, undo, ...rest } = state
   return canonical({
     ...rest,
+    undo: undo && Cell.toArray(undo),
     input: cellView(input),
     channels: entries(channels, cellView),
-    fanOuts: HashMap.map(fanOuts, ({ updates, ...fanOut }) => ({
+    open: entries(open, visitView),
+    branches: HashMap.map(branches, visitView),
+    fanOuts: HashMap.map(fanOuts, ({ ended, updates, ...fanOut }) => ({
       ...fanOut,
+      ended: Cell.toArray(ended),
       updates: HashMap.map(updates, (made) => Cell.toArray(made))
     })),
     snapshot: {

@@ -7,6 +7,7 @@
 import * as Arbitrary from "effect/Arbitrary"
 import * as Schema from "effect/Schema"
 import type { Body, Event } from "../../src/Event.ts"
+import { hasCompensated } from "../../src/internal/compensation.ts"
 import { extend } from "../../src/internal/engine/writer.ts"
 import { sha256Hex } from "../../src/internal/sha256.ts"
 import * as Journal from "../../src/Journal.ts"
@@ -93,7 +94,7 @@ export const build = (numbers: ReadonlyArray<number>, options: Options = {}): Wo
       const of = choice.pick(journals)
       const seq = choice.int(0, of.entries.length - 1)
       const state = of.states[seq]!
-      if (nodeOf(state) === undefined) continue
+      if (nodeOf(state) === undefined || hasCompensated(state)) continue
       const journal = begin(`fork ${journals.length}`, { state, hash: of.hashes[seq]! })
       journals.push(journal)
       grow(journal, choice, [forkOf(choice, state)])

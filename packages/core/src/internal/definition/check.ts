@@ -1,22 +1,11 @@
 import * as Duration from "effect/Duration"
 import * as Exit from "effect/Exit"
 import type * as Flow from "../../Flow.ts"
-import type * as Node from "../../Node.ts"
 import { makeCodec } from "./codec.ts"
+import { isCount } from "./count.ts"
+import { checkGraph, collected } from "./graph.ts"
 import { errorTags, inspect } from "./inspect.ts"
 import { type Problem, problemsOf } from "./problem.ts"
-
-/** The nodes that a node's policies name, with the option that names them. */
-export const routesOf = (node: Node.Any): ReadonlyArray<{ readonly option: string; readonly to: string }> => {
-  const routes: Array<{ readonly option: string; readonly to: string }> = []
-  const add = (option: string, route: Node.OnError | undefined): void => {
-    if (typeof route === "string") routes.push({ option, to: route })
-    else if (route !== undefined && route.status !== "stop") routes.push({ option, to: route.to })
-  }
-  for (const [tag, route] of Object.entries(node.onError)) add(`onError.${tag}`, route)
-  add("onDefect", node.onDefect)
-  return routes
-}
 
 const reserved = (name: string, what: "node" | "channel"): string | undefined => {
   if (name === "") return "it is empty"
@@ -42,19 +31,28 @@ const checkNames = (flow: Flow.Any): ReadonlyArray<Problem> => {
 
 const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
   const problems: Array<Problem> = []
-  const count = (option: "version" | "maxSteps" | "maxRecoveries", least: number) => {
-    const value = flow[option]
-    if (!Number.isSafeInteger(value) || value < least) {
-      problems.push({
-        _tag: "InvalidOption",
-        option,
-        detail: `is ${value}; it must be a whole number from ${least}`
-      })
+  const count = (option: string, value: unknown, least: number, at: { readonly node?: string } = {}) => {
+    if (!isCount(value, least)) {
+      const detail = `is ${String(value)}; it must be a whole number from ${least}`
+      problems.push({ _tag: "InvalidOption", ...at, option, detail })
     }
   }
-  count("version", 1)
-  count("maxSteps", 1)
-  count("maxRecoveries", 0)
+  if (flow.warnAt !== undefined && !(flow.warnAt > 0 && flow.warnAt <= 1)) {
+    const detail = `is ${flow.warnAt}; it must be a share of \`maxSteps\`: more than 0, and at most 1`
+    problems.push({ _tag: "InvalidOption", option: "warnAt", detail })
+  }
+  flow.budgets.forEach(({ name }, index) => {
+    if (flow.budgets.findIndex((other) => other.name === name) !== index) {
+      problems.push({ _tag: "InvalidOption", option: "budgets", detail: `has two that are called "${name}"` })
+    }
+  })
+  count("version", flow.version, 1)
+  count("maxSteps", flow.maxSteps, 1)
+  count("maxRecoveries", flow.maxRecoveries, 0)
+  if (flow.restart !== undefined) count("restart.max", flow.restart.max, 1)
+  if (flow.timeout !== undefined && !(Duration.toMillis(flow.timeout) > 0)) {
+    problems.push({ _tag: "InvalidOption", option: "timeout", detail: "must be longer than nothing" })
+  }
   for (const [name, node] of Object.entries(flow.nodes)) {
     if (node.timeout !== undefined && !(Duration.toMillis(node.timeout) > 0)) {
       problems.push({
@@ -64,13 +62,20 @@ const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
         detail: "must be longer than nothing"
       })
     }
-    if (node.fanOut !== undefined && node.fanOut.to.length === 0) {
-      problems.push({
-        _tag: "InvalidOption",
-        node: name,
-        option: "fanOut",
-        detail: "names no node for its branches"
-      })
+    if (node.maxVisits !== undefined) count("maxVisits", node.maxVisits, 1, { node: name })
+    if (node.fanOut !== undefined) {
+      const { concurrency = 1, policy, to } = node.fanOut
+      const at = { node: name }
+      count("fanOut.concurrency", concurrency, 1, at)
+      if (policy !== "failFast" && policy !== "collect") count("fanOut.policy.quorum", policy.quorum, 1, at)
+      if (to.length === 0) {
+        problems.push({
+          _tag: "InvalidOption",
+          ...at,
+          option: "fanOut.to",
+          detail: "names no node for the branches"
+        })
+      }
     }
     if (node.retry === undefined && node.while !== undefined) {
       problems.push({
@@ -104,6 +109,7 @@ const checkSchemas = (flow: Flow.Any): ReadonlyArray<Problem> => {
   }
   for (const [name, node] of Object.entries(flow.nodes)) {
     problems.push(...problemsOf(inspect(node.error, `nodes.${name}.error`)))
+    if (node.item !== undefined) problems.push(...problemsOf(inspect(node.item, `nodes.${name}.item`)))
   }
   return problems
 }
@@ -111,6 +117,7 @@ const checkSchemas = (flow: Flow.Any): ReadonlyArray<Problem> => {
 const checkErrors = (flow: Flow.Any): ReadonlyArray<Problem> => {
   const problems: Array<Problem> = []
   const declared = errorTags(flow.error)
+  const harmless = collected(flow)
   for (const [name, node] of Object.entries(flow.nodes)) {
     const errors = errorTags(node.error)
     const known = node.timeout === undefined ? errors.tags : [...errors.tags, "NodeTimeout"]
@@ -121,67 +128,11 @@ const checkErrors = (flow: Flow.Any): ReadonlyArray<Problem> => {
     for (const tag of errors.tags) {
       const route = Object.hasOwn(node.onError, tag) ? node.onError[tag] : undefined
       const handled = route !== undefined && (typeof route === "string" || route.status !== "stop")
-      if (!handled && declared.complete && !declared.tags.includes(tag)) {
+      if (!handled && !harmless.has(name) && declared.complete && !declared.tags.includes(tag)) {
         problems.push({ _tag: "UnroutedError", node: name, tag })
       }
     }
   }
-  return problems
-}
-
-const checkGraph = (flow: Flow.Any, hasOutput: boolean): ReadonlyArray<Problem> => {
-  const problems: Array<Problem> = []
-  const names = Object.keys(flow.nodes)
-  const isNode = (name: string) => Object.hasOwn(flow.nodes, name)
-  const after = new Map<string, Set<string>>()
-
-  if (!isNode(flow.start)) problems.push({ _tag: "UnknownStart", start: flow.start, nodes: names })
-  for (const [name, node] of Object.entries(flow.nodes)) {
-    const leads = new Set<string>()
-    after.set(name, leads)
-    const lead = (option: string, target: string, end: boolean) => {
-      if (target === "end" && end) leads.add(target)
-      else if (target === "end" && option !== "fanOut")
-        problems.push({ _tag: "EndWithoutOutput", node: name, option })
-      else if (isNode(target)) leads.add(target)
-      else problems.push({ _tag: "UnknownTarget", node: name, option, target, nodes: names })
-    }
-    for (const target of node.to) lead("to", target, true)
-    for (const { option, to } of routesOf(node)) {
-      if (to === "") problems.push({ _tag: "AmbiguousTarget", node: name, option, targets: node.to })
-      else lead(option, to, !hasOutput)
-    }
-    if (node.fanOut !== undefined)
-      for (const target of [...node.fanOut.to, node.fanOut.join]) lead("fanOut", target, false)
-    if (node.to.length === 0 && node.fanOut === undefined) problems.push({ _tag: "NoTarget", node: name })
-  }
-  // What follows asks where paths lead: with targets missing the answers would only repeat what is said already.
-  if (problems.length > 0) return problems
-
-  const reached = new Set<string>()
-  const spread = (from: string, next: (name: string) => Iterable<string>) => {
-    reached.clear()
-    const open = [from]
-    for (let name = open.pop(); name !== undefined; name = open.pop()) {
-      if (reached.has(name)) continue
-      reached.add(name)
-      open.push(...next(name))
-    }
-  }
-  spread(flow.start, (name) => after.get(name) ?? [])
-  for (const node of names) {
-    if (!reached.has(node)) problems.push({ _tag: "Unreachable", node, start: flow.start })
-  }
-  const before = new Map<string, Array<string>>()
-  for (const [name, leads] of after) {
-    for (const target of leads) {
-      const known = before.get(target)
-      if (known === undefined) before.set(target, [name])
-      else known.push(name)
-    }
-  }
-  spread("end", (name) => before.get(name) ?? [])
-  for (const node of names) if (!reached.has(node)) problems.push({ _tag: "DeadEnd", node })
   return problems
 }
 

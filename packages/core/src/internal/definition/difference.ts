@@ -49,7 +49,13 @@ const textOf = (shape: Shape | undefined): string => {
   if (tag === "Arrays" && one === undefined) return `[${others.join(", ")}]`
   if (tag === "Union") return textsOf(first).join(" | ")
   if (tag === "Literal") return first === "string" ? JSON.stringify(second) : String(second)
-  if (tag === "Declaration" && typeof first === "string") return `${first}<${others.join(", ")}>`
+  if (tag === "Declaration") {
+    // Effect's own say more than their name.
+    const [, id] = isArray(first)
+      ? ((first.find((pair) => isArray(pair) && pair[0] === "id") ?? []) as ReadonlyArray<Shape>)
+      : [undefined, first]
+    if (typeof id === "string") return `${id}<${others.join(", ")}>`
+  }
   // A field: its name, whether it is optional, its type.
   if (typeof first === "boolean" && third === undefined)
     return `${String(tag)}${first ? "?" : ""}: ${textOf(second)}`

@@ -106,7 +106,8 @@ const nodeOf = (name: string, node: Node.Any): Shape => [
   shapeOf(node.error),
   byText(Object.entries(node.onError).map(([tag, route]) => [tag, routeOf(route)])),
   routeOf(node.onDefect),
-  node.fanOut === undefined ? null : [byText(node.fanOut.to), node.fanOut.join]
+  node.fanOut === undefined ? null : [byText(node.fanOut.to), node.fanOut.join],
+  ...(node.item === undefined ? [] : [shapeOf(node.item)])
 ]
 
 /** The channels of a state, whatever their order. */
@@ -122,7 +123,7 @@ export const shapeTextOf = (flow: Flow.Any): string =>
   JSON.stringify([
     "waymark flow 1",
     flow.id,
-    flow.start,
+    flow.startNode,
     shapeOf(flow.input),
     shapeOf(flow.output),
     shapeOf(flow.error),

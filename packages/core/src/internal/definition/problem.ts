@@ -1,11 +1,16 @@
 import * as Schema from "effect/Schema"
 import type { Finding } from "./inspect.ts"
+import { quoted } from "./quoted.ts"
 
 const name = Schema.String
 
 /** One thing that is wrong with a definition. `node` is there where it concerns a node. */
 export const Problem = Schema.TaggedUnion({
-  InvalidName: { what: Schema.Literals(["flow", "tool", "node", "channel"]), name, detail: Schema.String },
+  InvalidName: {
+    what: Schema.Literals(["flow", "tool", "node", "channel", "output", "budget"]),
+    name,
+    detail: Schema.String
+  },
   InvalidOption: { node: Schema.optionalKey(name), option: Schema.String, detail: Schema.String },
   UnknownStart: { start: name, nodes: Schema.Array(name) },
   UnknownTarget: { node: name, option: Schema.String, target: name, nodes: Schema.Array(name) },
@@ -13,7 +18,10 @@ export const Problem = Schema.TaggedUnion({
   AmbiguousTarget: { node: name, option: Schema.String, targets: Schema.Array(name) },
   EndWithoutOutput: { node: name, option: Schema.String },
   Unreachable: { node: name, start: name },
-  DeadEnd: { node: name },
+  DeadEnd: { node: name, join: Schema.optionalKey(name) },
+  ItemMissing: { node: Schema.optionalKey(name), option: Schema.String, target: name },
+  LeavesBranch: { node: name, option: Schema.String, target: name, join: name },
+  JoinsOutside: { node: name, join: name },
   UnknownErrorTag: { node: name, tag: Schema.String, tags: Schema.Array(Schema.String) },
   UnroutedError: { node: name, tag: Schema.String },
   OpaqueSchema: { path: Schema.String, schema: Schema.String },
@@ -25,28 +33,35 @@ export const Problem = Schema.TaggedUnion({
 })
 export type Problem = typeof Problem.Type
 
-const quoted = (list: ReadonlyArray<string>): string => list.map((item) => `"${item}"`).join(", ") || "none"
+const at = ({ node, option }: { readonly node?: string; readonly option: string }): string =>
+  `${node === undefined ? "" : `node "${node}": `}\`${option}\``
 
 export const describe = (problem: Problem): string => {
   switch (problem._tag) {
     case "InvalidName":
-      return `"${problem.name}" cannot be the name of a ${problem.what}: ${problem.detail}`
+      return `"${problem.name}" cannot be the name of ${problem.what === "output" ? "an" : "a"} ${problem.what}: ${problem.detail}`
     case "InvalidOption":
-      return `${problem.node === undefined ? "" : `node "${problem.node}": `}\`${problem.option}\` ${problem.detail}`
+      return `${at(problem)} ${problem.detail}`
     case "UnknownStart":
       return `\`start\` names "${problem.start}", which is not a node; the nodes are ${quoted(problem.nodes)}`
     case "UnknownTarget":
-      return `node "${problem.node}": \`${problem.option}\` names "${problem.target}", which is not a node; the nodes are ${quoted(problem.nodes)}`
+      return `${at(problem)} names "${problem.target}", which is not a node; the nodes are ${quoted(problem.nodes)}`
     case "NoTarget":
       return `node "${problem.node}": \`to\` is empty; name the nodes it may go on to, or "end"`
     case "AmbiguousTarget":
-      return `node "${problem.node}": \`${problem.option}\` does not say where the run goes on, and \`to\` has not exactly one target (${quoted(problem.targets)}); name one`
+      return `${at(problem)} does not say where the run goes on, and \`to\` has not exactly one target (${quoted(problem.targets)}); name one`
     case "EndWithoutOutput":
-      return `node "${problem.node}": \`${problem.option}\` goes to "end", but the flow has an output, which only a handler can give; name a node that ends the run`
+      return `${at(problem)} goes to "end", but the flow has an output, which only a handler can give; name a node that ends the run`
     case "Unreachable":
       return `node "${problem.node}" cannot be reached from the start "${problem.start}"; let a node name it as a target, or remove it`
     case "DeadEnd":
-      return `node "${problem.node}" cannot reach the end; let it, or a node after it, name "end" as a target`
+      return `node "${problem.node}" cannot reach ${problem.join === undefined ? "the end" : `"${problem.join}", at which its branches end`}; let it, or a node after it, name "${problem.join ?? "end"}" as a target`
+    case "ItemMissing":
+      return `${at(problem)} names "${problem.target}", which takes an item; only \`fanOut.to\` can name it`
+    case "LeavesBranch":
+      return `${at(problem)} names "${problem.target}", but the branches that end at "${problem.join}" have nodes of their own until there, and do not end the run`
+    case "JoinsOutside":
+      return `node "${problem.node}": \`fanOut.join\` names "${problem.join}", at which branches end that the node itself runs in; join before that`
     case "UnknownErrorTag":
       return `node "${problem.node}": \`onError\` names the error "${problem.tag}", but the node's errors are ${quoted(problem.tags)}`
     case "UnroutedError":
@@ -67,13 +82,13 @@ export const describe = (problem: Problem): string => {
 }
 
 /**
- * A flow or a tool is defined in a way that cannot work. It lists everything that is wrong at once.
+ * A flow, a tool, an output or a budget is defined in a way that cannot work. It lists everything that is wrong at once.
  *
  * @category errors
  * @since 0.1.0
  */
 export class DefinitionError extends Schema.TaggedError<DefinitionError>()("DefinitionError", {
-  definition: Schema.Literals(["flow", "tool"]),
+  definition: Schema.Literals(["flow", "tool", "output", "budget"]),
   id: Schema.String,
   problems: Schema.Array(Problem)
 }) {

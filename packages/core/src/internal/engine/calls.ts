@@ -6,42 +6,39 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type { Json } from "effect/Schema"
-import * as Scope from "effect/Scope"
-import * as Tracer from "effect/Tracer"
 import type { Body, Durability, Failure, PauseReason } from "../../Event.ts"
 import { InDoubt, Unencodable } from "../../Failures.ts"
-import type { ToolMiddleware } from "../../Middleware.ts"
-import type { Call, OpenVisit } from "../../RunState.ts"
+import type { Call, OpenVisit, RunState } from "../../RunState.ts"
 import * as Tool from "../../Tool.ts"
-import type { ToolExecutor } from "../../ToolExecutor.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { canonical } from "./canonical.ts"
-import * as Claims from "./claims.ts"
+import type * as Claims from "./claims.ts"
 import * as Failures from "./failure.ts"
+import { invoke } from "./invoke.ts"
+import type { Surroundings } from "./invoke.ts"
 import * as Retry from "./retry.ts"
 import * as Versions from "./versions.ts"
 import type { VisitClock } from "./visitClock.ts"
+import type { Bodies } from "./writer.ts"
 
 /** What a visit's calls need of the run they belong to. */
-export interface Host {
+export interface Host extends Surroundings {
   readonly run: string
   readonly durability: Durability
   readonly hash: (text: string) => string
-  /** The context that tool handlers and retry policies run in: not that of the visit, whose time stands still. */
-  readonly context: Context.Context<never>
-  readonly executor: ToolExecutor
-  readonly middlewares: ReadonlyArray<ToolMiddleware>
-  readonly traced: boolean
   /** Whether what is stored is encrypted. */
   readonly encrypts: boolean
   /** The open visit as the journal has it. */
   readonly open: () => OpenVisit
   /** Appends an event. If that fails, the run is stopped and the effect is interrupted. */
   readonly append: (body: Body) => Effect.Effect<unknown>
+  /** The same for events that follow from the state that they are appended to. */
+  readonly appendTo: (decide: (state: RunState) => Bodies | undefined) => Effect.Effect<unknown>
+  /** The run as the journal has it. */
+  readonly state: () => RunState
   /** Waits until everything is durable; the same if that fails. */
   readonly sync: Effect.Effect<void>
   /** Whether the run is being stopped, by whatever: then interruption says nothing about a call. */
@@ -67,10 +64,6 @@ export interface Place {
   /** The node's name when the visit was opened, if it has another one now: keys are made of that. */
   readonly openedAs: string | undefined
   readonly clock: VisitClock
-  /** Whether an earlier process may have executed this attempt of the visit. */
-  readonly recovered: boolean
-  /** Whether the visit has no other fiber than this one, as far as can be told. */
-  readonly isAlone: (fiber: Fiber.Fiber<unknown, unknown>) => boolean
 }
 
 export interface Calls {
@@ -83,19 +76,11 @@ export interface Calls {
   readonly close: () => void
 }
 
-export const make = (host: Host, place: Place): Calls => {
+export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => {
   const { attempt, branch, clock, node, visit } = place
   const where = branch === "" ? { node, visit, attempt } : { branch, node, visit, attempt }
   const occurrences = new Map<string, number>()
   let closed = false
-  const claims = Claims.make({
-    attempt,
-    recovered: place.recovered,
-    began: clock.now,
-    clock: clock.live,
-    open: host.open,
-    isAlone: place.isAlone
-  })
 
   const recorded = (call: string): Call | undefined =>
     Option.getOrUndefined(HashMap.get(host.open().calls, call))
@@ -153,55 +138,6 @@ export const make = (host: Host, place: Place): Calls => {
       })
     })
 
-  /** Carries out one try: the handler, inside executor, middleware, timeout, and its own scope. */
-  const once = (
-    tool: Tool.Any,
-    input: unknown,
-    invocation: Tool.Invocation["Service"],
-    handlerContext: Context.Context<never>
-  ): Effect.Effect<unknown, unknown> => {
-    const provided = Context.getOrUndefined(handlerContext, Tool.handlerKey(tool.name))
-    const local: Effect.Effect<unknown, unknown, any> =
-      provided === undefined
-        ? Effect.die(
-            new Error(
-              `tool ${tool.name} has no handler: provide the layer that ${tool.name}.toLayer(...) makes`
-            )
-          )
-        : Effect.suspend(() => provided.handler(input))
-    const inContext = Effect.suspend(() => {
-      const scope = Scope.makeUnsafe()
-      const own = Context.add(Context.make(Tool.Invocation, invocation), Scope.Scope, scope)
-      return local.pipe(
-        Effect.provideContext(own as Context.Context<any>),
-        Effect.onExit((exit) => Scope.close(scope, exit))
-      )
-    })
-    const request = { tool, input, invocation }
-    let effect = host.executor.execute(request, inContext)
-    for (let i = host.middlewares.length - 1; i >= 0; i--) effect = host.middlewares[i]!(effect, request)
-    if (tool.timeout !== undefined) {
-      const millis = Duration.toMillis(tool.timeout)
-      effect = Effect.timeoutOrElse(effect, {
-        duration: tool.timeout,
-        orElse: () => Effect.die(new Tool.ToolTimeout({ tool: tool.name, millis }))
-      })
-    }
-    if (host.traced) {
-      effect = Effect.withSpan(effect, `tool ${tool.name}`, {
-        attributes: {
-          "waymark.run": host.run,
-          "waymark.tool": tool.name,
-          "waymark.attempt": invocation.attempt
-        }
-      })
-    }
-    // The visit's own Clock and Random are not for the outside world; only its span is.
-    const context = provided === undefined ? host.context : Context.merge(host.context, provided.context)
-    const span = host.traced ? Context.getOption(handlerContext, Tracer.ParentSpan) : Option.none()
-    return Effect.setContext(effect, Context.addOrOmit(context, Tracer.ParentSpan, span))
-  }
-
   /** Whether the tool's policy gives the call another try after this outcome, and when. */
   const nextTry = (
     tool: Tool.Any,
@@ -215,12 +151,11 @@ export const make = (host: Host, place: Place): Calls => {
     if (outcome._tag === "Defect" && tool.delivery === "atMostOnce") return Effect.succeed(undefined)
     const error = retryable(tool, outcome)
     if (error === undefined) return Effect.succeed(undefined)
-    const tried: Array<Retry.Tried> = []
-    for (const { error: failure, time } of call.retries) {
-      tried.push({ time, error: Failures.valueOf(Failures.load(failure, [tool.error])) })
+    if (Failures.tagOf(error.value) === "ToolStalled" && tool.while?.(error.value) === false) {
+      return Effect.succeed(undefined)
     }
-    tried.push({ time: now, error: error.value })
-    return Effect.setContext(retry.delayAfter(tried), host.context)
+    const last = { time: now, error: error.value }
+    return Effect.setContext(Retry.delayAfter(retry, call.retries, [tool.error], last), host.context)
   }
 
   /** Tries a call until it succeeds, fails for good, or is interrupted; journals each outcome. */
@@ -238,7 +173,10 @@ export const make = (host: Host, place: Place): Calls => {
       const live = Context.get(host.context, Clock.Clock)
       const names = { ...where, call: id, tool: tool.name }
       const retry = tool.retry === undefined ? undefined : Retry.make(tool.retry)
-      const commit = host.durability !== "ephemeral" || tool.delivery === "atMostOnce"
+      const { compensate, delivery } = tool
+      const undoable = compensate && ({ undoable: compensate.inDoubt ? "inDoubt" : "completed" } as const)
+      // What cannot be found again cannot be undone.
+      const commit = host.durability !== "ephemeral" || delivery === "atMostOnce" || undoable !== undefined
       // What became of a try that took too long is not known.
       let repeated =
         begun === "inDoubt" || recorded(id)?.retries.some(({ error }) => error.kind === "timeout") === true
@@ -263,7 +201,7 @@ export const make = (host: Host, place: Place): Calls => {
       const attemptCall = (started: boolean): Effect.Effect<unknown, unknown> => {
         const begin: Body = started
           ? { kind: "callRepeated", ...names }
-          : { kind: "callStarted", ...names, key, input: encoded }
+          : { kind: "callStarted", ...names, key, input: encoded, ...undoable }
         return Effect.uninterruptibleMask((restore) =>
           Effect.gen(function* () {
             // One try after another; the events say where it stands if the process dies between any two of them.
@@ -285,7 +223,7 @@ export const make = (host: Host, place: Place): Calls => {
                 visit,
                 repeated
               }
-              const execute = once(tool, input, invocation, handlerContext)
+              const execute = invoke(host, { tool, input, invocation }, handlerContext)
               // Nothing is asked of the world before everything that led to it is durable.
               const exit = yield* Effect.exit(restore(commit ? Effect.andThen(host.sync, execute) : execute))
               if (Exit.isSuccess(exit)) {
@@ -334,7 +272,11 @@ export const make = (host: Host, place: Place): Calls => {
       return host.pause({ kind: "inDoubt", node, visit, tool: tool.name, call: id })
     const names = { ...where, call: id, tool: tool.name }
     return Effect.andThen(
-      host.append({ kind: "callFailed", ...names, error: { kind: "inDoubt", tool: tool.name, call: id } }),
+      host.append({
+        kind: "callFailed",
+        ...names,
+        error: { kind: "inDoubt", tool: tool.name, call: id, undecided: true }
+      }),
       Effect.die(new InDoubt({ tool: tool.name, call: id }))
     )
   }
@@ -405,7 +347,8 @@ export const retryable = (
   }
   if (outcome._tag === "Defect") {
     const tag = Failures.tagOf(outcome.defect)
-    if (tag === "ToolTimeout" || tag === "NodeTimeout") return { value: outcome.defect }
+    if (tag === "ToolTimeout" || tag === "ToolStalled" || tag === "NodeTimeout")
+      return { value: outcome.defect }
   }
   return undefined
 }

@@ -5,7 +5,7 @@ import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import type { Call, OpenVisit } from "../../RunState.ts"
+import type { OpenVisit } from "../../RunState.ts"
 
 /**
  * How long a call that looks like a divergence waits for the calls of other fibers of its visit, in milliseconds, beyond
@@ -13,12 +13,13 @@ import type { Call, OpenVisit } from "../../RunState.ts"
  */
 const grace = 2_000
 
-export type Recorded = readonly [id: string, call: Call]
+/** A recorded call, or a wait as if it were one. */
+export type Recorded = readonly [id: string, call: { readonly tool: string; readonly seq: number }]
 
 export interface Claims {
   /** The handler asks for a recorded call. */
   readonly claim: (id: string) => void
-  /** A recorded call of this attempt that the handler has not asked for. */
+  /** A recorded call or wait of this attempt that the handler has not asked for. */
   readonly unclaimed: () => Recorded | undefined
   /**
    * Waits until no recorded call is unclaimed; gives one that is not going to be claimed. If there is only this fiber
@@ -36,6 +37,8 @@ export const make = (options: {
   readonly began: number
   readonly clock: Clock.Clock
   readonly open: () => OpenVisit
+  /** The waits that the attempt came to. */
+  readonly waits: () => Iterable<readonly [id: string, at: { readonly seq: number; readonly time: number }]>
   readonly isAlone: (fiber: Fiber.Fiber<unknown, unknown>) => boolean
 }): Claims => {
   const { attempt, clock, isAlone, open } = options
@@ -46,12 +49,14 @@ export const make = (options: {
   let recovering = options.recovered
   const behind = clock.currentTimeMillisUnsafe() - options.began
 
-  const unclaimed = (): Recorded | undefined => {
+  const unclaimed = (): readonly [string, Recorded[1] & { readonly time: number }] | undefined => {
     if (!recovering) return undefined
     for (const [id, call] of open().calls) {
       const interrupted = call.error?.kind === "interrupted"
       if (call.attempt === attempt && !interrupted && !claimed.has(id)) return [id, call]
     }
+    for (const [id, { seq, time }] of options.waits())
+      if (!claimed.has(id)) return [id, { tool: "wait", seq, time }]
     recovering = false
     return undefined
   }

@@ -2,21 +2,34 @@
  * What a command does to a run: the events that say so.
  */
 import * as Effect from "effect/Effect"
+import * as HashMap from "effect/HashMap"
+import * as Option from "effect/Option"
 import type { Json } from "effect/Schema"
 import type { Codec, CodecError } from "../../Codec.ts"
-import type { Request } from "../../Command.ts"
+import type { Request, Settlement } from "../../Command.ts"
 import { mapValues } from "../../Event.ts"
 import type { Body, CommandRef } from "../../Event.ts"
-import type { RunState } from "../../RunState.ts"
+import type { Call, RunState } from "../../RunState.ts"
 import type { Received } from "../../Store.ts"
+import { hasCompensated, undoneOf } from "../compensation.ts"
 import { isHandled } from "../inbox.ts"
+import type { Mutable } from "../record.ts"
 import { isTerminal } from "../status.ts"
-import { visitsOf } from "../visits.ts"
+import { staysInDoubt, visitsOf } from "../visits.ts"
+import * as RecordedSchema from "./recordedSchema.ts"
+import { isChoice } from "./waits.ts"
+import * as Waking from "./waking.ts"
 
 /** A command as its sender meant it; `problem` says why its values cannot be read. */
 export interface Opened extends Received {
   readonly problem?: string
 }
+
+const mapSettlement = <E>(
+  as: Settlement,
+  f: (value: Json) => Effect.Effect<Json, E>
+): Effect.Effect<Settlement, E> =>
+  "output" in as ? Effect.map(f(as.output), (output) => ({ output })) : Effect.succeed(as)
 
 /** Applies `f` to the values in a request that the flow's author defined. */
 const mapRequest = <E>(
@@ -24,19 +37,42 @@ const mapRequest = <E>(
   f: (value: Json) => Effect.Effect<Json, E>
 ): Effect.Effect<Request, E> => {
   switch (request.type) {
-    case "retry": {
-      if (request.edits === undefined) return Effect.succeed(request)
-      const body = { kind: "restarted" as const, edits: request.edits }
-      return Effect.map(mapValues(body, f), ({ edits }) => ({ ...request, edits }))
-    }
-    case "settle": {
-      if (!("output" in request.as)) return Effect.succeed(request)
-      return Effect.map(f(request.as.output), (output) => ({ ...request, as: { output } }))
-    }
+    case "retry":
+      return Effect.gen(function* () {
+        const { edits, settle } = request
+        const mapped: Mutable<typeof request> = { ...request }
+        if (edits !== undefined) {
+          mapped.edits = (yield* mapValues({ kind: "restarted" as const, edits }, f)).edits
+        }
+        if (settle !== undefined) {
+          const calls = Object.entries(settle).map(([call, as]) => [call, mapSettlement(as, f)] as const)
+          mapped.settle = yield* Effect.all(Object.fromEntries(calls))
+        }
+        return mapped
+      })
+    case "settle":
+      return Effect.map(mapSettlement(request.as, f), (as) => ({ ...request, as }))
+    case "annotate":
+      return request.data === undefined
+        ? Effect.succeed(request)
+        : Effect.map(f(request.data), (data) => ({ ...request, data }))
     case "signal":
       return Effect.map(f(request.payload), (payload) => ({ ...request, payload }))
     case "answer":
       return Effect.map(f(request.value), (value) => ({ ...request, value }))
+    case "finish": {
+      if (!("value" in request.as)) return Effect.succeed(request)
+      return Effect.map(f(request.as.value), (value) => ({ ...request, as: { value } }))
+    }
+    case "ended": {
+      const { outcome } = request
+      return "value" in outcome
+        ? Effect.map(f(outcome.value), (value) => ({ ...request, outcome: { value } }))
+        : Effect.map(mapValues({ kind: "failed" as const, error: outcome.failure }, f), ({ error }) => ({
+            ...request,
+            outcome: { failure: error }
+          }))
+    }
     default:
       return Effect.succeed(request)
   }
@@ -68,6 +104,47 @@ export const open = (
         )
       })
 
+const undoing = "the run is undoing its calls, and is about to end"
+
+type Settled = Extract<Body, { readonly kind: "callCompleted" | "callFailed" | "callReleased" }>
+
+/**
+ * The event that says what became of a call that is in doubt in an open visit, or will be in its next attempt; or why
+ * there is none.
+ */
+const settlement = (
+  state: RunState,
+  id: string,
+  as: Settlement,
+  next: boolean
+): { readonly body: Settled } | { readonly problem: string } => {
+  let problem = `no open visit has a call ${id}`
+  for (const [branch, { attempt, calls, node, visit }] of visitsOf(state)) {
+    const call: Call | undefined = Option.getOrUndefined(HashMap.get(calls, id))
+    if (call === undefined) continue
+    problem = `call ${id} is not in doubt`
+    if (!(next ? staysInDoubt(call) : call.status === "started")) continue
+    const { tool } = call
+    const place = {
+      ...(branch === "" ? undefined : { branch }),
+      node,
+      visit,
+      attempt: attempt + (next ? 1 : 0),
+      call: id,
+      tool
+    }
+    return {
+      body:
+        "output" in as
+          ? { kind: "callCompleted", ...place, output: as.output }
+          : "again" in as
+            ? { kind: "callReleased", ...place }
+            : { kind: "callFailed", ...place, error: { kind: "inDoubt", tool, call: id } }
+    }
+  }
+  return { problem }
+}
+
 /** The events that a command amounts to at a checkpoint; `undefined` if it was dealt with already. */
 export const carryOut = (
   state: RunState,
@@ -83,11 +160,13 @@ export const carryOut = (
     case "cancel":
       if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
       if (state.status === "cancelling") return ignored("the run is being cancelled already")
+      if (state.compensating !== undefined) return ignored(undoing)
       return [{ kind: "cancelRequested", ...by, reason: request.reason }]
     case "pause":
       if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
       if (state.status === "paused" || state.status === "cancelling")
         return ignored(`the run is ${state.status} already`)
+      if (state.compensating !== undefined) return ignored(undoing)
       return [
         {
           kind: "paused",
@@ -100,29 +179,133 @@ export const carryOut = (
       return state.status === "paused"
         ? [{ kind: "resumed", ...by }]
         : ignored(`the run is ${state.status}, not paused`)
-    case "retry":
-      if (state.status !== "failed") return ignored(`the run is ${state.status}, not failed`)
-      return [
-        request.edits === undefined
-          ? { kind: "restarted", ...by }
-          : { kind: "restarted", ...by, edits: request.edits }
-      ]
-    case "settle": {
-      for (const [branch, { attempt, calls, node, visit }] of visitsOf(state)) {
-        for (const [call, { status, tool }] of calls) {
-          if (call !== request.call) continue
-          if (isTerminal(state.status) || status !== "started") return ignored(`call ${call} is not in doubt`)
-          const place = { ...(branch === "" ? undefined : { branch }), node, visit, attempt, call, tool }
-          if ("output" in request.as)
-            return [{ kind: "callCompleted", ...place, ...by, output: request.as.output }]
-          if ("again" in request.as) return [{ kind: "callReleased", ...place, ...by }]
-          return [{ kind: "callFailed", ...place, ...by, error: { kind: "inDoubt", tool, call } }]
-        }
+    case "retry": {
+      if (isTerminal(state.status) && hasCompensated(state)) {
+        if (undoneOf(state).length === 0) return ignored("the run has undone what it did")
+        if (request.edits !== undefined)
+          return ignored("the run only goes on to undo: there is no state to edit")
+      } else if (state.status !== "failed") return ignored(`the run is ${state.status}, not failed`)
+      const settled: Array<Body> = []
+      for (const call of Object.keys(request.settle ?? {})) {
+        const told = settlement(state, call, request.settle![call]!, true)
+        if ("problem" in told) return ignored(told.problem)
+        // The command is answered by the event before it; who decided stands in each.
+        settled.push(actor === undefined ? told.body : { ...told.body, actor })
       }
-      return ignored(`no open visit has a call ${request.call}`)
+      const { edits, limits } = request
+      return [
+        { kind: "restarted", ...by, ...(edits === undefined ? undefined : { edits }) },
+        ...settled,
+        // The command is dealt with by the event before it.
+        ...(limits === undefined
+          ? []
+          : [{ kind: "limitsChanged" as const, ...(actor === undefined ? undefined : { actor }), ...limits }])
+      ]
+    }
+    case "limits":
+      if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
+      return [{ kind: "limitsChanged", ...by, ...request.limits }]
+    case "settle": {
+      if (state.compensating !== undefined) return ignored(undoing)
+      if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
+      const told = settlement(state, request.call, request.as, false)
+      return "problem" in told ? ignored(told.problem) : [{ ...told.body, ...by }]
+    }
+    case "annotate": {
+      const { type: _, ...note } = request
+      return [{ kind: "annotated", ...by, ...note }]
+    }
+    case "bookmark": {
+      const { type: _, ...bookmark } = request
+      return bookmark.at > state.seq
+        ? ignored(`the journal ends at seq ${state.seq}, before seq ${bookmark.at}`)
+        : [{ kind: "bookmarked", ...by, ...bookmark }]
     }
     case "signal":
+      return signalled(state, request, by) ?? ignored(unwanted(state, request))
     case "answer":
-      return ignored("nothing waits for it")
+      return endNamed(state, "user", request.wait, request.value, by, ignored)
+    case "finish":
+      return endNamed(state, "job", request.job, request.as, by, ignored)
+    case "ended": {
+      const { outcome, run, wait } = request
+      return isTerminal(state.status) || !Waking.isForRun(state, wait, run)
+        ? ignored(`nothing waits for run ${run}`)
+        : Waking.end(state, wait, outcome, by)
+    }
   }
+}
+
+/** Whether a command may end a wait: it is carried out at once, whatever else is executed. */
+export const isForWait = ({ command: { request } }: Received): boolean =>
+  request.type === "signal" ||
+  request.type === "answer" ||
+  request.type === "finish" ||
+  request.type === "ended"
+
+type Signal = Extract<Request, { type: "signal" }>
+type Bodies = readonly [Body, ...ReadonlyArray<Body>]
+
+/** How many signals a run keeps. */
+const keptSignals = 1000
+
+/** The signal ends the wait that was opened first of those that it is meant for, or is kept. */
+const signalled = (state: RunState, signal: Signal, by: Waking.By): Bodies | undefined => {
+  if (isTerminal(state.status) || state.status === "cancelling") return undefined
+  const meant = Waking.meantBy(state, signal)
+  for (const [id, { schema }] of meant) {
+    if (RecordedSchema.problemWith(schema, signal.payload) === undefined)
+      return Waking.end(state, id, { value: signal.payload }, by)
+  }
+  const isKept = meant.length === 0 && state.keeps?.includes(signal.name) === true
+  if (!isKept || state.signals.length >= keptSignals) return undefined
+  const { key, name, payload } = signal
+  return [{ kind: "signalled", ...by, name, ...(key === undefined ? undefined : { key }), payload }]
+}
+
+/** Why a signal comes to nothing. */
+const unwanted = (state: RunState, signal: Signal): string => {
+  if (isTerminal(state.status)) return `the run had ${state.status} already`
+  if (state.status === "cancelling") return "the run is being cancelled"
+  const [first] = Waking.meantBy(state, signal)
+  if (first !== undefined) {
+    return `its payload is not what is waited for: ${RecordedSchema.problemWith(first[1].schema, signal.payload)}`
+  }
+  return state.keeps?.includes(signal.name) === true
+    ? `${keptSignals} signals are kept already`
+    : "nothing waits for it, and the flow does not name it among its signals"
+}
+
+type Finish = Extract<Request, { type: "finish" }>["as"]
+
+const endNamed = (
+  state: RunState,
+  type: "user" | "job",
+  name: string,
+  given: Json | Finish,
+  by: Waking.By,
+  ignored: (note: string) => Bodies
+): Bodies => {
+  const named = Waking.named(state, type, name)
+  const [only] = named
+  if (only === undefined || isTerminal(state.status) || state.status === "cancelling") {
+    return ignored(
+      isTerminal(state.status) ? `the run had ${state.status} already` : `nothing waits for ${name}`
+    )
+  }
+  if (named.length > 1) {
+    return ignored(`several wait for ${name}: say which, ${named.map(([id]) => id).join(" or ")}`)
+  }
+  const [id, wait] = only
+  if (type === "job" && "failure" in (given as Finish)) {
+    const { failure } = given as Extract<Finish, { failure: string }>
+    return Waking.end(state, id, { failure: { kind: "defect", name: "JobFailed", message: failure } }, by)
+  }
+  const value = type === "job" ? (given as Extract<Finish, { value: Json }>).value : given
+  const problem =
+    RecordedSchema.problemWith(wait.schema, value) ??
+    (isChoice(wait, value) ? undefined : "it is none of the choices")
+  return problem === undefined
+    ? Waking.end(state, id, { value }, by)
+    : ignored(`what was given is not what is waited for: ${problem}`)
 }

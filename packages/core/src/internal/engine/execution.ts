@@ -1,47 +1,56 @@
 /**
- * The execution of one run by the worker that owns it: visits in sequence, commands, pauses, the end.
+ * The execution of one run by the worker that owns it: visits, commands, pauses, the end.
  */
-import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Tracer from "effect/Tracer"
-import type { Body, PauseReason } from "../../Event.ts"
+import type { PauseReason } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
 import type { NodeMiddleware, ToolMiddleware } from "../../Middleware.ts"
 import type * as Store from "../../Store.ts"
 import type { ToolExecutor } from "../../ToolExecutor.ts"
-import { makeCodec } from "../definition/codec.ts"
 import * as Snapshot from "../snapshot.ts"
 import { isTerminal } from "../status.ts"
-import type * as Calls from "./calls.ts"
+import { visitIn } from "../visits.ts"
+import * as Branching from "./branching.ts"
 import * as Commands from "./commands.ts"
-import * as Failures from "./failure.ts"
-import * as Handler from "./handler.ts"
+import * as Compensation from "./compensation.ts"
+import * as Deadlines from "./deadlines.ts"
+import * as Grace from "./grace.ts"
+import * as Joins from "./joins.ts"
+import * as Limits from "./limits.ts"
+import * as Outbox from "./outbox.ts"
 import * as Outcomes from "./outcomes.ts"
+import type { Starter } from "./pool.ts"
 import type { Journals } from "./reader.ts"
-import * as TypedState from "./typedState.ts"
 import * as Versions from "./versions.ts"
-import type { WriteError, Writer } from "./writer.ts"
+import * as Views from "./views.ts"
+import * as Visiting from "./visiting.ts"
+import * as Waking from "./waking.ts"
+import type { Bodies, WriteError, Writer } from "./writer.ts"
 
 /** What all executions of a worker share. */
-export interface Environment extends Journals {
-  readonly clock: Clock.Clock
-  readonly context: Context.Context<never>
+export interface Environment extends Journals, Grace.Options {
+  readonly deadlines: Deadlines.Deadlines
   readonly executor: ToolExecutor
   readonly nodeMiddlewares: ReadonlyArray<NodeMiddleware>
   readonly toolMiddlewares: ReadonlyArray<ToolMiddleware>
   readonly traced: boolean
+  /** How long the fiber of a visit that waits is kept, in milliseconds. */
+  readonly keepWaiting: number
+  /** Executes what runs start, as far as the worker can. */
+  readonly starter?: Starter | undefined
 }
 
 /** Why an execution has to stop before the run itself stops. */
 type Stop =
   | { readonly _tag: "Drain" }
   | { readonly _tag: "Cancel" }
+  | { readonly _tag: "Deadline" }
   | { readonly _tag: "Pause"; readonly reason: PauseReason }
   | { readonly _tag: "Lost"; readonly error: WriteError }
 
@@ -51,7 +60,7 @@ export interface Claim {
   readonly previous: { readonly epoch: number; readonly seq: number; readonly hash: string }
 }
 
-/** How an execution ended: at rest (ended, paused, drained), or because nothing more could be written. */
+/** How an execution ended: at rest (ended, paused, waiting, drained), or because nothing more could be written. */
 export type Outcome = { readonly _tag: "AtRest" } | { readonly _tag: "Lost"; readonly error: WriteError }
 
 export interface Execution {
@@ -61,11 +70,17 @@ export interface Execution {
   readonly execute: Effect.Effect<Outcome>
   /** Stops executing and writes what there is; the run goes on wherever it is taken up next. */
   readonly drain: Effect.Effect<void>
+  /** The run may have taken as long as it may. */
+  readonly expire: Effect.Effect<void>
+  /** Leaves behind what does not stop. */
+  readonly abandon: Effect.Effect<void>
   /** Whether commands were delivered that it did not look at. */
   readonly hasUnread: () => boolean
   /** Whether the run is to end early: then it need not wait for a place. */
   readonly isUrgent: () => boolean
-  /** Commands have come in: a cancel takes effect at once, the others at the next checkpoint. */
+  /**
+   * Commands have come in: a cancel, and what ends a wait, take effect at once, the others at the next checkpoint.
+   */
   readonly deliver: (commands: ReadonlyArray<Commands.Opened>) => Effect.Effect<void>
 }
 
@@ -75,63 +90,100 @@ export const make = (
   environment: Environment,
   /** The flow and its handlers, their context merged with the worker's. */
   service: Flow.HandlersService,
-  writer: Writer,
+  given: Writer,
   claim: Claim | undefined,
   /** The run's span, if it begins with this execution and is traced. */
   span?: Tracer.Span
 ): Execution => {
-  const { clock, hash } = environment
+  const { clock } = environment
   const { flow } = service
+  // A run that has something to undo does not fail before that is done.
+  const writer = Compensation.guard(given)
   const run = writer.lease.run
+  const runFork = Effect.runForkWith(environment.context)
 
   let stop: Stop | undefined
-  let fiber: Fiber.Fiber<unknown, unknown> | undefined
-  let typed: TypedState.TypedState | undefined
-  let input: { readonly value: unknown } | undefined
-  let recovered = claim !== undefined
+  let main = Visiting.lineOf(environment, "")
+  let draining = false
   let phase: "queued" | "executing" | "resting" = "queued"
-  /** Ends the sleep before the next attempt, if the run is in it. */
+  const views = Views.make(flow)
+  /** Ends what the execution itself waits for, if it does. */
   let wake: (() => void) | undefined
   const inbox: Array<Commands.Opened> = []
 
   /** Stops the execution; the first reason counts, but losing the right to write overrides the others. */
   const halt = (reason: Stop): void => {
     if (stop === undefined || reason._tag === "Lost") stop = reason
-    fiber?.interruptUnsafe()
+    // A drain has a limit of its own.
+    const isUnlimited = reason._tag === "Drain"
+    main.grace.interrupt(isUnlimited)
+    undoing.interrupt(isUnlimited)
+    branching?.interrupt(isUnlimited)
+    wake?.()
   }
 
-  /**
-   * For code that runs inside a handler: a run that cannot be written stops there. It interrupts itself besides being
-   * interrupted, since it may stand in a region that cannot be.
-   */
-  const orHalt = <A>(effect: Effect.Effect<A, WriteError>): Effect.Effect<A> =>
-    Effect.catch(effect, (error) => {
-      halt({ _tag: "Lost", error })
-      return Effect.interrupt
+  const isLost = (): boolean => stop?._tag === "Lost"
+
+  const timer = (millis: number, callback: () => void): (() => void) => {
+    const sleeping = runFork(
+      Effect.andThen(
+        clock.sleep(Duration.millis(millis)),
+        Effect.sync(() => {
+          cancelled = true
+          callback()
+        })
+      )
+    )
+    let cancelled = false
+    return () => {
+      if (cancelled) return
+      cancelled = true
+      sleeping.interruptUnsafe()
+    }
+  }
+
+  /** Until something is to be done, or so many milliseconds have passed. */
+  const idle = (millis: number): Effect.Effect<void> =>
+    Effect.callback<void>((resume) => {
+      const cancel = Number.isFinite(millis) ? timer(Math.max(1, millis), () => wake?.()) : () => {}
+      wake = () => {
+        wake = undefined
+        cancel()
+        resume(Effect.void)
+      }
     })
 
-  const host: Calls.Host = {
-    run,
-    durability: writer.state.durability,
-    hash,
-    context: environment.context,
-    executor: environment.executor,
-    middlewares: environment.toolMiddlewares,
-    traced: environment.traced,
-    encrypts: environment.codec?.encrypts === true,
-    open: () => writer.state.open[""]!,
-    append: (body) => orHalt(Effect.map(writer.append(body), () => writer.state.time)),
-    sync: orHalt(writer.sync),
-    stopping: () => stop !== undefined,
-    halted: () => stop !== undefined && stop._tag !== "Cancel",
-    pause: (reason) =>
-      Effect.suspend(() => {
-        halt({ _tag: "Pause", reason })
-        return Effect.interrupt
-      })
+  const touched = (bodies: Bodies): void => {
+    branching?.touched(bodies)
+    for (const body of bodies) if (body.kind === "waitEnded") main.parked?.wake()
+    if (writer.state.open[""] === undefined || writer.state.status === "cancelling") wake?.()
   }
 
-  const outcomes = Outcomes.make(flow, clock)
+  const outbox = Outbox.make({
+    creator: { ...environment, starter: environment.starter },
+    writer,
+    touched,
+    timer,
+    poke: () => wake?.()
+  })
+
+  const course: Visiting.Course = {
+    environment,
+    service,
+    writer,
+    views,
+    outcomes: Outcomes.make(flow, clock),
+    outbox,
+    inherited: claim === undefined ? -1 : writer.state.seq,
+    isStopping: () => stop !== undefined,
+    isHalted: () => stop !== undefined && stop._tag !== "Cancel" && stop._tag !== "Deadline",
+    isLost,
+    lost: (error) => halt({ _tag: "Lost", error }),
+    pause: (reason) => halt({ _tag: "Pause", reason }),
+    touched,
+    timer
+  }
+  const visiting = Visiting.make(course)
 
   const takeSnapshot = Effect.fnUntraced(function* () {
     const plan = Snapshot.plan(writer.state)
@@ -143,25 +195,64 @@ export const make = (
     yield* writer.appendTo((state) => [Snapshot.headBody(plan, state, at)])
   })
 
-  /** Decodes what the handlers see; a run that the flow cannot read is paused, not failed. */
-  const decodeState = (): PauseReason | undefined => {
+  const isStrict = writer.state.durability === "strict"
+  const snapshotIfDue = Effect.suspend((): Effect.Effect<void, WriteError> =>
+    Snapshot.isDue(writer.state) && !isTerminal(writer.state.status) ? takeSnapshot() : Effect.void
+  )
+  const afterVisit = isStrict ? Effect.andThen(writer.sync, snapshotIfDue) : snapshotIfDue
+
+  /** Most runs have no branches. */
+  let branching: Branching.Branching | undefined
+  const inBranches = Effect.suspend(() => {
+    branching ??= Branching.make({
+      course,
+      visiting,
+      idle,
+      poke: () => wake?.(),
+      afterVisit: isStrict ? writer.sync : Effect.void,
+      betweenVisits: Effect.andThen(Effect.andThen(warnIfDue, snapshotIfDue), outbox.flush),
+      isDisturbed: () => stop !== undefined || inbox.length > 0
+    })
+    return branching.execute
+  })
+
+  const undoing = Grace.make(environment)
+  const undo = Compensation.make({
+    journals: environment,
+    writer,
+    clock,
+    surroundings: {
+      context: environment.context,
+      executor: environment.executor,
+      middlewares: environment.toolMiddlewares,
+      traced: environment.traced
+    },
+    tools: service.context as Context.Context<never>,
+    stopping: () => draining || isLost(),
+    execute: undoing.execute,
+    sleep: idle,
+    obey: Effect.suspend(() => (inbox.length > 0 ? obey() : Effect.void))
+  })
+
+  /** What the flow cannot read pauses the run; it does not fail it. */
+  let isRead = false
+  const incompatible = (): PauseReason | undefined => {
     const { state } = writer
-    const incompatible = (mismatch: TypedState.Mismatch): PauseReason =>
-      Versions.incompatible(flow, state, [Versions.unfit(mismatch)], host.encrypts)
-    if (input === undefined) {
-      const exit = makeCodec(flow.input).decode(state.input.value)
-      if (Exit.isFailure(exit)) return incompatible(Outcomes.mismatchOf("the input", exit))
-      input = { value: exit.value }
+    for (const read of [views.inputOf(state), views.of(state, "")]) {
+      if (Result.isSuccess(read)) continue
+      return Versions.incompatible(
+        flow,
+        state,
+        [Versions.unfit(read.failure)],
+        environment.codec?.encrypts === true
+      )
     }
-    const decoded = TypedState.decode(flow.state, state.channels)
-    if (Result.isFailure(decoded)) return incompatible(decoded.failure)
-    typed = decoded.success
+    isRead = true
     return undefined
   }
 
-  const enqueue = (commands: ReadonlyArray<Commands.Opened>): void => {
-    for (const received of commands)
-      if (!inbox.some((other) => sameCommand(other, received))) inbox.push(received)
+  const enqueue = (received: Commands.Opened): void => {
+    if (!inbox.some((other) => sameCommand(other, received))) inbox.push(received)
   }
 
   /** Carries out the commands that have come in. Those that change the state make it decoded anew. */
@@ -170,57 +261,35 @@ export const make = (
       const { restarts } = writer.state
       const next = received
       yield* writer.appendTo((state) => Commands.carryOut(state, next))
-      if (writer.state.restarts !== restarts) typed = undefined
+      if (writer.state.restarts === restarts) continue
+      environment.deadlines.add(run, writer.state.deadline)
+      views.reset()
+      isRead = false
     }
   })
 
-  /** Until it is time for the next attempt, or something is to be done. */
-  const sleep = (millis: number): Effect.Effect<void> =>
-    Effect.raceFirst(
-      clock.sleep(Duration.millis(millis)),
-      Effect.callback<void>((resume) => {
-        wake = () => resume(Effect.void)
-        return Effect.sync(() => {
-          wake = undefined
-        })
-      })
-    )
+  const warnIfDue = Effect.suspend((): Effect.Effect<unknown, WriteError> => {
+    const warning = Limits.warningOf(flow, writer.state)
+    return warning === undefined ? Effect.void : writer.append(warning)
+  })
 
-  const append = (bodies: ReadonlyArray<Body>) =>
-    writer.append(...(bodies as readonly [Body, ...ReadonlyArray<Body>]))
-
-  /** Executes the open visit: one attempt, and the events that come of it. */
-  const step = Effect.gen(function* () {
-    const visit = writer.state.open[""]!
-    if (visit.due !== undefined) {
-      const wait = visit.due - clock.currentTimeMillisUnsafe()
-      if (wait > 0) {
-        // What comes after a long sleep should not have to begin before it.
-        yield* writer.sync
-        if (inbox.length === 0) yield* Effect.exit(Effect.interruptible(sleep(wait)))
-        if (stop !== undefined || inbox.length > 0) return
-      }
+  /** Executes the open visit of the main line: one attempt, and the events that come of it. */
+  const step: Effect.Effect<void, WriteError> = Effect.suspend(() => {
+    const { due } = writer.state.open[""]!
+    const wait = due === undefined ? 0 : due - clock.currentTimeMillisUnsafe()
+    if (wait > 0) {
+      // What comes after a long sleep should not have to begin before it.
+      return Effect.andThen(
+        writer.sync,
+        Effect.suspend(() => (stop !== undefined || inbox.length > 0 ? Effect.void : idle(wait)))
+      )
     }
-    const started = clock.currentTimeMillisUnsafe()
-    const { close, effect } = Handler.prepare(environment, service, host, {
-      visit,
-      branch: "",
-      state: typed!.view,
-      input: input!.value,
-      recovered,
-      timeout: flow.nodes[visit.node]!.timeout
-    })
-    const exit = yield* Effect.exit(Effect.interruptible(effect))
-    yield* close(exit)
-    if (stop !== undefined) return
-    recovered = false
-    if (Exit.isSuccess(exit)) {
-      const answer = outcomes.answered(visit, started, exit.value, typed!)
-      typed = answer.state
-      yield* append(answer.bodies)
-    } else yield* append(yield* outcomes.failed(visit, started, Failures.outcomeOf(exit.cause)))
-    if (writer.state.durability === "strict") yield* writer.sync
-    if (Snapshot.isDue(writer.state) && !isTerminal(writer.state.status)) yield* takeSnapshot()
+    if (main.gone) main = Visiting.lineOf(environment, "")
+    main.suspended = false
+    main.evicted = false
+    return Effect.flatMap(visiting.attempt(main), () =>
+      stop !== undefined || main.suspended ? Effect.void : afterVisit
+    )
   })
 
   /** Opens the epoch. After a crash that is durable before any code of the flow's author runs. */
@@ -238,63 +307,96 @@ export const make = (
             trace: { traceId: span.value.traceId, spanId: span.value.spanId }
           }
     )
-    const { maxRecoveries, open, recoveries, status } = writer.state
-    if (recoveries > maxRecoveries && !isTerminal(status)) {
-      yield* writer.append(Outcomes.failRun({ kind: "recoveries", limit: maxRecoveries }, open[""]!))
+    const { compensating, maxRecoveries, recoveries, status } = writer.state
+    // A run that is about to end has limits of its own for what it still does.
+    const isEnding = status === "cancelling" || compensating !== undefined
+    if (recoveries > maxRecoveries && !isTerminal(status) && !isEnding) {
+      yield* writer.append(Joins.failRun(writer.state, { kind: "recoveries", limit: maxRecoveries }))
     }
     if (cause === "crash") yield* writer.sync
+  })
+
+  /** Lets the run go on until there is nothing to do for it now. */
+  const goOn = Effect.gen(function* (): Effect.fn.Return<WriteError | undefined, WriteError> {
+    while (true) {
+      if (stop !== undefined) {
+        if (stop._tag === "Lost") return stop.error
+        if (stop._tag === "Drain") return undefined
+        const { status } = writer.state
+        if (stop._tag === "Pause" && status !== "cancelling" && !isTerminal(status)) {
+          yield* writer.append({ kind: "paused", reason: stop.reason })
+          return undefined
+        }
+      }
+      if (inbox.length > 0) yield* obey()
+      if (outbox.isDue()) yield* outbox.flush
+      const { state } = writer
+      if (isTerminal(state.status) || state.status === "paused") return undefined
+      if (state.status === "cancelling" && state.compensating === undefined && !(yield* outbox.endChildren)) {
+        if (draining) return undefined
+        if (inbox.length === 0) yield* idle(Outbox.tryAgain)
+        continue
+      }
+      if (state.status === "cancelling" || state.compensating !== undefined) {
+        yield* undo
+        if (isLost() || isTerminal(writer.state.status)) continue
+        return undefined
+      }
+      const isOver = stop?._tag === "Deadline" && Deadlines.isTimed(state)
+      if (isOver || Deadlines.isExpired(state, clock.currentTimeMillisUnsafe())) {
+        // Whoever retries the run gives it time again.
+        if (isOver) stop = undefined
+        yield* writer.append(Deadlines.expire(state))
+        continue
+      }
+      if (!isRead) {
+        const change = yield* Versions.follow(environment, flow, state)
+        if (change !== undefined) {
+          // A cancel may have come in meanwhile, which comes first.
+          yield* writer.appendTo((now) => (now.status === "cancelling" ? undefined : [change]))
+          views.reset()
+          if (change.kind === "migrated" && writer.state.version === flow.version) yield* takeSnapshot()
+          continue
+        }
+      }
+      const reason = isRead ? undefined : incompatible()
+      if (reason !== undefined) {
+        yield* writer.append({ kind: "paused", reason })
+        return undefined
+      }
+      if (!HashMap.isEmpty(state.waits)) {
+        yield* writer.appendTo((now) => Waking.endOverdue(now, clock.currentTimeMillisUnsafe()))
+      }
+      const visit = visitIn(writer.state, "")
+      if (visit === undefined) {
+        if (HashMap.isEmpty(writer.state.fanOuts)) return undefined
+        if (yield* inBranches) return undefined
+      } else if (visit.waiting.length > 0) return undefined
+      else {
+        const exceeded = Limits.exceededBy(writer.state, visit)
+        if (exceeded !== undefined) yield* writer.append(Joins.failRun(writer.state, exceeded))
+        else {
+          if (writer.state.warned === undefined) yield* warnIfDue
+          yield* step
+        }
+      }
+    }
   })
 
   const loop = Effect.uninterruptible(
     Effect.gen(function* (): Effect.fn.Return<Outcome, WriteError> {
       if (claim !== undefined) yield* takeOver(claim)
       phase = "executing"
-      while (true) {
-        if (stop !== undefined) {
-          if (stop._tag === "Lost") return stop
-          if (stop._tag === "Drain") break
-          const { status } = writer.state
-          if (stop._tag === "Pause" && status !== "cancelling" && !isTerminal(status)) {
-            yield* writer.append({ kind: "paused", reason: stop.reason })
-            // This fiber was interrupted: whoever resumes the run does so with another.
-            break
-          }
-        }
-        if (inbox.length > 0) yield* obey()
-        const { status } = writer.state
-        if (isTerminal(status) || status === "paused") break
-        if (status === "cancelling") {
-          yield* writer.append({ kind: "cancelled", reason: writer.state.cancel ?? "" })
-          break
-        }
-        if (typed === undefined) {
-          const change = yield* Versions.follow(environment, flow, writer.state)
-          if (change !== undefined) {
-            // A cancel may have come in meanwhile, which comes first.
-            yield* writer.appendTo((now) => (now.status === "cancelling" ? undefined : [change]))
-            if (change.kind === "migrated" && writer.state.version === flow.version) yield* takeSnapshot()
-            continue
-          }
-          const reason = decodeState()
-          if (reason !== undefined) {
-            yield* writer.append({ kind: "paused", reason })
-            break
-          }
-        }
-        if (writer.state.steps >= writer.state.maxSteps) {
-          yield* writer.append(
-            Outcomes.failRun({ kind: "stepLimit", limit: writer.state.maxSteps }, writer.state.open[""]!)
-          )
-          break
-        }
-        yield* step
-      }
+      const lost = yield* goOn
       phase = "resting"
+      if (lost !== undefined) return { _tag: "Lost", error: lost }
       yield* writer.sync
       return atRest
     })
   ).pipe(
     Effect.catch((error): Effect.Effect<Outcome> => Effect.succeed({ _tag: "Lost", error })),
+    Effect.ensuring(Effect.suspend(() => branching?.end ?? Effect.void)),
+    Effect.ensuring(Effect.sync(outbox.end)),
     Effect.tap(() => Effect.sync(() => (phase = "resting")))
   )
 
@@ -315,35 +417,67 @@ export const make = (
     })
   }
 
+  /** The request is in the journal before anything is interrupted: a crash in between goes on cancelling. */
+  const cancel = (command: Commands.Opened): Effect.Effect<unknown, WriteError> =>
+    Effect.map(
+      writer.appendTo((state) => Commands.carryOut(state, command)),
+      () => {
+        if (writer.state.status === "cancelling") halt({ _tag: "Cancel" })
+      }
+    )
+
+  const receive = (command: Commands.Opened): Effect.Effect<unknown, WriteError> => {
+    // Before and after, nothing is executed that could be interrupted, or that waits.
+    if (phase === "executing" && !isTerminal(writer.state.status)) {
+      if (isCancel(command)) return cancel(command)
+      if (Commands.isForWait(command)) {
+        // Nothing else may happen for long that would make it durable.
+        return Effect.andThen(
+          visiting.appendTo((state) => Commands.carryOut(state, command)),
+          writer.sync
+        )
+      }
+    }
+    enqueue(command)
+    return Effect.void
+  }
+
   return {
     run,
     writer,
-    execute: Effect.withFiber((self) => {
-      fiber = self
-      return traced(loop)
+    execute: traced(loop),
+    drain: Effect.sync(() => {
+      draining = true
+      halt({ _tag: "Drain" })
     }),
-    drain: Effect.sync(() => halt({ _tag: "Drain" })),
+    expire: Effect.sync(() => {
+      if (phase === "executing" && Deadlines.isExpired(writer.state, clock.currentTimeMillisUnsafe())) {
+        halt({ _tag: "Deadline" })
+      }
+    }),
+    abandon: Effect.sync(() => {
+      main.grace.leave()
+      undoing.leave()
+      branching?.leave()
+    }),
     hasUnread: () => inbox.length > 0,
-    isUrgent: () => writer.state.status === "cancelling" || inbox.some(isCancel),
+    isUrgent: () =>
+      writer.state.status === "cancelling" ||
+      inbox.some(isCancel) ||
+      Deadlines.isExpired(writer.state, clock.currentTimeMillisUnsafe()),
     deliver: (commands) =>
-      Effect.suspend(() => {
-        enqueue(commands)
-        wake?.()
-        // Before and after, nothing is executed that could be interrupted.
-        const cancel = phase === "executing" ? inbox.find(isCancel) : undefined
-        if (cancel === undefined || isTerminal(writer.state.status)) return Effect.void
-        inbox.splice(inbox.indexOf(cancel), 1)
-        // The request is in the journal before anything is interrupted: a crash in between goes on cancelling.
-        return Effect.match(
-          writer.appendTo((state) => Commands.carryOut(state, cancel)),
-          {
-            onSuccess: () => {
-              if (writer.state.status === "cancelling") halt({ _tag: "Cancel" })
-            },
-            onFailure: (error) => halt({ _tag: "Lost", error })
-          }
+      Effect.forEach(commands, receive, { discard: true }).pipe(
+        Effect.catch((error) => Effect.sync(() => halt({ _tag: "Lost", error }))),
+        Effect.andThen(
+          Effect.sync(() => {
+            if (inbox.length === 0) return
+            // Whoever is kept while it waits would come to no checkpoint.
+            Branching.evict(main)
+            branching?.evict()
+            wake?.()
+          })
         )
-      })
+      )
   }
 }
 

@@ -5,10 +5,12 @@ import type * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type * as Schema from "effect/Schema"
 import type { Failure } from "../../Event.ts"
-import { InDoubt, Unencodable } from "../../Failures.ts"
+import { BudgetExceeded, InDoubt, Unencodable } from "../../Failures.ts"
 import { NodeTimeout } from "../../Node.ts"
-import { ToolTimeout } from "../../Tool.ts"
+import { RunCancelled } from "../../RunError.ts"
+import { ToolStalled, ToolTimeout } from "../../Tool.ts"
 import { makeCodec } from "../definition/codec.ts"
+import { describe } from "../describe.ts"
 
 /** What a cause amounts to: its defect if it has one, else its error, else that it was interrupted. */
 export type Outcome =
@@ -40,7 +42,20 @@ const messageOf = (error: unknown): string =>
       : ""
 
 /** A failure to encode something is itself a failure that can always be stored. */
-export const encoding = (what: string, message: string): Failure => ({ kind: "encoding", what, message })
+export const encoding = (what: string, message: string): Extract<Failure, { kind: "encoding" }> => ({
+  kind: "encoding",
+  what,
+  message
+})
+
+/** What is wrong with a value that does not fit its schema. */
+export const mismatch = (
+  what: string,
+  { cause }: Exit.Failure<unknown, unknown>
+): Extract<Failure, { kind: "encoding" }> => {
+  const reason = cause.reasons[0]
+  return encoding(what, reason?._tag === "Fail" ? messageOf(reason.error) : "unknown")
+}
 
 const defect = (value: unknown): Failure => {
   if (typeof value === "object" && value !== null) {
@@ -65,9 +80,21 @@ export const store = (outcome: Outcome, schemas: ReadonlyArray<Schema.Codec<any,
       const { call, tool } = outcome.defect as InDoubt
       return { kind: "inDoubt", tool, call }
     }
+    if (known === "BudgetExceeded") {
+      const { budget, limit } = outcome.defect as BudgetExceeded
+      return { kind: "budget", budget, limit }
+    }
     if (known === "ToolTimeout") {
       const { millis, tool } = outcome.defect as ToolTimeout
       return { kind: "timeout", what: "tool", name: tool, millis }
+    }
+    if (known === "ToolStalled") {
+      const { millis, tool } = outcome.defect as ToolStalled
+      return { kind: "timeout", what: "heartbeat", name: tool, millis }
+    }
+    if (known === "RunCancelled") {
+      const { reason, run } = outcome.defect as RunCancelled
+      return { kind: "cancelled", run, reason }
     }
     if (known === "NodeTimeout") {
       const { millis, node } = outcome.defect as NodeTimeout
@@ -91,6 +118,10 @@ export const store = (outcome: Outcome, schemas: ReadonlyArray<Schema.Codec<any,
 const textOf = (message: Schema.Json): string =>
   typeof message === "string" ? message : JSON.stringify(message)
 
+/** What a failure says, in words. */
+export const detailOf = (failure: Failure): string =>
+  "message" in failure ? textOf(failure.message) : describe(failure)
+
 /** An error or a defect that stands for a stored failure, where its schema does not say what it was. */
 export const load = (failure: Failure, schemas: ReadonlyArray<Schema.Codec<any, any>>): Outcome => {
   switch (failure.kind) {
@@ -113,12 +144,22 @@ export const load = (failure: Failure, schemas: ReadonlyArray<Schema.Codec<any, 
       return {
         _tag: "Defect",
         defect:
-          failure.what === "tool"
-            ? new ToolTimeout({ tool: failure.name, millis: failure.millis })
+          failure.what === "tool" || failure.what === "heartbeat"
+            ? new (failure.what === "tool" ? ToolTimeout : ToolStalled)({
+                tool: failure.name,
+                millis: failure.millis
+              })
             : new NodeTimeout({ node: failure.name, millis: failure.millis })
       }
     case "inDoubt":
       return { _tag: "Defect", defect: new InDoubt({ tool: failure.tool, call: failure.call }) }
+    case "budget":
+      return {
+        _tag: "Defect",
+        defect: new BudgetExceeded({ budget: failure.budget, limit: failure.limit })
+      }
+    case "cancelled":
+      return { _tag: "Defect", defect: new RunCancelled({ run: failure.run, reason: failure.reason }) }
     case "encoding":
       return {
         _tag: "Defect",
@@ -131,7 +172,7 @@ export const load = (failure: Failure, schemas: ReadonlyArray<Schema.Codec<any, 
       return { _tag: "Defect", defect: error }
     }
     default:
-      return { _tag: "Defect", defect: new Error(failure.kind) }
+      return { _tag: "Defect", defect: new Error(describe(failure)) }
   }
 }
 

@@ -6,7 +6,8 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Checkpoint, HistoryOptions } from "../../Checkpoint.ts"
-import type { Event, Kind } from "../../Event.ts"
+import type { Event, Kind, Of } from "../../Event.ts"
+import type { Entry } from "../../Journal.ts"
 import * as Journal from "../../Journal.ts"
 import { InvalidCheckpoint } from "../../RunError.ts"
 import { isTerminal } from "../status.ts"
@@ -30,12 +31,15 @@ const checkpointKinds: ReadonlySet<Kind> = new Set([
   "completed",
   "failed",
   "restarted",
-  "migrated"
+  "migrated",
+  "compensating",
+  "compensationCompleted",
+  "compensationFailed"
 ])
 
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
 
-const checkpointOf = (event: Event): Checkpoint => {
+export const checkpointOf = (event: Event): Checkpoint => {
   const checkpoint: Mutable<Checkpoint> = {
     run: event.run,
     seq: event.seq,
@@ -49,21 +53,47 @@ const checkpointOf = (event: Event): Checkpoint => {
   if (event.kind === "visited") checkpoint.status = "completed"
   if (event.kind === "visitFailed") checkpoint.status = event.outcome.status
   if (event.kind === "failed" || event.kind === "attemptFailed") checkpoint.status = "failed"
+  if ("actor" in event && event.actor !== undefined) checkpoint.actor = event.actor
+  if ("command" in event && event.command !== undefined) checkpoint.command = event.command.id
+  if (event.kind === "compensationFailed") checkpoint.status = "failed"
   return checkpoint
 }
 
 const pageSize = 1000
 
+/** The first position before `end` whose event happened at a time or later; time does not go back in a journal. */
+const firstSince = Effect.fnUntraced(function* ({ store }: Journals, run: string, end: number, time: number) {
+  let low = 0
+  let high = end
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const [entry] = yield* store.read(run, { from: middle, limit: 1 })
+    if (entry !== undefined && entry.event.time < time) low = middle + 1
+    else high = middle
+  }
+  return low
+})
+
 export const checkpoints = Effect.fnUntraced(function* (
-  { store }: Journals,
+  journals: Journals,
   run: string,
   options: HistoryOptions
 ): Effect.fn.Return<ReadonlyArray<Checkpoint>, ReadError> {
+  const { branch, kind, node, since, until } = options
   const limit = options.limit ?? 100
   const oldest = options.order === "oldest"
+  const kinds = kind === undefined ? checkpointKinds : new Set<Kind>(typeof kind === "string" ? [kind] : kind)
+  const isWanted = (event: Event): boolean =>
+    kinds.has(event.kind) &&
+    (node === undefined || ("node" in event && event.node === node)) &&
+    (branch === undefined || (("branch" in event && event.branch) || "") === branch)
+  const { store } = journals
   const { info } = yield* store.get(run)
-  const low = options.after === undefined ? 0 : options.after + 1
-  const high = options.before === undefined ? info.seq : options.before - 1
+  let low = options.after === undefined ? 0 : options.after + 1
+  let high = options.before === undefined ? info.seq : options.before - 1
+  const end = info.seq + 1
+  if (since !== undefined) low = Math.max(low, yield* firstSince(journals, run, end, since))
+  if (until !== undefined) high = Math.min(high, (yield* firstSince(journals, run, end, until)) - 1)
   const found: Array<Checkpoint> = []
   let at = oldest ? low : Math.min(high, info.seq)
   while (found.length < limit && at >= low && at <= high) {
@@ -75,7 +105,7 @@ export const checkpoints = Effect.fnUntraced(function* (
     )
     if (entries.length === 0) break
     for (const { event } of entries) {
-      if (checkpointKinds.has(event.kind)) found.push(checkpointOf(event))
+      if (isWanted(event)) found.push(checkpointOf(event))
       if (found.length === limit) break
     }
     const last = entries[entries.length - 1]!.event.seq
@@ -84,33 +114,62 @@ export const checkpoints = Effect.fnUntraced(function* (
   return found
 })
 
-/** The events from a position on: past, then live until the run has ended. */
-export const events = (
+export interface EventsOptions<K extends Kind> {
+  readonly from?: number | undefined
+  readonly to?: number | undefined
+  readonly kinds?: ReadonlyArray<K> | undefined
+  readonly order?: "oldest" | "newest" | undefined
+}
+
+/**
+ * The events from a position on: past, then live until the run has ended, or up to a position. Newest first, those that
+ * are there.
+ */
+export const events = <K extends Kind>(
   { codec, store }: Journals,
   run: string,
-  from: number
-): Stream.Stream<Event, ReadError> =>
-  Stream.paginate(from, (next: number) =>
-    Effect.gen(function* (): Effect.fn.Return<
-      readonly [ReadonlyArray<Event>, Option.Option<number>],
-      ReadError
-    > {
-      let entries = yield* store.read(run, { from: next, limit: pageSize })
+  { from = 0, kinds, order, to = Number.MAX_SAFE_INTEGER }: EventsOptions<K>
+): Stream.Stream<Of<K>, ReadError> => {
+  const wanted: ReadonlySet<Kind> | undefined = kinds === undefined ? undefined : new Set(kinds)
+  const pageOf = (entries: ReadonlyArray<Entry>): Effect.Effect<ReadonlyArray<any>, ReadError> => {
+    const found: Array<Event> = []
+    for (const { event } of entries) if (wanted?.has(event.kind) !== false) found.push(event)
+    return codec === undefined ? Effect.succeed(found) : Effect.forEach(found, (event) => open(codec, event))
+  }
+  type Page = readonly [ReadonlyArray<Of<K>>, Option.Option<number>]
+
+  if (order === "newest") {
+    return Stream.paginate(undefined, (before: number | undefined) =>
+      Effect.gen(function* (): Effect.fn.Return<Page, ReadError> {
+        const at = before ?? Math.min(to, (yield* store.get(run)).info.seq)
+        if (at < from) return [[], Option.none()]
+        const entries = yield* store.read(run, {
+          from: at,
+          to: from,
+          limit: pageSize,
+          direction: "backwards"
+        })
+        const last = entries[entries.length - 1]
+        return [yield* pageOf(entries), last === undefined ? Option.none() : Option.some(last.event.seq - 1)]
+      })
+    )
+  }
+  return Stream.paginate(from, (next: number) =>
+    Effect.gen(function* (): Effect.fn.Return<Page, ReadError> {
+      if (next > to) return [[], Option.none()]
+      let entries = yield* store.read(run, { from: next, to, limit: pageSize })
       while (entries.length === 0) {
         const { info } = yield* store.get(run)
         if (info.seq < next) {
           if (isTerminal(info.status)) return [[], Option.none()]
           yield* store.changed(run, next - 1)
         }
-        entries = yield* store.read(run, { from: next, limit: pageSize })
+        entries = yield* store.read(run, { from: next, to, limit: pageSize })
       }
-      const page =
-        codec === undefined
-          ? entries.map(({ event }) => event)
-          : yield* Effect.forEach(entries, ({ event }) => open(codec, event))
-      return [page, Option.some(entries[entries.length - 1]!.event.seq + 1)]
+      return [yield* pageOf(entries), Option.some(entries[entries.length - 1]!.event.seq + 1)]
     })
   )
+}
 
 export const verify = Effect.fnUntraced(function* (
   { hash, store }: Journals,

@@ -24,7 +24,7 @@ import { define, get } from "../record.ts"
 import type { Mutable } from "../record.ts"
 import { visitsOf } from "../visits.ts"
 import { canonical } from "./canonical.ts"
-import * as Outcomes from "./outcomes.ts"
+import * as Failures from "./failure.ts"
 import * as TypedState from "./typedState.ts"
 import * as Versions from "./versions.ts"
 
@@ -47,7 +47,7 @@ const fits = <A>(result: Result.Result<A, TypedState.Mismatch>): A =>
   Result.isSuccess(result) ? result.success : unfit(`${result.failure.what}: ${result.failure.message}`)
 
 const read = <A>(what: string, exit: Exit.Exit<A, Schema.SchemaError>): A =>
-  Exit.isSuccess(exit) ? exit.value : fits(Result.fail(Outcomes.mismatchOf(what, exit)))
+  Exit.isSuccess(exit) ? exit.value : unfit(`${what}: ${Failures.detailOf(Failures.mismatch(what, exit))}`)
 
 const nameOf = ({ from, to }: Migrations.Any): string =>
   `the migration from version ${from.version} to ${to.version}`
@@ -122,9 +122,21 @@ const mapItems = <A>(
   return mapped
 }
 
-/** Under which key an operation holds the update of a channel of this kind. */
-const keyOf = ({ kind }: State.Any): "append" | "merge" | "add" | "set" =>
-  kind === "list" ? "append" : kind === "record" ? "merge" : kind === "counter" ? "add" : "set"
+/** Under which key an operation of a branch holds the update of a channel of this kind. */
+const keyOf = ({ kind }: State.Any): "append" | "merge" | "add" | "combine" | "set" => {
+  switch (kind) {
+    case "list":
+      return "append"
+    case "record":
+      return "merge"
+    case "counter":
+      return "add"
+    case "reduce":
+      return "combine"
+    default:
+      return "set"
+  }
+}
 
 const updateOf = (channels: Channels, ops: Ops): Update => {
   const update: { [channel: string]: unknown } = {}
@@ -162,7 +174,7 @@ const opsOf = (channels: Channels, update: Update): Ops => {
     }
     const key = keyOf(channel)
     const { encode } = makeCodec(channel.schema)
-    const isWhole = key === "add" || key === "set"
+    const isWhole = key !== "append" && key !== "merge"
     if (
       !isWhole &&
       (typeof given !== "object" || given === null || Array.isArray(given) !== (key === "append"))
@@ -183,10 +195,10 @@ interface BranchUpdates {
 
 const updatesIn = (state: RunState): ReadonlyArray<BranchUpdates> => {
   const all: Array<BranchUpdates> = []
-  for (const [fanOut, { updates }] of state.fanOuts) {
+  for (const { id, updates } of HashMap.values(state.fanOuts)) {
     for (const [branch, made] of updates) {
-      const before = Cell.toArray(made)
-      all.push({ fanOut, branch, before, after: before })
+      const before = Cell.toArray(made).map(({ ops }) => ops)
+      all.push({ fanOut: id, branch, before, after: before })
     }
   }
   return all

@@ -4,8 +4,8 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Result from "effect/Result"
-import type { Body, Failure } from "../../Event.ts"
+import * as Results from "effect/Result"
+import type { Body, Failure, Next as NextBody, Ops } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
 import * as Next from "../../Next.ts"
 import type * as Node from "../../Node.ts"
@@ -14,33 +14,28 @@ import { makeCodec } from "../definition/codec.ts"
 import { retryable } from "./calls.ts"
 import * as Failures from "./failure.ts"
 import * as Retry from "./retry.ts"
-import type { Mismatch, TypedState } from "./typedState.ts"
+import type { TypedState } from "./typedState.ts"
 
-export interface Answer {
-  readonly bodies: ReadonlyArray<Body>
+/**
+ * What an attempt comes to: events, and the state after them; or a failure for good, after which no policy of the node
+ * lets the run go on.
+ */
+export type Outcome =
+  | { readonly bodies: readonly [Body, ...ReadonlyArray<Body>]; readonly state: TypedState }
+  | { readonly failure: Failure }
+
+/** The attempt that ended: `join` is the join of the fan-out that its branch belongs to. */
+export interface Attempted {
+  readonly branch: string
+  readonly join: string | undefined
+  readonly visit: OpenVisit
+  readonly started: number
   readonly state: TypedState
 }
 
 export interface Outcomes {
-  readonly answered: (visit: OpenVisit, started: number, next: Next.Next, state: TypedState) => Answer
-  readonly failed: (
-    visit: OpenVisit,
-    started: number,
-    outcome: Failures.Outcome
-  ) => Effect.Effect<ReadonlyArray<Body>>
-}
-
-export const failRun = (error: Failure, { attempt, node, visit }: OpenVisit): Body => ({
-  kind: "failed",
-  error,
-  node,
-  visit,
-  attempt
-})
-
-export const mismatchOf = (what: string, exit: Exit.Failure<unknown, unknown>): Mismatch => {
-  const reason = exit.cause.reasons[0]
-  return { what, message: reason?._tag === "Fail" ? (reason.error as Error).message : "unknown" }
+  readonly answered: (attempted: Attempted, next: Next.Next) => Outcome
+  readonly failed: (attempted: Attempted, outcome: Failures.Outcome) => Effect.Effect<Outcome>
 }
 
 const routeFor = (node: Node.Any, outcome: Failures.Outcome): Node.OnError | undefined => {
@@ -54,89 +49,139 @@ const routeFor = (node: Node.Any, outcome: Failures.Outcome): Node.OnError | und
   return node.onDefect
 }
 
-/** For one execution: it remembers how far the retry policy of the open visit has come. */
+const placeOf = ({ branch, started, visit: { attempt, node, visit } }: Attempted) => ({
+  ...(branch === "" ? undefined : { branch }),
+  node,
+  visit,
+  attempt,
+  started
+})
+
+/** The flow's own code broke outside of a handler: in a reducer, a schema, or a retry policy. */
+const broke = (defect: unknown): Outcome => ({ failure: Failures.store({ _tag: "Defect", defect }, []) })
+
+const fanningOut = (
+  flow: Flow.Any,
+  node: string,
+  next: Next.NextFanOut
+): Results.Result<NextBody, Failure> => {
+  const { concurrency, join, policy } = flow.nodes[node]!.fanOut!
+  const limit = next.concurrency ?? concurrency
+  const branches: Array<Extract<NextBody, { join: string }>["branches"][number]> = []
+  for (const { item, node: to } of next.branches) {
+    const schema = flow.nodes[to]!.item
+    if (schema === undefined) {
+      branches.push({ node: to })
+      continue
+    }
+    const encoded = makeCodec(schema).encode(item)
+    if (Exit.isFailure(encoded)) {
+      return Results.fail(Failures.mismatch(`the item of branch ${branches.length} at node ${to}`, encoded))
+    }
+    branches.push({ node: to, item: encoded.value })
+  }
+  return Results.succeed({
+    branches,
+    join,
+    ...(policy === "failFast" ? undefined : { policy }),
+    ...(limit === undefined ? undefined : { concurrency: limit })
+  })
+}
+
+/** For one execution: it remembers how far the retry policies of open visits have come. */
 export const make = (flow: Flow.Any, clock: Clock.Clock): Outcomes => {
-  let retry: { readonly node: string; readonly visit: number; readonly policy: Retry.Retry } | undefined
+  const retries = new Map<
+    string,
+    { readonly node: string; readonly visit: number; readonly policy: Retry.Retry }
+  >()
 
-  const unfit = ({ message, what }: Mismatch, visit: OpenVisit): Body =>
-    failRun(Failures.encoding(what, message), visit)
-
-  const completed = (output: unknown, before: Body, visit: OpenVisit): ReadonlyArray<Body> => {
+  const ending = (output: unknown, before: Body, state: TypedState): Outcome => {
     const encoded = makeCodec(flow.output).encode(output)
     return Exit.isFailure(encoded)
-      ? [unfit(mismatchOf("the output of the flow", encoded), visit)]
-      : [before, { kind: "completed", output: encoded.value }]
+      ? { failure: Failures.mismatch("the output of the flow", encoded) }
+      : { bodies: [before, { kind: "completed", output: encoded.value }], state }
   }
 
-  /** The flow's own code broke outside of a handler: in a reducer, a schema, or a retry policy. */
-  const broke = (defect: unknown, visit: OpenVisit): Body =>
-    failRun(Failures.store({ _tag: "Defect", defect }, []), visit)
-
-  const answered = (visit: OpenVisit, started: number, given: Next.Next, state: TypedState): Answer => {
-    const { attempt, node, visit: count } = visit
-    const valid = Next.validate(flow, node, given)
-    if (Result.isFailure(valid)) return { state, bodies: [broke(valid.failure, visit)] }
+  const answered = (attempted: Attempted, given: Next.Next): Outcome => {
+    const { branch, join, state: before, visit } = attempted
+    if (retries.size > 0) retries.delete(branch)
+    const valid = Next.validate(flow, visit.node, given)
+    if (Results.isFailure(valid)) return broke(valid.failure)
     const next = valid.success
-    let after = state
-    let ops
+    let state = before
+    let ops: Ops | undefined
     if (next.update !== undefined) {
-      const updated = state.update(next.update)
-      if (Result.isFailure(updated)) return { state, bodies: [unfit(updated.failure, visit)] }
-      after = updated.success.state
+      const updated = before.update(next.update, branch !== "")
+      if (Results.isFailure(updated)) {
+        return { failure: Failures.encoding(updated.failure.what, updated.failure.message) }
+      }
+      state = updated.success.state
       ops = updated.success.ops
     }
-    const to = next._tag === "End" ? { end: true as const } : { to: next.to }
-    const place = { kind: "visited" as const, node, visit: count, attempt, started }
-    const body: Body = ops === undefined ? { ...place, next: to } : { ...place, ops, next: to }
-    return { state: after, bodies: next._tag === "End" ? completed(next.output, body, visit) : [body] }
+    const visited = (to: NextBody): Body =>
+      ops === undefined
+        ? { kind: "visited", ...placeOf(attempted), next: to }
+        : { kind: "visited", ...placeOf(attempted), ops, next: to }
+    switch (next._tag) {
+      case "End":
+        return ending(next.output, visited({ end: true }), state)
+      case "To":
+        return { bodies: [visited(next.to === join ? { to: next.to, joins: true } : { to: next.to })], state }
+      case "FanOut": {
+        const to = fanningOut(flow, visit.node, next)
+        return Results.isFailure(to) ? { failure: to.failure } : { bodies: [visited(to.success)], state }
+      }
+    }
   }
 
   const failed = Effect.fnUntraced(function* (
-    visit: OpenVisit,
-    started: number,
+    attempted: Attempted,
     outcome: Failures.Outcome
-  ): Effect.fn.Return<ReadonlyArray<Body>> {
+  ): Effect.fn.Return<Outcome> {
+    const { branch, join, state, visit } = attempted
     const node = flow.nodes[visit.node]!
     const schemas = [node.error, flow.error]
     const error = Failures.store(outcome, schemas)
-    const { attempt, node: name, visit: count } = visit
-    const place = { node: name, visit: count, attempt, started, error }
+    const place = { ...placeOf(attempted), error }
 
     const retried = node.retry === undefined ? undefined : retryable(node, outcome)
     if (retried !== undefined) {
-      if (retry?.node !== name || retry.visit !== count) {
-        retry = { node: name, visit: count, policy: Retry.make(node.retry!) }
+      let retry = retries.get(branch)
+      if (retry?.node !== visit.node || retry.visit !== visit.visit) {
+        retry = { node: visit.node, visit: visit.visit, policy: Retry.make(node.retry!) }
+        retries.set(branch, retry)
       }
       const now = clock.currentTimeMillisUnsafe()
-      const tried: Array<Retry.Tried> = visit.failures.map((failure) => ({
-        time: failure.time,
-        error: Failures.valueOf(Failures.load(failure.error, schemas))
-      }))
-      tried.push({ time: now, error: retried.value })
-      const delay = yield* retry.policy.delayAfter(tried)
-      if (delay !== undefined) return [{ kind: "attemptFailed", ...place, due: now + delay }]
+      const last = { time: now, error: retried.value }
+      const delay = yield* Retry.delayAfter(retry.policy, visit.failures, schemas, last)
+      if (delay !== undefined)
+        return { bodies: [{ kind: "attemptFailed", ...place, due: now + delay }], state }
     }
 
     const route = routeFor(node, outcome)
     if (route === undefined || (typeof route !== "string" && route.status === "stop"))
-      return [failRun(error, visit)]
+      return { failure: error }
     const decided =
       typeof route === "string"
         ? { status: "failed" as const, to: route }
         : { status: route.status, to: route.to }
-    const body: Body = { kind: "visitFailed", ...place, outcome: decided }
-    return decided.to === "end" ? completed(undefined, body, visit) : [body]
+    const body: Body = {
+      kind: "visitFailed",
+      ...place,
+      outcome: decided.to === join ? { ...decided, joins: true } : decided
+    }
+    return decided.to === "end" ? ending(undefined, body, state) : { bodies: [body], state }
   })
 
   return {
-    answered: (visit, started, next, state) => {
+    answered: (attempted, next) => {
       try {
-        return answered(visit, started, next, state)
+        return answered(attempted, next)
       } catch (error) {
-        return { state, bodies: [broke(error, visit)] }
+        return broke(error)
       }
     },
-    failed: (visit, started, outcome) =>
-      Effect.catchDefect(failed(visit, started, outcome), (defect) => Effect.succeed([broke(defect, visit)]))
+    failed: (attempted, outcome) =>
+      Effect.catchDefect(failed(attempted, outcome), (defect) => Effect.succeed(broke(defect)))
   }
 }

@@ -5,17 +5,23 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as HashMap from "effect/HashMap"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import type * as Flow from "../../Flow.ts"
 import type { Head } from "../../Journal.ts"
+import type { RunInfo } from "../../RunInfo.ts"
 import type { RunState } from "../../RunState.ts"
 import { isHandled } from "../../RunInfo.ts"
-import type { Change, InboxCursor, Lease } from "../../Store.ts"
+import type { Change, Lease } from "../../Store.ts"
+import { cursorOf } from "../inbox.ts"
 import * as Commands from "./commands.ts"
+import * as Deadlines from "./deadlines.ts"
 import * as Execution from "./execution.ts"
 import * as Reader from "./reader.ts"
+import * as Waking from "./waking.ts"
 import * as Writer from "./writer.ts"
 
 /** Takes a run that was just created with a lease for this worker; how {@link Runs} starts runs where they are executed. */
@@ -37,17 +43,18 @@ export interface Pool {
 export interface Options {
   readonly concurrency: number
   readonly sweep: Duration.Input
+  readonly timers: Duration.Input
   readonly drainTimeout: Duration.Input
 }
+
+/** Why to look at a run: something about it changed, a command came for it, it was due, or it has something to send. */
+type Why = "changed" | "commanded" | "due" | "sending"
 
 /** Statuses of runs that go on by themselves when somebody takes them up. */
 const runnable: ReadonlySet<string> = new Set(["pending", "running", "cancelling"])
 
 /** Waits before a run whose journal could not be written is taken up again. */
 const retakeDelay = Duration.seconds(1)
-
-const cursorOf = (inbox: RunState["inbox"]): InboxCursor =>
-  Object.fromEntries(Object.keys(inbox).map((source) => [source, inbox[source]!.upTo]))
 
 /** Whether reading again would come to the same: then a run is left alone until its journal has changed. */
 const isLasting = (error: Reader.ReadError): boolean =>
@@ -64,27 +71,61 @@ interface Held {
 let holders = 0
 
 export const make = Effect.fnUntraced(function* (
-  environment: Execution.Environment,
+  given: Omit<Execution.Environment, "deadlines">,
   services: ReadonlyMap<string, Flow.HandlersService>,
   options: Options
 ): Effect.fn.Return<Pool, never, Scope.Scope> {
-  const { store } = environment
+  const { store } = given
   const scope = yield* Effect.scope
-  const runFork = Effect.runForkWith(environment.context)
+  const runFork = Effect.runForkWith(given.context)
+  const deadlines = Deadlines.make(given.clock, runFork, (run) =>
+    Effect.suspend(() => {
+      const held = executions.get(run)
+      if (held === undefined) return Effect.void
+      // What waits for a place has nothing to be interrupted.
+      return Effect.andThen(
+        held.execution.expire,
+        Effect.sync(() => {
+          if (held.execution.isUrgent()) launch(run)
+        })
+      )
+    })
+  )
   const holder = `worker-${++holders}`
 
   /** Everything this worker holds a lease for. */
   const executions = new Map<string, Held>()
   const queue: Array<string> = []
   /** Runs that are being taken up, and whether something happened to them meanwhile. */
-  const adopting = new Map<string, { again: boolean; commanded: boolean }>()
+  const adopting = new Map<string, { again: boolean; why: Why }>()
   /** Runs whose journals cannot be read, and the position at which that was found; a changed journal is tried again. */
   const unreadable = new Map<string, number>()
+  /** Runs that somebody else had when a command came in for them: there is something to do when they are let go. */
+  const heldUp = new Set<string>()
+  /** Runs that came to rest with messages that could not be delivered: not to be taken up for them all the time. */
+  const stuck = new Set<string>()
   /** Runs whose journals could not be written, until they are taken up again. */
   const lost = new Map<string, Lease>()
   let active = 0
   let filling = false
   let draining = false
+  /** When the earliest wait is due of the runs that came to rest since it was looked, and what makes it looked now. */
+  let noted = Number.POSITIVE_INFINITY
+  let lookNow: (() => void) | undefined
+
+  const starter: Starter = {
+    holder,
+    has: (flow, version) => serviceFor(flow, version) !== undefined && !draining,
+    span: (run, flow) =>
+      environment.traced ? Execution.startSpan(environment, run, flow) : Effect.succeed(undefined),
+    start: (lease, state, head, span) => {
+      if (draining) return void runFork(release(lease))
+      const service = services.get(state.flow)!
+      const writer = Writer.make({ ...environment, lease, state, head })
+      submit(Execution.make(environment, service, writer, undefined, span))
+    }
+  }
+  const environment: Execution.Environment = { ...given, deadlines, starter }
 
   const report = (message: string, run: string, error: { readonly message: string }) =>
     Effect.logWarning(message, { run, error: error.message })
@@ -104,11 +145,20 @@ export const make = Effect.fnUntraced(function* (
   const finished = (execution: Execution.Execution, outcome: Execution.Outcome): Effect.Effect<void> =>
     Effect.gen(function* () {
       const { run } = execution
+      deadlines.remove(run)
       if (outcome._tag === "AtRest") {
+        if (HashMap.isEmpty(execution.writer.state.outbox)) stuck.delete(run)
+        else stuck.add(run)
         yield* release(execution.writer.lease)
         executions.delete(run)
         // A command may have come in after the run looked for the last time.
-        if (execution.hasUnread()) yield* consider(run, true)
+        if (execution.hasUnread()) yield* consider(run, "commanded")
+        const { state } = execution.writer
+        const due = state.status === "waiting" ? Waking.nextDue(state) : undefined
+        if (due !== undefined && due < noted) {
+          noted = due
+          lookNow?.()
+        }
         return
       }
       executions.delete(run)
@@ -119,6 +169,7 @@ export const make = Effect.fnUntraced(function* (
         error
       )
       if (error._tag === "LeaseLost") return
+      if (error._tag === "StoreError" && isLasting(error)) unreadable.set(run, execution.writer.state.seq)
       // After a failed sync the lease is void, and releasing it does nothing. Until it is released nobody takes the run
       // up again: a store that fails is not to be asked all the time.
       lost.set(run, execution.writer.lease)
@@ -131,7 +182,7 @@ export const make = Effect.fnUntraced(function* (
       const lease = lost.get(run)
       if (lease === undefined) return Effect.void
       lost.delete(run)
-      return Effect.andThen(release(lease), consider(run, true))
+      return Effect.andThen(release(lease), consider(run, "commanded"))
     })
 
   const launch = (run: string): void => {
@@ -167,6 +218,7 @@ export const make = Effect.fnUntraced(function* (
 
   const submit = (execution: Execution.Execution): void => {
     executions.set(execution.run, { execution, launched: false, fiber: undefined })
+    deadlines.add(execution.run, execution.writer.state.deadline)
     // A run that is to end early need not wait for a place.
     if (active < options.concurrency || execution.isUrgent()) launch(execution.run)
     else queue.push(execution.run)
@@ -179,7 +231,7 @@ export const make = Effect.fnUntraced(function* (
     const opened = yield* Commands.open(environment.codec, commands)
     if (has(execution)) yield* execution.deliver(opened)
     // It may have come to rest meanwhile.
-    if (!has(execution)) return yield* consider(execution.run, true)
+    if (!has(execution)) return yield* consider(execution.run, "commanded")
     if (execution.isUrgent()) launch(execution.run)
   })
 
@@ -216,21 +268,28 @@ export const make = Effect.fnUntraced(function* (
     )
   }, Effect.uninterruptible)
 
-  /** Takes up a run that nobody has, if there is something to do for it: because of its status, or of a command. */
-  const adopt = Effect.fnUntraced(function* (run: string, commanded: boolean) {
+  /**
+   * Takes up a run that nobody has, if there is something to do for it: because of its status, of a command, or of the
+   * time. Tells whether somebody else has it.
+   */
+  const adopt = Effect.fnUntraced(function* (run: string, why: Why) {
+    if (why === "commanded") heldUp.add(run)
     const { head, info, owner } = yield* store.get(run)
     const service = serviceFor(info.flow, info.version)
-    if (owner !== undefined || service === undefined || unreadable.get(run) === head.seq) return
-    if (!runnable.has(info.status)) {
-      if (!commanded) return
+    if (owner !== undefined) return service !== undefined
+    if (service === undefined || unreadable.get(run) === head.seq) return false
+    const sends = (info.outbox ?? 0) > 0 && (why === "sending" || !stuck.has(run))
+    if (!runnable.has(info.status) && !(why === "due" && isDue(info)) && !sends) {
+      if (why === "changed") return false
       const commands = yield* store.inbox(run, cursorOf(info.inbox ?? {}))
-      if (commands.every(({ position, source }) => isHandled(info, source, position))) return
+      if (commands.every(({ position, source }) => isHandled(info, source, position))) return false
     }
     yield* take(run, service, head.seq)
+    return false
   })
 
   /** Looks at a run: delivers to it if this worker has it, takes it up if nobody has it. */
-  const consider = (run: string, commanded: boolean): Effect.Effect<void> =>
+  const consider = (run: string, why: Why): Effect.Effect<void> =>
     Effect.suspend((): Effect.Effect<void> => {
       if (draining) return Effect.void
       const held = executions.get(run)
@@ -242,18 +301,21 @@ export const make = Effect.fnUntraced(function* (
       const busy = adopting.get(run)
       if (busy !== undefined) {
         busy.again = true
-        busy.commanded ||= commanded
+        if (busy.why === "changed") busy.why = why
         return Effect.void
       }
-      const turn = { again: false, commanded: false }
+      const turn: { again: boolean; why: Why } = { again: false, why: "changed" }
       adopting.set(run, turn)
-      return adopt(run, commanded).pipe(
-        Effect.catchTag(["RunNotFound", "LeaseHeld"], () => Effect.void),
+      return adopt(run, why).pipe(
+        Effect.catchTag(["RunNotFound", "LeaseHeld"], ({ _tag }) => Effect.succeed(_tag === "LeaseHeld")),
+        Effect.map((held) => {
+          if (why === "commanded" && !held) heldUp.delete(run)
+        }),
         Effect.catch((error) =>
           unreadable.has(run) ? Effect.void : report("a run could not be taken up", run, error)
         ),
         Effect.onExit(() => Effect.sync(() => adopting.delete(run))),
-        Effect.andThen(Effect.suspend(() => (turn.again ? consider(run, turn.commanded) : Effect.void)))
+        Effect.andThen(Effect.suspend(() => (turn.again ? consider(run, turn.why) : Effect.void)))
       )
     }).pipe(
       // One run must not keep the worker from looking at the others.
@@ -265,13 +327,55 @@ export const make = Effect.fnUntraced(function* (
   const onChange = ({ run, what }: Change): Effect.Effect<void> => {
     if (what === "deleted") return Effect.void
     if (what !== "inbox" && executions.has(run)) return Effect.void
-    return consider(run, what === "inbox")
+    const isCommanded = what === "inbox" || (what === "lease" && heldUp.has(run))
+    return consider(run, isCommanded ? "commanded" : "changed")
   }
+
+  const isDue = ({ due, status }: RunInfo): boolean =>
+    status === "waiting" && due !== undefined && due <= environment.clock.currentTimeMillisUnsafe()
+
+  /** Takes up the runs whose waits are over, in the order in which they were due. */
+  const takeUpDue = Effect.gen(function* () {
+    noted = Number.POSITIVE_INFINITY
+    let cursor: string | undefined
+    do {
+      const page = yield* store.list({
+        unowned: true,
+        status: ["waiting"],
+        order: "due",
+        limit: 100,
+        ...(cursor === undefined ? undefined : { cursor })
+      })
+      for (const info of page.runs) {
+        if (!isDue(info)) return info.due
+        if (serviceFor(info.flow, info.version) !== undefined) yield* consider(info.run, "due")
+      }
+      cursor = page.cursor
+    } while (cursor !== undefined && !draining)
+    return undefined
+  })
+
+  const interval = Duration.toMillis(Duration.fromInputUnsafe(options.timers))
+
+  /** Until the next wait is due, but not for longer than clocks and other processes are to be trusted. */
+  const untilDue = (due: number | undefined): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const now = environment.clock.currentTimeMillisUnsafe()
+      const next = Math.min(due ?? Number.POSITIVE_INFINITY, noted, now + interval)
+      noted = next
+      const sooner = Effect.callback<void>((resume) => {
+        lookNow = () => resume(Effect.void)
+      })
+      return next === Number.POSITIVE_INFINITY
+        ? sooner
+        : Effect.raceFirst(environment.clock.sleep(Duration.millis(Math.max(1, next - now))), sooner)
+    })
 
   /** Looks through the index for runs that nobody owns and that have something to do. */
   const sweep = Effect.gen(function* () {
     for (const query of [
       { unowned: true, status: ["pending", "running", "cancelling"] as const },
+      { unowned: true, sending: true },
       {
         unowned: true,
         commanded: true,
@@ -287,7 +391,11 @@ export const make = Effect.fnUntraced(function* (
           ...(cursor === undefined ? undefined : { cursor })
         })
         for (const { flow, run, version } of page.runs)
-          if (serviceFor(flow, version) !== undefined) yield* consider(run, "commanded" in query)
+          if (serviceFor(flow, version) !== undefined)
+            yield* consider(
+              run,
+              "commanded" in query ? "commanded" : "sending" in query ? "sending" : "changed"
+            )
         cursor = page.cursor
       } while (cursor !== undefined && !draining)
     }
@@ -307,24 +415,35 @@ export const make = Effect.fnUntraced(function* (
     Effect.forkIn(scope)
   )
 
+  const timing = yield* takeUpDue.pipe(
+    Effect.catch((error) =>
+      Effect.as(report("the store could not be searched for waits that are due", "", error), undefined)
+    ),
+    Effect.flatMap(untilDue),
+    Effect.forever,
+    Effect.forkIn(scope)
+  )
+
   const drainOne = Effect.fnUntraced(function* (run: string) {
     const held = executions.get(run)
     if (held === undefined) return
     yield* held.execution.drain
     launch(run)
-    yield* Fiber.await(held.fiber!).pipe(
-      Effect.timeoutOrElse({
-        duration: options.drainTimeout,
-        orElse: () => Effect.logWarning("a run did not stop in time and is left behind", { run })
-      })
-    )
+    const ended = Effect.timeoutOption(Fiber.await(held.fiber!), options.drainTimeout)
+    if (Option.isSome(yield* ended)) return
+    // What does not stop is not to keep the run from being released.
+    yield* held.execution.abandon
+    if (Option.isNone(yield* ended)) {
+      yield* Effect.logWarning("a run did not stop in time and is left behind", { run })
+    }
   })
 
   const drain = Effect.suspend(() => {
     draining = true
     queue.length = 0
+    deadlines.close()
     return Effect.andThen(
-      Fiber.interruptAll([watching, sweeping]),
+      Fiber.interruptAll([watching, sweeping, timing]),
       Effect.forEach([...executions.keys()], drainOne, { concurrency: "unbounded", discard: true })
     ).pipe(Effect.andThen(Effect.suspend(() => Effect.forEach([...lost.keys()], retake, { discard: true }))))
   }).pipe(Effect.uninterruptible)
@@ -332,18 +451,7 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => drain)
 
   return {
-    starter: {
-      holder,
-      has: (flow, version) => serviceFor(flow, version) !== undefined && !draining,
-      span: (run, flow) =>
-        environment.traced ? Execution.startSpan(environment, run, flow) : Effect.succeed(undefined),
-      start: (lease, state, head, span) => {
-        if (draining) return void runFork(release(lease))
-        const service = services.get(state.flow)!
-        const writer = Writer.make({ ...environment, lease, state, head })
-        submit(Execution.make(environment, service, writer, undefined, span))
-      }
-    },
+    starter,
     running: Effect.sync(() => [...executions.keys()]),
     drain
   }

@@ -30,7 +30,7 @@ export const seal = <B extends Parameters<typeof mapValues>[0]>(
   body: B
 ): Effect.Effect<B, CodecError> => mapValues(body, (value) => codec.encode(value, run))
 
-const corrupt = (operation: string, run: string, seq: number, detail: string): Store.StoreError =>
+export const corrupt = (operation: string, run: string, seq: number, detail: string): Store.StoreError =>
   new Store.StoreError({ operation, reason: { _tag: "Corrupt", run, seq, detail } })
 
 /** One event of a run. */

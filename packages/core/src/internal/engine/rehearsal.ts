@@ -9,44 +9,26 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import type { Body, PauseReason } from "../../Event.ts"
+import type { PauseReason } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
 import type { Next } from "../../Next.ts"
 import type { OpenVisit, RunState } from "../../RunState.ts"
-import { fanOutOf } from "../branch.ts"
-import * as Cell from "../cell.ts"
-import { applyOps } from "../channels.ts"
-import { makeCodec } from "../definition/codec.ts"
 import type { Difference } from "../definition/difference.ts"
-import { fanOutIn, visitsOf } from "../visits.ts"
-import type * as Calls from "./calls.ts"
+import { fanOutAround, visitsOf } from "../visits.ts"
 import * as Failures from "./failure.ts"
 import * as Handler from "./handler.ts"
 import * as Outcomes from "./outcomes.ts"
 import type { Journals } from "./reader.ts"
 import { makeSleep } from "./replay.ts"
-import * as TypedState from "./typedState.ts"
 import * as Versions from "./versions.ts"
+import * as Views from "./views.ts"
+import * as Visiting from "./visiting.ts"
 
 export type Divergence = Extract<PauseReason, { kind: "diverged" }> & { readonly branch: string }
 
 /** What came of an open visit; `undefined` if it goes on. */
 export type Finding = Divergence | Difference
-
-/** The channels as a branch sees them: as they were at its fan-out, with its own updates. */
-const channelsIn = (state: RunState, branch: string): RunState["channels"] => {
-  const id = fanOutOf(branch)
-  if (id === undefined) return state.channels
-  const fanOut = fanOutIn(state, id)
-  const made = Option.getOrUndefined(HashMap.get(fanOut.updates, branch))
-  const origin = { run: state.run, seq: state.seq }
-  return (made === undefined ? [] : Cell.toArray(made)).reduce(
-    (channels, ops) => applyOps(channels, ops, origin),
-    channelsIn(state, fanOut.branch)
-  )
-}
 
 export interface Options {
   readonly journals: Journals
@@ -66,11 +48,14 @@ const rehearseVisit = Effect.fnUntraced(function* (
   { flow, journals, live, service, timeout }: Options,
   state: RunState,
   branch: string,
-  visit: OpenVisit,
-  input: unknown
+  visit: OpenVisit
 ): Effect.fn.Return<Finding | undefined> {
-  const typed = TypedState.decode(flow.state, channelsIn(state, branch))
-  if (Result.isFailure(typed)) return Versions.unfit(typed.failure)
+  const views = Views.make(flow)
+  const typed = views.of(state, branch)
+  const input = views.inputOf(state)
+  const item = flow.nodes[visit.node]!.item === undefined ? Result.succeed(undefined) : views.itemOf(visit)
+  for (const read of [input, typed, item]) if (Result.isFailure(read)) return Versions.unfit(read.failure)
+  const view = Result.getOrThrow(typed)
   // Time goes on from where the journal stands, and by nothing but sleeping.
   let now = state.time
   const clock: Clock.Clock = Object.assign(Object.create(live), {
@@ -89,7 +74,7 @@ const rehearseVisit = Effect.fnUntraced(function* (
       running?.interruptUnsafe()
       return Effect.interrupt
     })
-  const host: Calls.Host = {
+  const host: Handler.Host = {
     run: state.run,
     durability: state.durability,
     hash: journals.hash,
@@ -100,6 +85,12 @@ const rehearseVisit = Effect.fnUntraced(function* (
     encrypts: true,
     open: () => visit,
     append: () => stop(undefined),
+    appendTo: () => stop(undefined),
+    state: () => state,
+    openedAt: (wait) => ({ seq: HashMap.getUnsafe(state.waits, wait).seq, time: state.time }),
+    openWaits: () => stop(undefined),
+    deliver: () => stop(undefined),
+    park: stop(undefined),
     sync: Effect.never,
     stopping: () => true,
     halted: () => end !== undefined,
@@ -119,8 +110,10 @@ const rehearseVisit = Effect.fnUntraced(function* (
     {
       visit,
       branch,
-      state: typed.success.view,
-      input,
+      state: view.view,
+      input: Result.getOrThrow(input),
+      item: flow.nodes[visit.node]!.item === undefined ? undefined : { value: Result.getOrThrow(item) },
+      branches: visit.joined === undefined ? undefined : () => Visiting.branchesOf(flow, visit.joined!),
       recovered: true,
       timeout: undefined
     }
@@ -139,16 +132,15 @@ const rehearseVisit = Effect.fnUntraced(function* (
   yield* close(exit)
   if (end !== undefined) return end.finding
   const outcomes = Outcomes.make(flow, clock)
-  const bodies: ReadonlyArray<Body> = Exit.isSuccess(exit)
-    ? outcomes.answered(visit, 0, exit.value, typed.success).bodies
-    : yield* outcomes.failed(visit, 0, Failures.outcomeOf(exit.cause))
-  for (const body of bodies) {
-    if (body.kind !== "failed") continue
-    const { error } = body
-    const text = "message" in error && typeof error.message === "string" ? `: ${error.message}` : ""
-    return { kind: "handler", message: `${placeOf(branch, visit)} fails the run (${error.kind}${text})` }
-  }
-  return undefined
+  const join = branch === "" ? undefined : fanOutAround(state, branch)!.join
+  const attempted = { branch, join, visit, started: 0, state: view }
+  const outcome = Exit.isSuccess(exit)
+    ? outcomes.answered(attempted, exit.value)
+    : yield* outcomes.failed(attempted, Failures.outcomeOf(exit.cause))
+  if (!("failure" in outcome)) return undefined
+  const { failure } = outcome
+  const text = "message" in failure ? `: ${Failures.detailOf(failure)}` : ""
+  return { kind: "handler", message: `${placeOf(branch, visit)} fails the run (${failure.kind}${text})` }
 })
 
 /** The first thing by which a run that is at the flow's version does not go on. */
@@ -156,12 +148,11 @@ export const rehearse = Effect.fnUntraced(function* (
   options: Options,
   state: RunState
 ): Effect.fn.Return<Finding | undefined> {
-  const input = makeCodec(options.flow.input).decode(state.input.value)
-  if (Exit.isFailure(input)) return Versions.unfit(Outcomes.mismatchOf("the input", input))
-  const typed = TypedState.decode(options.flow.state, state.channels)
-  if (Result.isFailure(typed)) return Versions.unfit(typed.failure)
+  const views = Views.make(options.flow)
+  for (const read of [views.inputOf(state), views.of(state, "")])
+    if (Result.isFailure(read)) return Versions.unfit(read.failure)
   for (const [branch, visit] of visitsOf(state)) {
-    const finding = yield* rehearseVisit(options, state, branch, visit, input.value)
+    const finding = yield* rehearseVisit(options, state, branch, visit)
     if (finding !== undefined) return finding
   }
   return undefined

@@ -9,20 +9,23 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
 import type { Json } from "effect/Schema"
-import type { Body, Event, Of } from "../../Event.ts"
+import type { Body, Event, Failure, Of } from "../../Event.ts"
 import * as Flow from "../../Flow.ts"
 import { InvalidValue } from "../../RunError.ts"
 import * as RunState from "../../RunState.ts"
 import * as Store from "../../Store.ts"
-import { makeCodec } from "../definition/codec.ts"
-import type * as Calls from "./calls.ts"
+import { fanOutAround, visitIn } from "../visits.ts"
 import { canonical } from "./canonical.ts"
 import * as Failures from "./failure.ts"
 import * as Handler from "./handler.ts"
+import * as Joins from "./joins.ts"
 import * as Outcomes from "./outcomes.ts"
 import { load, open } from "./reader.ts"
 import type { Journals, ReadError } from "./reader.ts"
-import * as TypedState from "./typedState.ts"
+import * as Restart from "./restart.ts"
+import type * as TypedState from "./typedState.ts"
+import * as Views from "./views.ts"
+import * as Visiting from "./visiting.ts"
 
 /**
  * - `visits`: how many executions of handlers were compared with the journal
@@ -47,16 +50,22 @@ type Closing =
   | Of<"visited">
   | Of<"visitFailed">
   | Of<"attemptFailed">
-  | (Of<"failed"> & { readonly node: string })
+  | (Of<"branchFailed"> & { readonly attempt: number })
+  | (Of<"failed"> & { readonly node: string; readonly attempt: number })
+  | (Of<"compensating"> & { readonly node: string; readonly attempt: number; readonly error: Failure })
 
 /** The events that end an attempt of a visit. */
 const isClosing = (event: Event): event is Closing =>
   event.kind === "visited" ||
   event.kind === "visitFailed" ||
   event.kind === "attemptFailed" ||
-  (event.kind === "failed" &&
+  (event.kind === "branchFailed" && event.attempt !== undefined) ||
+  ((event.kind === "failed" || event.kind === "compensating") &&
     event.node !== undefined &&
+    event.attempt !== undefined &&
+    event.error !== undefined &&
     event.error.kind !== "stepLimit" &&
+    event.error.kind !== "visitLimit" &&
     event.error.kind !== "recoveries")
 
 /** What of an event has to be the same when the visit is executed again. */
@@ -67,8 +76,12 @@ const essence = (event: Body): Json => {
     case "visitFailed":
       return { kind: event.kind, error: errorEssence(event.error), outcome: event.outcome as Json }
     case "attemptFailed":
+    case "branchFailed":
     case "failed":
       return { kind: event.kind, error: errorEssence(event.error) }
+    // A run that has something to undo fails later; its visit failed here.
+    case "compensating":
+      return { kind: "failed", error: errorEssence(event.error!) }
     case "completed":
       return { kind: event.kind, output: event.output }
     default:
@@ -107,17 +120,24 @@ export const replay = <F extends Flow.Any>(
       context: Context.merge(surroundings, provided.context as Context.Context<never>) as Context.Context<any>
     }
     const outcomes = Outcomes.make(flow, clock)
+    const restarted = Restart.make(flow)
 
     /** Executes one attempt as recorded in `state`; the events it amounts to now, or the call that was not recorded. */
     const execute = Effect.fnUntraced(function* (
       state: RunState.RunState,
-      input: unknown
+      branch: string
     ): Effect.fn.Return<{ readonly bodies: ReadonlyArray<Body> } | { readonly refused: Json }, InvalidValue> {
-      const visit = state.open[""]!
-      const typed = TypedState.decode(flow.state, state.channels)
-      if (Result.isFailure(typed)) {
-        return yield* new InvalidValue({ what: typed.failure.what, detail: typed.failure.message })
-      }
+      const visit = visitIn(state, branch)!
+      const node = flow.nodes[visit.node]!
+      const views = Views.make(flow)
+      const read = <A>(result: Result.Result<A, TypedState.Mismatch>) =>
+        Effect.mapError(
+          Effect.fromResult(result),
+          ({ message, what }) => new InvalidValue({ what, detail: message })
+        )
+      const typed = yield* read(views.of(state, branch))
+      const input = yield* read(views.inputOf(state))
+      const item = node.item === undefined ? undefined : { value: yield* read(views.itemOf(visit)) }
       let refused: Json | undefined
       let running: Fiber.Fiber<unknown, unknown> | undefined
       const refuse = (got: Json): Effect.Effect<never> =>
@@ -126,7 +146,7 @@ export const replay = <F extends Flow.Any>(
           running?.interruptUnsafe()
           return Effect.interrupt
         })
-      const host: Calls.Host = {
+      const host: Handler.Host = {
         run,
         durability: state.durability,
         hash,
@@ -137,6 +157,12 @@ export const replay = <F extends Flow.Any>(
         encrypts: true,
         open: () => visit,
         append: () => Effect.never,
+        openedAt: () => ({ seq: state.seq, time: state.time }),
+        openWaits: () => Effect.never,
+        deliver: () => Effect.never,
+        park: Effect.never,
+        appendTo: () => Effect.never,
+        state: () => state,
         sync: Effect.never,
         stopping: () => true,
         halted: () => refused !== undefined,
@@ -149,9 +175,11 @@ export const replay = <F extends Flow.Any>(
         host,
         {
           visit,
-          branch: "",
-          state: typed.success.view,
+          branch,
+          state: typed.view,
           input,
+          item,
+          branches: visit.joined === undefined ? undefined : () => Visiting.branchesOf(flow, visit.joined!),
           recovered: false,
           timeout: undefined
         }
@@ -161,13 +189,17 @@ export const replay = <F extends Flow.Any>(
       const exit = yield* Fiber.await(fiber)
       yield* close(exit)
       if (refused !== undefined) return { refused }
-      return Exit.isSuccess(exit)
-        ? { bodies: outcomes.answered(visit, 0, exit.value, typed.success).bodies }
-        : { bodies: yield* outcomes.failed(visit, 0, Failures.outcomeOf(exit.cause)) }
+      const join = branch === "" ? undefined : fanOutAround(state, branch)!.join
+      const attempted = { branch, join, visit, started: 0, state: typed }
+      const outcome = Exit.isSuccess(exit)
+        ? outcomes.answered(attempted, exit.value)
+        : yield* outcomes.failed(attempted, Failures.outcomeOf(exit.cause))
+      if (!("failure" in outcome)) return { bodies: outcome.bodies }
+      const failing = Joins.failed(state, branch, visit, outcome.failure)
+      return { bodies: yield* restarted(state, 0, now, failing) }
     })
 
     let state: RunState.RunState | undefined
-    let input: { readonly value: unknown } | undefined
     let visits = 0
     let skipped = 0
     let begun: number | undefined
@@ -182,20 +214,14 @@ export const replay = <F extends Flow.Any>(
         if (event.kind === "forked") state = (yield* load(journals, event.from.run, event.from.seq)).state
         begun ??= state?.version
         const isMigrated = begun !== info.version && state?.version !== flow.version
-        if (event.kind === "migrated") input = undefined
+        // Once the run undoes its calls, its visits are over.
+        const isClosed = state?.compensating !== undefined
         if (isMigrated && isClosing(event)) skipped += 1
-        else if (state !== undefined && isClosing(event) && !isTimeout(event)) {
-          if (input === undefined) {
-            const exit = makeCodec(flow.input).decode(state.input.value)
-            if (Exit.isFailure(exit)) {
-              const { message, what } = Outcomes.mismatchOf("the input", exit)
-              return yield* new InvalidValue({ what, detail: message })
-            }
-            input = { value: exit.value }
-          }
-          const { attempt, node, visit } = state.open[""]!
+        else if (state !== undefined && !isClosed && isClosing(event) && !isTimeout(event)) {
+          const branch = event.branch ?? ""
+          const { attempt, node, visit } = visitIn(state, branch)!
           now = event.time
-          const result = yield* execute(state, input.value)
+          const result = yield* execute(state, branch)
           visits += 1
           const place = { seq: event.seq, node, visit, attempt }
           if ("refused" in result) {

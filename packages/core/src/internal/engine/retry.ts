@@ -5,6 +5,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
+import type * as Schema from "effect/Schema"
+import type { Failure } from "../../Event.ts"
+import * as Failures from "./failure.ts"
 
 /** A failure that was, or is about to be, retried. */
 export interface Tried {
@@ -48,3 +51,15 @@ export const make = (schedule: Schedule.Schedule<unknown, any>): Retry => {
     })
   }
 }
+
+/** The same after failures as they were recorded, and one that was not yet. */
+export const delayAfter = (
+  retry: Retry,
+  recorded: ReadonlyArray<{ readonly time: number; readonly error: Failure }>,
+  schemas: ReadonlyArray<Schema.Codec<any, any>>,
+  last: Tried
+): Effect.Effect<number | undefined> =>
+  retry.delayAfter([
+    ...recorded.map(({ error, time }) => ({ time, error: Failures.valueOf(Failures.load(error, schemas)) })),
+    last
+  ])

@@ -103,10 +103,14 @@ export class TypedState {
     return (this.#view ??= viewOfCells(this.#channels, this.#cells))
   }
 
-  /** The state after an update, and the operations that make the same change to the encoded channels. */
-  update(update: {
-    readonly [channel: string]: unknown
-  }): Result.Result<{ readonly state: TypedState; readonly ops: Ops | undefined }, Mismatch> {
+  /**
+   * The state after an update, and the operations that make the same change to the encoded channels. In a branch an
+   * update of a `reduce` channel is kept as it is given: what it is combined with is decided at the join.
+   */
+  update(
+    update: { readonly [channel: string]: unknown },
+    inBranch: boolean
+  ): Result.Result<{ readonly state: TypedState; readonly ops: Ops | undefined }, Mismatch> {
     const next: { [channel: string]: Cell.Cell<any> } = { ...this.#cells }
     let ops: { [channel: string]: Op } | undefined
     for (const name of Object.keys(update)) {
@@ -119,7 +123,7 @@ export class TypedState {
       }
       const given = update[name]
       if (given === undefined && channel.kind !== "optional") continue
-      const applied = applyUpdate(name, channel, this.#cells[name]!, given)
+      const applied = applyUpdate(name, channel, this.#cells[name]!, given, inBranch)
       if (Result.isFailure(applied)) return Result.fail(applied.failure)
       next[name] = applied.success.cell
       ops ??= {}
@@ -128,6 +132,20 @@ export class TypedState {
     return Result.succeed(
       ops === undefined ? { state: this, ops } : { state: new TypedState(this.#channels, next), ops }
     )
+  }
+
+  /** The state after recorded operations. */
+  apply(ops: Ops): Result.Result<TypedState, Mismatch> {
+    const next: { [channel: string]: Cell.Cell<any> } = { ...this.#cells }
+    for (const name of Object.keys(ops)) {
+      const channel = Object.hasOwn(this.#channels, name) ? this.#channels[name]! : undefined
+      // What the flow does not know any more, no handler sees.
+      if (channel === undefined) continue
+      const applied = applyOp(name, channel, next[name]!, ops[name]!)
+      if (Result.isFailure(applied)) return Result.fail(applied.failure)
+      next[name] = applied.success
+    }
+    return Result.succeed(new TypedState(this.#channels, next))
   }
 }
 
@@ -146,7 +164,8 @@ const applyUpdate = (
   name: string,
   channel: State.Any,
   cell: Cell.Cell<any>,
-  given: unknown
+  given: unknown,
+  inBranch: boolean
 ): Result.Result<{ readonly cell: Cell.Cell<any>; readonly op: Op }, Mismatch> => {
   const { decode, encode } = makeCodec(channel.schema)
   const what = `channel ${JSON.stringify(name)}`
@@ -207,13 +226,58 @@ const applyUpdate = (
         : Result.fail({ what, message: "the sum is too large for a number" })
     }
     case "reduce": {
-      const combined = channel.reducer!.combine((cell as Cell.Plain<unknown>).value, given)
-      const exit = roundTrip(combined)
+      const before = (cell as Cell.Plain<unknown>).value
+      if (inBranch) {
+        const own = roundTrip(given)
+        if (Exit.isFailure(own)) return mismatch(what, own)
+        const { decoded, encoded } = own.value
+        return Result.succeed({
+          cell: Cell.plain(channel.reducer!.combine(before, decoded)),
+          op: { combine: encoded }
+        })
+      }
+      const exit = roundTrip(channel.reducer!.combine(before, given))
       return Exit.isFailure(exit)
         ? mismatch(what, exit)
         : Result.succeed({ cell: Cell.plain(exit.value.decoded), op: { set: exit.value.encoded } })
     }
   }
+}
+
+const wrongKind = (what: string): Result.Result<never, Mismatch> =>
+  Result.fail({ what, message: "what is recorded does not fit the kind of the channel" })
+
+/** A channel after a recorded operation. */
+const applyOp = (
+  name: string,
+  channel: State.Any,
+  cell: Cell.Cell<any>,
+  op: Op
+): Result.Result<Cell.Cell<any>, Mismatch> => {
+  const what = `channel ${JSON.stringify(name)}`
+  if ("unset" in op) return Result.succeed(empty(channel))
+  if ("set" in op) return decodeCell(name, channel, Cell.plain(op.set))
+  if ("append" in op || "merge" in op) {
+    const part = decodeCell(name, channel, Cell.plain("append" in op ? [...op.append] : op.merge))
+    if (Result.isFailure(part)) return part
+    const more = part.success
+    const next =
+      more._tag === "List"
+        ? Cell.append(cell, more.items)
+        : more._tag === "Record"
+          ? Cell.mergeMap(cell, more.map)
+          : undefined
+    return next === undefined ? wrongKind(what) : Result.succeed(next)
+  }
+  const before: unknown = cell._tag === "Plain" ? cell.value : undefined
+  if ("add" in op) {
+    return typeof before === "number" ? Result.succeed(Cell.plain(before + op.add)) : wrongKind(what)
+  }
+  if (channel.reducer === undefined) return wrongKind(what)
+  const exit = makeCodec(channel.schema).decode(op.combine)
+  return Exit.isFailure(exit)
+    ? mismatch(what, exit)
+    : Result.succeed(Cell.plain(channel.reducer.combine(before, exit.value)))
 }
 
 /** The typed state of a run whose encoded channels are these. */

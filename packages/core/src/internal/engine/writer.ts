@@ -11,6 +11,7 @@ import type { Body, Event } from "../../Event.ts"
 import * as Journal from "../../Journal.ts"
 import * as RunState from "../../RunState.ts"
 import type * as Store from "../../Store.ts"
+import { announced } from "./endings.ts"
 import { seal } from "./reader.ts"
 
 export type WriteError = Store.LeaseLost | Store.SeqConflict | Store.StoreError | CodecError
@@ -26,11 +27,14 @@ export interface Writer {
   /** The state after the last appended event, durable or not. */
   readonly state: RunState.RunState
   readonly broken: WriteError | undefined
-  /** Appends events that belong together. Succeeds when the store has accepted them, with the first one's position. */
+  /**
+   * Appends events that belong together. Succeeds when the store has accepted them, with the first one's position. It is
+   * to be used where nothing interrupts.
+   */
   readonly append: (...bodies: Bodies) => Effect.Effect<number, WriteError>
   /**
    * The same for events that follow from the state: `decide` sees the state that they are appended to, whatever else is
-   * being appended.
+   * being appended. It may be used anywhere.
    */
   readonly appendTo: (
     decide: (state: RunState.RunState) => Bodies | undefined
@@ -113,18 +117,25 @@ export const make = (options: Options): Writer => {
       flushing = false
       return Effect.void
     }
-    return Effect.flatMap(Effect.exit(store.append(lease, pending.expected, pending.batch)), (exit) => {
-      if (Exit.isSuccess(exit)) {
+    return Effect.matchCauseEffect(store.append(lease, pending.expected, pending.batch), {
+      onSuccess: () => {
         queue.shift()
         settle(pending, Exit.void)
         return queue.length === 0 ? ((flushing = false), Effect.void) : flush
+      },
+      onFailure: (cause) => {
+        flushing = false
+        const waiting = queue.splice(0)
+        for (const each of waiting) settle(each, Exit.failCause(cause))
+        return Effect.catch(Effect.failCause(cause), fail)
       }
-      flushing = false
-      const waiting = queue.splice(0)
-      for (const each of waiting) settle(each, exit)
-      return Effect.failCause(exit.cause)
-    }).pipe(Effect.catch(fail))
+    })
   })
+
+  const plainly = (decided: Bodies): Effect.Effect<number, WriteError> => {
+    const bodies = announced(state, decided)
+    return enqueue(bodies, bodies)
+  }
 
   const enqueue = (
     plain: ReadonlyArray<Body>,
@@ -160,8 +171,9 @@ export const make = (options: Options): Writer => {
       .withPermit(
         Effect.suspend((): Effect.Effect<Effect.Effect<number, WriteError>, WriteError> => {
           if (broken !== undefined) return Effect.fail(broken)
-          const bodies = decide(state)
-          if (bodies === undefined) return Effect.succeed(Effect.succeed(head.seq))
+          const decided = decide(state)
+          if (decided === undefined) return Effect.succeed(Effect.succeed(head.seq))
+          const bodies = announced(state, decided)
           return Effect.forEach(bodies, (body) => seal(by, lease.run, body)).pipe(
             Effect.catch(fail),
             // Its place is taken in this step; waiting for the store is done outside.
@@ -180,15 +192,13 @@ export const make = (options: Options): Writer => {
       return broken
     },
     append: (...bodies) =>
-      Effect.uninterruptible(
-        codec === undefined ? Effect.suspend(() => enqueue(bodies, bodies)) : sealed(codec, () => bodies)
-      ),
+      codec === undefined ? Effect.suspend(() => plainly(bodies)) : sealed(codec, () => bodies),
     appendTo: (decide) =>
       Effect.uninterruptible(
         codec === undefined
           ? Effect.suspend((): Effect.Effect<unknown, WriteError> => {
               const bodies = decide(state)
-              return bodies === undefined ? Effect.void : enqueue(bodies, bodies)
+              return bodies === undefined ? Effect.void : plainly(bodies)
             })
           : sealed(codec, decide)
       ),

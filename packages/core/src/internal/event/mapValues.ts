@@ -9,6 +9,7 @@ const mapOp = <E, R>(
 ): Effect.Effect<Op, E, R> => {
   if ("set" in op) return Effect.map(f(op.set), (set) => ({ set }))
   if ("append" in op) return Effect.map(Effect.forEach(op.append, f), (append) => ({ append }))
+  if ("combine" in op) return Effect.map(f(op.combine), (combine) => ({ combine }))
   if ("merge" in op) return Effect.map(mapRecord(op.merge, f), (merge) => ({ merge }))
   return Effect.succeed(op)
 }
@@ -25,7 +26,18 @@ const mapRecord = <A, B, E, R>(
   )
 
 /** The fields of events that hold a value, a record of operations, or a failure; by name, the same in every kind. */
-const valueFields = ["input", "output", "body", "content", "head", "schema", "data"] as const
+const valueFields = [
+  "input",
+  "output",
+  "body",
+  "content",
+  "head",
+  "schema",
+  "data",
+  "payload",
+  "value",
+  "text"
+] as const
 const opsFields = ["ops", "edits"] as const
 
 /**

@@ -3,10 +3,13 @@
  */
 import * as Schema from "effect/Schema"
 import { branch, command, event } from "./fields.ts"
-import { Count, Durability, Failure, optional, Ops, PauseReason, TraceRef, Value } from "./values.ts"
+import { Count, Durability, Failure, optional, Ops, PauseReason, TraceRef, Undone, Value } from "./values.ts"
 
 /**
- * A run was started.
+ * A run was started. It fails if it takes longer than `timeout` (milliseconds).
+ *
+ * `parent` is the visit that started it, if a run did: `wait` is where it waits for the end, `depth` how many runs are
+ * above. `signals` are the names of signals that are kept if they come before the run waits for them.
  *
  * @category events
  * @since 0.1.0
@@ -21,21 +24,33 @@ export const Created = event("created", {
   durability: Durability,
   maxSteps: Count,
   maxRecoveries: Count,
+  maxVisits: optional(Schema.Record(Schema.String, Count)),
+  budgets: optional(Schema.Record(Schema.String, Schema.Finite)),
+  timeout: optional(Schema.Finite),
   session: optional(Schema.String),
   actor: optional(Schema.String),
   correlation: optional(Schema.String),
   tags: optional(Schema.Array(Schema.String)),
   attributes: optional(Schema.Record(Schema.String, Schema.String)),
   parent: optional(
-    Schema.Struct({ run: Schema.String, branch: optional(Schema.String), node: Schema.String, visit: Count })
+    Schema.Struct({
+      run: Schema.String,
+      branch: optional(Schema.String),
+      node: Schema.String,
+      visit: Count,
+      wait: optional(Schema.String),
+      depth: optional(Count)
+    })
   ),
+  signals: optional(Schema.Array(Schema.String)),
   trace: optional(TraceRef)
 })
 
 /**
  * A run was forked from a checkpoint of another. Its state is that of `from`, with the edits applied.
  *
- * `node`, `steps` and `durability` repeat what the run had at `from`, for the run index, which does not read the origin.
+ * `node`, `steps`, `open` (the number of open visits), `durability` and `timeout` repeat what the run had at `from`, for the
+ * run index, which does not read the origin. Its time begins anew.
  *
  * @category events
  * @since 0.1.0
@@ -46,7 +61,9 @@ export const Forked = event("forked", {
   version: Count,
   node: optional(Schema.String),
   steps: optional(Count),
+  open: optional(Count),
   durability: optional(Durability),
+  timeout: optional(Schema.Finite),
   edits: optional(Ops),
   actor: optional(Schema.String),
   session: optional(Schema.String),
@@ -58,7 +75,8 @@ export const Forked = event("forked", {
 /**
  * Another owner took the run over: a new epoch, which names where the one before it ended.
  *
- * `crash` says that the owner before it did not let go in good order; such take-overs count as recoveries.
+ * `crash` says that the owner before it did not let go in good order; such take-overs count as recoveries. With the
+ * purpose `command` the run was taken only to answer a command, and nothing of it was executed.
  *
  * @category events
  * @since 0.1.0
@@ -67,6 +85,7 @@ export const Claimed = event("claimed", {
   owner: Schema.String,
   cause: Schema.Literals(["handover", "crash"]),
   previous: Schema.Struct({ epoch: Count, seq: Count, hash: Schema.String }),
+  purpose: optional(Schema.Literal("command")),
   trace: optional(TraceRef)
 })
 
@@ -95,6 +114,19 @@ export const Resumed = event("resumed", command)
 export const CommandIgnored = event("commandIgnored", { ...command, note: Schema.String })
 
 /**
+ * A signal came before the run waited for it, and is kept until it does.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Signalled = event("signalled", {
+  ...command,
+  name: Schema.String,
+  key: optional(Schema.String),
+  payload: Value
+})
+
+/**
  * Somebody asked for the run to end early: its fibers are interrupted, then `cancelled` follows.
  *
  * @category events
@@ -103,12 +135,16 @@ export const CommandIgnored = event("commandIgnored", { ...command, note: Schema
 export const CancelRequested = event("cancelRequested", { ...command, reason: Schema.String })
 
 /**
- * The run ended because it was cancelled.
+ * The run ended because it was cancelled. `undone` names what it did and could not undo; it is there if the run had
+ * something to undo.
  *
  * @category events
  * @since 0.1.0
  */
-export const Cancelled = event("cancelled", { reason: Schema.String })
+export const Cancelled = event("cancelled", {
+  reason: Schema.String,
+  undone: optional(Schema.Array(Undone))
+})
 
 /**
  * The run ended with its output.
@@ -119,7 +155,8 @@ export const Cancelled = event("cancelled", { reason: Schema.String })
 export const Completed = event("completed", { output: Value })
 
 /**
- * The run ended with a failure, in the named visit if there was one.
+ * The run ended with a failure, in the named visit if there was one. `undone` names what it did and could not undo; it is
+ * there if the run had something to undo.
  *
  * @category events
  * @since 0.1.0
@@ -129,11 +166,13 @@ export const Failed = event("failed", {
   ...branch,
   node: optional(Schema.String),
   visit: optional(Count),
-  attempt: optional(Count)
+  attempt: optional(Count),
+  undone: optional(Schema.Array(Undone))
 })
 
 /**
- * A failed run goes on from the visit that failed, with its state edited if somebody wished so.
+ * A failed run goes on from the visit that failed, with its state edited if somebody wished so. A run that had undone
+ * what it did goes on undoing what it could not, and nothing else.
  *
  * @category events
  * @since 0.1.0

@@ -31,6 +31,7 @@ export const optional: typeof Schema.optionalKey = Schema.optionalKey
  * - `append`: these items follow what the list holds
  * - `merge`: these entries are added to the record, or replaced in it
  * - `add`: the counter grows by this number
+ * - `combine`: this update is combined with the channel by its reducer when the branch is joined (in branches only)
  *
  * @category schemas
  * @since 0.1.0
@@ -40,6 +41,7 @@ export const Op = Schema.Union([
   Schema.Struct({ append: Schema.Array(Value) }),
   Schema.Struct({ merge: Schema.Record(Schema.String, Value) }),
   Schema.Struct({ add: Schema.Finite }),
+  Schema.Struct({ combine: Value }),
   Schema.Struct({ unset: Schema.Literal(true) })
 ])
 /**
@@ -67,11 +69,18 @@ export type Ops = typeof Ops.Type
  * - `error`: a declared, typed failure; `error` is its encoded form
  * - `defect`: an unexpected exception
  * - `interrupted`: the handler interrupted itself
- * - `timeout`: a node or a tool took longer than its limit (milliseconds)
+ * - `timeout`: a node, a tool or the run took longer than its limit (milliseconds); `heartbeat`: a tool showed for so long
+ *   no sign of life
  * - `stepLimit`: the run took as many steps as its limit allows
  * - `recoveries`: the run crashed more often in a row than `maxRecoveries` allows
- * - `inDoubt`: an at-most-once call has no result, and its policy is to fail
+ * - `visitLimit`: the run visited a node as often as its limit allows
+ * - `budget`: more of a budget was spent than there is
+ * - `inDoubt`: an at-most-once call has no result, and its policy is to fail; while it is `undecided`, nobody has said
+ *   what became of it
  * - `encoding`: a value could not be encoded with, or decoded by, its schema
+ * - `conflict`: two branches of a fan-out wrote one plain channel; `nodes` wrote it in `branches`
+ * - `quorum`: so many branches of a fan-out failed that not as many as `needed` can complete
+ * - `cancelled`: a run that was waited for was cancelled
  *
  * @category schemas
  * @since 0.1.0
@@ -87,14 +96,29 @@ export const Failure = Schema.Union([
   Schema.Struct({ kind: Schema.Literal("interrupted") }),
   Schema.Struct({
     kind: Schema.Literal("timeout"),
-    what: Schema.Literals(["node", "tool"]),
+    what: Schema.Literals(["node", "tool", "run", "heartbeat"]),
     name: Schema.String,
     millis: Schema.Finite
   }),
   Schema.Struct({ kind: Schema.Literal("stepLimit"), limit: Count }),
   Schema.Struct({ kind: Schema.Literal("recoveries"), limit: Count }),
-  Schema.Struct({ kind: Schema.Literal("inDoubt"), tool: Schema.String, call: Schema.String }),
-  Schema.Struct({ kind: Schema.Literal("encoding"), what: Schema.String, message: Value })
+  Schema.Struct({ kind: Schema.Literal("visitLimit"), node: Schema.String, limit: Count }),
+  Schema.Struct({ kind: Schema.Literal("budget"), budget: Schema.String, limit: Schema.Finite }),
+  Schema.Struct({
+    kind: Schema.Literal("inDoubt"),
+    tool: Schema.String,
+    call: Schema.String,
+    undecided: optional(Schema.Literal(true))
+  }),
+  Schema.Struct({ kind: Schema.Literal("encoding"), what: Schema.String, message: Value }),
+  Schema.Struct({
+    kind: Schema.Literal("conflict"),
+    channel: Schema.String,
+    branches: Schema.Array(Schema.String),
+    nodes: Schema.Array(Schema.String)
+  }),
+  Schema.Struct({ kind: Schema.Literal("quorum"), needed: Count, completed: Count, failed: Count }),
+  Schema.Struct({ kind: Schema.Literal("cancelled"), run: Schema.String, reason: Schema.String })
 ])
 /**
  * @category models
@@ -149,17 +173,42 @@ export const Durability = Schema.Literals(["pipelined", "strict", "ephemeral"])
 export type Durability = typeof Durability.Type
 
 /**
+ * When the branches of a fan-out are joined, and what a failed one means.
+ *
+ * - `failFast`: when all have completed; a failure is one of the visit that fanned out
+ * - `collect`: when all have ended, whatever failed
+ * - `quorum`: when so many have completed; those that are open then are cancelled
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const JoinPolicy = Schema.Union([
+  Schema.Literals(["failFast", "collect"]),
+  Schema.Struct({ quorum: Count })
+])
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type JoinPolicy = typeof JoinPolicy.Type
+
+/**
  * Where a visit leads: to a node, to the end of the run (whose output the `completed` event holds), or into branches.
+ *
+ * `joins` says that `to` is the join of the branch's fan-out: the branch is through. `policy` is `failFast` unless
+ * given; `concurrency` is how many branches may be executed at once.
  *
  * @category schemas
  * @since 0.1.0
  */
 export const Next = Schema.Union([
-  Schema.Struct({ to: Schema.String }),
+  Schema.Struct({ to: Schema.String, joins: optional(Schema.Literal(true)) }),
   Schema.Struct({ end: Schema.Literal(true) }),
   Schema.Struct({
     branches: Schema.Array(Schema.Struct({ node: Schema.String, item: optional(Value) })),
-    join: Schema.String
+    join: Schema.String,
+    policy: optional(JoinPolicy),
+    concurrency: optional(Count)
   })
 ])
 /**
@@ -169,14 +218,15 @@ export const Next = Schema.Union([
 export type Next = typeof Next.Type
 
 /**
- * What becomes of a failed visit whose node's policy lets the run go on.
+ * What becomes of a failed visit whose node's policy lets the run go on; `joins` as in `Next`.
  *
  * @category schemas
  * @since 0.1.0
  */
 export const Outcome = Schema.Struct({
   status: Schema.Literals(["failed", "tolerated", "skipped"]),
-  to: Schema.String
+  to: Schema.String,
+  joins: optional(Schema.Literal(true))
 })
 /**
  * @category models
@@ -192,6 +242,7 @@ export type Outcome = typeof Outcome.Type
  *   (`expected`) was still unclaimed
  * - `inDoubt`: an at-most-once call has no result and waits for a person
  * - `incompatible`: the journal was written by another version or shape of the flow
+ * - `budget`: more of a budget was spent than there is; it goes on when the limit was raised
  *
  * @category schemas
  * @since 0.1.0
@@ -212,7 +263,15 @@ export const PauseReason = Schema.Union([
     tool: Schema.String,
     call: Schema.String
   }),
-  Schema.Struct({ kind: Schema.Literal("incompatible"), message: Schema.String })
+  Schema.Struct({ kind: Schema.Literal("incompatible"), message: Schema.String }),
+  Schema.Struct({
+    kind: Schema.Literal("budget"),
+    node: Schema.String,
+    visit: Count,
+    budget: Schema.String,
+    spent: Schema.Finite,
+    limit: Schema.Finite
+  })
 ])
 /**
  * @category models
@@ -233,7 +292,8 @@ export const WaitTarget = Schema.Union([
     type: Schema.Literal("user"),
     name: Schema.String,
     prompt: Value,
-    choices: optional(Value)
+    choices: optional(Value),
+    freeText: optional(Schema.Literal(true))
   }),
   Schema.Struct({ type: Schema.Literal("job"), id: Schema.String }),
   Schema.Struct({ type: Schema.Literal("run"), run: Schema.String })
@@ -243,3 +303,43 @@ export const WaitTarget = Schema.Union([
  * @since 0.1.0
  */
 export type WaitTarget = typeof WaitTarget.Type
+
+/**
+ * Whether a call is undone if its run fails or is cancelled.
+ *
+ * - `completed`: if it completed
+ * - `inDoubt`: also if nobody knows whether it took effect
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Undoable = Schema.Literals(["completed", "inDoubt"])
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Undoable = typeof Undoable.Type
+
+/**
+ * A call that a run could not undo before it ended. `started` and `completed` are the positions of its events.
+ *
+ * With `inDoubt` nobody knows whether the call took effect, so that nothing was tried.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Undone = Schema.Struct({
+  branch: optional(Schema.String),
+  node: Schema.String,
+  visit: Count,
+  call: Schema.String,
+  tool: Schema.String,
+  started: Count,
+  completed: optional(Count),
+  inDoubt: optional(Schema.Literal(true))
+})
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Undone = typeof Undone.Type

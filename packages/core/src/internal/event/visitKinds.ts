@@ -3,7 +3,7 @@
  */
 import * as Schema from "effect/Schema"
 import { branch, command, event, visit } from "./fields.ts"
-import { Failure, Next, optional, Ops, Outcome, Value, WaitTarget } from "./values.ts"
+import { Count, Failure, Next, optional, Ops, Outcome, Undoable, Value, WaitTarget } from "./values.ts"
 
 /**
  * A visit completed: the update it made and where it leads. `started` is when its handler began (milliseconds).
@@ -14,7 +14,8 @@ import { Failure, Next, optional, Ops, Outcome, Value, WaitTarget } from "./valu
 export const Visited = event("visited", { ...visit, started: Schema.Finite, ops: optional(Ops), next: Next })
 
 /**
- * An attempt of a visit failed and its node's retry policy gives it another, not before `due` (milliseconds).
+ * An attempt of a visit failed and its node's retry policy gives it another, not before `due` (milliseconds); or, with
+ * `restart`, the run would have failed, and its flow has it restarted from there.
  *
  * @category events
  * @since 0.1.0
@@ -23,7 +24,8 @@ export const AttemptFailed = event("attemptFailed", {
   ...visit,
   started: Schema.Finite,
   error: Failure,
-  due: Schema.Finite
+  due: Schema.Finite,
+  restart: optional(Schema.Literal(true))
 })
 
 /**
@@ -41,7 +43,8 @@ export const VisitFailed = event("visitFailed", {
 
 /**
  * A tool call is about to be carried out. `call` names it within its visit: the tool, the call's own key, and the number
- * of calls before it that had the same; `key` is the idempotency key that the tool's handler gets.
+ * of calls before it that had the same; `key` is the idempotency key that the tool's handler gets. `undoable` is there if
+ * the call can be undone.
  *
  * @category events
  * @since 0.1.0
@@ -51,7 +54,8 @@ export const CallStarted = event("callStarted", {
   call: Schema.String,
   tool: Schema.String,
   key: Schema.String,
-  input: Value
+  input: Value,
+  undoable: optional(Undoable)
 })
 
 /**
@@ -92,7 +96,8 @@ export const CallCompleted = event("callCompleted", {
 })
 
 /**
- * A call failed for good. The same attempt of the visit is served this failure; the next attempt calls again.
+ * A call failed for good. The same attempt of the visit is served this failure; the next attempt calls again, unless the
+ * call may have taken effect: then it is in doubt for that one, too.
  *
  * @category events
  * @since 0.1.0
@@ -119,7 +124,25 @@ export const CallReleased = event("callReleased", {
 })
 
 /**
+ * A branch failed for good, and its fan-out goes on without it. If the branch had fanned out itself, `dropped` visits of
+ * its own branches end with it.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const BranchFailed = event("branchFailed", {
+  ...branch,
+  node: Schema.String,
+  visit: Count,
+  attempt: optional(Count),
+  error: Failure,
+  dropped: optional(Count)
+})
+
+/**
  * A visit waits for something that may take arbitrarily long. `due` is when it stops waiting (milliseconds).
+ *
+ * Waits of which the first to end decides are opened together and have one `race`: the name of the first of them.
  *
  * @category events
  * @since 0.1.0
@@ -128,12 +151,14 @@ export const WaitOpened = event("waitOpened", {
   ...visit,
   wait: Schema.String,
   on: WaitTarget,
+  race: optional(Schema.String),
   schema: optional(Value),
   due: optional(Schema.Finite)
 })
 
 /**
- * A wait ended: with a value, because its time was over, or because another wait of the same race won.
+ * A wait ended: with a value, because its time was over, or because another wait of the same race won. `signal` names
+ * the `signalled` event whose value it is, if that came before the wait.
  *
  * @category events
  * @since 0.1.0
@@ -142,6 +167,7 @@ export const WaitEnded = event("waitEnded", {
   ...branch,
   ...command,
   wait: Schema.String,
+  signal: optional(Count),
   outcome: Schema.Union([
     Schema.Struct({ value: Value }),
     Schema.Struct({ failure: Failure }),
@@ -151,23 +177,36 @@ export const WaitEnded = event("waitEnded", {
 })
 
 /**
- * All branches of a fan-out are through: the updates of those that completed, in branch order, as one.
+ * The branches of a fan-out are joined: the updates of those that completed, in branch order, as one. If some were open
+ * still, `dropped` visits of theirs end with them.
  *
  * @category events
  * @since 0.1.0
  */
-export const Joined = event("joined", { ...branch, fanOut: Schema.String, ops: optional(Ops) })
+export const Joined = event("joined", {
+  ...branch,
+  fanOut: Schema.String,
+  ops: optional(Ops),
+  dropped: optional(Count)
+})
 
 /**
- * A command for another run, delivered again until that run's journal names its id.
+ * A message to another run, delivered again until it is known to have arrived. With a `mark` the open visit of the branch
+ * sends it once, as it tells things once.
  *
  * @category events
  * @since 0.1.0
  */
-export const Sent = event("sent", { ...branch, to: Schema.String, message: Schema.String, body: Value })
+export const Sent = event("sent", {
+  ...branch,
+  to: Schema.String,
+  message: Schema.String,
+  body: Value,
+  mark: optional(Schema.String)
+})
 
 /**
- * The receiver's journal names the command.
+ * A message has arrived: it lies in the receiver's inbox, durably, or its journal begins with it.
  *
  * @category events
  * @since 0.1.0

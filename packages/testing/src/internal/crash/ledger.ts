@@ -1,6 +1,8 @@
 /**
  * What is durable on a disk, kept beside it: written by the store that cuts the power, read by the checks.
  */
+import * as HashMap from "effect/HashMap"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { Event, Failure } from "@waymark/core/Event"
 import * as Journal from "@waymark/core/Journal"
@@ -32,6 +34,10 @@ export interface RunLedger {
   readonly keys: Map<string, KeyRecord>
   /** The idempotency keys of calls by where they were made. */
   readonly places: Map<string, string>
+  /** The idempotency keys of undoing calls, by where the calls began. */
+  readonly undos: Map<number, string>
+  /** At which event each command was answered, by source and position. */
+  readonly answered: Map<string, number>
 }
 
 export interface Ledger {
@@ -76,6 +82,28 @@ export const recordOf = (ledger: RunLedger, key: string): KeyRecord => {
 /** Whether a failed try is known to have had no effect: the tool itself said that it failed. */
 const isKnown = (error: Failure): boolean => error.kind === "error" || error.kind === "encoding"
 
+/** What the fold lets through, and yet must not happen: a command counts once, and no time is over early. */
+const faultOf = (
+  ledger: RunLedger,
+  before: RunState.RunState | undefined,
+  event: Event
+): string | undefined => {
+  if ("command" in event && event.command !== undefined) {
+    const { id, position, source } = event.command
+    const command = JSON.stringify([source, position])
+    const first = ledger.answered.get(command)
+    if (first !== undefined) return `command ${id} is answered at seq ${first} and again at seq ${event.seq}`
+    ledger.answered.set(command, event.seq)
+  }
+  if (event.kind === "waitEnded" && "timedOut" in event.outcome && before !== undefined) {
+    const due = Option.getOrUndefined(HashMap.get(before.waits, event.wait))?.due
+    if (due === undefined || event.time < due) {
+      return `the time of wait ${event.wait} is over at ${due ?? "no time"}, and it ended at ${event.time}, at seq ${event.seq}`
+    }
+  }
+  return undefined
+}
+
 const note = (ledger: RunLedger, event: Event): void => {
   if (event.kind === "callStarted") {
     ledger.places.set(placeOf(event), event.key)
@@ -92,6 +120,16 @@ const note = (ledger: RunLedger, event: Event): void => {
       const renamed = Object.hasOwn(event.nodes, node) ? event.nodes[node] : node
       ledger.places.set(JSON.stringify([branch, renamed, ...rest]), key)
     }
+    return
+  }
+  if (event.kind === "compensationStarted") {
+    ledger.undos.set(event.of, event.key)
+    recordOf(ledger, event.key).announced += 1
+    return
+  }
+  if (event.kind === "compensationCompleted") {
+    recordOf(ledger, ledger.undos.get(event.of)!).completed = event.seq
+    return
   }
   if (!("call" in event)) return
   const key = ledger.places.get(placeOf(event))
@@ -131,6 +169,8 @@ export const make = (hash: (text: string) => string): Ledger => {
       const folded = RunState.apply(before ?? origin?.state, event, entry.line.length)
       if (Result.isFailure(folded)) problems.push(folded.failure.message)
       ledger.head = Result.isSuccess(followed) ? followed.success : { seq: event.seq, hash: hash(entry.line) }
+      const fault = faultOf(ledger, before ?? origin?.state, event)
+      if (fault !== undefined) problems.push(`run ${ledger.run}: ${fault}`)
       ledger.durable.push(entry)
       const state = Result.isSuccess(folded) ? folded.success : before
       if (state !== undefined) ledger.states.push(state)
@@ -151,7 +191,9 @@ export const make = (hash: (text: string) => string): Ledger => {
         leased: false,
         crashed: false,
         keys: new Map(),
-        places: new Map()
+        places: new Map(),
+        undos: new Map(),
+        answered: new Map()
       }
       runs.set(run, ledger)
     }
@@ -221,8 +263,11 @@ export const describe = (ledger: Ledger): string =>
     ledger.commands
   ])
 
-/** Whether a run had ended, or was ending, and nothing of it may be executed any more. */
+/** Whether a run had ended, or was ending: then it undoes its calls, and nothing else of it may be executed. */
 export const isOver = (ledger: RunLedger): boolean => {
-  const status = stateOf(ledger)?.status
-  return status !== undefined && (RunInfo.isTerminal(status) || status === "cancelling")
+  const state = stateOf(ledger)
+  return (
+    state !== undefined &&
+    (RunInfo.isTerminal(state.status) || state.status === "cancelling" || state.compensating !== undefined)
+  )
 }

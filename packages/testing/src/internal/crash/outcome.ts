@@ -4,6 +4,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as HashMap from "effect/HashMap"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type { Codec, CodecError } from "@waymark/core/Codec"
@@ -21,6 +22,7 @@ import type { Ledger, RunLedger } from "./ledger.ts"
  *
  * - `process`: in which process, counted from 1
  * - `result`: `"unknown"` if the process died meanwhile
+ * - `undoes`: for a call that was undone, its idempotency key; `key` is that of the undoing
  *
  * @category models
  * @since 0.1.0
@@ -37,6 +39,7 @@ export interface Execution {
   readonly attempt: number
   readonly repeated: boolean
   readonly result: "succeeded" | "failed" | "interrupted" | "unknown"
+  readonly undoes?: string
 }
 
 /**
@@ -56,6 +59,8 @@ export interface PlacedCut extends Cut, Omit<Operation, "point"> {
 /**
  * What became of one run: its status, how it ended if it did, its state (encoded), and how many visits it took.
  *
+ * - `waits`: the open waits, by id; `signals`: the names of the signals that are kept for waits to come
+ *
  * @category models
  * @since 0.1.0
  */
@@ -66,6 +71,8 @@ export interface RunOutcome {
   readonly ending: RunState.Ending | undefined
   readonly state: { readonly [channel: string]: Schema.Json }
   readonly steps: number
+  readonly waits: ReadonlyArray<string>
+  readonly signals: ReadonlyArray<string>
 }
 
 /**
@@ -119,15 +126,25 @@ export const runOutcomes = (
         status: state.status,
         ending: state.ending,
         state: RunState.stateOf(state),
-        steps: state.steps
+        steps: state.steps,
+        waits: [...HashMap.keys(state.waits)].sort(),
+        signals: state.signals.map(({ name }) => name)
       }
     }
     return outcomes
   })
 
-/** By default: everything, but of a cancelled run only that it was cancelled, and why: how far it came is chance. */
-export const whatCounts = (outcome: RunOutcome): unknown =>
-  outcome.status === "cancelled" ? { status: outcome.status, ending: outcome.ending } : outcome
+/**
+ * By default: everything, but of a cancelled run only that it was cancelled, and why: how far it came is chance. Of what a
+ * run could not undo, where it stands in the journal does not count.
+ */
+export const whatCounts = (outcome: RunOutcome): unknown => {
+  const { ending, status } = outcome
+  if (ending?.status === "cancelled") return { status, ending: { ...ending, undone: undefined } }
+  if (ending?.status !== "failed" || ending.undone === undefined) return outcome
+  const undone = ending.undone.map(({ completed: _completed, started: _started, ...call }) => call)
+  return { ...outcome, ending: { ...ending, undone } }
+}
 
 /** What of a result counts when two are compared. */
 const essence = (exit: Exit.Exit<unknown, unknown>): unknown => {

@@ -1,7 +1,7 @@
 /**
  * What happened in a trial, for people to read.
  */
-import type { Event, Failure } from "@waymark/core/Event"
+import type { Event, Failure, Of } from "@waymark/core/Event"
 import type { Execution, PlacedCut } from "./outcome.ts"
 import type { Ledger } from "./ledger.ts"
 
@@ -26,6 +26,18 @@ const failureText = (failure: Failure): string => {
       return failure.kind
   }
 }
+
+const dropped = (event: { readonly dropped?: number }): string =>
+  event.dropped === undefined ? "" : `; ${event.dropped} open visits end with it`
+
+const outcomeText = (outcome: Of<"waitEnded">["outcome"]): string =>
+  "value" in outcome
+    ? short(outcome.value)
+    : "failure" in outcome
+      ? failureText(outcome.failure)
+      : "lost" in outcome
+        ? "lost"
+        : "timed out"
 
 const detailOf = (event: Event): string => {
   switch (event.kind) {
@@ -52,6 +64,16 @@ const detailOf = (event: Event): string => {
     case "callRepeated":
     case "callReleased":
       return event.tool
+    case "branchFailed":
+      return `${failureText(event.error)}${dropped(event)}`
+    case "joined":
+      return `fan-out ${event.fanOut} ${short(event.ops ?? {})}${dropped(event)}`
+    case "signalled":
+      return `${event.name}${event.key === undefined ? "" : ` (${event.key})`} ${short(event.payload)}`
+    case "waitOpened":
+      return `${event.wait}${event.due === undefined ? "" : `, until ${event.due} ms`}`
+    case "waitEnded":
+      return `${event.wait} ${outcomeText(event.outcome)}${event.signal === undefined ? "" : `, kept at seq ${event.signal}`}`
     case "paused":
       return short(event.reason)
     case "commandIgnored":
@@ -63,6 +85,28 @@ const detailOf = (event: Event): string => {
       return short(event.output)
     case "failed":
       return failureText(event.error)
+    case "emitted":
+      return `${event.name} ${short(event.value)}`
+    case "logged":
+      return textOf(event.text)
+    case "progressed":
+      return `${event.done} of ${event.total}`
+    case "tagged":
+      return short(event.tags ?? event.attributes)
+    case "spent":
+      return `${event.amount} of ${event.budget}: ${event.total} of ${event.limit}`
+    case "limitsChanged":
+      return short({ maxSteps: event.maxSteps, maxVisits: event.maxVisits, budgets: event.budgets })
+    case "compensating":
+      return event.error === undefined ? (event.reason ?? "") : failureText(event.error)
+    case "compensationStarted":
+      return `${event.tool}, the call at seq ${event.of}, key ${event.key.slice(0, 8)}`
+    case "compensationCompleted":
+      return `${event.tool}, the call at seq ${event.of}`
+    case "compensationRetried":
+      return `${event.tool} ${failureText(event.error)}; again at ${event.due} ms`
+    case "compensationFailed":
+      return `${event.tool}, the call at seq ${event.of}: ${failureText(event.error)}`
     default:
       return ""
   }
@@ -75,7 +119,8 @@ const eventLine = (event: Event): string => {
     "attempt" in event && event.attempt !== undefined && event.attempt > 1
       ? ` (attempt ${event.attempt})`
       : ""
-  const where = `${node}${visit}${attempt}`
+  const branch = "branch" in event && event.branch !== undefined ? `${event.branch} ` : ""
+  const where = `${branch}${node}${visit}${attempt}`
   return [
     String(event.seq).padStart(5),
     `${event.time} ms`.padStart(9),
@@ -113,10 +158,10 @@ export const render = (
   }
   if (ledger.runs.size === 0) for (const cut of cuts) lines.push(cutLine(cut))
   if (executions.length > 0) lines.push("tool calls carried out")
-  for (const { attempt, input, key, node, process, result, run, tool, visit } of executions) {
+  for (const { attempt, input, key, node, process, result, run, tool, undoes, visit } of executions) {
     const what = result === "unknown" ? "no answer" : result
     lines.push(
-      `  process ${process}  ${tool} ${short(input)}  ${run} ${node}/${visit}  key ${key.slice(0, 8)}  try ${attempt}  ${what}`
+      `  process ${process}  ${undoes === undefined ? "" : "undo "}${tool} ${short(input)}  ${run} ${node}/${visit}  key ${key.slice(0, 8)}  try ${attempt}  ${what}`
     )
   }
   if (logs.length > 0) lines.push("log", ...logs.map((line) => `  ${line}`))

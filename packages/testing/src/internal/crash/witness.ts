@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import { Codec } from "@waymark/core/Codec"
+import type { Event } from "@waymark/core/Event"
 import { NodeMiddlewares } from "@waymark/core/Middleware"
 import type { NodeMiddleware } from "@waymark/core/Middleware"
 import { isTerminal } from "@waymark/core/RunInfo"
@@ -39,10 +40,22 @@ const quoted = (value: unknown): string => {
   return text.length > 200 ? `${text.slice(0, 200)}…` : text
 }
 
-export const nameOf = ({ invocation: { key, node, run, visit }, input, tool }: Request): string =>
-  `tool ${tool.name} with ${quoted(input)} at node ${node} (visit ${visit}) of run ${quoted(run)}, key ${key.slice(0, 8)}`
+export const nameOf = ({ invocation: { key, node, run, visit }, input, tool, undo }: Request): string =>
+  `${undo === undefined ? "" : "undoing "}tool ${tool.name} with ${quoted(input)} at node ${node} (visit ${visit}) of run ${quoted(run)}, key ${key.slice(0, 8)}`
 
-const unsyncedSteps: ReadonlySet<string> = new Set(["visited", "visitFailed", "attemptFailed"])
+const unsyncedSteps: ReadonlySet<string> = new Set([
+  "visited",
+  "visitFailed",
+  "attemptFailed",
+  "branchFailed",
+  "joined"
+])
+
+/** Whether a visit of a branch comes after an event, and not beside it: the branch's own, or those that it joins. */
+const isBefore = (event: Event, branch: string): boolean => {
+  const other = "branch" in event && event.branch !== undefined ? event.branch : ""
+  return other === branch || branch === "" || other === "" || other.startsWith(`${branch}/`)
+}
 
 export const make = (ledger: Ledger, hash: (text: string) => string): Witness => {
   const executions: Array<Mutable<Execution>> = []
@@ -73,7 +86,8 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
       return
     }
     const { announced, completed, excused } = recordOf(run, key)
-    const atMostOnce = request.tool.delivery === "atMostOnce"
+    const isUndo = request.undo !== undefined
+    const atMostOnce = request.tool.delivery === "atMostOnce" && !isUndo
     if (completed !== undefined) {
       problems.push(
         `${nameOf(request)} was carried out again, after its success at seq ${completed} was durable`
@@ -83,12 +97,22 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
         `${nameOf(request)} is an at-most-once call; it was carried out again although nobody knows what the time before came to`
       )
     }
-    if (announced <= before && (atMostOnce || state.durability !== "ephemeral")) {
+    const isCommitted =
+      atMostOnce || state.durability !== "ephemeral" || request.tool.compensate !== undefined
+    if (announced <= before && isCommitted) {
       problems.push(
         `${nameOf(request)} was carried out before the event that says so was durable (run is ${state.durability})`
       )
     }
-    if (wasOver(run)) {
+    if (isUndo) {
+      if (state.compensating === undefined) {
+        problems.push(
+          `${nameOf(request)} was carried out before it was durable that the run undoes its calls`
+        )
+      }
+    } else if (state.compensating !== undefined) {
+      problems.push(`${nameOf(request)} was carried out in a run that undoes its calls`)
+    } else if (wasOver(run)) {
       problems.push(
         `${nameOf(request)} was carried out in a run that had ended, or was being cancelled, before the power was cut`
       )
@@ -96,7 +120,7 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
       problems.push(`${nameOf(request)} was carried out in a run that is ${state.status}`)
   }
 
-  const nodeBegins: NodeMiddleware = (handler, { node, run: id, visit }) =>
+  const nodeBegins: NodeMiddleware = (handler, { branch, node, run: id, visit }) =>
     Effect.suspend(() => {
       const run = ledger.runs.get(id)
       const state = run === undefined ? undefined : stateOf(run)
@@ -106,7 +130,7 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
           if (event.kind === "claimed" && event.cause === "crash") {
             problems.push(`${where} began before it was durable that the run was recovered`)
           }
-          if (state.durability === "strict" && unsyncedSteps.has(event.kind)) {
+          if (state.durability === "strict" && unsyncedSteps.has(event.kind) && isBefore(event, branch)) {
             problems.push(
               `${where} began before the ${event.kind} event at seq ${event.seq} was durable, in a strict run`
             )
@@ -125,8 +149,8 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
       )
     })
 
-  const carryOut = (process: number, user: ToolExecutor): ToolExecutor => ({
-    execute: (request, local) =>
+  const carryOut = (process: number, user: ToolExecutor): ToolExecutor => {
+    const watch = (request: Request, carriedOut: Effect.Effect<unknown, unknown>) =>
       Effect.suspend(() => {
         const { attempt, key, node, repeated, run, visit } = request.invocation
         judge(request, ledger.runs.get(run))
@@ -140,11 +164,12 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
           key,
           attempt,
           repeated,
-          result: "unknown"
+          result: "unknown",
+          ...(request.undo === undefined ? undefined : { undoes: request.undo.key })
         }
         const number = executions.push(execution)
         remember(`${number} ${execution.tool} ${key} ${attempt} ${JSON.stringify(request.input)}`)
-        return Effect.onExit(user.execute(request, local), (exit) =>
+        return Effect.onExit(carriedOut, (exit) =>
           Effect.sync(() => {
             if (Exit.isSuccess(exit)) execution.result = "succeeded"
             else
@@ -155,7 +180,11 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
           })
         )
       })
-  })
+    return {
+      execute: (request, local) => watch(request, user.execute(request, local)),
+      compensate: (request, local) => watch(request, user.compensate?.(request, local) ?? local)
+    }
+  }
 
   return {
     executions,

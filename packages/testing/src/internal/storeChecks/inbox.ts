@@ -27,7 +27,10 @@ const requests: ReadonlyArray<Request> = [
   { type: "settle", call: "c", as: { again: true } },
   { type: "signal", name: "n", payload: "x".repeat(100_000) },
   { type: "signal", name: "n", key: "k", payload: { "": [true, false] } },
-  { type: "answer", wait: "w", value: null }
+  { type: "answer", wait: "w", value: null },
+  { type: "retry", settle: { c: { output: null }, "": { again: true } } },
+  { type: "annotate", note: "n", data: [{}] },
+  { type: "bookmark", at: 3, name: "b", note: "", tags: ["é", ""] }
 ]
 
 /** The inbox, whose positions must grow from 1 in each source. */

@@ -13,20 +13,26 @@ import { check, holds, refused, same } from "./trial.ts"
 
 const ids = (rows: ReadonlyArray<RunInfo>) => rows.map((info) => info.run)
 
+const sent: Body = { kind: "sent", to: "other", message: "m", body: null }
+const delivered: Body = { kind: "delivered", message: "m" }
+
 const cancelling: Body = { kind: "cancelRequested", reason: "enough" }
 
 /** How a run goes on after its first event, to reach each of the statuses. */
 const stories: ReadonlyArray<ReadonlyArray<Step>> = [
   [],
-  [Journal.visited()],
+  [Journal.visited(), Journal.bookmarked(0, "start", ["look", "é 😀"])],
   [Journal.waitOpened("approval")],
   [Journal.waitOpened("timer", 5_000)],
   [Journal.waitOpened("timer", 9_000)],
   [Journal.visited(), Journal.paused],
   [cancelling],
-  [Journal.visited(), Journal.completed()],
+  [Journal.visited(), Journal.completed(), Journal.bookmarked(1, "look"), Journal.bookmarked(2, "end")],
   [Journal.failed("Boom", "it broke")],
-  [cancelling, Journal.cancelled("enough")]
+  [cancelling, Journal.cancelled("enough")],
+  [sent],
+  [Journal.visited(), sent, Journal.completed()],
+  [Journal.visited(), sent, Journal.completed(), delivered]
 ]
 
 /** Runs that differ in everything a query may ask for, many of them created in one millisecond. */
@@ -41,7 +47,10 @@ const populate = Effect.fnUntraced(function* (store: Instance) {
           ...(i % 4 === 0 ? { session: `session-${i % 8}` } : undefined),
           ...(i % 5 === 0 ? { correlation: `correlation-${i % 10}` } : undefined),
           ...(i % 6 === 0 ? { parent: { run: `parent-${i % 12}`, node: "n", visit: 1 } } : undefined),
-          ...(i % 2 === 0 ? { tags: [`tag-${i % 4}`, "even"] } : undefined)
+          ...(i % 2 === 0 ? { tags: [`tag-${i % 4}`, "even"] } : undefined),
+          ...(i % 3 === 0
+            ? { attributes: { customer: `c-${i % 9}`, ...(i % 2 === 0 ? { région: "eu" } : undefined) } }
+            : undefined)
         })
       ]
     })
@@ -83,6 +92,19 @@ const queries: ReadonlyArray<ListQuery> = [
   { tag: "tag-2" },
   { tag: "even" },
   { tag: "tag" },
+  { attributes: { customer: "c-3" } },
+  { attributes: { customer: "c-3", région: "eu" } },
+  { attributes: { customer: "c-3", région: "us" } },
+  { attributes: { nothing: "c-3" } },
+  { attributes: {} },
+  { sending: true },
+  { sending: true, status: ["completed"] },
+  { sending: false },
+  { bookmark: "start" },
+  { bookmark: "look" },
+  { bookmark: "é 😀" },
+  { bookmark: "loo" },
+  { bookmark: "look", status: ["completed"], attributes: { customer: "c-3" } },
   { createdAfter: 1_030 },
   { createdBefore: 1_030 },
   { createdAfter: 1_020, createdBefore: 1_050 },

@@ -1,0 +1,155 @@
+/**
+ * Commands: put in a run's inbox and, if nobody has the run, carried out right here.
+ */
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
+import * as Stream from "effect/Stream"
+import type { Command, Request } from "../../Command.ts"
+import type { Event } from "../../Event.ts"
+import { CommandRefused } from "../../RunError.ts"
+import type { RunInfo } from "../../RunInfo.ts"
+import type { CommandOptions } from "../../Runs.ts"
+import type { Received } from "../../Store.ts"
+import * as Commands from "../engine/commands.ts"
+import * as Reader from "../engine/reader.ts"
+import * as Writer from "../engine/writer.ts"
+import { cursorOf, isHandled } from "../inbox.ts"
+import { get } from "../record.ts"
+import { findBackwards } from "./backwards.ts"
+import type { Client } from "./client.ts"
+
+/**
+ * When a command counts as done: when it is durable in the inbox of a run that somebody has (`accepted`), or when the
+ * journal says what came of it (`applied`).
+ */
+export type Until = "accepted" | "applied"
+
+const make = Effect.fnUntraced(function* (
+  { clock, codec, ids }: Client,
+  run: string,
+  plain: Request,
+  { actor, commandId }: CommandOptions
+) {
+  const request = yield* Commands.seal(codec, run, plain)
+  const id = commandId ?? (yield* ids.next)
+  const time = clock.currentTimeMillisUnsafe()
+  const command: Command =
+    actor === undefined ? { id, run, time, request } : { id, run, time, actor, request }
+  return command
+})
+
+/** Puts a command in a run's inbox. */
+export const send = (client: Client, run: string, request: Request, options: CommandOptions = {}) =>
+  Effect.flatMap(make(client, run, request, options), client.store.send)
+
+/** The event by which the journal answers a command, if there is one. */
+export const answerTo = Effect.fnUntraced(function* (
+  client: Client,
+  run: string,
+  id: string
+): Effect.fn.Return<Event | undefined, Reader.ReadError> {
+  const { info } = yield* client.store.get(run)
+  return yield* findBackwards(client, info, false, (event) => "command" in event && event.command?.id === id)
+})
+
+/** The command as it lies in the inbox, as long as the journal does not answer it. */
+const unanswered = Effect.fnUntraced(function* (
+  { store }: Client,
+  { id, run }: Command,
+  inbox: NonNullable<RunInfo["inbox"]>
+): Effect.fn.Return<Received | undefined, Reader.ReadError> {
+  const received = yield* store.inbox(run, cursorOf(inbox))
+  return received.find(
+    ({ command, position, source }) => command.id === id && !isHandled(get(inbox, source), position)
+  )
+})
+
+/**
+ * Takes a run that nobody has, answers the command, and lets go of the run again; `false` if somebody has it after all.
+ *
+ * Before it is answered the command is in the inbox, like any other: whoever takes the run up if this process dies in
+ * between finds it there, and its place in the inbox is what keeps it from being carried out twice.
+ */
+const answer = (client: Client, command: Command): Effect.Effect<boolean, Reader.ReadError> =>
+  Effect.gen(function* () {
+    const { codec, store } = client
+    const { lease, previous } = yield* store.acquire(command.run, "client")
+    yield* Effect.onExit(
+      Effect.gen(function* () {
+        yield* store.send(command)
+        const { head, state } = yield* Reader.load(client, command.run)
+        const received = yield* unanswered(client, command, state.inbox)
+        const [opened] = received === undefined ? [] : yield* Commands.open(codec, [received])
+        const bodies = opened === undefined ? undefined : Commands.carryOut(state, opened)
+        // That the owner before it crashed has to stand in the journal whether or not there is something to say.
+        if (bodies === undefined && previous === "handover") return
+        const writer = Writer.make({ ...client, lease, state, head })
+        yield* writer.append(
+          {
+            kind: "claimed",
+            owner: lease.owner,
+            cause: previous,
+            previous: { epoch: state.epoch, seq: head.seq, hash: head.hash },
+            purpose: "command"
+          },
+          ...(bodies ?? [])
+        )
+        yield* writer.sync
+      }),
+      () => store.release(lease)
+    )
+    return true
+  }).pipe(
+    Effect.catchTag(["LeaseHeld", "LeaseLost"], () => Effect.succeed(false)),
+    // Nobody else can append to a run whose lease one has.
+    Effect.catchTag("SeqConflict", Effect.die),
+    Effect.uninterruptible
+  )
+
+/** Looks again whenever something about a run changes, until it is so. */
+const untilSo = <E>({ store }: Client, run: string, look: Effect.Effect<boolean, E>) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const changed = yield* Latch.make(false)
+      const watching = yield* Stream.runForEach(store.changes, (change) =>
+        change.run === run ? changed.open : Effect.void
+      ).pipe(Effect.forkScoped({ startImmediately: true }))
+      while (!(yield* look)) {
+        yield* Effect.raceFirst(changed.await, Fiber.join(watching))
+        yield* changed.close
+      }
+    })
+  )
+
+/**
+ * Sees to it that a command is carried out: here if nobody has the run, else by its owner. Then nobody sees the run as it
+ * was before, unless it is left at `accepted`.
+ */
+export const apply = Effect.fnUntraced(function* (
+  client: Client,
+  run: string,
+  request: Request,
+  options: CommandOptions,
+  until: Until
+): Effect.fn.Return<void, Reader.ReadError | CommandRefused> {
+  const { store } = client
+  const command = yield* make(client, run, request, options)
+  const look = Effect.gen(function* () {
+    const { info, owner } = yield* store.get(run)
+    if ((yield* unanswered(client, command, info.inbox ?? {})) === undefined) return true
+    return owner === undefined && (yield* answer(client, command))
+  })
+  const { owner } = yield* store.get(run)
+  // Before the command is in the inbox no worker is told of it, which would take the run up and keep it.
+  if (owner !== undefined || !(yield* answer(client, command))) {
+    yield* store.send(command)
+    if (until === "applied") yield* untilSo(client, run, look)
+    else if (!(yield* look)) return
+  }
+  const event = yield* answerTo(client, run, command.id)
+  if (event?.kind === "commandIgnored") {
+    const { info } = yield* store.get(run)
+    return yield* new CommandRefused({ run, command: request.type, status: info.status, detail: event.note })
+  }
+})

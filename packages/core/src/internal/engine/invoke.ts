@@ -1,0 +1,92 @@
+/**
+ * One try of a call, or of undoing one: the tool's handler inside executor, middleware, timeout and span, in a scope of
+ * its own.
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
+import type { ToolMiddleware } from "../../Middleware.ts"
+import * as Tool from "../../Tool.ts"
+import type { Request, ToolExecutor } from "../../ToolExecutor.ts"
+import * as Heartbeat from "./heartbeat.ts"
+
+export interface Surroundings {
+  /** The context that tool handlers run in: not that of the visit, whose time stands still. */
+  readonly context: Context.Context<never>
+  readonly executor: ToolExecutor
+  readonly middlewares: ReadonlyArray<ToolMiddleware>
+  readonly traced: boolean
+}
+
+const missing = (name: string, what: string): Effect.Effect<never> =>
+  Effect.die(new Error(`tool ${name} has no ${what}: provide the layer that ${name}.toLayer(...) makes`))
+
+/** What the tool's layer gives for this request. */
+const handlerFor = (
+  { input, tool, undo }: Request,
+  provided: Tool.HandlerService | undefined
+): Effect.Effect<unknown, unknown, any> => {
+  if (provided === undefined) return missing(tool.name, "handler")
+  if (undo === undefined) return Effect.suspend(() => provided.handler(input))
+  const { compensate } = provided
+  return compensate === undefined
+    ? missing(tool.name, "`compensate` here")
+    : Effect.suspend(() => compensate({ input, output: undo.output, key: undo.key }))
+}
+
+/** `surrounding` is the context in which the tool's layer is looked for, and whose span the new one belongs to. */
+export const invoke = (
+  host: Surroundings,
+  given: Request,
+  surrounding: Context.Context<never>
+): Effect.Effect<unknown, unknown> => {
+  const { tool, undo } = given
+  const heart =
+    tool.heartbeat === undefined || undo !== undefined ? undefined : Heartbeat.make(tool.heartbeat, tool.name)
+  const request =
+    heart === undefined ? given : { ...given, invocation: { ...given.invocation, beat: heart.beat } }
+  const { invocation } = request
+  const provided = Context.getOrUndefined(surrounding, Tool.handlerKey(tool.name))
+  const local = handlerFor(request, provided)
+  const inContext = Effect.suspend(() => {
+    const scope = Scope.makeUnsafe()
+    const own = Context.add(Context.make(Tool.Invocation, invocation), Scope.Scope, scope)
+    return local.pipe(
+      Effect.provideContext(own as Context.Context<any>),
+      Effect.onExit((exit) => Scope.close(scope, exit))
+    )
+  })
+  const { compensate, execute } = host.executor
+  let effect =
+    undo === undefined
+      ? execute(request, inContext)
+      : compensate === undefined
+        ? inContext
+        : compensate(request, inContext)
+  for (let i = host.middlewares.length - 1; i >= 0; i--) effect = host.middlewares[i]!(effect, request)
+  if (heart !== undefined) effect = heart.watch(effect)
+  const timeout = undo === undefined ? tool.timeout : tool.compensate?.timeout
+  if (timeout !== undefined) {
+    const millis = Duration.toMillis(timeout)
+    effect = Effect.timeoutOrElse(effect, {
+      duration: timeout,
+      orElse: () => Effect.die(new Tool.ToolTimeout({ tool: tool.name, millis }))
+    })
+  }
+  if (host.traced) {
+    effect = Effect.withSpan(effect, `${undo === undefined ? "tool" : "undo"} ${tool.name}`, {
+      attributes: {
+        "waymark.run": invocation.run,
+        "waymark.tool": tool.name,
+        "waymark.attempt": invocation.attempt
+      }
+    })
+  }
+  // The visit's own Clock and Random are not for the outside world; only its span is.
+  const context = provided === undefined ? host.context : Context.merge(host.context, provided.context)
+  const span = host.traced ? Context.getOption(surrounding, Tracer.ParentSpan) : Option.none()
+  return Effect.setContext(effect, Context.addOrOmit(context, Tracer.ParentSpan, span))
+}

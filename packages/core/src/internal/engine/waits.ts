@@ -1,0 +1,205 @@
+/**
+ * The waits of a visit: found in the journal where they are over, opened and waited for where not.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type { Json } from "effect/Schema"
+import type { Body, PauseReason, WaitTarget } from "../../Event.ts"
+import { Unencodable } from "../../Failures.ts"
+import type { OpenVisit, OpenWait } from "../../RunState.ts"
+import { JobFailed, WaitMisplaced, WaitTimeout } from "../../Wait.ts"
+import type * as Wait from "../../Wait.ts"
+import { makeCodec } from "../definition/codec.ts"
+import type { Claims, Recorded } from "./claims.ts"
+import * as Failures from "./failure.ts"
+import * as RecordedSchema from "./recordedSchema.ts"
+import type { WaitOutcome } from "./waking.ts"
+import type { VisitClock } from "./visitClock.ts"
+
+/** What a visit's waits need of the run they belong to. */
+export interface Host {
+  readonly open: () => OpenVisit
+  /** Opens waits, and ends them at once if they are over already. If that fails, the run is stopped. */
+  readonly openWaits: (bodies: ReadonlyArray<Body>) => Effect.Effect<void>
+  /**
+   * Waits until the visit's waits may have changed, as long as the fiber is kept; is interrupted when it is not.
+   */
+  readonly park: Effect.Effect<void>
+  readonly halted: () => boolean
+  readonly pause: (reason: PauseReason) => Effect.Effect<never>
+  /** In a replay: a wait that has no recorded outcome. */
+  readonly refuse?: (call: {
+    readonly tool: string
+    readonly call: string
+    readonly input: Json
+  }) => Effect.Effect<never>
+}
+
+export interface Place {
+  readonly branch: string
+  readonly node: string
+  readonly visit: number
+  readonly attempt: number
+  readonly clock: VisitClock
+  /** The visit's own fiber. */
+  readonly fiber: () => Fiber.Fiber<unknown, unknown> | undefined
+  readonly isClosed: () => boolean
+}
+
+/** How the first of several waits ended. */
+export interface Ended {
+  readonly index: number
+  readonly outcome: WaitOutcome
+}
+
+export interface Waits {
+  /**
+   * Waits for the first of `ids`, which `open` opens if the visit comes to them for the first time. `name` is what is
+   * waited for, in words.
+   */
+  readonly until: (
+    name: string,
+    plan: () => {
+      readonly ids: ReadonlyArray<string>
+      readonly on: WaitTarget
+      readonly open: () => Effect.Effect<void>
+    }
+  ) => Effect.Effect<Ended>
+  /** Pauses the run if something that is recorded is not asked for, but this, which is not. */
+  readonly orDiverge: (got: {
+    readonly tool: string
+    readonly call: string
+    readonly input: Json
+  }) => Effect.Effect<void>
+  readonly wait: (
+    requests: ReadonlyArray<Wait.Request>
+  ) => Effect.Effect<{ readonly index: number; readonly value: unknown }, unknown>
+}
+
+/** A wait as a call would be told in a divergence. */
+export const asCall = (id: string, seq: number): Recorded => [id, { tool: "wait", seq }]
+
+export const make = (host: Host, claims: Claims, place: Place): Waits => {
+  const { attempt, branch, clock, node, visit } = place
+  const where = { ...(branch === "" ? undefined : { branch }), node, visit, attempt }
+  const occurrences = new Map<string, number>()
+
+  const idOf = ({ name, on }: Wait.Request): string => {
+    const base = `${branch === "" ? "" : `${branch}:`}${visit}/${on.type}/${name}`
+    const occurrence = occurrences.get(base) ?? 0
+    occurrences.set(base, occurrence + 1)
+    return `${base}/${occurrence}`
+  }
+
+  /** What the journal has of the one that ended first. */
+  const recorded = (ids: ReadonlyArray<string>): Ended | undefined => {
+    const { ended } = host.open()
+    for (let index = 0; index < ids.length; index++) {
+      const over = Object.hasOwn(ended, ids[index]!) ? ended[ids[index]!]! : undefined
+      if (over === undefined || "lost" in over.outcome) continue
+      if (over.time > clock.now) clock.now = over.time
+      return { index, outcome: over.outcome }
+    }
+    return undefined
+  }
+
+  const serve = (request: Wait.Request, outcome: WaitOutcome): Effect.Effect<unknown, unknown> => {
+    const { name, on, schema } = request
+    if ("timedOut" in outcome) {
+      return on.type === "until" ? Effect.void : Effect.fail(new WaitTimeout({ name }))
+    }
+    if ("failure" in outcome) {
+      if (on.type === "job") {
+        return Effect.fail(new JobFailed({ job: on.id, detail: Failures.detailOf(outcome.failure) }))
+      }
+      return Effect.die(Failures.valueOf(Failures.load(outcome.failure, [])))
+    }
+    if (!("value" in outcome) || schema === undefined) return Effect.void
+    const exit = makeCodec(schema).decode(outcome.value)
+    if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
+    const failure = Failures.mismatch(`what ended the wait for ${name}`, exit)
+    return Effect.die(new Unencodable({ what: failure.what, detail: Failures.detailOf(failure) }))
+  }
+
+  /** A run that is retried goes on now; no event that its visits consumed tells when that is. */
+  const begins = (): number =>
+    attempt > 1 && host.open().failures.length === 0
+      ? Math.max(clock.now, clock.live.currentTimeMillisUnsafe())
+      : clock.now
+
+  const opening = (
+    requests: ReadonlyArray<Wait.Request>,
+    ids: ReadonlyArray<string>
+  ): ReadonlyArray<Body> => {
+    const now = begins()
+    return requests.map(({ limit, on, schema }, i): Body => {
+      const due = limit?.(now)
+      return {
+        kind: "waitOpened",
+        ...where,
+        wait: ids[i]!,
+        on,
+        ...(ids.length > 1 ? { race: ids[0]! } : undefined),
+        ...(schema === undefined ? undefined : { schema: RecordedSchema.record(schema) }),
+        ...(due === undefined ? undefined : { due })
+      }
+    })
+  }
+
+  const outcome = (ids: ReadonlyArray<string>): Effect.Effect<Ended> =>
+    Effect.suspend(() => {
+      if (host.halted()) return Effect.interrupt
+      const over = recorded(ids)
+      return over === undefined ? Effect.andThen(host.park, outcome(ids)) : Effect.succeed(over)
+    })
+
+  const orDiverge: Waits["orDiverge"] = (got) =>
+    claims.unclaimed() === undefined
+      ? Effect.void
+      : Effect.flatMap(claims.wait, (unclaimed) => {
+          if (unclaimed === undefined) return Effect.void
+          const [call, { seq, tool }] = unclaimed
+          return host.pause({ kind: "diverged", node, visit, expected: { tool, call, seq }, got })
+        })
+
+  const until: Waits["until"] = (name, plan) =>
+    Effect.withFiber((fiber): Effect.Effect<Ended> => {
+      if (place.isClosed()) {
+        return Effect.die(
+          new Error(`something that outlived visit ${visit} of node ${node} waits for ${name}`)
+        )
+      }
+      if (host.halted()) return Effect.interrupt
+      if (fiber !== place.fiber()) return Effect.die(new WaitMisplaced({ node, wait: name }))
+      const { ids, on, open } = plan()
+      for (const id of ids) claims.claim(id)
+      if (host.open().waiting.includes(ids[0]!) || recorded(ids) !== undefined) return outcome(ids)
+      const got = { tool: "wait", call: ids[0]!, input: on }
+      if (host.refuse !== undefined) return host.refuse(got)
+      return Effect.andThen(Effect.andThen(orDiverge(got), Effect.suspend(open)), outcome(ids))
+    })
+
+  return {
+    orDiverge,
+    until,
+    wait: (requests) => {
+      const [first] = requests
+      if (first === undefined) return Effect.die(new Error("a race of no waits is never over"))
+      const ended = until(first.name, () => {
+        const ids = requests.map(idOf)
+        return { ids, on: first.on, open: () => host.openWaits(opening(requests, ids)) }
+      })
+      return Effect.flatMap(ended, ({ index, outcome: over }) =>
+        Effect.map(serve(requests[index]!, over), (value) => ({ index, value }))
+      )
+    }
+  }
+}
+
+/** Whether an answer is one that a person could give. */
+export const isChoice = ({ on }: OpenWait, value: Json): boolean => {
+  if (on.type !== "user" || on.choices === undefined || on.freeText === true) return true
+  const text = JSON.stringify(value)
+  return Array.isArray(on.choices) && on.choices.some((choice) => JSON.stringify(choice) === text)
+}

@@ -1,0 +1,130 @@
+/**
+ * How waits end: the events that say so.
+ */
+import * as HashMap from "effect/HashMap"
+import * as Option from "effect/Option"
+import type { Json } from "effect/Schema"
+import type { Body, CommandRef, Of } from "../../Event.ts"
+import type { KeptSignal, OpenWait, RunState } from "../../RunState.ts"
+import { visitIn } from "../visits.ts"
+
+type Bodies = readonly [Body, ...ReadonlyArray<Body>]
+export type WaitOutcome = Of<"waitEnded">["outcome"]
+
+/** What ended a wait besides its time. */
+export interface By {
+  readonly command?: CommandRef
+  readonly actor?: string
+  readonly signal?: number
+}
+
+const place = ({ branch }: OpenWait) => (branch === "" ? undefined : { branch })
+
+/** A wait ends, and with it the others of its race are lost. */
+export const end = (state: RunState, id: string, outcome: WaitOutcome, by: By = {}): Bodies => {
+  const wait = HashMap.getUnsafe(state.waits, id)
+  const bodies: Array<Body> = []
+  if (wait.race !== undefined) {
+    for (const other of visitIn(state, wait.branch)!.waiting) {
+      if (other !== id && HashMap.getUnsafe(state.waits, other).race === wait.race)
+        bodies.push({ kind: "waitEnded", ...place(wait), wait: other, outcome: { lost: true } })
+    }
+  }
+  return [{ kind: "waitEnded", ...place(wait), wait: id, outcome, ...by }, ...bodies]
+}
+
+/** The waits of an attempt that ends are over with it. */
+export const lose = (state: RunState, branch: string): ReadonlyArray<Body> =>
+  (visitIn(state, branch)?.waiting ?? []).map((wait): Body => ({
+    kind: "waitEnded",
+    ...(branch === "" ? undefined : { branch }),
+    wait,
+    outcome: { lost: true }
+  }))
+
+const isDue = ({ due }: OpenWait, now: number): boolean => due !== undefined && due <= now
+
+/** Ends the waits whose time is over, in the order in which it was, if there are any. */
+export const endOverdue = (state: RunState, now: number): Bodies | undefined => {
+  const over = [...state.waits].filter(([, wait]) => isDue(wait, now)).sort(([, a], [, b]) => a.due! - b.due!)
+  const ended = new Set<string>()
+  const bodies: Array<Body> = []
+  for (const [id] of over) {
+    // It lost its race to one of those before.
+    if (ended.has(id)) continue
+    for (const body of end(state, id, { timedOut: true })) {
+      bodies.push(body)
+      if (body.kind === "waitEnded") ended.add(body.wait)
+    }
+  }
+  return bodies.length === 0 ? undefined : (bodies as unknown as Bodies)
+}
+
+/** When the time of the next open wait is over. */
+export const nextDue = (state: RunState): number | undefined => {
+  let earliest = Number.POSITIVE_INFINITY
+  for (const { due } of HashMap.values(state.waits)) if (due !== undefined && due < earliest) earliest = due
+  return earliest === Number.POSITIVE_INFINITY ? undefined : earliest
+}
+
+/** Whether a signal is what is waited for. A wait without a key takes a signal with any. */
+const isMeant = (
+  { on }: OpenWait,
+  { key, name }: { readonly name: string; readonly key?: string }
+): boolean => on.type === "event" && on.name === name && (on.key === undefined || on.key === key)
+
+/** Ends a wait that was just opened, if it is over already: a signal for it was kept, or its time is over. */
+export const endEarly = (
+  state: RunState,
+  ids: ReadonlyArray<string>,
+  now: number,
+  isValid: (payload: Json, wait: OpenWait) => boolean
+): Bodies | undefined => {
+  let first: { readonly id: string; readonly signal: KeptSignal } | undefined
+  for (const id of ids) {
+    const wait = HashMap.getUnsafe(state.waits, id)
+    const signal = state.signals.find((kept) => isMeant(wait, kept) && isValid(kept.payload, wait))
+    if (signal !== undefined && (first === undefined || signal.seq < first.signal.seq)) first = { id, signal }
+  }
+  if (first !== undefined) {
+    return end(state, first.id, { value: first.signal.payload }, { signal: first.signal.seq })
+  }
+  let due: string | undefined
+  for (const id of ids) {
+    const wait = HashMap.getUnsafe(state.waits, id)
+    if (isDue(wait, now) && (due === undefined || wait.due! < HashMap.getUnsafe(state.waits, due).due!))
+      due = id
+  }
+  return due === undefined ? undefined : end(state, due, { timedOut: true })
+}
+
+/** The open waits that a signal may end, the one opened first in front. */
+export const meantBy = (
+  state: RunState,
+  signal: { readonly name: string; readonly key?: string }
+): ReadonlyArray<readonly [id: string, wait: OpenWait]> =>
+  [...state.waits].filter(([, wait]) => isMeant(wait, signal)).sort(([, a], [, b]) => a.seq - b.seq)
+
+/** Whether a wait is open, and for the end of this run. */
+export const isForRun = (state: RunState, wait: string | undefined, run: string): boolean => {
+  const open = wait === undefined ? undefined : Option.getOrUndefined(HashMap.get(state.waits, wait))
+  return open?.on.type === "run" && open.on.run === run
+}
+
+/** The open waits of a kind that are called so: by their own name, which is one of a kind, or by what they wait for. */
+export const named = (
+  state: RunState,
+  type: OpenWait["on"]["type"],
+  name: string
+): ReadonlyArray<readonly [id: string, wait: OpenWait]> => {
+  const exact = HashMap.get(state.waits, name)
+  if (exact._tag === "Some") return exact.value.on.type === type ? [[name, exact.value]] : []
+  return [...state.waits].filter(([, { on }]) => {
+    if (on.type !== type) return false
+    return on.type === "user"
+      ? on.name === name
+      : on.type === "job"
+        ? on.id === name
+        : on.type === "run" && on.run === name
+  })
+}
