@@ -38,20 +38,24 @@ export const make = (): ChangeHub => {
   const subscribers = new Set<Subscriber>()
   const waiters = new Map<string, Set<{ readonly seq: number; readonly resume: () => void }>>()
 
-  const take = (subscriber: Subscriber): Effect.Effect<Iterable<Change>> =>
-    Effect.callback<Iterable<Change>>((resume) => {
-      const drain = () => {
+  const take = (subscriber: Subscriber): Effect.Effect<Iterable<Change>> => {
+    const drain = Effect.sync(() => {
+      const changes = subscriber.pending
+      subscriber.pending = new Map()
+      return changes.values()
+    })
+    return Effect.callback<Iterable<Change>>((resume) => {
+      if (subscriber.pending.size > 0) return resume(drain)
+      subscriber.wake = () => {
         subscriber.wake = undefined
-        const changes = subscriber.pending
-        subscriber.pending = new Map()
-        resume(Effect.succeed(changes.values()))
+        // What else changes in this turn of the event loop goes along.
+        resume(Effect.andThen(Effect.yieldNow, drain))
       }
-      if (subscriber.pending.size > 0) drain()
-      else subscriber.wake = drain
       return Effect.sync(() => {
         subscriber.wake = undefined
       })
     })
+  }
 
   return {
     publish: (change) => {

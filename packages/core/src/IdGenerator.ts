@@ -40,11 +40,11 @@ export const IdGenerator: Context.Reference<IdGenerator> = Context.Reference<IdG
   "@waymark/core/IdGenerator",
   {
     defaultValue: () => ({
-      next: Effect.gen(function* () {
-        const now = yield* Clock.currentTimeMillis
-        let id = encode(now, 10)
-        for (let i = 0; i < 4; i++) id += encode(yield* Random.nextIntBetween(0, 2 ** 20), 4)
-        return id
+      next: Effect.withFiber((fiber) => {
+        const random = fiber.getRef(Random.Random)
+        let id = encode(fiber.getRef(Clock.Clock).currentTimeMillisUnsafe(), 10)
+        for (let i = 0; i < 4; i++) id += encode(Math.floor(random.nextDoubleUnsafe() * (2 ** 20 + 1)), 4)
+        return Effect.succeed(id)
       })
     })
   }

@@ -23,12 +23,17 @@ interface Run {
   head: Head
   /** Batches that were accepted and are not durable yet. */
   readonly pending: Array<Store.Batch>
-  lease: (Store.Lease & { readonly holder: string | undefined; readonly instance: Instance }) | undefined
+  lease: (Given & { readonly holder: string | undefined; readonly instance: Instance }) | undefined
   epoch: number
   /** Whether the last owner was lost without releasing the run. */
   crashed: boolean
   readonly inbox: Array<Store.Received>
   readonly commands: Set<string>
+}
+
+/** No two leases have the same `term`, though a run whose creation was undone may be created again at the same epoch. */
+interface Given extends Store.Lease {
+  readonly term?: number
 }
 
 interface Instance {
@@ -68,6 +73,7 @@ interface DiskState {
   readonly hub: ChangeHub.ChangeHub
   readonly instances: Set<Instance>
   nextOwner: number
+  nextTerm: number
 }
 
 const letGo = (disk: DiskState, instance: Instance, crashed: boolean): void => {
@@ -75,7 +81,8 @@ const letGo = (disk: DiskState, instance: Instance, crashed: boolean): void => {
     run.lease = undefined
     run.crashed = crashed
     run.pending.length = 0
-    disk.hub.publish({ run: run.id, what: "lease" })
+    if (run.lines.length === 0) disk.runs.delete(run.id)
+    else disk.hub.publish({ run: run.id, what: "lease" })
   }
   instance.leases.clear()
 }
@@ -106,7 +113,8 @@ export const makeDisk = (): Disk => {
     artifacts: new Map(),
     hub: ChangeHub.make(),
     instances: new Set(),
-    nextOwner: 1
+    nextOwner: 1,
+    nextTerm: 1
   }
   return {
     state,
@@ -178,11 +186,23 @@ export const make = Effect.fnUntraced(function* (
   ): Effect.Effect<A, E | Store.RunNotFound> =>
     operation((): Effect.Effect<A, E | Store.RunNotFound> => {
       const known = disk.runs.get(run)
-      return known === undefined ? Effect.fail(new Store.RunNotFound({ run })) : body(known)
+      return known === undefined || known.lines.length === 0
+        ? Effect.fail(new Store.RunNotFound({ run }))
+        : body(known)
     })
 
   const holds = (run: Run | undefined, lease: Store.Lease): run is Run =>
-    run?.lease !== undefined && run.lease.epoch === lease.epoch && run.lease.instance === instance
+    run?.lease !== undefined &&
+    run.lease.epoch === lease.epoch &&
+    run.lease.term === ((lease as Given).term ?? run.lease.term) &&
+    run.lease.instance === instance
+
+  const give = (run: Run, holder: string): Store.Lease => {
+    const lease: Given = { run: run.id, owner: instance.owner, epoch: run.epoch, term: disk.nextTerm++ }
+    run.lease = { ...lease, holder, instance }
+    instance.leases.add(run)
+    return lease
+  }
 
   const commit = (run: Run): void => {
     let info = disk.index.get(run.id)
@@ -242,8 +262,12 @@ export const make = Effect.fnUntraced(function* (
     create: (batch, createOptions) =>
       operation(() => {
         const id = batch.entries[0].event.run
-        if (disk.runs.has(id)) return Effect.fail(new Store.RunExists({ run: id }))
-        const lease: Store.Lease = { run: id, owner: instance.owner, epoch: 0 }
+        const known = disk.runs.get(id)
+        if (known !== undefined) {
+          // Whoever is told that it exists finds it.
+          if (known.lines.length === 0) commit(known)
+          return Effect.fail(new Store.RunExists({ run: id }))
+        }
         const run: Run = {
           id,
           lines: [],
@@ -256,10 +280,13 @@ export const make = Effect.fnUntraced(function* (
           commands: new Set()
         }
         disk.runs.set(id, run)
-        if (createOptions?.holder !== undefined) {
-          run.lease = { ...lease, holder: createOptions.holder, instance }
-          instance.leases.add(run)
+        const holder = createOptions?.holder
+        if (holder === undefined) {
+          commit(run)
+          return Effect.succeed({ run: id, owner: instance.owner, epoch: 0 })
         }
+        const lease = give(run, holder)
+        if (createOptions?.ahead === true) return Effect.as(scheduleFlush(run), lease)
         commit(run)
         return Effect.succeed(lease)
       }),
@@ -290,9 +317,7 @@ export const make = Effect.fnUntraced(function* (
         if (known.lease !== undefined)
           return Effect.fail(new Store.LeaseHeld({ run, owner: known.lease.owner }))
         known.epoch += 1
-        const lease: Store.Lease = { run, owner: instance.owner, epoch: known.epoch }
-        known.lease = { ...lease, holder, instance }
-        instance.leases.add(known)
+        const lease = give(known, holder)
         const previous = known.crashed ? "crash" : "handover"
         known.crashed = false
         return Effect.succeed({ lease, previous, info: disk.index.get(run)!, head: known.head })

@@ -54,7 +54,7 @@ import type * as Run_ from "./Run.ts"
 import { isTerminal } from "./RunInfo.ts"
 import type { RunInfo, RunStatus } from "./RunInfo.ts"
 import * as RunState from "./RunState.ts"
-import { RunInUse, Store } from "./Store.ts"
+import { RunInUse, Store, StoreError } from "./Store.ts"
 import type * as StoreModule from "./Store.ts"
 
 export { AwaitTimeout, CommandRefused, InvalidCheckpoint, InvalidValue, RunCancelled, RunConflict, RunFailed }
@@ -473,6 +473,17 @@ type Mutable<A> = { -readonly [K in keyof A]: A[K] }
 
 const undoneIn = ({ undone }: Of<"failed"> | Of<"cancelled">) =>
   undone === undefined || undone.length === 0 ? undefined : { undone }
+/** Why a run could not be created that was accepted. */
+const undone = (error: StoreModule.LeaseLost | StoreModule.StoreError): StoreModule.StoreError =>
+  error._tag === "StoreError"
+    ? error
+    : new StoreError({
+        operation: "create",
+        reason: {
+          _tag: "Busy",
+          detail: `run ${JSON.stringify(error.run)} was not created, since this process was taken for dead; try again`
+        }
+      })
 
 const emptyId = () => new InvalidValue({ what: "the id", detail: "it is empty" })
 
@@ -522,12 +533,15 @@ export const make = Effect.fnUntraced(function* (options: {
     if (first.flow !== flow.id) return yield* conflict(`it is a run of flow ${JSON.stringify(first.flow)}`)
     if (canonical(first.input) !== canonical(input))
       return yield* conflict("it was started with another input")
+    return undefined
   })
 
-  const start = Effect.fnUntraced(function* <F extends Flow.Any>(
+  /** Starts a run, or joins the one that is there: then nothing was created. */
+  const begin = Effect.fnUntraced(function* <F extends Flow.Any>(
     flow: F,
     input: Flow.Input<F>,
-    startOptions: StartOptions = {}
+    startOptions: StartOptions = {},
+    ahead = false
   ) {
     yield* checkSecrets(flow)
     const encoded = makeCodec(flow.input).encode(input)
@@ -553,19 +567,22 @@ export const make = Effect.fnUntraced(function* (options: {
       return yield* new InvalidValue({ what: "the timeout", detail: "it must be longer than nothing" })
     }
     yield* Versions.keepShape(store, flow)
-    yield* Creating.create(creator, id, body, undefined).pipe(
+    const joined = join(id, flow, encoded.value)
+    // What is promised to be durable at its start is not run ahead of.
+    const isAhead = ahead && body.durability === "pipelined"
+    const created = yield* Creating.create(creator, id, body, undefined, { ahead: isAhead }).pipe(
       Effect.catchTag("RunExists", () =>
-        Effect.catchTag(join(id, flow, encoded.value), "RunNotFound", () =>
+        Effect.catchTag(joined, "RunNotFound", () =>
           Effect.fail(new RunConflict({ run: id, detail: "it is being deleted" }))
         )
       )
     )
-    return ref(flow, id)
+    return { run: ref(flow, id), created, joined }
   })
 
   /** The answer to a run that has ended. */
-  const resultOf = Effect.fnUntraced(function* <F extends Flow.Any>(run: Run<F>, info: RunInfo) {
-    const event = yield* Reader.eventAt(journals, run.id, info.ended!)
+  const resultOf = Effect.fnUntraced(function* <F extends Flow.Any>(run: Run<F>, at: number) {
+    const event = yield* Reader.eventAt(journals, run.id, at)
     switch (event.kind) {
       case "completed": {
         const output = makeCodec(run.flow.output).decode(event.output)
@@ -619,8 +636,24 @@ export const make = Effect.fnUntraced(function* (options: {
     awaitOptions?: { readonly timeout: Duration.Input }
   ): Effect.Effect<Flow.Output<F>, any> => {
     const end = awaitOptions === undefined ? ended(run.id) : endedIn(run.id, awaitOptions.timeout)
-    return Effect.flatMap(end, (info) => resultOf(run, info))
+    return Effect.flatMap(end, (info) => resultOf(run, info.ended!))
   }
+
+  const execute = Effect.fnUntraced(function* <F extends Flow.Any>(
+    flow: F,
+    input: Flow.Input<F>,
+    startOptions?: StartOptions
+  ) {
+    const { created, joined, run } = yield* begin(flow, input, startOptions, true)
+    if (created?.rest === undefined) return yield* awaitRun(run)
+    const { ended } = yield* created.rest
+    if (ended !== undefined) return yield* resultOf(run, ended)
+    // Others, or this worker later, go on with it; or it was undone, since it could not be written.
+    const written = yield* Effect.result(store.sync(created.lease))
+    if (Result.isFailure(written))
+      yield* Effect.catchTag(joined, "RunNotFound", () => Effect.fail(undone(written.failure)))
+    return yield* awaitRun(run)
+  })
 
   /** Sends a command to a run whose status allows it. */
   const command = Effect.fnUntraced(function* (
@@ -669,9 +702,8 @@ export const make = Effect.fnUntraced(function* (options: {
 
   return Runs.of({
     ...Signals.make(client),
-    start,
-    execute: (flow, input, startOptions) =>
-      Effect.flatMap(start(flow, input, startOptions), (run) => awaitRun(run)),
+    start: (flow, input, startOptions) => Effect.map(begin(flow, input, startOptions), ({ run }) => run),
+    execute,
     await: awaitRun,
     get: (run) => Effect.map(store.get(idOf(run)), ({ info }) => info),
     list: (query = {}) => store.list(query),

@@ -382,10 +382,14 @@ export class Store extends Context.Service<
      *
      * With a `holder` the run belongs to this owner from the start, at no extra cost; without one it belongs to nobody
      * and the first that acquires it gets epoch 1. Of two that create one id, exactly one succeeds.
+     *
+     * `ahead` lets a holder run ahead of the disk: then a store may succeed as soon as the run is *accepted*, as an append
+     * is. The id is taken and the run can be appended to, but until a `sync` succeeds nobody sees it, and a crash or a
+     * failed write undoes it: there was no such run, and the lease is void for good.
      */
     readonly create: (
       batch: Batch,
-      options?: { readonly holder?: string | undefined }
+      options?: { readonly holder?: string | undefined; readonly ahead?: boolean | undefined }
     ) => Effect.Effect<Lease, RunExists | StoreError>
 
     /**

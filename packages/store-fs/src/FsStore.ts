@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,6 +12,7 @@ import * as Crypto from "node:crypto"
 import { Hasher } from "@waymark/core/Hasher"
 import { Store } from "@waymark/core/Store"
 import type { StoreError } from "@waymark/core/Store"
+import * as NodeFiles from "./internal/nodeFiles.ts"
 import * as FileStore from "./internal/store.ts"
 import { Maintenance } from "./Maintenance.ts"
 import * as ProcessIdentity from "./ProcessIdentity.ts"
@@ -105,6 +105,6 @@ export const layerHasher: Layer.Layer<never> = Layer.succeed(Hasher)({
  */
 export const layer = (options?: Options): Layer.Layer<Store | Maintenance, StoreError> =>
   layerFileSystem(options).pipe(
-    Layer.provide([NodeFileSystem.layer, ProcessIdentity.layer]),
+    Layer.provide([NodeFiles.layer, ProcessIdentity.layer]),
     Layer.provideMerge(layerHasher)
   )

@@ -88,9 +88,10 @@ describe("failure", () => {
     Effect.gen(function* () {
       const { disk, lease, store, told, user } = yield* prepared
       const other = yield* user.create("other", "holder")
-      disk.failAt(1, "EIO")
+      disk.failWhen(({ name, path }) => (name === "write" && isSegment(path) ? "EIO" : undefined))
       yield* user.append(other, noted("void"))
       assert.strictEqual(yield* reasonOf(store.sync(other)), "Io")
+      disk.failWhen(undefined)
       yield* user.append(lease, noted("goes on"))
       yield* user.sync(lease)
       told.ends.get("other")!.delete(2)

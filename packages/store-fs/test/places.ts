@@ -10,6 +10,7 @@ import { Store } from "@waymark/core/Store"
 import * as PowerLossFileSystem from "@waymark/testing/PowerLossFileSystem"
 import type { Harness } from "@waymark/testing/StoreHarness"
 import * as FsStore from "../src/FsStore.ts"
+import * as NodeFiles from "../src/internal/nodeFiles.ts"
 import type { Machine, MachineProcess } from "./machine.ts"
 import { makeMachine } from "./machine.ts"
 
@@ -55,7 +56,7 @@ export const real: Harness<Place> = {
     machine: makeMachine(),
     processes: new Map()
   })),
-  open: (place) => open(place, NodeFileSystem.layer),
+  open: (place) => open(place, NodeFiles.layer),
   several: true,
   reopen: true,
   crash: {

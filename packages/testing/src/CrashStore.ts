@@ -179,10 +179,15 @@ export const makeObserved = (options: Options, pass: (cut: Cut) => void): CrashS
       // Whoever is told of a change goes on in a turn of its own, when the operation that made it is over.
       changes: Stream.tap(store.changes, () => Effect.yieldNow),
       changed: (run, seq) => Effect.andThen(store.changed(run, seq), Effect.yieldNow),
-      create: (batch, createOptions) =>
-        point("create", batch.entries[0].event.run, kindsOf(batch), store.create(batch, createOptions), () =>
-          ledger.created(batch, createOptions?.holder !== undefined)
-        ),
+      create: (batch, createOptions) => {
+        const { run } = batch.entries[0].event
+        const held = createOptions?.holder !== undefined
+        const ahead = held && createOptions.ahead === true
+        const created = Effect.tapError(store.create(batch, createOptions), () =>
+          Effect.sync(() => ledger.found(run))
+        )
+        return point("create", run, kindsOf(batch), created, () => ledger.created(batch, held, ahead))
+      },
       append: (lease, expected, batch) =>
         point("append", lease.run, kindsOf(batch), store.append(lease, expected, batch), () =>
           ledger.appended(batch)

@@ -330,7 +330,7 @@ describe("the witness of CrashPoints", () => {
       const ledger = Ledger.make(hash)
       const witness = Witness.make(ledger, hash)
       const journal = yield* JournalBuilder.make("r")
-      ledger.created(journal.batch(JournalBuilder.created(created)), true)
+      ledger.created(journal.batch(JournalBuilder.created(created)), true, false)
       for (const step of durable) ledger.appended(journal.batch(step))
       ledger.synced("r")
       assert.deepStrictEqual(ledger.problems, [])

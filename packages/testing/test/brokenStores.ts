@@ -96,7 +96,7 @@ export const harness = (fault: Fault): Harness<Place> => ({
 const recording = (inner: Instance, place: Place): Partial<Instance> => ({
   create: (batch, options) =>
     Effect.tap(inner.create(batch, options), (lease) =>
-      Effect.sync(() => place.written.set(lease.run, [{ batch, synced: true }]))
+      Effect.sync(() => place.written.set(lease.run, [{ batch, synced: options?.ahead !== true }]))
     ),
   append: (lease, expected, batch) =>
     Effect.andThen(inner.append(lease, expected, batch), () => {
@@ -164,6 +164,43 @@ export const faults: ReadonlyArray<Fault> = [
     name: "creates without writing it down",
     found: ["create: what was created survives a power cut", /RunNotFound/],
     left: () => []
+  },
+  {
+    name: "does not write down what was created ahead of the disk",
+    found: [
+      "create: a run that was created ahead of the disk is there after a power cut, or its id is free",
+      /RunNotFound/
+    ],
+    alter: (inner) => {
+      const hidden = new Set<string>()
+      return {
+        create: (batch, options) =>
+          Effect.tap(inner.create(batch, options), ({ run }) =>
+            Effect.sync(() => {
+              if (options?.ahead === true) hidden.add(run)
+            })
+          ),
+        append: (lease, expected, batch) =>
+          hidden.has(lease.run) ? Effect.void : inner.append(lease, expected, batch),
+        sync: (lease) => (hidden.has(lease.run) ? Effect.void : inner.sync(lease)),
+        release: (lease) => (hidden.has(lease.run) ? Effect.void : inner.release(lease))
+      }
+    }
+  },
+  {
+    name: "lets a second one create what was created ahead of the disk",
+    found: [
+      "create: of many that create one id at once, ahead of the disk, exactly one succeeds",
+      /how many of those that created one id at once succeeded/
+    ],
+    alter: (inner) => ({
+      create: (batch, options) =>
+        options?.ahead === true
+          ? Effect.catchTag(inner.create(batch, options), "RunExists", ({ run }) =>
+              Effect.succeed({ run, owner: inner.owner, epoch: 0 })
+            )
+          : inner.create(batch, options)
+    })
   },
   {
     name: "lets anyone create what exists",

@@ -133,6 +133,7 @@ export const make = (options: Options): Claims => {
   let state: State | undefined
   let outbox: Array<Line> = []
   let renewals = 0
+  let scratch = Buffer.allocUnsafe(chunk)
 
   const generations = Effect.map(disk.list("claims"), (names) =>
     names.flatMap((name) => {
@@ -173,7 +174,8 @@ export const make = (options: Options): Claims => {
   const readOn = Effect.fnUntraced(function* (current: State) {
     let size = chunk
     while (!current.ended) {
-      const bytes = yield* disk.readAt(current.file, current.path, current.read, size)
+      if (scratch.length < size) scratch = Buffer.allocUnsafe(size)
+      const bytes = yield* disk.readAt(current.file, current.path, current.read, size, scratch)
       const end = bytes.lastIndexOf(0x0a)
       if (end < 0) {
         if (bytes.length < size) return
@@ -251,7 +253,11 @@ export const make = (options: Options): Claims => {
       }
     })
   )
-  const exchanged = coalesce(exchange)
+  // Many runs begin in one turn of the event loop; one write and one read do for all of them.
+  const endOfTurn = Effect.callback<void>((resume) => {
+    queueMicrotask(() => resume(Effect.void))
+  })
+  const exchanged = coalesce(exchange, endOfTurn)
 
   const submit = (line: Line): Effect.Effect<State, StoreError> =>
     Effect.suspend(() => {

@@ -3,40 +3,41 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
 
 /**
  * Everyone who asks gets the outcome of a run that began after they asked; those who ask during a run share the next
- * one. An interrupted asker does not stop the run for the others.
+ * one. An interrupted asker does not stop the run for the others. With `gather`, the first run begins after that, and those
+ * who ask meanwhile share it, too.
  */
-export const coalesce = <A, E>(work: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+export const coalesce = <A, E>(
+  work: Effect.Effect<A, E>,
+  gather?: Effect.Effect<void>
+): Effect.Effect<A, E> => {
   let running = false
+  /** The outcome of the run that has yet to begin. */
   let next: Deferred.Deferred<A, E> | undefined
 
-  const start = (outcome: Deferred.Deferred<A, E>): Effect.Effect<void> =>
-    Effect.flatMap(Effect.exit(work), (exit: Exit.Exit<A, E>) => {
+  const run: Effect.Effect<void> = Effect.suspend(() => {
+    const outcome = next
+    if (outcome === undefined) {
+      running = false
+      return Effect.void
+    }
+    next = undefined
+    return Effect.flatMap(Effect.exit(work), (exit) => {
       Deferred.doneUnsafe(outcome, exit)
-      const waiting = next
-      next = undefined
-      if (waiting === undefined) {
-        running = false
-        return Effect.void
-      }
-      return start(waiting)
+      return run
     })
+  })
+  const started = Effect.interruptible(gather === undefined ? run : Effect.andThen(gather, run))
 
   return Effect.uninterruptibleMask((restore) =>
     Effect.suspend(() => {
-      if (running) {
-        next ??= Deferred.makeUnsafe<A, E>()
-        return restore(Deferred.await(next))
-      }
+      next ??= Deferred.makeUnsafe<A, E>()
+      const outcome = restore(Deferred.await(next))
+      if (running) return outcome
       running = true
-      const outcome = Deferred.makeUnsafe<A, E>()
-      return Effect.andThen(
-        Effect.forkDetach(Effect.interruptible(start(outcome)), { startImmediately: true }),
-        restore(Deferred.await(outcome))
-      )
+      return Effect.andThen(Effect.forkDetach(started, { startImmediately: true }), outcome)
     })
   )
 }

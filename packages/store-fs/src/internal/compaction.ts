@@ -16,6 +16,7 @@ import { formatControl, isControl, parseControl, segmentName } from "./format.ts
 import type { Control } from "./format.ts"
 import type { Segment, Series } from "./model.ts"
 import * as SegmentFile from "./segmentFile.ts"
+import { decodeText } from "./text.ts"
 
 /** What a compaction came to: how many segments were rewritten, and how many bytes that freed. */
 export interface Compacted {
@@ -57,10 +58,15 @@ const keepsControl = (catalog: Catalog, control: Control): boolean => {
   }
 }
 
-const keepsEntry = (catalog: Catalog, segment: Segment, offset: number, line: string): boolean => {
+const keepsEntry = (
+  catalog: Catalog,
+  segment: Segment,
+  offset: number,
+  line: string | undefined
+): boolean => {
   let event: Event
   try {
-    event = JSON.parse(line) as Event
+    event = JSON.parse(line ?? "") as Event
   } catch {
     // What cannot be read is not thrown away: somebody may be able to repair it.
     return true
@@ -122,7 +128,7 @@ const plan = (options: Options, segment: Segment): Effect.Effect<Plan, StoreErro
         ) {
           const offset = slice.at + start
           const length = stop + 1 - start
-          const line = bytes.toString("utf8", start, stop)
+          const line = decodeText(bytes, start, stop)
           total += length
           const control = isControl(bytes, start) ? parseControl(line) : undefined
           const keeps = isControl(bytes, start)

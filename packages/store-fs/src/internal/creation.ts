@@ -19,7 +19,12 @@ import type { Pump } from "./pump.ts"
 import type { Wakeups } from "./wakeups.ts"
 
 export interface Creation {
-  readonly create: (batch: Batch, holder: string | undefined) => Effect.Effect<Lease, RunExists | StoreError>
+  /** With `ahead` it does not wait until the run of a holder is durable. */
+  readonly create: (
+    batch: Batch,
+    holder: string | undefined,
+    ahead: boolean
+  ) => Effect.Effect<Lease, RunExists | StoreError>
   /** Whether this instance is just creating a run of this id. */
   readonly isCreating: (id: string) => boolean
 }
@@ -85,10 +90,11 @@ export const make = (options: Options): Creation => {
 
   const creating = new Map<string, Array<() => void>>()
 
-  /** Claims the id, writes the entries, and waits for them; whoever waits for this id waits until `finished`. */
+  /** Claims the id and writes the entries; whoever else wants this id waits until `finished`. */
   const write = (
     batch: Batch,
     holder: string | undefined,
+    ahead: boolean,
     restore: <A, E>(self: Effect.Effect<A, E>) => Effect.Effect<A, E>,
     finished: () => void
   ): Effect.Effect<Lease, RunExists | StoreError> =>
@@ -104,12 +110,20 @@ export const make = (options: Options): Creation => {
           })
         )
       )
-      const lease: Lease = { run: id, owner: series.owner, epoch: 0 }
-      let abandoned = false
-      const outcome = Deferred.makeUnsafe<Lease, StoreError>()
       const run = catalog.expect(id)
       run.incarnation = claim.incarnation
-      pump.enqueue({
+      const accepted = batch.entries[batch.entries.length - 1]!.event.seq
+      let lease: Lease =
+        holder !== undefined && ahead
+          ? leases.hold(run, series, 0, holder, accepted)
+          : { run: id, owner: series.owner, epoch: 0 }
+      let abandoned = false
+      const outcome = ahead ? undefined : Deferred.makeUnsafe<Lease, StoreError>()
+      const answer = (effect: Effect.Effect<Lease, StoreError>): void => {
+        if (outcome !== undefined) wakeups.later(() => Deferred.doneUnsafe(outcome, effect))
+      }
+      const enqueue = ahead ? pump.enqueueSoon : pump.enqueue
+      enqueue({
         run,
         batch,
         before:
@@ -122,19 +136,20 @@ export const make = (options: Options): Creation => {
           if (holder === undefined) {
             run.owner = undefined
             run.accepted = run.last
-          } else {
-            leases.hold(run, 0, holder)
+          } else if (!ahead) {
+            lease = leases.hold(run, series, 0, holder, accepted)
             if (abandoned) wakeups.fork(Effect.ignore(leases.release(lease)))
           }
           finished()
-          wakeups.later(() => Deferred.doneUnsafe(outcome, Effect.succeed(lease)))
+          answer(Effect.succeed(lease))
         },
         failed: (why) => {
           finished()
           wakeups.fork(Effect.ignore(claims.withdraw(series.id, claim)))
-          wakeups.later(() => Deferred.doneUnsafe(outcome, Effect.fail(asError(why))))
+          answer(Effect.fail(asError(why)))
         }
       })
+      if (outcome === undefined) return lease
       return yield* restore(Deferred.await(outcome)).pipe(
         // Whoever wanted it is gone: nobody would ever let go of it.
         Effect.onInterrupt(() =>
@@ -148,7 +163,7 @@ export const make = (options: Options): Creation => {
       )
     })
 
-  const create: Creation["create"] = (batch, holder) =>
+  const create: Creation["create"] = (batch, holder, ahead) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.suspend((): Effect.Effect<Lease, RunExists | StoreError> => {
         const id = batch.entries[0].event.run
@@ -157,11 +172,12 @@ export const make = (options: Options): Creation => {
           // What becomes of the other decides.
           const over = Effect.callback<void>((resume) => {
             under.push(() => resume(Effect.void))
+            pump.hurry()
           })
-          return Effect.andThen(restore(over), create(batch, holder))
+          return Effect.andThen(restore(over), create(batch, holder, ahead))
         }
         creating.set(id, [])
-        return write(batch, holder, restore, () => {
+        return write(batch, holder, ahead, restore, () => {
           const waiting = creating.get(id) ?? []
           creating.delete(id)
           for (const resume of waiting) wakeups.later(resume)

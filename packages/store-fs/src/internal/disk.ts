@@ -8,6 +8,7 @@ import type * as Scope from "effect/Scope"
 import type { StoreError } from "@waymark/core/Store"
 import { coalesce } from "./coalesce.ts"
 import { failure, fromPlatform, isAlreadyExists, isNotFound } from "./failures.ts"
+import { decodeText, firstInvalid } from "./text.ts"
 
 export interface Disk {
   readonly root: string
@@ -21,6 +22,7 @@ export interface Disk {
   /** When a directory's list of names last changed, in milliseconds, if the system tells. */
   readonly modified: (path: string) => Effect.Effect<number | undefined, StoreError>
   readonly readBytes: (path: string) => Effect.Effect<Uint8Array | undefined, StoreError>
+  /** What a file says, in UTF-8; it is `Corrupt` if that is not what it is. */
   readonly readText: (path: string) => Effect.Effect<string | undefined, StoreError>
   readonly open: (
     path: string,
@@ -46,12 +48,13 @@ export interface Disk {
   ) => Effect.Effect<boolean, StoreError>
   /** Removes a file if it is there. */
   readonly remove: (path: string) => Effect.Effect<void, StoreError>
-  /** Reads so many bytes, or as many as there are. */
+  /** Reads so many bytes, or as many as there are; into a buffer that is long enough, if one is given. */
   readonly readAt: (
     file: FileSystem.File,
     path: string,
     at: number,
-    length: number
+    length: number,
+    into?: Buffer
   ) => Effect.Effect<Buffer, StoreError>
 }
 
@@ -157,11 +160,19 @@ export const make = (fs: FileSystem.FileSystem, directory: string): Disk => {
       ),
     readBytes: (file) => orUndefined(file)(fs.readFile(file)),
     readText: (file) =>
-      Effect.map(orUndefined(file)(fs.readFile(file)), (bytes) =>
-        bytes === undefined
-          ? undefined
-          : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")
-      ),
+      Effect.flatMap(orUndefined(file)(fs.readFile(file)), (content) => {
+        if (content === undefined) return Effect.succeed(undefined)
+        const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength)
+        const text = decodeText(bytes, 0, bytes.length)
+        return text === undefined
+          ? failure({
+              _tag: "Corrupt",
+              path: file,
+              offset: firstInvalid(bytes),
+              detail: "this is not UTF-8"
+            })
+          : Effect.succeed(text)
+      }),
     openToRead: (file) => orUndefined(file)(fs.open(file, { flag: "r" })),
     replace: (name, bytes, temporary) =>
       Effect.uninterruptible(
@@ -184,12 +195,14 @@ export const make = (fs: FileSystem.FileSystem, directory: string): Disk => {
           return linked
         })
       ),
-    readAt: (file, name, at, length) =>
-      Effect.gen(function* () {
-        const buffer = Buffer.allocUnsafe(length)
+    readAt: (file, name, at, length, into) =>
+      Effect.suspend(() => {
+        const buffer = into === undefined ? Buffer.allocUnsafe(length) : into.subarray(0, length)
         // A file gives less than it was asked for at its end only.
-        const count = yield* Effect.mapError(file.read(buffer, { position: BigInt(at) }), fromPlatform(name))
-        return buffer.subarray(0, count)
+        return Effect.map(
+          Effect.mapError(file.read(buffer, { position: BigInt(at) }), fromPlatform(name)),
+          (count) => buffer.subarray(0, count)
+        )
       })
   }
 }

@@ -82,3 +82,11 @@ export const fromPlatform =
   (path: string) =>
   (error: PlatformError): StoreError =>
     failure(reasonOf(error, path), error)
+
+/** `undefined` for what cannot be read if nothing depends on it. */
+export const unlessCorrupt = <A>(
+  self: Effect.Effect<A, StoreError>
+): Effect.Effect<A | undefined, StoreError> =>
+  Effect.catch(self, (error) =>
+    error.reason._tag === "Corrupt" ? Effect.succeed(undefined) : Effect.fail(error)
+  )

@@ -17,6 +17,7 @@ import { isControl } from "./format.ts"
 import { isBefore } from "./model.ts"
 import type { Position, Run, Segment, Series } from "./model.ts"
 import * as SegmentFile from "./segmentFile.ts"
+import { decodeText } from "./text.ts"
 
 const Cursor = Schema.Record(Schema.String, Schema.Tuple([Schema.Int, Schema.Int]))
 const decodeCursor = Schema.decodeUnknownExit(Schema.fromJsonString(Cursor))
@@ -127,12 +128,13 @@ export const read = (
     /** Gives out one line if it is an entry that counts; `false` if it is not its turn yet. */
     const give = (segment: Segment, offset: number, bytes: Buffer, begin: number, end: number): boolean => {
       if (isControl(bytes, begin)) return true
-      const text = bytes.toString("utf8", begin, end)
+      const text = decodeText(bytes, begin, end)
+      // Reading the run that it belongs to gives the error.
+      if (text === undefined) return true
       let event: Event
       try {
         event = JSON.parse(text) as Event
       } catch {
-        // Reading the run that it belongs to gives the error.
         return true
       }
       const run = catalog.runs.get(event.run)

@@ -84,15 +84,38 @@ export type Control = typeof Control.Type
 const decodeControl = Schema.decodeUnknownExit(Control)
 
 /** A control line, or `undefined` if it is none that this version knows. */
-export const parseControl = (line: string): Control | undefined => {
+export const parseControl = (line: string | undefined): Control | undefined => {
+  if (line === undefined) return undefined
   let value: unknown
   try {
     value = JSON.parse(line)
   } catch {
     return undefined
   }
+  if (isFrequent(value)) return value
   const exit = decodeControl(value)
   return Exit.isSuccess(exit) ? exit.value : undefined
+}
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0
+
+/** Whether a value is a control line of a kind of which there are many: a shorter way to the same answer. */
+const isFrequent = (value: any): value is Control => {
+  switch (value?.$) {
+    case "batch":
+      return isCount(value.lines)
+    case "synced":
+      return isCount(value.to)
+    case "released":
+      return (
+        typeof value.run === "string" &&
+        isCount(value.epoch) &&
+        (value.incarnation === undefined || isCount(value.incarnation)) &&
+        (value.lost === undefined || value.lost === true)
+      )
+    default:
+      return false
+  }
 }
 
 /** The text of a control line, without a line end. The key `$` comes first. */

@@ -10,6 +10,7 @@ import type { StoreError } from "@waymark/core/Store"
 import { addCommand, fileName } from "./catalog.ts"
 import type { Catalog } from "./catalog.ts"
 import type { Disk } from "./disk.ts"
+import { unlessCorrupt } from "./failures.ts"
 import { formatVersion } from "./format.ts"
 import type { InboxItem, Run, Segment, Series } from "./model.ts"
 
@@ -256,7 +257,7 @@ export const load = (
   hash: (text: string) => string
 ): Effect.Effect<number | undefined, StoreError> =>
   Effect.gen(function* () {
-    const text = yield* disk.readText(disk.path("index.json"))
+    const text = yield* unlessCorrupt(disk.readText(disk.path("index.json")))
     if (text === undefined) return undefined
     const cut = text.indexOf("\n")
     const seal = decodeSeal(text.slice(0, Math.max(cut, 0)))

@@ -24,8 +24,8 @@ export interface Leases {
     holder: string
   ) => Effect.Effect<Acquired, RunNotFound | LeaseHeld | StoreError>
   readonly release: (lease: Lease) => Effect.Effect<void, StoreError>
-  /** Notes that a holder of this process has a run at an epoch that is durable. */
-  readonly hold: (run: Run, epoch: number, holder: string) => void
+  /** Gives a run to a holder of this process, at an epoch that is durable or about to be, with what was accepted so far. */
+  readonly hold: (run: Run, series: Series, epoch: number, holder: string, accepted: number) => Lease
   /** Makes the lease on a run void, and tells those who wait for it why, with the next wake-ups. */
   readonly letGo: (run: Run, why: StoreError | "lost") => void
   /** Claims the next epoch of a run that nobody holds for this instance; the run is `busy` then until that is written. */
@@ -45,6 +45,14 @@ export interface Leases {
   readonly hasAny: () => boolean
   /** Calls back whenever this instance comes to hold a run after having held none. */
   readonly onFirst: (callback: () => void) => void
+}
+
+/**
+ * Two leases on one run can be for the same epoch, if a creation failed and the run was created again later, or if it was
+ * deleted meanwhile. They never are for the same term.
+ */
+interface FileLease extends Lease {
+  readonly term?: number
 }
 
 /** A run whose next epoch this instance has claimed. */
@@ -68,12 +76,15 @@ export const make = ({ catalog, claims, contest, observer, ownership, pump, wake
   const held = new Set<Run>()
   let notifyFirst = (): void => {}
 
-  const hold = (run: Run, epoch: number, holder: string): void => {
-    run.lease = { epoch, holder }
+  let terms = 0
+  const hold: Leases["hold"] = (run, series, epoch, holder, accepted) => {
+    const lease: FileLease = { run: run.id, owner: series.owner, epoch, term: ++terms }
+    run.lease = { epoch, term: terms, holder }
     run.voided = undefined
-    run.accepted = run.last
+    run.accepted = accepted
     held.add(run)
     if (held.size === 1) notifyFirst()
+    return lease
   }
 
   const wakeWaiters = (run: Run, why: StoreError | "lost"): void => {
@@ -99,6 +110,8 @@ export const make = ({ catalog, claims, contest, observer, ownership, pump, wake
       } else if (run.accepted > run.last) {
         letGo(run, why)
         run.voided = { epoch, error: why }
+        // One that could not even be created is not there.
+        if (run.last < 0) continue
         run.owner = undefined
         run.crashed = true
         // Others learn it as soon as anything can be written again.
@@ -189,9 +202,8 @@ export const make = ({ catalog, claims, contest, observer, ownership, pump, wake
             done: () => {
               run.busy = false
               catalog.takeOpened(series, id, epoch, run.incarnation)
-              hold(run, epoch, holder)
+              const lease = hold(run, series, epoch, holder, run.last)
               const head = { seq: run.last, hash: catalog.hashOf(run) }
-              const lease: Lease = { run: id, owner: series.owner, epoch }
               const acquired = { lease, previous, info: run.info!, head } as const
               wakeups.later(() => resume(Effect.succeed(acquired)))
             },
@@ -212,7 +224,12 @@ export const make = ({ catalog, claims, contest, observer, ownership, pump, wake
 
   const holding: Leases["holding"] = (lease) => {
     const run = catalog.runs.get(lease.run)
-    return run?.lease?.epoch === lease.epoch && lease.owner === ownership.current()?.owner ? run : undefined
+    return run?.lease !== undefined &&
+      run.lease.epoch === lease.epoch &&
+      run.lease.term === ((lease as FileLease).term ?? run.lease.term) &&
+      lease.owner === ownership.current()?.owner
+      ? run
+      : undefined
   }
 
   const refusal: Leases["refusal"] = (lease) => {
@@ -242,6 +259,7 @@ export const make = ({ catalog, claims, contest, observer, ownership, pump, wake
       }
       const waiters = (run.waiters ??= [])
       waiters.push(waiter)
+      pump.hurry()
       return Effect.sync(() => {
         const at = run.waiters?.indexOf(waiter) ?? -1
         if (at >= 0) run.waiters!.splice(at, 1)
@@ -286,11 +304,13 @@ export const make = ({ catalog, claims, contest, observer, ownership, pump, wake
         failed: (why) => {
           wakeWaiters(run, why)
           if (why === "lost") return settle(Effect.void)
-          run.owner = undefined
-          run.crashed = accepted > run.last
           run.voided = { epoch: lease.epoch, error: why }
           run.accepted = run.last
-          pump.enqueueLazily(releasedLine(run, lease.epoch, run.crashed))
+          if (run.last >= 0) {
+            run.owner = undefined
+            run.crashed = accepted > run.last
+            pump.enqueueLazily(releasedLine(run, lease.epoch, run.crashed))
+          }
           settle(Effect.fail(why))
         }
       })

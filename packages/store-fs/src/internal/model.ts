@@ -131,7 +131,7 @@ export interface Run {
   recentStart: number
 
   /** Who in this process holds it. */
-  lease: { readonly epoch: number; readonly holder: string } | undefined
+  lease: { readonly epoch: number; readonly term: number; readonly holder: string } | undefined
   /** Whether this process is just taking it, letting go of it, or deleting it. */
   busy: boolean
   /** The position of the last accepted entry. */

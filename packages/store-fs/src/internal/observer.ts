@@ -9,7 +9,7 @@ import type { Catalog } from "./catalog.ts"
 import { fileName } from "./catalog.ts"
 import { coalesce } from "./coalesce.ts"
 import type { Disk } from "./disk.ts"
-import { failure } from "./failures.ts"
+import { failure, unlessCorrupt } from "./failures.ts"
 import { LeaseFile, parseControl, parseFile, parseMark, parseSegmentName, SealFile } from "./format.ts"
 import { isBefore, makeSegment } from "./model.ts"
 import type { Position, Segment, Series } from "./model.ts"
@@ -222,7 +222,8 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
     )
 
   const readMark = Effect.fnUntraced(function* (series: Series) {
-    const text = yield* disk.readText(disk.path("leases", `${series.id}.mark`))
+    // It is overwritten while this reads it: what cannot be read is read again the next time.
+    const text = yield* unlessCorrupt(disk.readText(disk.path("leases", `${series.id}.mark`)))
     const mark = text === undefined ? undefined : parseMark(text)
     const now = identity.monotonic()
     if (mark !== undefined && mark.beat !== series.mark?.beat) {

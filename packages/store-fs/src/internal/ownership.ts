@@ -172,7 +172,8 @@ export const make = (options: Options): Ownership => {
     return series
   })
 
-  const ensure = coalesce(acquire)
+  const acquired = coalesce(acquire)
+  const ensure = Effect.suspend(() => (held === undefined ? acquired : Effect.succeed(held.series)))
 
   const relinquish = (): void => {
     if (held === undefined) return

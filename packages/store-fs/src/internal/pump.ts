@@ -16,6 +16,7 @@ import type { SegmentHeader } from "./format.ts"
 import { makeSegment } from "./model.ts"
 import type { Position, Run, Segment } from "./model.ts"
 import type { Ownership } from "./ownership.ts"
+import type { ProcessIdentity } from "../ProcessIdentity.ts"
 import type { Wakeups } from "./wakeups.ts"
 
 /** Lines that stand or fall together. */
@@ -36,7 +37,12 @@ export interface Unit {
 }
 
 export interface Pump {
+  /** To be written now: somebody waits for it. */
   readonly enqueue: (unit: Unit) => void
+  /** To be written with whatever is written next, after a moment at the latest, or when somebody is in a hurry. */
+  readonly enqueueSoon: (unit: Unit) => void
+  /** Somebody waits for what was enqueued. */
+  readonly hurry: () => void
   /** Lines that go along with the next unit; they alone cause no write. */
   readonly enqueueLazily: (line: string) => void
   /** Whether so much is unsynced that those who append have to wait. */
@@ -53,6 +59,7 @@ export interface Pump {
 export interface Options {
   readonly disk: Disk
   readonly catalog: Catalog
+  readonly identity: ProcessIdentity["Service"]
   readonly ownership: Ownership
   /** In bytes. */
   readonly segmentSize: number
@@ -79,6 +86,13 @@ interface Active {
 
 /** After so many bytes a line says that everything before it is synced. */
 const noteInterval = 16 * 1024
+
+/**
+ * What nobody waits for is written after so many milliseconds, or when there are so many characters of it. A sync costs the
+ * disk the same for one line as for hundreds, and what it costs, those who do wait for something wait longer.
+ */
+const patience = 4
+const enough = 64 * 1024
 
 /** Collects lines as bytes. */
 const makeEncoder = () => {
@@ -137,7 +151,7 @@ const sizeOf = (unit: Unit): number => {
 }
 
 export const make = (options: Options): Pump => {
-  const { catalog, disk, ownership, wakeups } = options
+  const { catalog, disk, identity, ownership, wakeups } = options
   const encoder = makeEncoder()
   let queue: Array<Unit> = []
   let lazy: Array<string> = []
@@ -149,11 +163,36 @@ export const make = (options: Options): Pump => {
   let last: { readonly series: string; readonly segment: number; readonly end: number } | undefined
   let attempts = 0
   let suspicious = false
+  /** Whether somebody waits for something in the queue. */
+  let hurried = false
+  let waiting = false
+
+  const hurry = (): void => {
+    hurried = true
+    wake?.()
+  }
+
+  const enqueueSoon = (unit: Unit): void => {
+    queue.push(unit)
+    unsynced += sizeOf(unit)
+    if (unsynced >= enough) return hurry()
+    if (hurried || waiting) return
+    waiting = true
+    wakeups.fork(
+      Effect.andThen(
+        identity.pause(patience, "busy"),
+        Effect.sync(() => {
+          waiting = false
+          if (queue.length > 0) hurry()
+        })
+      )
+    )
+  }
 
   const enqueue = (unit: Unit): void => {
     queue.push(unit)
     unsynced += sizeOf(unit)
-    wake?.()
+    hurry()
   }
 
   const makeRoom = (): void => {
@@ -165,17 +204,23 @@ export const make = (options: Options): Pump => {
     const all = [...units, ...queue]
     queue = []
     unsynced = 0
+    hurried = false
     options.onFailure(why)
     for (const unit of all) unit.failed?.(why)
     wakeups.flush()
     makeRoom()
   }
 
+  /** The segment that is written, if the next lines go there, too. */
+  const goOn = (): Active | undefined =>
+    active !== undefined && active.segment.series === ownership.current() && active.end < options.segmentSize
+      ? active
+      : undefined
+
   /** Begins a segment; its header goes out with the first lines. */
   const begin = Effect.fnUntraced(function* () {
     const series = yield* ownership.ensure
     if (active !== undefined) {
-      if (active.segment.series === series && active.end < options.segmentSize) return active
       yield* Scope.close(active.scope, Exit.void)
       active = undefined
     }
@@ -186,7 +231,7 @@ export const make = (options: Options): Pump => {
     const segment = makeSegment(series, ++attempts, 0)
     const path = disk.path("segments", fileName(segment))
     const scope = yield* Scope.fork(options.scope)
-    const file = yield* disk.open(path, "wx").pipe(
+    const file = yield* disk.open(path, "ax").pipe(
       Scope.provide(scope),
       Effect.onError(() => Scope.close(scope, Exit.void))
     )
@@ -279,41 +324,49 @@ export const make = (options: Options): Pump => {
     fail(units, "lost")
   })
 
+  /** Makes bytes durable, and then looks whether they were written in time. */
+  const write = (target: Active, bytes: Uint8Array): Effect.Effect<boolean, StoreError> => {
+    const synced = Effect.mapError(
+      Effect.andThen(target.file.writeAll(bytes), target.file.sync),
+      fromPlatform(target.path)
+    )
+    return Effect.andThen(
+      target.end === 0 ? Effect.andThen(synced, disk.syncDirectory(disk.path("segments"))) : synced,
+      ownership.isHeld
+    )
+  }
+
   const group: Effect.Effect<void> = Effect.gen(function* () {
     if (suspicious) {
       suspicious = false
       // If that cannot be told, the next group will meet the same error.
       const held = yield* Effect.orElseSucceed(ownership.isHeld, () => true)
       if (!held && ownership.current() !== undefined) return yield* lose([])
-      if (queue.length === 0) return
     }
+    if (queue.length === 0) return
     const units = queue
     const size = unsynced
     queue = []
-    const begun = yield* Effect.exit(begin())
-    if (Exit.isFailure(begun)) return fail(units, errorIn(begun.cause))
-    const target = begun.value
-    const isNew = target.end === 0
+    hurried = false
+    let target = goOn()
+    if (target === undefined) {
+      const begun = yield* Effect.exit(begin())
+      if (Exit.isFailure(begun)) return fail(units, errorIn(begun.cause))
+      target = begun.value
+    }
     const offsets: Array<number> = []
     const withLazy = lazy.length
     const bytes = encode(target, units, offsets)
-    const outcome = yield* Effect.exit(
-      Effect.gen(function* () {
-        yield* Effect.mapError(target.file.writeAll(bytes), fromPlatform(target.path))
-        yield* Effect.mapError(target.file.sync, fromPlatform(target.path))
-        if (isNew) yield* disk.syncDirectory(disk.path("segments"))
-        return yield* ownership.isHeld
-      })
-    )
+    const outcome = yield* Effect.exit(write(target, bytes))
     if (Exit.isFailure(outcome)) {
       yield* abandon(target)
       return fail(units, errorIn(outcome.cause))
     }
     if (!outcome.value) return yield* lose(units)
     const { segment } = target
-    if (isNew) segment.series.segments.set(segment.number, segment)
-    if (isNew || target.end - target.noted >= noteInterval) target.noted = target.end
-    lazy = lazy.slice(withLazy)
+    if (target.end === 0) segment.series.segments.set(segment.number, segment)
+    if (target.end === 0 || target.end - target.noted >= noteInterval) target.noted = target.end
+    if (withLazy > 0) lazy = lazy.slice(withLazy)
     target.end += bytes.length
     last = { series: segment.series.id, segment: segment.number, end: target.end }
     segment.series.at = { segment: segment.number, offset: target.end }
@@ -327,15 +380,20 @@ export const make = (options: Options): Pump => {
   })
 
   const awaitWork = Effect.callback<void>((resume) => {
-    if (queue.length > 0 || suspicious) return resume(Effect.void)
+    if (hurried || suspicious) return resume(Effect.void)
     wake = () => {
       wake = undefined
-      resume(Effect.void)
+      // Whatever else is about to be enqueued in this turn of the event loop goes along.
+      resume(Effect.yieldNow)
     }
   })
 
   return {
     enqueue,
+    enqueueSoon,
+    hurry: () => {
+      if (queue.length > 0) hurry()
+    },
     enqueueLazily: (line) => {
       lazy.push(line)
     },
@@ -348,6 +406,7 @@ export const make = (options: Options): Pump => {
       const done = () => resume(Effect.void)
       if (unsynced < options.maxUnsynced) return done()
       waitingForRoom.push(done)
+      if (queue.length > 0) hurry()
       return Effect.sync(() => {
         const at = waitingForRoom.indexOf(done)
         if (at >= 0) waitingForRoom.splice(at, 1)

@@ -12,6 +12,7 @@ import { failure } from "./failures.ts"
 import { isControl } from "./format.ts"
 import type { Run, Segment } from "./model.ts"
 import * as SegmentFile from "./segmentFile.ts"
+import { decodeText } from "./text.ts"
 
 const corrupt = (run: Run, path: string, offset: number, seq: number, detail: string): StoreError =>
   failure({ _tag: "Corrupt", path, offset, run: run.id, seq, detail })
@@ -20,8 +21,11 @@ const corrupt = (run: Run, path: string, offset: number, seq: number, detail: st
 const prefixOf = (run: Run): Buffer => Buffer.from(`{"run":${JSON.stringify(run.id)},"seq":`)
 const anyPrefix = Buffer.from(`{"run":"`)
 
-const startsWith = (bytes: Buffer, at: number, end: number, prefix: Buffer): boolean =>
-  end - at > prefix.length && bytes.compare(prefix, 0, prefix.length, at, at + prefix.length) === 0
+const startsWith = (bytes: Buffer, at: number, end: number, prefix: Buffer): boolean => {
+  if (end - at <= prefix.length) return false
+  for (let i = 0; i < prefix.length; i++) if (bytes[at + i] !== prefix[i]) return false
+  return true
+}
 
 /** The number at a place, up to what is no digit. */
 const numberAt = (bytes: Buffer, at: number): number => {
@@ -43,17 +47,10 @@ const seqOf = (run: Run, prefix: Buffer, bytes: Buffer, start: number, end: numb
   }
 }
 
-const parse = (
-  run: Run,
-  path: string,
-  offset: number,
-  seq: number,
-  line: string
-): Effect.Effect<Entry, StoreError> => {
-  const parsed = Journal.parse(line)
-  return Result.isSuccess(parsed)
-    ? Effect.succeed(parsed.success)
-    : Effect.fail(corrupt(run, path, offset, seq, parsed.failure.detail))
+/** The entry that a line is, or what is wrong with it. */
+const parse = (line: string | undefined): Result.Result<Entry, string> => {
+  if (line === undefined) return Result.fail("it is not UTF-8")
+  return Result.mapError(Journal.parse(line), ({ detail }) => detail)
 }
 
 /** Entries that lie close together: those from `first` to `last` begin within a window behind `offset`. */
@@ -61,6 +58,26 @@ interface Stretch {
   readonly offset: number
   readonly first: number
   readonly last: number
+}
+
+/** How much is read at once if more than one stretch is wanted: they lie behind one another. */
+const ahead = 512 * 1024
+
+/** Reads pieces of a segment that mostly lie behind one another. */
+const piecewise = (reader: SegmentFile.SegmentReader, atLeast: number): SegmentFile.SegmentReader["read"] => {
+  let from = 0
+  let read: SegmentFile.Slice | undefined
+  return (at, size) => {
+    if (read !== undefined && at >= from && at + size <= read.at + read.bytes.length) {
+      const skipped = Math.max(0, at - read.at)
+      return Effect.succeed({ at: read.at + skipped, bytes: read.bytes.subarray(skipped) })
+    }
+    return Effect.map(reader.read(at, Math.max(size, atLeast)), (slice) => {
+      from = at
+      read = slice
+      return slice
+    })
+  }
 }
 
 const readStretches = (
@@ -73,13 +90,14 @@ const readStretches = (
   Effect.scoped(
     Effect.gen(function* () {
       const reader = yield* SegmentFile.open(disk, segment)
+      const read = piecewise(reader, stretches.length > 1 ? ahead : window)
       const prefix = prefixOf(run)
       for (const { first, last, offset } of stretches) {
         let at = offset
         let size = window
         let seq = first
         while (seq <= last) {
-          const slice = yield* reader.read(at, size)
+          const slice = yield* read(at, size)
           if (slice === undefined) break
           const { bytes } = slice
           let start = 0
@@ -91,7 +109,9 @@ const readStretches = (
             const found = seqOf(run, prefix, bytes, start, end)
             const here = slice.at + start
             if (found === seq) {
-              into.push(yield* parse(run, reader.path, here, seq, bytes.toString("utf8", start, end)))
+              const entry = parse(decodeText(bytes, start, end))
+              if (Result.isFailure(entry)) return yield* corrupt(run, reader.path, here, seq, entry.failure)
+              into.push(entry.success)
               seq += 1
             } else if (found > seq) {
               const detail = `it is missing; seq ${found} follows`

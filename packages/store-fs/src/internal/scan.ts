@@ -7,6 +7,7 @@ import type { Disk } from "./disk.ts"
 import { isControl, parseControl } from "./format.ts"
 import type { Segment } from "./model.ts"
 import * as SegmentFile from "./segmentFile.ts"
+import { decodeText } from "./text.ts"
 
 export interface Sink {
   /** Takes in a line; `false` if it is not what a line can be. */
@@ -39,15 +40,16 @@ export interface Scanned {
 interface Line {
   readonly offset: number
   readonly length: number
-  readonly text: string
+  /** `undefined` if it is none. */
+  readonly text: string | undefined
   readonly control: boolean
 }
 
 const chunk = 256 * 1024
 
-const isJson = (text: string): boolean => {
+const isJson = (text: string | undefined): boolean => {
   try {
-    JSON.parse(text)
+    JSON.parse(text ?? "")
     return true
   } catch {
     return false
@@ -74,7 +76,7 @@ const certainBeyond = (
         end = SegmentFile.endOfLine(slice.bytes, start)
       ) {
         if (isControl(slice.bytes, start)) {
-          const control = parseControl(slice.bytes.toString("utf8", start, end))
+          const control = parseControl(decodeText(slice.bytes, start, end))
           if (control?.$ === "synced") certain = Math.max(certain, control.to)
           if (control?.$ === "closed") certain = slice.at + end + 1
         }
@@ -109,9 +111,10 @@ export const scan = (
       let batch: Array<Line> = []
       let batchStart = 0
 
+      const takes = ({ control, length, offset, text }: Line): boolean =>
+        text !== undefined && sink.take(segment, offset, length, text, control)
       const take = (line: Line): void => {
-        if (!sink.take(segment, line.offset, line.length, line.text, line.control))
-          sink.damaged(segment, line.offset)
+        if (!takes(line)) sink.damaged(segment, line.offset)
       }
 
       while (at < to) {
@@ -124,14 +127,14 @@ export const scan = (
           const offset = slice.at + start
           const length = end + 1 - start
           const control = isControl(bytes, start)
-          const text = bytes.toString("utf8", start, end)
+          const text = decodeText(bytes, start, end)
           start = end + 1
           const line: Line = { offset, length, text, control }
 
           if (missing > 0) {
             batch.push(line)
             if (--missing > 0) continue
-            const bad = batch.find((each) => !isJson(each.text))
+            const bad = offset < certain ? undefined : batch.find((each) => !isJson(each.text))
             if (bad !== undefined && bad.offset >= certain) {
               certain = Math.max(certain, yield* certainBeyond(reader, slice.at + start, to))
               if (bad.offset >= certain) return { end: batchStart, torn: true }
@@ -149,7 +152,7 @@ export const scan = (
             }
             if (parsed?.$ === "synced") certain = Math.max(certain, parsed.to)
           }
-          if (sink.take(segment, offset, length, text, control)) continue
+          if (takes(line)) continue
           if (offset >= certain) {
             certain = Math.max(certain, yield* certainBeyond(reader, slice.at + start, to))
             if (offset >= certain) return { end: offset, torn: true }

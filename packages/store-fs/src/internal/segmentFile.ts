@@ -11,6 +11,7 @@ import { failure } from "./failures.ts"
 import { formatOf, formatVersion, parseControl, parseSegmentName } from "./format.ts"
 import type { SegmentHeader } from "./format.ts"
 import type { Kept, Segment } from "./model.ts"
+import { decodeText } from "./text.ts"
 
 /** Bytes of a segment and where they begin in the original. */
 export interface Slice {
@@ -52,7 +53,7 @@ const loadKept = (disk: Disk, file: FileSystem.File, path: string): Effect.Effec
   Effect.gen(function* () {
     const header = yield* readLine(disk, file, path, 0)
     const table = header === undefined ? undefined : yield* readLine(disk, file, path, header.length + 1)
-    const control = table === undefined ? undefined : parseControl(table.toString("utf8"))
+    const control = table === undefined ? undefined : parseControl(decodeText(table, 0, table.length))
     if (control === undefined || control.$ !== "kept") {
       return yield* failure({
         _tag: "Corrupt",
@@ -145,7 +146,8 @@ export const readHeader = (
       if (file === undefined) return undefined
       const line = yield* readLine(disk, file, path, 0)
       if (line === undefined) return undefined
-      const text = line.toString("utf8")
+      const text = decodeText(line, 0, line.length)
+      if (text === undefined) return undefined
       const format = formatOf(text)
       if (format !== undefined && format > formatVersion) {
         return yield* failure({ _tag: "UnsupportedFormat", path, found: format, supported: formatVersion })
@@ -166,6 +168,8 @@ export const readOneLine = (
     Effect.gen(function* () {
       const reader = yield* open(disk, segment)
       const slice = yield* reader.read(offset, length)
-      return slice === undefined || slice.at !== offset ? undefined : slice.bytes.toString("utf8").trimEnd()
+      return slice === undefined || slice.at !== offset
+        ? undefined
+        : decodeText(slice.bytes, 0, slice.bytes.length)?.trimEnd()
     })
   )

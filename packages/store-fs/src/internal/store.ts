@@ -56,10 +56,11 @@ export interface Made {
 
 const defaultLimit = 1000
 /**
- * The index is written again when so many bytes came in since, or so many times its length: soon if they are many, so that
- * it costs little of what is going on; earlier when nothing is.
+ * The index is written again when so many bytes came in since, or as many as it is long, as soon as nothing else is going
+ * on; meanwhile only when there are many times as many, so that it costs little of what is.
  */
 const indexAfter = 512 * 1024
+const indexAfterBusy = 2 * 1024 * 1024
 const indexTimes = 6
 /** How long nothing has to happen for that, in milliseconds. */
 const idleAfter = 200
@@ -138,7 +139,7 @@ export const make = Effect.fnUntraced(function* (
     if (indexing || catalog.unindexed < Math.max(indexAfter, indexSize)) return
     indexing = true
     const idle = Effect.gen(function* () {
-      const isUrgent = () => catalog.unindexed >= Math.max(indexAfter, indexSize * indexTimes)
+      const isUrgent = () => catalog.unindexed >= Math.max(indexAfterBusy, indexSize * indexTimes)
       while (!isUrgent() && identity.monotonic() - settledAt < idleAfter)
         yield* identity.pause(idleAfter / 2, "idle")
     })
@@ -183,6 +184,7 @@ export const make = Effect.fnUntraced(function* (
   const pump = Pump.make({
     catalog,
     disk,
+    identity,
     maxUnsynced: settings.maxUnsynced,
     onFailure: (why) => leases?.onFailure(why),
     onSettled: considerIndex,
@@ -364,7 +366,10 @@ export const make = Effect.fnUntraced(function* (
   const store: Store.Store["Service"] = {
     owner,
 
-    create: (batch, options) => writing("create", () => creation.create(batch, options?.holder)),
+    create: (batch, options) =>
+      writing("create", () =>
+        creation.create(batch, options?.holder, options?.holder !== undefined && options.ahead === true)
+      ),
 
     append: (lease, expected, batch) =>
       Effect.suspend((): Effect.Effect<void, Store.LeaseLost | Store.SeqConflict | Store.StoreError> => {
@@ -376,7 +381,7 @@ export const make = Effect.fnUntraced(function* (
           return Effect.andThen(named("append")(leases.confirm(lease)), Effect.fail(conflict))
         }
         run.accepted = batch.entries[batch.entries.length - 1]!.event.seq
-        pump.enqueue(Pump.entries(run, batch))
+        pump.enqueueSoon(Pump.entries(run, batch))
         return pump.isFull() ? pump.awaitRoom : Effect.void
       }),
 

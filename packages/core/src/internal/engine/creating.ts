@@ -59,13 +59,16 @@ export const bodyOf = (
   return body
 }
 
-/** Writes the first event of a run, and others that follow it at once. */
+/**
+ * Writes the first event of a run, and others that follow it at once. If it is executed here, `rest` waits until this worker
+ * does nothing more with it; with `ahead` it may begin before it is durable.
+ */
 export const create = Effect.fnUntraced(function* (
   { clock, starter, ...journals }: Creator,
   run: string,
   given: First,
   origin: { readonly state: RunState; readonly hash: string } | undefined,
-  following: ReadonlyArray<Body> = []
+  options: { readonly following?: ReadonlyArray<Body>; readonly ahead?: boolean } = {}
 ) {
   const { codec, store } = journals
   const here = starter?.has(given.flow, given.version) === true ? starter : undefined
@@ -73,15 +76,18 @@ export const create = Effect.fnUntraced(function* (
   const trace = span ?? Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
   const first =
     trace === undefined ? given : { ...given, trace: { traceId: trace.traceId, spanId: trace.spanId } }
-  const bodies: ReadonlyArray<Body> = [first, ...following]
+  const bodies: ReadonlyArray<Body> = [first, ...(options.following ?? [])]
   const sealed =
     codec === undefined ? bodies : yield* Effect.forEach(bodies, (body) => Reader.seal(codec, run, body))
   const at = { run, epoch: 0, time: clock.currentTimeMillisUnsafe() }
   const head = { seq: -1, hash: origin?.hash ?? Journal.genesis }
   const extended = extend(journals, at, origin?.state, head, bodies, sealed)
-  const lease = yield* Effect.onError(store.create(extended.batch, { holder: here?.holder }), (cause) =>
-    Effect.sync(() => span?.end(clock.currentTimeNanosUnsafe(), Exit.failCause(cause)))
-  )
-  here?.start(lease, extended.state, extended.head, span)
+  const created = store.create(extended.batch, { holder: here?.holder, ahead: options.ahead })
+  const lease = yield* span === undefined
+    ? created
+    : Effect.onError(created, (cause) =>
+        Effect.sync(() => span.end(clock.currentTimeNanosUnsafe(), Exit.failCause(cause)))
+      )
+  return { lease, rest: here?.start(lease, extended.state, extended.head, span) }
   // Between the two, the run would be owned and never executed.
 }, Effect.uninterruptible)

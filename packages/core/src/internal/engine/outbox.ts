@@ -174,10 +174,12 @@ export const make = (options: {
     const made = yield* Effect.result(
       isInVain
         ? // If it is not there it never was executed; made so, it never will be.
-          Creating.create({ ...creator, starter: undefined }, child, created, undefined, [
-            { kind: "cancelRequested", reason },
-            { kind: "cancelled", reason }
-          ])
+          Creating.create({ ...creator, starter: undefined }, child, created, undefined, {
+            following: [
+              { kind: "cancelRequested", reason },
+              { kind: "cancelled", reason }
+            ]
+          })
         : Creating.create(creator, child, created, undefined)
     )
     if (made._tag === "Success") {

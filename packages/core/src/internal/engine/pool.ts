@@ -14,7 +14,7 @@ import type * as Flow from "../../Flow.ts"
 import type { Head } from "../../Journal.ts"
 import type { RunInfo } from "../../RunInfo.ts"
 import type { RunState } from "../../RunState.ts"
-import { isHandled } from "../../RunInfo.ts"
+import { isHandled, isTerminal } from "../../RunInfo.ts"
 import type { Change, Lease } from "../../Store.ts"
 import { cursorOf } from "../inbox.ts"
 import * as Commands from "./commands.ts"
@@ -31,7 +31,18 @@ export interface Starter {
   readonly has: (flow: string, version: number) => boolean
   /** The span of a run that is about to be created, if there is tracing. */
   readonly span: (run: string, flow: string) => Effect.Effect<Tracer.Span | undefined>
-  readonly start: (lease: Lease, state: RunState, head: Head, span: Tracer.Span | undefined) => void
+  /** Begins at once. The effect waits until this worker does nothing more with the run. */
+  readonly start: (
+    lease: Lease,
+    state: RunState,
+    head: Head,
+    span: Tracer.Span | undefined
+  ) => Effect.Effect<Rest>
+}
+
+/** How far this worker came with a run: to its end, which is durable and at a position; or not so far. */
+export interface Rest {
+  readonly ended?: number
 }
 
 export interface Pool {
@@ -66,6 +77,8 @@ interface Held {
   readonly execution: Execution.Execution
   launched: boolean
   fiber: Fiber.Fiber<void> | undefined
+  rest: Rest | undefined
+  onRest: ((rest: Rest) => void) | undefined
 }
 
 let holders = 0
@@ -100,6 +113,8 @@ export const make = Effect.fnUntraced(function* (
   const adopting = new Map<string, { again: boolean; why: Why }>()
   /** Runs whose journals cannot be read, and the position at which that was found; a changed journal is tried again. */
   const unreadable = new Map<string, number>()
+  /** Runs that this worker let go of when they had ended, until it is told so. */
+  const released = new Set<string>()
   /** Runs that somebody else had when a command came in for them: there is something to do when they are let go. */
   const heldUp = new Set<string>()
   /** Runs that came to rest with messages that could not be delivered: not to be taken up for them all the time. */
@@ -119,10 +134,15 @@ export const make = Effect.fnUntraced(function* (
     span: (run, flow) =>
       environment.traced ? Execution.startSpan(environment, run, flow) : Effect.succeed(undefined),
     start: (lease, state, head, span) => {
-      if (draining) return void runFork(release(lease))
+      if (draining) return Effect.as(Fiber.await(runFork(release(lease))), {})
       const service = services.get(state.flow)!
       const writer = Writer.make({ ...environment, lease, state, head })
-      submit(Execution.make(environment, service, writer, undefined, span))
+      const held = submit(Execution.make(environment, service, writer, undefined, span))
+      return Effect.callback<Rest>((resume) => {
+        const answer = (rest: Rest) => resume(Effect.succeed(rest))
+        if (held.rest === undefined) held.onRest = answer
+        else answer(held.rest)
+      })
     }
   }
   const environment: Execution.Environment = { ...given, deadlines, starter }
@@ -142,13 +162,27 @@ export const make = Effect.fnUntraced(function* (
   const has = (execution: Execution.Execution): boolean =>
     executions.get(execution.run)?.execution === execution
 
-  const finished = (execution: Execution.Execution, outcome: Execution.Outcome): Effect.Effect<void> =>
+  /** Frees the place of a run, and answers whoever waits for it. */
+  const rest = (held: Held, how: Rest): void => {
+    if (held.rest !== undefined) return
+    held.rest = how
+    active -= 1
+    held.onRest?.(how)
+    next()
+  }
+
+  const finished = (held: Held, outcome: Execution.Outcome): Effect.Effect<void> =>
     Effect.gen(function* () {
+      const { execution } = held
       const { run } = execution
       deadlines.remove(run)
       if (outcome._tag === "AtRest") {
         if (HashMap.isEmpty(execution.writer.state.outbox)) stuck.delete(run)
         else stuck.add(run)
+        const { seq, status } = execution.writer.state
+        const ended = isTerminal(status)
+        rest(held, ended ? { ended: seq } : {})
+        if (ended) released.add(run)
         yield* release(execution.writer.lease)
         executions.delete(run)
         // A command may have come in after the run looked for the last time.
@@ -192,11 +226,10 @@ export const make = Effect.fnUntraced(function* (
     active += 1
     held.fiber = runFork(
       held.execution.execute.pipe(
-        Effect.flatMap((outcome) => finished(held.execution, outcome)),
+        Effect.flatMap((outcome) => finished(held, outcome)),
         Effect.onExit((exit) =>
           Effect.suspend(() => {
-            active -= 1
-            next()
+            rest(held, {})
             if (Exit.isSuccess(exit)) return Effect.void
             if (has(held.execution)) executions.delete(run)
             return Effect.logError(`the execution of run ${JSON.stringify(run)} died`, exit.cause)
@@ -216,12 +249,14 @@ export const make = Effect.fnUntraced(function* (
     filling = false
   }
 
-  const submit = (execution: Execution.Execution): void => {
-    executions.set(execution.run, { execution, launched: false, fiber: undefined })
+  const submit = (execution: Execution.Execution): Held => {
+    const held: Held = { execution, launched: false, fiber: undefined, rest: undefined, onRest: undefined }
+    executions.set(execution.run, held)
     deadlines.add(execution.run, execution.writer.state.deadline)
     // A run that is to end early need not wait for a place.
     if (active < options.concurrency || execution.isUrgent()) launch(execution.run)
     else queue.push(execution.run)
+    return held
   }
 
   /** Delivers what has come in for a run that this worker has. */
@@ -324,11 +359,25 @@ export const make = Effect.fnUntraced(function* (
       )
     )
 
+  /** Whether a change is none of what this worker did itself. Most are: they are looked through at once. */
+  const isNews = ({ run, what }: Change): boolean => {
+    if (what === "deleted") return false
+    if (what === "inbox") return true
+    if (executions.has(run)) return false
+    if (!released.has(run)) return true
+    // It let go of the run itself, at its end.
+    if (what === "lease") released.delete(run)
+    return heldUp.has(run)
+  }
+
   const onChange = ({ run, what }: Change): Effect.Effect<void> => {
-    if (what === "deleted") return Effect.void
-    if (what !== "inbox" && executions.has(run)) return Effect.void
     const isCommanded = what === "inbox" || (what === "lease" && heldUp.has(run))
     return consider(run, isCommanded ? "commanded" : "changed")
+  }
+
+  const onChanges = (changes: ReadonlyArray<Change>): Effect.Effect<void> => {
+    const news = changes.filter(isNews)
+    return news.length === 0 ? Effect.void : Effect.forEach(news, onChange, { discard: true })
   }
 
   const isDue = ({ due, status }: RunInfo): boolean =>
@@ -401,7 +450,7 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
-  const watching = yield* Stream.runForEach(store.changes, onChange).pipe(
+  const watching = yield* Stream.runForEachArray(store.changes, onChanges).pipe(
     Effect.catch((error) =>
       Effect.andThen(report("changes of the store cannot be followed", "", error), Effect.sleep("1 second"))
     ),

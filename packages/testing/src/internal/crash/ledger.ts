@@ -47,7 +47,10 @@ export interface Ledger {
   readonly problems: Array<string>
   /** What the last power cut lost. */
   readonly lost: ReadonlyArray<Journal.Entry>
-  readonly created: (batch: Batch, leased: boolean) => void
+  /** A run was created: durably, or accepted if it is `ahead`. */
+  readonly created: (batch: Batch, leased: boolean, ahead: boolean) => void
+  /** Somebody was told that there is such a run. */
+  readonly found: (run: string) => void
   readonly appended: (batch: Batch) => void
   readonly synced: (run: string) => void
   readonly acquired: (run: string) => void
@@ -207,11 +210,15 @@ export const make = (hash: (text: string) => string): Ledger => {
     get lost() {
       return lost
     },
-    created: (batch, leased) => {
+    created: (batch, leased, ahead) => {
       const ledger = of(batch.entries[0].event.run)
       ledger.pending.push(...batch.entries)
       ledger.leased = leased
-      makeDurable(ledger)
+      if (!ahead) makeDurable(ledger)
+    },
+    found: (run) => {
+      const ledger = runs.get(run)
+      if (ledger?.durable.length === 0) makeDurable(ledger)
     },
     appended: (batch) => {
       of(batch.entries[0].event.run).pending.push(...batch.entries)
@@ -236,10 +243,12 @@ export const make = (hash: (text: string) => string): Ledger => {
     },
     cut: () => {
       lost = [...runs.values()].flatMap(({ pending }) => pending)
-      for (const ledger of runs.values()) {
+      for (const [run, ledger] of runs) {
         ledger.pending = []
         ledger.crashed ||= ledger.leased
         ledger.leased = false
+        // It was never created.
+        if (ledger.durable.length === 0) runs.delete(run)
       }
     },
     closed: () => {
@@ -258,6 +267,7 @@ export const make = (hash: (text: string) => string): Ledger => {
 export const describe = (ledger: Ledger): string =>
   JSON.stringify([
     [...ledger.runs.values()]
+      .filter(({ durable }) => durable.length > 0)
       .map(({ crashed, head, leased, run }) => JSON.stringify([run, head?.hash, crashed || leased]))
       .sort(),
     ledger.commands

@@ -3,12 +3,16 @@ import * as Result from "effect/Result"
 import type { Lease } from "@waymark/core/Store"
 import * as Journal from "../../JournalBuilder.ts"
 import type { Check } from "../../StoreHarness.ts"
-import { acquireFree, begin, claim, restart, shows } from "./observation.ts"
+import { acquireFree, begin, claim, restart, shownUpTo, shows } from "./observation.ts"
 import type { Instance, Trial } from "./trial.ts"
 import { check, holds, refused, same } from "./trial.ts"
 
 /** Many create one id at once; each brings another input, so that the winner can be told. */
-const race = Effect.fnUntraced(function* (trial: Trial, instances: ReadonlyArray<Instance>) {
+const race = Effect.fnUntraced(function* (
+  trial: Trial,
+  instances: ReadonlyArray<Instance>,
+  ahead: boolean = false
+) {
   const journals = yield* Effect.forEach(instances, (_, index) =>
     Effect.tap(Journal.make("contested"), (journal) =>
       Effect.sync(() => journal.batch(Journal.created({ input: index }), Journal.visited()))
@@ -19,10 +23,12 @@ const race = Effect.fnUntraced(function* (trial: Trial, instances: ReadonlyArray
     (store, index) => {
       const { entries, head } = journals[index]!
       return Effect.result(
-        store.create(
-          { entries: [entries[0]!, ...entries.slice(1)], head: head.hash },
-          { holder: `holder ${index}` }
-        )
+        store
+          .create(
+            { entries: [entries[0]!, ...entries.slice(1)], head: head.hash },
+            { holder: `holder ${index}`, ahead }
+          )
+          .pipe(Effect.tap((lease) => (ahead ? store.sync(lease) : Effect.void)))
       )
     },
     { concurrency: "unbounded" }
@@ -179,6 +185,134 @@ export const createChecks: ReadonlyArray<Check> = [
       const acquired = yield* acquireFree(trial, again, "held")
       yield* holds("the epoch after a crash is greater than 0", acquired.lease.epoch > 0)
       yield* refused("creating it again", "RunExists", begin(again, "held"))
+    })
+  ),
+  check(
+    "create",
+    "of many that create one id at once, ahead of the disk, exactly one succeeds",
+    ["several"],
+    Effect.fnUntraced(function* (trial) {
+      const instances = yield* Effect.all(Array.from({ length: 4 }, () => trial.open))
+      yield* race(trial, [...instances, ...instances, ...instances], true)
+    })
+  ),
+  check(
+    "create",
+    "a run that was created ahead of the disk can be appended to, and is there when it was synced or released",
+    [],
+    Effect.fnUntraced(function* (trial) {
+      const store = yield* trial.open
+      const run = yield* begin(store, "synced", { ahead: true })
+      yield* same("the lease", plain(run.lease), { run: "synced", owner: store.owner, epoch: 0 })
+      yield* run.append(Journal.visited(), Journal.visited())
+      yield* refused("creating it again", "RunExists", begin(store, "synced", { time: 5 }))
+      yield* run.append(Journal.visited())
+      yield* run.sync
+      yield* shows(store, run.journal)
+      yield* same("the owner", (yield* store.get("synced")).owner, store.owner)
+      yield* run.append(Journal.completed())
+      yield* run.sync
+      yield* shows(store, run.journal)
+
+      const other = yield* begin(store, "released", { ahead: true })
+      yield* other.append(Journal.visited())
+      yield* store.release(other.lease)
+      yield* shows(store, other.journal)
+      yield* same("who owns what was released", (yield* store.get("released")).owner, undefined)
+      const acquired = yield* store.acquire("released", "worker")
+      yield* same("the epoch", acquired.lease.epoch, 1)
+      yield* same("how the owner before let go", acquired.previous, "handover")
+    })
+  ),
+  check(
+    "create",
+    "a run that was created ahead of the disk is there after a power cut, or its id is free",
+    ["crash"],
+    (trial) =>
+      Effect.forEach(
+        [0, 1, 3],
+        (batches) =>
+          trial.afresh(
+            Effect.fnUntraced(function* (fresh) {
+              const store = yield* fresh.open
+              const kept = yield* begin(store, "kept", { ahead: true })
+              yield* kept.append(Journal.visited())
+              yield* kept.sync
+              const run = yield* begin(store, "run", { ahead: true })
+              for (let i = 0; i < batches; i++) yield* run.append(Journal.visited(), Journal.visited())
+              const again = yield* restart(fresh)
+              yield* shows(again, kept.journal)
+              const found = yield* Effect.result(again.get("run"))
+              if (Result.isSuccess(found)) {
+                yield* shownUpTo(again, run.journal, run.ends)
+                yield* refused("creating what is there", "RunExists", begin(again, "run", { time: 5 }))
+                return
+              }
+              yield* same("what is said of the run", found.failure._tag, "RunNotFound")
+              const second = yield* begin(again, "run", { time: 5, steps: [Journal.created({ input: 2 })] })
+              yield* shows(again, second.journal)
+              yield* shows(yield* restart(fresh), second.journal)
+            })
+          ),
+        { discard: true }
+      )
+  ),
+  check(
+    "create",
+    "what was created ahead of the disk by an owner who is taken for dead is there, or its id is free",
+    ["several", "lapse"],
+    Effect.fnUntraced(function* (trial) {
+      const store = yield* trial.open
+      const other = yield* trial.open
+      const run = yield* begin(store, "run", { ahead: true })
+      yield* run.append(Journal.visited())
+      yield* trial.lapse(store.owner)
+      const found = yield* trial.eventually(
+        Effect.gen(function* () {
+          const created = yield* Effect.result(begin(other, "run", { time: 5 }))
+          if (Result.isSuccess(created)) return created.success.journal
+          yield* same("why it cannot be created", created.failure._tag, "RunExists")
+          const acquired = yield* other.acquire("run", "worker")
+          run.journal.rewind(acquired.head.seq)
+          const taken = yield* claim(other, acquired, run.journal, run.ends)
+          yield* taken.sync
+          return taken.journal
+        })
+      )
+      yield* shows(other, found)
+      yield* refused("the old owner syncs", "LeaseLost", run.sync)
+      yield* Effect.ignore(run.append(Journal.visited()))
+      yield* refused("the old owner syncs again", "LeaseLost", run.sync)
+      yield* store.release(run.lease)
+      yield* trial.eventually(shows(store, found))
+      yield* shows(other, found)
+    })
+  ),
+  check(
+    "create",
+    "what could not be created ahead of the disk is not there, and its lease is void for good",
+    ["failWrites"],
+    Effect.fnUntraced(function* (trial) {
+      const store = yield* trial.open
+      const run = yield* begin(store, "run", { ahead: true })
+      yield* trial.failWrites(true)
+      // A store may be quicker than that.
+      const written = yield* Effect.result(Effect.andThen(run.append(Journal.visited()), run.sync))
+      yield* trial.failWrites(false)
+      if (Result.isSuccess(written)) return
+      yield* holds("what failed was the writing", written.failure._tag !== "SeqConflict")
+      const found = yield* Effect.result(store.get("run"))
+      if (Result.isSuccess(found)) return
+      yield* same("what is said of the run", found.failure._tag, "RunNotFound")
+      const again = yield* begin(store, "run", { time: 5, steps: [Journal.created({ input: 2 })] })
+      yield* shows(store, again.journal)
+      const late = yield* Effect.result(run.append(Journal.visited()))
+      yield* holds("the lease of the first creation is of no use", Result.isFailure(late))
+      yield* holds("and confirms nothing", Result.isFailure(yield* Effect.result(run.sync)))
+      yield* Effect.ignore(store.release(run.lease))
+      yield* again.append(Journal.visited())
+      yield* again.sync
+      yield* shows(store, again.journal)
     })
   ),
   check(

@@ -20,7 +20,7 @@ const run = small(2)
 const at = small(2)
 
 const Operation = Schema.TaggedUnion({
-  Create: { run, at, size: small(3), held: Schema.Boolean },
+  Create: { run, at, size: small(3), held: Schema.Boolean, ahead: Schema.Boolean },
   Append: { run, size: small(3) },
   End: { run },
   Sync: { run },
@@ -41,8 +41,10 @@ interface Known {
   readonly journal: JournalBuilder
   /** The positions at which batches end. */
   readonly ends: Set<number>
-  /** Up to here it is durable for certain; what was accepted beyond may be. */
+  /** Up to here it is durable for certain, -1 if it may not even be there; what was accepted beyond may be. */
   durable: number
+  /** The end of the batch that it was created from. */
+  readonly first: number
   epoch: number
   /** `lapsed`: its owner was frozen, and anyone may take it over. */
   writer: { readonly at: number; readonly lease: Lease; readonly lapsed: boolean } | undefined
@@ -51,6 +53,12 @@ interface Known {
   readonly stale: Array<{ readonly store: Instance; readonly lease: Lease }>
   readonly commands: Set<string>
 }
+
+const isMissing = (store: Instance, run: string) =>
+  Effect.map(
+    Effect.result(store.get(run)),
+    (result) => Result.isFailure(result) && result.failure._tag === "RunNotFound"
+  )
 
 class Model {
   readonly runs = new Map<string, Known>()
@@ -100,6 +108,7 @@ class Model {
     }
     return this.trial.eventually(
       Effect.gen(function* () {
+        if (known.durable < 0 && (yield* isMissing(store, id))) return
         const seq = yield* shownUpTo(store, known.journal, known.ends)
         if (seq < known.durable) {
           return yield* violated(`run ${id} is durable up to ${known.durable}, and shown up to ${seq} only`)
@@ -138,28 +147,41 @@ class Model {
     return { expected, batch }
   }
 
-  private create(id: string, instance: number, size: number, held: boolean) {
+  /** What was created ahead of the disk is made durable: then it is certain that it is there. */
+  private ensure(known: Known | undefined): Effect.Effect<unknown, unknown> {
+    return known === undefined || known.durable >= 0 ? Effect.void : this.sync(known)
+  }
+
+  readonly ensureAll = Effect.suspend(() => Effect.forEach(this.runs.values(), (known) => this.ensure(known)))
+
+  private create(id: string, instance: number, size: number, held: boolean, ahead: boolean) {
     const self = this
     const store = this.stores[this.index(instance)]!
     return Effect.gen(function* () {
       const journal = yield* Journal.make(id, { time: (self.time += 1000) })
       const steps = Array.from({ length: size }, () => Journal.visited())
       const result = yield* Effect.result(
-        store.create(journal.batch(Journal.created(), ...steps), held ? { holder: "worker" } : undefined)
+        store.create(
+          journal.batch(Journal.created(), ...steps),
+          held ? { holder: "worker", ahead } : undefined
+        )
       )
-      if (self.runs.has(id)) {
+      const known = self.runs.get(id)
+      if (known !== undefined) {
         yield* same(
           `creating run ${id}, which exists`,
           Result.isFailure(result) && result.failure._tag,
           "RunExists"
         )
+        known.durable = Math.max(known.durable, known.first)
         return
       }
       if (Result.isFailure(result)) return yield* violated(`creating run ${id}: ${result.failure.message}`)
       self.runs.set(id, {
         journal,
         ends: new Set([journal.seq]),
-        durable: journal.seq,
+        durable: held && ahead ? -1 : journal.seq,
+        first: journal.seq,
         epoch: 0,
         writer: held ? { at: self.index(instance), lease: result.success, lapsed: false } : undefined,
         previous: "handover",
@@ -328,7 +350,7 @@ class Model {
   private lapse(instance: number) {
     const self = this
     if (!this.several) return Effect.void
-    return Effect.map(this.trial.lapse(this.stores[instance]!.owner), () => {
+    return Effect.map(Effect.andThen(this.ensureAll, this.trial.lapse(this.stores[instance]!.owner)), () => {
       self.frozen.add(instance)
       for (const known of self.runs.values()) {
         if (known.writer?.at !== instance || known.writer.lapsed) continue
@@ -344,8 +366,12 @@ class Model {
     return Effect.gen(function* () {
       yield* self.trial.crash
       yield* self.open
-      for (const known of self.runs.values()) {
+      for (const [id, known] of self.runs) {
         const store = self.stores[0]!
+        if (known.durable < 0 && (yield* isMissing(store, id))) {
+          self.runs.delete(id)
+          continue
+        }
         yield* self.settle(known, yield* shownUpTo(store, known.journal, known.ends))
         known.stale.length = 0
         if (known.writer === undefined) continue
@@ -364,7 +390,7 @@ class Model {
   ): Effect.Effect<unknown, unknown> {
     const instance = this.frozen.has(this.index(number % 2)) ? 1 : number % 2
     if (this.frozen.has(this.index(instance))) return Effect.void
-    if (known === undefined) return this.create(id, instance, number, true)
+    if (known === undefined) return this.create(id, instance, number, true, number % 2 === 1)
     if (known.writer === undefined || known.writer.lapsed) return this.acquire(id, instance)
     return body(known)
   }
@@ -376,7 +402,7 @@ class Model {
       return Effect.void
     switch (operation._tag) {
       case "Create":
-        return this.create(id, operation.at, operation.size, operation.held)
+        return this.create(id, operation.at, operation.size, operation.held, operation.ahead)
       case "Append":
         return this.writing(known, id, operation.size, (run) => this.append(run, operation.size, false))
       case "End":
@@ -386,13 +412,13 @@ class Model {
       case "Release":
         return this.writing(known, id, 2, (run) => this.release(run))
       case "Acquire":
-        return this.acquire(id, operation.at)
+        return Effect.andThen(this.ensure(known), this.acquire(id, operation.at))
       case "Stale":
         return known === undefined ? Effect.void : this.stale(known)
       case "Send":
-        return this.send(id, operation.at, `command-${operation.id}`)
+        return Effect.andThen(this.ensure(known), this.send(id, operation.at, `command-${operation.id}`))
       case "Delete":
-        return this.remove(id, operation.at)
+        return Effect.andThen(this.ensure(known), this.remove(id, operation.at))
       case "Look":
         return this.look(id, operation.at)
       case "Reopen":
@@ -413,6 +439,7 @@ const behaves =
           const model = new Model(fresh, several, persists)
           yield* model.open
           for (const operation of operations) yield* model.run(operation)
+          yield* model.ensureAll
           for (const [index, store] of model.instances.entries()) {
             for (const id of model.runs.keys()) yield* model.look(id, index)
             yield* fresh.eventually(

@@ -159,13 +159,15 @@ export interface Beginning extends Journal.Options {
   /** The first batch, one `created` event unless said otherwise. */
   readonly steps?: readonly [Step, ...ReadonlyArray<Step>] | undefined
   readonly holder?: string | undefined
+  /** Whether it need not be durable yet. */
+  readonly ahead?: boolean | undefined
 }
 
 /** Creates a run that this instance holds. */
 export const begin = Effect.fnUntraced(function* (store: Instance, run: string, options?: Beginning) {
   const journal = yield* Journal.make(run, options)
   const batch = journal.batch(...(options?.steps ?? [Journal.created()]))
-  const lease = yield* store.create(batch, { holder: options?.holder ?? "worker" })
+  const lease = yield* store.create(batch, { holder: options?.holder ?? "worker", ahead: options?.ahead })
   return writer(store, lease, journal, new Set([journal.seq]))
 })
 
