@@ -7,9 +7,9 @@ import { FsStore } from "@waymark/store-fs"
 import { Console, Duration, Effect, Layer } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { desk } from "./desk.ts"
-import { PurchaseHandlers } from "./handlers.ts"
+import { LineItemHandlers, PurchaseHandlers } from "./handlers.ts"
 import { Ledger, Office } from "./office.ts"
-import { Purchase } from "./purchase.ts"
+import { LineItem, Purchase } from "./purchase.ts"
 
 const directory = Flag.String("directory").pipe(Flag.withDefault(".waymark"))
 const store = (at: string) => FsStore.layer({ directory: at })
@@ -19,8 +19,8 @@ const work = Command.make(
   "work",
   { directory, ledger: Flag.String("ledger").pipe(Flag.withDefault("ledger.txt")) },
   ({ directory: at, ledger }) =>
-    Worker.layer({ flows: [Purchase], timers: "1 second", sweep: "1 second" }).pipe(
-      Layer.provide(PurchaseHandlers),
+    Worker.layer({ flows: [Purchase, LineItem], timers: "1 second", sweep: "1 second" }).pipe(
+      Layer.provide([PurchaseHandlers, LineItemHandlers]),
       Layer.provide(Office),
       Layer.provide([Ledger.layer(ledger), store(at)]),
       Layer.launch

@@ -6,6 +6,8 @@ import { Effect } from "effect"
 import {
   Decision,
   GetQuote,
+  LineItem,
+  NotSold,
   PlaceOrder,
   Purchase,
   type Quote,
@@ -19,11 +21,29 @@ const totalOf = (quotes: ReadonlyArray<Quote>): number => quotes.reduce((sum, { 
 
 export const euros = (cents: number): string => `${(cents / 100).toFixed(2)} €`
 
+const suppliers = ["north", "south"]
+
+export const LineItemHandlers = LineItem.toLayer({
+  ask: Effect.fn("ask")(function* ({ input, next }) {
+    const quotes = yield* Effect.forEach(suppliers, (supplier) => GetQuote.call({ supplier, line: input }), {
+      concurrency: 2
+    })
+    return next.to("choose", { quotes: quotes.filter((quote) => quote !== null) })
+  }),
+
+  choose: ({ input, next, state }) => {
+    const [cheapest] = state.quotes.toSorted((a, b) => a.cents - b.cents)
+    return cheapest === undefined
+      ? Effect.fail(new NotSold({ article: input.article }))
+      : Effect.succeed(next.end(cheapest))
+  }
+})
+
 export const PurchaseHandlers = Purchase.toLayer({
   lines: ({ input, next }) => Effect.succeed(next.each(input.lines, "line")),
 
   line: Effect.fn("line")(function* ({ item, next }) {
-    return next.to("reserve", { quotes: [yield* GetQuote.call(item)] })
+    return next.to("reserve", { quotes: [yield* LineItem.call(item)] })
   }),
 
   reserve: Effect.fn("reserve")(function* ({ next, state }) {

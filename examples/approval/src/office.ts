@@ -3,9 +3,12 @@
  */
 import { Tool } from "@waymark/core"
 import { Context, Effect, FileSystem, Layer } from "effect"
-import { GetQuote, NotSold, PlaceOrder, Reserve, Tell } from "./purchase.ts"
+import { GetQuote, PlaceOrder, Reserve, Tell } from "./purchase.ts"
 
-const prices: { readonly [article: string]: number } = { desk: 42_000, chair: 18_500, lamp: 3_900 }
+const prices: { readonly [supplier: string]: { readonly [article: string]: number } } = {
+  north: { desk: 42_000, chair: 18_500 },
+  south: { chair: 17_900, lamp: 3_900 }
+}
 
 /** The file that says what happened, one line each. */
 export class Ledger extends Context.Service<
@@ -25,11 +28,11 @@ export class Ledger extends Context.Service<
 const numbered = Effect.map(Tool.Invocation, ({ key }) => key.slice(0, 8))
 
 export const Office = Layer.mergeAll(
-  GetQuote.toLayer(({ article, quantity }) => {
-    const price = prices[article]
-    return price === undefined
-      ? Effect.fail(new NotSold({ article }))
-      : Effect.succeed({ article, quantity, cents: price * quantity })
+  GetQuote.toLayer(({ line: { article, quantity }, supplier }) => {
+    const price = prices[supplier]?.[article]
+    return Effect.succeed(
+      price === undefined ? null : { article, quantity, supplier, cents: price * quantity }
+    )
   }),
   Reserve.toLayer({
     call: Effect.fn("reserve")(function* ({ article, cents }) {

@@ -1,5 +1,5 @@
 /**
- * The flow: what becomes of a request to buy something.
+ * The flows: what becomes of a request to buy something, and of each of its lines.
  */
 import { Flow, Node, State, Tool } from "@waymark/core"
 import { Schedule, Schema } from "effect"
@@ -7,8 +7,13 @@ import { Schedule, Schema } from "effect"
 export const Line = Schema.Struct({ article: Schema.String, quantity: Schema.Int })
 export type Line = typeof Line.Type
 
-/** What a line costs, in cents. */
-export const Quote = Schema.Struct({ article: Schema.String, quantity: Schema.Int, cents: Schema.Int })
+/** What a line costs at a supplier, in cents. */
+export const Quote = Schema.Struct({
+  article: Schema.String,
+  quantity: Schema.Int,
+  supplier: Schema.String,
+  cents: Schema.Int
+})
 export type Quote = typeof Quote.Type
 
 export const Decision = Schema.Struct({
@@ -51,8 +56,11 @@ export class Unanswered extends Schema.TaggedError<Unanswered>()("Unanswered", {
   }
 }
 
-/** Asks a supplier what a line costs. */
-export const GetQuote = Tool.make("get-quote", { input: Line, output: Quote, error: NotSold })
+/** Asks a supplier what a line costs: `null` if it has no such article. */
+export const GetQuote = Tool.make("get-quote", {
+  input: { supplier: Schema.String, line: Line },
+  output: Schema.NullOr(Quote)
+})
 
 /** Sets money aside in a budget; gives the number of the reservation. It is released if the purchase comes to nothing. */
 export const Reserve = Tool.make("reserve", {
@@ -68,6 +76,19 @@ export const Tell = Tool.make("tell", { input: { to: Schema.String, message: Sch
 export const PlaceOrder = Tool.make("place-order", {
   input: { lines: Schema.Array(Quote), approvedBy: Schema.String },
   output: Schema.String
+})
+
+/** One line of a purchase: a run of its own, with a journal of its own, that the run of the purchase waits for. */
+export const LineItem = Flow.make("line-item", {
+  input: Line,
+  state: { quotes: State.list(Quote) },
+  output: Quote,
+  error: NotSold,
+  start: "ask",
+  nodes: {
+    ask: Node.make({ to: ["choose"] }),
+    choose: Node.make({ to: ["end"], error: NotSold })
+  }
 })
 
 export const Purchase = Flow.make("purchase", {

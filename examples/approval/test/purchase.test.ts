@@ -5,8 +5,8 @@ import { FakeTools, TestRuntime } from "@waymark/testing"
 import { Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { desk, questionsFor } from "../src/desk.ts"
-import { PurchaseHandlers } from "../src/handlers.ts"
-import { GetQuote, NotSold, PlaceOrder, Purchase, Reserve, Tell } from "../src/purchase.ts"
+import { LineItemHandlers, PurchaseHandlers } from "../src/handlers.ts"
+import { GetQuote, LineItem, PlaceOrder, Purchase, Reserve, Tell } from "../src/purchase.ts"
 import * as Typist from "../src/typist.ts"
 
 const day = Duration.toMillis("1 day")
@@ -24,10 +24,12 @@ const request = {
 
 const office = () =>
   FakeTools.make(
-    FakeTools.answer(GetQuote, ({ article, quantity }) =>
-      article === "throne"
-        ? FakeTools.fail(new NotSold({ article }))
-        : FakeTools.succeed({ article, quantity, cents: 1_000 * quantity })
+    FakeTools.answer(GetQuote, ({ line: { article, quantity }, supplier }) =>
+      FakeTools.succeed(
+        article === "throne"
+          ? null
+          : { article, quantity, supplier, cents: (supplier === "north" ? 1_000 : 1_200) * quantity }
+      )
     ),
     FakeTools.answer(Reserve, ({ article }) => FakeTools.succeed(`reservation of ${article}`)),
     FakeTools.always(Tell, FakeTools.ok),
@@ -35,7 +37,10 @@ const office = () =>
   )
 
 const runtime = (tools: ReturnType<typeof office>) =>
-  TestRuntime.layer({ flows: [Purchase], handlers: Layer.provide(PurchaseHandlers, tools.layer) })
+  TestRuntime.layer({
+    flows: [Purchase, LineItem],
+    handlers: Layer.provide(Layer.merge(PurchaseHandlers, LineItemHandlers), tools.layer)
+  })
 
 /** Presses these keys at the prompts of the desk. */
 const typing = (...prompts: ReadonlyArray<ReadonlyArray<string>>) =>
@@ -79,7 +84,15 @@ it.effect("reminds, escalates and is answered over days, while its worker dies e
       { article: "desk", cents: 1_000 },
       { article: "chair", cents: 2_000 }
     ])
-    assert.strictEqual(tools.calls(GetQuote).length, 2, "nothing was asked twice")
+    assert.strictEqual(tools.calls(GetQuote).length, 4, "no supplier was asked twice")
+    const children = yield* runs.list({ parent: "p" })
+    assert.deepStrictEqual(
+      children.runs.map(({ flow, status }) => [flow, status]),
+      [
+        ["line-item", "completed"],
+        ["line-item", "completed"]
+      ]
+    )
     assert.strictEqual(told(tools).length, 5)
     assert.strictEqual(tools.undos().length, 0)
   }).pipe(Effect.provide(runtime(tools)))

@@ -129,7 +129,9 @@ export const storedOf = (
 ): Effect.Effect<ReadonlyArray<Part>, AiFailed> => {
   const kept = content.flatMap((part): ReadonlyArray<Response.AnyPart> => {
     if (part.type === "response-metadata") return []
-    return part.type === "finish" ? [Response.makePart("finish", { ...part, response: undefined })] : [part]
+    if (part.type !== "finish") return [part]
+    const { metadata, reason, usage } = part
+    return [Response.makePart("finish", { metadata, reason, usage, response: undefined })]
   })
   return Schema.encodeEffect(Schema.Array(Response.AllParts()))(kept as ReadonlyArray<any>).pipe(
     Effect.map((parts) =>

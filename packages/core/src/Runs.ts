@@ -40,7 +40,7 @@ import * as TypedState from "./internal/engine/typedState.ts"
 import * as Versions from "./internal/engine/versions.ts"
 import { hasCompensated } from "./internal/compensation.ts"
 import { isThrough, openCount } from "./internal/visits.ts"
-import * as Journal from "./Journal.ts"
+import type * as Journal from "./Journal.ts"
 import {
   AwaitTimeout,
   CommandRefused,

@@ -100,8 +100,9 @@ Wait.user("verdict", { schema: Verdict })
 Wait.user("verdict", { prompt: "Ship it?", schema: Verdict, choices: ["ship", "sink"] })
 // @ts-expect-error a timeout that is no duration
 Wait.event("approved", { schema: Approval, timeout: "a while" })
+declare const needsService: Schema.Codec<string, string, "service">
 // @ts-expect-error a schema that needs services to decode
-Wait.event("approved", { schema: Schema.Unknown as unknown as Schema.Codec<string, string, "service"> })
+Wait.event("approved", { schema: needsService })
 // @ts-expect-error an effect that is no wait cannot be found again
 Wait.race({ approved, late: Effect.sleep("1 hour") })
 // @ts-expect-error what is mapped is no wait any more
@@ -120,4 +121,4 @@ Release.toLayer({
   render: ({ next }) => Effect.as(limited, next.end("ship"))
 })
 // @ts-expect-error a wait outside of a node's handler
-Effect.runPromise(approved)
+void Effect.runPromise(approved)

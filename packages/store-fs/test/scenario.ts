@@ -133,6 +133,13 @@ export const makeUser = (store: Instance, told: Told) => {
       told.epochs.set(run, 0)
       return lease
     }),
+    /** Creates a run ahead of the disk: nothing is told of it yet. */
+    begin: Effect.fnUntraced(function* (run: string, holder: string) {
+      const batch = write({ run, epoch: 0, entries: [] }, [created, noted("first")])
+      const lease = yield* store.create(batch, { holder, ahead: true })
+      told.epochs.set(run, 0)
+      return lease
+    }),
     fork: Effect.fnUntraced(function* (run: string, origin: string) {
       const from = logOf(origin)
       const forked: Body = { kind: "forked", from: { run: origin, seq: 1 }, flow: "flow", version: 1 }
@@ -173,6 +180,12 @@ export const makeUser = (store: Instance, told: Told) => {
       const batch = write({ run, epoch: lease.epoch, entries: log.entries.slice(0, head.seq + 1) }, [claimed])
       yield* store.append(lease, head.seq, batch)
       return lease
+    }),
+    /** Lets go of a run; what was appended is durable then. */
+    release: Effect.fnUntraced(function* (lease: Lease) {
+      const last = lastOf(logOf(lease.run))
+      yield* store.release(lease)
+      told.durable.set(lease.run, last)
     }),
     send: Effect.fnUntraced(function* (run: string, id: string) {
       told.tried.set(run, new Set([...(told.tried.get(run) ?? []), id]))

@@ -165,10 +165,10 @@ const stories: { readonly [name: string]: Story } = {
   },
   "of which more than a quorum end at once": {
     policy: { quorum: 1 },
-    input: [{ n: 3 }, { n: 3 }, { n: 3, again: 1 }],
+    input: [{ n: 3 }, { n: 3 }, { n: 3, again: 1 }, { n: 3 }, { n: 3 }],
     // Which of them was the first is chance.
     isRace: true,
-    comesTo: { list: [3], sum: 3, how: ["cancelled", "cancelled", ok] }
+    comesTo: { list: [3], sum: 3, how: ["cancelled", "cancelled", "cancelled", "cancelled", ok] }
   },
   "that go on in branches themselves": {
     policy: "collect",
@@ -229,9 +229,84 @@ for (const [name, story] of Object.entries(stories)) {
                 })
             })
           },
-          60_000
+          240_000
         )
       }
     }
   })
 }
+
+describe("a run in branches", () => {
+  const input: ReadonlyArray<Item> = [{ n: 3 }, { n: 1, wait: "signal" }, { n: 2, wait: "sleep" }]
+  for (const { durability, name: circumstances, ...conditions } of variants) {
+    if (conditions.latency !== undefined) continue
+    for (const { how, worker } of conditions.keeps) {
+      const flow = flowOf({ durability, policy: "failFast" })
+      const base = {
+        ...conditions,
+        nested: "none",
+        flows: [flow],
+        worker,
+        world,
+        handlers: (tools: ReturnType<typeof world>) => Layer.provide(handlersOf(flow), tools.layer)
+      } as const
+
+      it.effect(
+        `that is paused and resumed comes to the same after a crash at any point (${circumstances}, fibers are ${how})`,
+        () =>
+          CrashPoints.explore({
+            ...base,
+            scenario: ({ once }) =>
+              Effect.gen(function* () {
+                const runs = yield* Runs.Runs
+                const run = yield* runs.start(flow, input, { id: "r" })
+                yield* Effect.sleep("2 seconds")
+                yield* once("pause", Effect.ignore(runs.pause(run, { commandId: "pause" })))
+                // It ends a wait of a run that is paused, too.
+                yield* go(1)
+                yield* when(
+                  "r",
+                  "resume",
+                  ({ pause }) => pause !== undefined,
+                  (handle) => handle.resume(run, { commandId: "resume" })
+                )
+                return yield* runs.await(run)
+              }),
+            check: ({ result }) =>
+              Effect.map(result, (output) =>
+                assert.deepStrictEqual(output, { list: [3, 1, 2], sum: 6, how: [ok, ok, ok] })
+              )
+          }),
+        240_000
+      )
+
+      it.effect(
+        `that is cancelled stays so after a crash at any point (${circumstances}, fibers are ${how})`,
+        () =>
+          CrashPoints.explore({
+            ...base,
+            scenario: () =>
+              Effect.gen(function* () {
+                const runs = yield* Runs.Runs
+                const run = yield* runs.start(flow, input, { id: "r" })
+                yield* Effect.sleep("2 seconds")
+                const ending = yield* runs.cancel(run, "no need", { commandId: "cancel" })
+                // Nothing of it goes on, whatever it waited for.
+                yield* Effect.sleep("1 hour")
+                return ending
+              }),
+            check: ({ journal, result, runs }) =>
+              Effect.map(result, (ending) => {
+                assert.strictEqual(ending, "cancelled")
+                assert.deepStrictEqual(runs["r"]!.waits, [])
+                const events = journal("r").filter(
+                  ({ kind }) => kind !== "claimed" && kind !== "commandIgnored"
+                )
+                assert.strictEqual(events[events.length - 1]!.kind, "cancelled")
+              })
+          }),
+        240_000
+      )
+    }
+  }
+})

@@ -246,7 +246,7 @@ for (const [name, story] of Object.entries(stories)) {
                 })
             })
           },
-          60_000
+          240_000
         )
       }
     }

@@ -211,10 +211,15 @@ const modelOf = (branches: ReadonlyArray<Branch>) => {
       return output
     },
     lines,
-    waitingFor,
     isMain,
-    /** How many more signals the end of the run needs. */
-    missing: () => 2 - extras.length - kept.length,
+    /** The open waits of branches. */
+    open: () =>
+      lines.flatMap(({ at, got, i, kind }) => {
+        if (got !== undefined || at === "over") return []
+        if (kind === "ask") return [`1.${i} user ask-${i}`]
+        const go = `1.${i} event ${i}`
+        return kind === "race" ? [go, `1.${i} until `] : [go]
+      }),
     go: (i: number, payload: number | "wrong"): boolean => {
       if (status === "failed" || status === "completed" || payload === "wrong") return false
       const line = waitingFor(i)
@@ -360,7 +365,15 @@ const play = ({ actions, branches, keepWaiting }: Script) => {
         if (isSudden) return
         yield* runtime.idle
         model.goOn()
-        assert.strictEqual((yield* runs.get(run)).status, model.status, `after ${JSON.stringify(action)}`)
+        const { status, waits } = yield* runs.get(run)
+        const after = `after ${JSON.stringify(action)}`
+        assert.strictEqual(status, model.status, after)
+        if (status === "failed" || status === "completed") return
+        // Which branches wait, and for what; of a race, for the signal and for the time.
+        const open = waits.flatMap(({ branch, key, name, type }) =>
+          branch === undefined ? [] : [`${branch} ${type} ${key ?? name ?? ""}`]
+        )
+        assert.deepStrictEqual(open.sort(), [...model.open()].sort(), after)
       })
 
     for (const [index, action] of actions.entries()) {
@@ -395,8 +408,7 @@ const play = ({ actions, branches, keepWaiting }: Script) => {
     for (const { id } of sent) assert.include(answered, id, "a command is lost")
     const completed = journal.filter((event) => event.kind === "callCompleted")
     assert.strictEqual(completed.length, branches.length + 1, "calls that completed")
-    const { verified } = yield* Effect.map(runs.verify(run), (report) => ({ verified: report }))
-    assert.strictEqual(verified.to, journal.length - 1)
+    assert.strictEqual((yield* runs.verify(run)).to, journal.length - 1)
   }).pipe(
     Effect.provide(
       TestRuntime.layer({

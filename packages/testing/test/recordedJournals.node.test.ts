@@ -97,6 +97,7 @@ for (const { directory, release, scenarios } of all) {
       )
 
       const { work } = scenario
+      if (work === undefined) continue
 
       it.effect(
         `${name}: are replayed, and judged as they were`,

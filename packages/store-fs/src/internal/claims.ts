@@ -17,6 +17,7 @@ import type { StoreError } from "@waymark/core/Store"
 import { coalesce } from "./coalesce.ts"
 import type { Disk } from "./disk.ts"
 import { failure, fromPlatform } from "./failures.ts"
+import { decodeText } from "./text.ts"
 
 export interface RunKey {
   readonly run: string
@@ -182,9 +183,20 @@ export const make = (options: Options): Claims => {
         size *= 4
         continue
       }
-      for (const text of bytes.toString("utf8", 0, end).split("\n")) {
-        const line = text === "" ? undefined : parse(text)
-        if (line !== undefined) apply(current, line)
+      for (let start = 0, stop = 0; start < end; start = stop + 1) {
+        stop = bytes.indexOf(0x0a, start)
+        const line = stop === start ? undefined : parse(bytes.toString("utf8", start, stop))
+        if (line === undefined) continue
+        // Half a line may end in half a character, and is none; a whole one was altered since.
+        if (decodeText(bytes, start, stop) === undefined) {
+          return yield* failure({
+            _tag: "Corrupt",
+            path: current.path,
+            offset: current.read + start,
+            detail: "this claim is not UTF-8"
+          })
+        }
+        apply(current, line)
         if (current.ended) return
       }
       current.read += end + 1

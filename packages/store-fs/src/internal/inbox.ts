@@ -6,6 +6,7 @@ import type { Command } from "@waymark/core/Command"
 import * as RunInfo from "@waymark/core/RunInfo"
 import type { InboxCursor, Received } from "@waymark/core/Store"
 import { StoreError } from "@waymark/core/Store"
+import { fileName } from "./catalog.ts"
 import type { Catalog } from "./catalog.ts"
 import type { Disk } from "./disk.ts"
 import { failure } from "./failures.ts"
@@ -78,7 +79,7 @@ export const make = ({ catalog, disk, ownership, pump, wakeups }: Options): Inbo
         ? Effect.succeed({ source, position, command: control.command })
         : failure({
             _tag: "Corrupt",
-            path: disk.path("segments", `${source}-${item.segment.number}`),
+            path: disk.path("segments", fileName(item.segment)),
             offset: item.offset,
             detail: `command ${JSON.stringify(item.id)} cannot be read`
           })

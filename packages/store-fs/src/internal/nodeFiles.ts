@@ -136,7 +136,7 @@ class OpenFile implements FileSystem.File {
 
   readAlloc(size: number, options?: FileSystem.File.ReadOptions): Result<Option.Option<Uint8Array>> {
     return Effect.suspend(() => {
-      const buffer = new Uint8Array(size)
+      const buffer = Buffer.allocUnsafe(size)
       return Effect.map(this.read(buffer, options), (count) =>
         count === 0 ? Option.none() : Option.some(buffer.subarray(0, count))
       )

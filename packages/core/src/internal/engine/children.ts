@@ -100,7 +100,7 @@ export const make = (host: Host, waits: Waits.Waits, place: Place): Children => 
       ...inBranch,
       to: child,
       message: `${child}:start:${attempt}`,
-      body: { type: "start", created } satisfies Message as unknown as Json,
+      body: { type: "start", created } satisfies Message,
       ...("mark" in how ? how : undefined)
     }
   }

@@ -117,8 +117,9 @@ export const make = (
     // A drain has a limit of its own.
     const isUnlimited = reason._tag === "Drain"
     main.grace.interrupt(isUnlimited)
-    undoing.interrupt(isUnlimited)
     branching?.interrupt(isUnlimited)
+    // What the end of the handlers leads to is not meant, if that is already under way.
+    if (draining || reason._tag === "Lost") undoing.interrupt(isUnlimited)
     wake?.()
   }
 

@@ -185,7 +185,7 @@ export const make = (options: {
     if (made._tag === "Success") {
       if (isInVain) yield* end(wait, child, cancelledAs(child, reason))
     } else if (made.failure._tag === "RunExists") yield* meet(message, child, created)
-    else yield* Effect.fail(made.failure)
+    else return yield* Effect.fail(made.failure)
   })
 
   const carry = (

@@ -64,10 +64,14 @@ const isOverFor = ({ branch, gone }: Line, state: RunState): boolean =>
 /** The state as it will be after these events, for what is to be appended with them. */
 const ahead = (state: RunState, bodies: Bodies): RunState => {
   let { seq } = state
-  const events = bodies.map(
-    (body) =>
-      ({ ...body, run: state.run, seq: ++seq, epoch: state.epoch, time: state.time, prev: "" }) as Event
-  )
+  const events = bodies.map((body): Event => ({
+    ...body,
+    run: state.run,
+    seq: ++seq,
+    epoch: state.epoch,
+    time: state.time,
+    prev: ""
+  }))
   return events.reduce((before, event) => Result.getOrThrow(apply(before, event, 0)), state)
 }
 
@@ -254,7 +258,10 @@ export const make = (course: Course): Visiting => {
           let isLate = false
           return orHalt(
             Effect.flatMap(
-              writer.appendTo((state) => ((isLate = isGone(state)) ? undefined : [body])),
+              writer.appendTo((state) => {
+                isLate = isGone(state)
+                return isLate ? undefined : [body]
+              }),
               () => (isLate || line.gone ? Effect.interrupt : Effect.succeed(undefined))
             )
           )

@@ -3,7 +3,7 @@ import * as Result from "effect/Result"
 import type { Lease } from "@waymark/core/Store"
 import * as Journal from "../../JournalBuilder.ts"
 import type { Check } from "../../StoreHarness.ts"
-import { acquireFree, begin, claim, restart, shownUpTo, shows } from "./observation.ts"
+import { acquireFree, begin, claim, restart, shownUpTo, shows, stray } from "./observation.ts"
 import type { Instance, Trial } from "./trial.ts"
 import { check, holds, refused, same } from "./trial.ts"
 
@@ -281,7 +281,8 @@ export const createChecks: ReadonlyArray<Check> = [
       )
       yield* shows(other, found)
       yield* refused("the old owner syncs", "LeaseLost", run.sync)
-      yield* Effect.ignore(run.append(Journal.visited()))
+      const late = yield* stray("run", found.seq)
+      yield* Effect.ignore(store.append(run.lease, found.seq, late))
       yield* refused("the old owner syncs again", "LeaseLost", run.sync)
       yield* store.release(run.lease)
       yield* trial.eventually(shows(store, found))
