@@ -306,6 +306,7 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
       next.compensating = true
       if (event.error !== undefined) next.error = errorOf(event.error)
       if (next.waits.length > 0) next.waits = []
+      next.waiting = 0
       break
     case "failed":
       delete next.pause

@@ -20,6 +20,9 @@ const all = await releases()
 
 const readLines = (file: string): ReadonlyArray<string> => readFileSync(file, "utf8").trimEnd().split("\n")
 
+const flowOf = (flows: ReadonlyArray<Flow.Any>, id: string) =>
+  flows.find((flow) => flow.id === id) as Flow.Any & { readonly id: "any" }
+
 /** What was kept of something is still so; there may be more to it by now. */
 const keeps = (kept: object, now: object, what: string): void => {
   const fields = Object.keys(kept)
@@ -107,7 +110,7 @@ for (const { directory, release, scenarios } of all) {
             let replayed = 0
             for (const [run, { info }] of Object.entries(kept)) {
               const report = yield* runs
-                .replay(Runs.ref(work.flow as Flow.Any & { readonly id: "any" }, run))
+                .replay(Runs.ref(flowOf(work.flows, info.flow), run))
                 .pipe(Effect.provide(work.handlers as Layer.Layer<Flow.Handlers<"any">>))
               assert.notProperty(report, "divergence", JSON.stringify(report))
               replayed += report.visits

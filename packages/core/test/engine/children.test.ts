@@ -640,6 +640,12 @@ describe("a call", () => {
       assert.deepStrictEqual(yield* runs.await(run), [1, 2, 37])
       const report = yield* runs.replay(run).pipe(Effect.provide(order))
       assert.deepStrictEqual(report, { run: "r", visits: 1 })
+      // What a child tells its parent stands before its own end.
+      const { runs: children } = yield* runs.list({ parent: "r" })
+      for (const { run: child } of children) {
+        const replayed = yield* runs.replay(Runs.ref(Line, child)).pipe(Effect.provide(lines(shop)))
+        assert.deepStrictEqual(replayed, { run: child, visits: 1 })
+      }
       const waits = yield* eventsOf(run, "waitEnded")
       const fork = yield* runs.fork(run, waits[0]!.seq, { id: "f" })
       yield* until(Effect.map(runs.get(fork), (info) => info.waits.some(({ type }) => type === "event")))

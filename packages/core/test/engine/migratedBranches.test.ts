@@ -126,7 +126,7 @@ describe("a run whose branches are open", () => {
       const state = run(
         3,
         step("1.0", 1, { notes: { append: ["a", "b"] }, scores: { merge: { x: 1, ["__proto__"]: 2 } } }),
-        step("1.0", 2, { total: { add: 2 }, best: { set: 7 } }),
+        step("1.0", 2, { total: { add: 2 }, best: { combine: 7 } }),
         step("1.2", 1, { phase: { set: "late" }, label: { unset: true } })
       )
       const body = yield* migrated(flow, state)
@@ -150,7 +150,7 @@ describe("a run whose branches are open", () => {
                 scores: { merge: { x: 1, ["__proto__"]: 2 } },
                 notes: { append: [{ text: "a" }, { text: "b" }] }
               },
-              { best: { set: 7 }, total: { add: 4 }, sum: { add: 2 } }
+              { best: { combine: 7 }, total: { add: 4 }, sum: { add: 2 } }
             ]
           }
         }

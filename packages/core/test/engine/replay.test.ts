@@ -281,3 +281,35 @@ describe("replaying a run", () => {
     })
   )
 })
+
+describe("a replay of a long run", () => {
+  it.effect("finds the end of it although it is on another page than the visit that ended it", () =>
+    Effect.gen(function* () {
+      const counting = Flow.make("counting", {
+        input: Schema.Int,
+        state: { count: State.counter() },
+        output: Schema.Int,
+        start: "count",
+        nodes: { count: Node.make({ to: ["count", "end"] }) }
+      })
+      const handlers = counting.toLayer({
+        count: ({ input, next, state }) =>
+          Effect.succeed(
+            state.count + 1 === input ? next.end(input, { count: 1 }) : next.to("count", { count: 1 })
+          )
+      })
+      const computer = machine()
+      const { runs } = yield* computer.boot(Worker.layer({ flows: [counting] }).pipe(Layer.provide(handlers)))
+      // A page of a journal has 1,000 entries: around its end, one of these runs ends on the next.
+      let across = 0
+      for (let visits = 980; visits < 1000; visits++) {
+        const run = yield* runs.start(counting, visits, { id: String(visits) })
+        assert.strictEqual(yield* runs.await(run), visits)
+        const report = yield* runs.replay(run).pipe(Effect.provide(handlers))
+        assert.deepStrictEqual(report, { run: String(visits), visits })
+        if ((yield* runs.get(run)).ended === 1000) across += 1
+      }
+      assert.strictEqual(across, 1)
+    })
+  )
+})

@@ -16,6 +16,7 @@ import * as Reader from "../engine/reader.ts"
 import * as Writer from "../engine/writer.ts"
 import { cursorOf, isHandled } from "../inbox.ts"
 import { get } from "../record.ts"
+import { isTerminal } from "../status.ts"
 import { findBackwards } from "./backwards.ts"
 import type { Client } from "./client.ts"
 
@@ -140,11 +141,12 @@ export const apply = Effect.fnUntraced(function* (
     if ((yield* unanswered(client, command, info.inbox ?? {})) === undefined) return true
     return owner === undefined && (yield* answer(client, command))
   })
-  const { owner } = yield* store.get(run)
+  const { info, owner } = yield* store.get(run)
   // Before the command is in the inbox no worker is told of it, which would take the run up and keep it.
   if (owner !== undefined || !(yield* answer(client, command))) {
     yield* store.send(command)
-    if (until === "applied") yield* untilSo(client, run, look)
+    // Whoever has a run that has ended is about to let go of it.
+    if (until === "applied" || isTerminal(info.status)) yield* untilSo(client, run, look)
     else if (!(yield* look)) return
   }
   const event = yield* answerTo(client, run, command.id)

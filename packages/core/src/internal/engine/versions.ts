@@ -25,15 +25,17 @@ const kept = /* @__PURE__ */ new WeakMap<object, Set<string>>()
 export const keepShape = (
   store: Store.Store["Service"],
   flow: Flow.Any
-): Effect.Effect<void, Store.StoreError> =>
-  Effect.gen(function* () {
-    const { fingerprint } = flow
-    const known = kept.get(store) ?? new Set()
-    if (known.has(fingerprint)) return
-    if ((yield* store.getArtifact(fingerprint)) === undefined)
-      yield* store.putArtifact(new TextEncoder().encode(shapeTextOf(flow)))
-    kept.set(store, known.add(fingerprint))
-  })
+): Effect.Effect<void, Store.StoreError> => {
+  const { fingerprint } = flow
+  const known = kept.get(store) ?? new Set()
+  return known.has(fingerprint)
+    ? Effect.void
+    : Effect.gen(function* () {
+        if ((yield* store.getArtifact(fingerprint)) === undefined)
+          yield* store.putArtifact(new TextEncoder().encode(shapeTextOf(flow)))
+        kept.set(store, known.add(fingerprint))
+      })
+}
 
 /** The nodes at which visits or fan-outs of a run are open and that a flow does not have, once they are renamed. */
 export const stranded = (

@@ -333,9 +333,11 @@ export const make = (course: Course): Visiting => {
     const now = clock.currentTimeMillisUnsafe()
     const [first] = yield* restarted(writer.state, started, now, bodies)
     const again = first?.kind === "attemptFailed" ? first : undefined
+    // It may have been the policy that broke.
+    const why = first?.kind === "failed" ? first.error : failure
     yield* appendTo((state) => {
       if (isOverFor(line, state)) return undefined
-      const made: Bodies = again === undefined ? Joins.failed(state, branch, visit, failure) : [again]
+      const made: Bodies = again === undefined ? Joins.failed(state, branch, visit, why) : [again]
       return withLost(Waking.lose(state, branch), made)
     })
   })
