@@ -109,7 +109,8 @@ const until = (run: string, condition: (info: RunInfo) => boolean) =>
 
 /** What took effect in the world was undone there, or the run's end names it. */
 const accounted = (tools: Made["tools"], events: ReadonlyArray<Event>): void => {
-  const last = events[events.length - 1]!
+  // Whoever takes up a run that has ended may say so.
+  const last = events.findLast(({ kind }) => kind !== "claimed" && kind !== "commandIgnored")!
   assert.isTrue(last.kind === "failed" || last.kind === "cancelled", `the run ended with ${last.kind}`)
   const named = "undone" in last ? (last.undone ?? []) : []
   const keys = new Map<string, string>()
