@@ -114,7 +114,7 @@ export const make = (
         still: 0,
         seenAt: Number.NaN,
         dead: false,
-        exhausted: false,
+        exhausted: undefined,
         lapsed: false,
         claimed: false,
         stuckAt: "",

@@ -52,8 +52,8 @@ export interface Series {
   seenAt: number
   /** Whether its process is known to be gone. */
   dead: boolean
-  /** Whether all that a dead process left was taken in. */
-  exhausted: boolean
+  /** How far what a dead process left was taken in. */
+  exhausted: Position | undefined
   /** Whether its runs were reported as free because its heartbeat stands still. */
   lapsed: boolean
   /** Whether somebody took it over, or is about to. */

@@ -326,11 +326,13 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
     if (names.leases.has(`${series.id}.mark`)) yield* readMark(series)
     yield* judge(series)
     if (series.dead) {
-      if (series.exhausted) return
+      // Nothing follows, unless the process was taken for dead and is not.
+      const end = yield* sizeOf(series)
+      if (series.exhausted !== undefined && !isBefore(series.exhausted, end)) return
       yield* syncSeries(series)
-      yield* advance(series, { whole: false })
-      series.exhausted = true
-      catalog.touchLeases(series)
+      yield* advance(series, { to: end, whole: false })
+      if (series.exhausted === undefined) catalog.touchLeases(series)
+      series.exhausted = end
       return
     }
     if (patient && !series.claimed) yield* awaitMark(series)
