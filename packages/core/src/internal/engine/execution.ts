@@ -1,6 +1,7 @@
 /**
  * The execution of one run by the worker that owns it: visits, commands, pauses, the end.
  */
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -53,6 +54,7 @@ type Stop =
   | { readonly _tag: "Deadline" }
   | { readonly _tag: "Pause"; readonly reason: PauseReason }
   | { readonly _tag: "Lost"; readonly error: WriteError }
+  | { readonly _tag: "Died"; readonly cause: Cause.Cause<never> }
 
 /** How the run came to this execution, if it was taken over from another owner. */
 export interface Claim {
@@ -60,8 +62,14 @@ export interface Claim {
   readonly previous: { readonly epoch: number; readonly seq: number; readonly hash: string }
 }
 
-/** How an execution ended: at rest (ended, paused, waiting, drained), or because nothing more could be written. */
-export type Outcome = { readonly _tag: "AtRest" } | { readonly _tag: "Lost"; readonly error: WriteError }
+/**
+ * How an execution ended: at rest (ended, paused, waiting, drained), because nothing more could be written, or by
+ * something that nobody expected.
+ */
+export type Outcome =
+  | { readonly _tag: "AtRest" }
+  | { readonly _tag: "Lost"; readonly error: WriteError }
+  | { readonly _tag: "Died"; readonly cause: Cause.Cause<never> }
 
 export interface Execution {
   readonly run: string
@@ -111,19 +119,20 @@ export const make = (
   let wake: (() => void) | undefined
   const inbox: Array<Commands.Opened> = []
 
-  /** Stops the execution; the first reason counts, but losing the right to write overrides the others. */
+  /** Stops the execution; the first reason counts, but that nothing can be written any more overrides the others. */
   const halt = (reason: Stop): void => {
-    if (stop === undefined || reason._tag === "Lost") stop = reason
+    const isFinal = reason._tag === "Lost" || reason._tag === "Died"
+    if (stop === undefined || isFinal) stop = reason
     // A drain has a limit of its own.
     const isUnlimited = reason._tag === "Drain"
     main.grace.interrupt(isUnlimited)
     branching?.interrupt(isUnlimited)
     // What the end of the handlers leads to is not meant, if that is already under way.
-    if (draining || reason._tag === "Lost") undoing.interrupt(isUnlimited)
+    if (draining || isFinal) undoing.interrupt(isUnlimited)
     wake?.()
   }
 
-  const isLost = (): boolean => stop?._tag === "Lost"
+  const isLost = (): boolean => stop?._tag === "Lost" || stop?._tag === "Died"
 
   const timer = (millis: number, callback: () => void): (() => void) => {
     const sleeping = runFork(
@@ -322,6 +331,7 @@ export const make = (
     while (true) {
       if (stop !== undefined) {
         if (stop._tag === "Lost") return stop.error
+        if (stop._tag === "Died") return yield* Effect.failCause(stop.cause)
         if (stop._tag === "Drain") return undefined
         const { status } = writer.state
         if (stop._tag === "Pause" && status !== "cancelling" && !isTerminal(status)) {
@@ -396,6 +406,12 @@ export const make = (
     })
   ).pipe(
     Effect.catch((error): Effect.Effect<Outcome> => Effect.succeed({ _tag: "Lost", error })),
+    Effect.catchCause((cause) =>
+      Effect.sync((): Outcome => {
+        halt({ _tag: "Died", cause })
+        return { _tag: "Died", cause }
+      })
+    ),
     Effect.ensuring(Effect.suspend(() => branching?.end ?? Effect.void)),
     Effect.ensuring(Effect.sync(outbox.end)),
     Effect.tap(() => Effect.sync(() => (phase = "resting")))
@@ -469,6 +485,7 @@ export const make = (
     deliver: (commands) =>
       Effect.forEach(commands, receive, { discard: true }).pipe(
         Effect.catch((error) => Effect.sync(() => halt({ _tag: "Lost", error }))),
+        Effect.catchCause((cause) => Effect.sync(() => halt({ _tag: "Died", cause }))),
         Effect.andThen(
           Effect.sync(() => {
             if (inbox.length === 0) return

@@ -1,6 +1,7 @@
 /**
  * Appending to the journal of a run that this process owns.
  */
+import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -10,8 +11,10 @@ import type { Codec, CodecError } from "../../Codec.ts"
 import type { Body, Event } from "../../Event.ts"
 import * as Journal from "../../Journal.ts"
 import * as RunState from "../../RunState.ts"
+import { StoreError } from "../../Store.ts"
 import type * as Store from "../../Store.ts"
 import { announced } from "./endings.ts"
+import * as Failures from "./failure.ts"
 import { seal } from "./reader.ts"
 
 export type WriteError = Store.LeaseLost | Store.SeqConflict | Store.StoreError | CodecError
@@ -95,6 +98,14 @@ export const extend = (
   }
 }
 
+/** A store that breaks has failed: what it holds now is not known, as after any other error. */
+const errorOf = (operation: string, cause: Cause.Cause<WriteError>): Cause.Cause<WriteError> => {
+  const defect = cause.reasons.find((reason) => reason._tag === "Die")?.defect
+  if (defect === undefined) return cause
+  const detail = `the store broke: ${Failures.detailOf(Failures.store({ _tag: "Defect", defect }, []))}`
+  return Cause.fail(new StoreError({ operation, reason: { _tag: "Invalid", detail }, cause: defect }))
+}
+
 export const make = (options: Options): Writer => {
   const { clock, codec, lease, store } = options
   let state = options.state
@@ -126,8 +137,9 @@ export const make = (options: Options): Writer => {
       onFailure: (cause) => {
         flushing = false
         const waiting = queue.splice(0)
-        for (const each of waiting) settle(each, Exit.failCause(cause))
-        return Effect.catch(Effect.failCause(cause), fail)
+        const failed = errorOf("append", cause)
+        for (const each of waiting) settle(each, Exit.failCause(failed))
+        return Effect.catch(Effect.failCause(failed), fail)
       }
     })
   })
@@ -203,7 +215,11 @@ export const make = (options: Options): Writer => {
           : sealed(codec, decide)
       ),
     sync: Effect.suspend(() =>
-      broken === undefined ? Effect.catch(store.sync(lease), fail) : Effect.fail(broken)
+      broken === undefined
+        ? Effect.catchCause(store.sync(lease), (cause) =>
+            Effect.catch(Effect.failCause(errorOf("sync", cause)), fail)
+          )
+        : Effect.fail(broken)
     )
   }
 }
