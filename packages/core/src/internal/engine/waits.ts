@@ -133,8 +133,13 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
     ids: ReadonlyArray<string>
   ): ReadonlyArray<Body> => {
     const now = begins()
-    return requests.map(({ limit, on, schema }, i): Body => {
+    return requests.map(({ limit, name, on, schema }, i): Body => {
       const due = limit?.(now)
+      if (due !== undefined && !Number.isFinite(due)) {
+        throw new RangeError(
+          `the wait for ${name} in node ${node} is to be over at ${due}: give a time that exists, or a signal to wait for`
+        )
+      }
       return {
         kind: "waitOpened",
         ...where,
