@@ -12,6 +12,7 @@ import * as Tracer from "effect/Tracer"
 import type { PauseReason } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
 import type { NodeMiddleware, ToolMiddleware } from "../../Middleware.ts"
+import type { IllegalEvent } from "../../RunState.ts"
 import type * as Store from "../../Store.ts"
 import type { ToolExecutor } from "../../ToolExecutor.ts"
 import * as Snapshot from "../snapshot.ts"
@@ -21,6 +22,7 @@ import * as Branching from "./branching.ts"
 import * as Commands from "./commands.ts"
 import * as Compensation from "./compensation.ts"
 import * as Deadlines from "./deadlines.ts"
+import * as Failures from "./failure.ts"
 import * as Grace from "./grace.ts"
 import * as Joins from "./joins.ts"
 import * as Limits from "./limits.ts"
@@ -265,12 +267,26 @@ export const make = (
     if (!inbox.some((other) => sameCommand(other, received))) inbox.push(received)
   }
 
+  /** A command that cannot be carried out is told of as such: it must not hold up the others, nor the run. */
+  const carryOut = (
+    appendTo: Writer["appendTo"],
+    command: Commands.Opened
+  ): Effect.Effect<unknown, WriteError> => {
+    const checked = Commands.checked(flow, command)
+    return Effect.catchDefect(
+      appendTo((state) => Commands.carryOut(state, checked)),
+      (defect) => {
+        if (!isIllegalEvent(defect)) return Effect.die(defect)
+        return appendTo((state) => Commands.carryOut(state, { ...command, problem: defect.message }))
+      }
+    )
+  }
+
   /** Carries out the commands that have come in. Those that change the state make it decoded anew. */
   const obey = Effect.fnUntraced(function* () {
     for (let received = inbox.shift(); received !== undefined; received = inbox.shift()) {
       const { restarts } = writer.state
-      const next = received
-      yield* writer.appendTo((state) => Commands.carryOut(state, next))
+      yield* carryOut(writer.appendTo, received)
       if (writer.state.restarts === restarts) continue
       environment.deadlines.add(run, writer.state.deadline)
       views.reset()
@@ -436,12 +452,9 @@ export const make = (
 
   /** The request is in the journal before anything is interrupted: a crash in between goes on cancelling. */
   const cancel = (command: Commands.Opened): Effect.Effect<unknown, WriteError> =>
-    Effect.map(
-      writer.appendTo((state) => Commands.carryOut(state, command)),
-      () => {
-        if (writer.state.status === "cancelling") halt({ _tag: "Cancel" })
-      }
-    )
+    Effect.map(carryOut(writer.appendTo, command), () => {
+      if (writer.state.status === "cancelling") halt({ _tag: "Cancel" })
+    })
 
   const receive = (command: Commands.Opened): Effect.Effect<unknown, WriteError> => {
     // Before and after, nothing is executed that could be interrupted, or that waits.
@@ -449,10 +462,7 @@ export const make = (
       if (isCancel(command)) return cancel(command)
       if (Commands.isForWait(command)) {
         // Nothing else may happen for long that would make it durable.
-        return Effect.andThen(
-          visiting.appendTo((state) => Commands.carryOut(state, command)),
-          writer.sync
-        )
+        return Effect.andThen(carryOut(visiting.appendTo, command), writer.sync)
       }
     }
     enqueue(command)
@@ -512,6 +522,8 @@ export const startSpan = (environment: Environment, run: string, flow: string): 
   Effect.makeSpan(spanName(flow), { attributes: spanAttributes(run, flow, 0) }).pipe(
     Effect.provideService(Tracer.Tracer, Context.get(environment.context, Tracer.Tracer))
   )
+
+const isIllegalEvent = (defect: unknown): defect is IllegalEvent => Failures.tagOf(defect) === "IllegalEvent"
 
 const isCancel = ({ command }: Store.Received): boolean => command.request.type === "cancel"
 
