@@ -11,6 +11,7 @@ import * as Tracer from "effect/Tracer"
 import type { ToolMiddleware } from "../../Middleware.ts"
 import * as Tool from "../../Tool.ts"
 import type { Request, ToolExecutor } from "../../ToolExecutor.ts"
+import { twoOf } from "../definition/site.ts"
 import * as Heartbeat from "./heartbeat.ts"
 
 export interface Surroundings {
@@ -30,6 +31,7 @@ const handlerFor = (
   provided: Tool.HandlerService | undefined
 ): Effect.Effect<unknown, unknown, any> => {
   if (provided === undefined) return missing(tool.name, "handler")
+  if (provided.tool !== tool) return Effect.die(new Error(twoOf("tool", tool.name, provided.tool, tool)))
   if (undo === undefined) return Effect.suspend(() => provided.handler(input))
   const { compensate } = provided
   return compensate === undefined
