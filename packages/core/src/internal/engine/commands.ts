@@ -21,8 +21,8 @@ import type { Mutable } from "../record.ts"
 import { isTerminal } from "../status.ts"
 import { staysInDoubt, visitsOf } from "../visits.ts"
 import * as Failures from "./failure.ts"
-import * as RecordedSchema from "./recordedSchema.ts"
 import { isChoice } from "./waits.ts"
+import * as WaitSchemas from "./waitSchemas.ts"
 import * as Waking from "./waking.ts"
 
 /** A command as its sender meant it; `problem` says why its values cannot be read. */
@@ -165,7 +165,8 @@ const settlement = (
 /** The events that a command amounts to at a checkpoint; `undefined` if it was dealt with already. */
 export const carryOut = (
   state: RunState,
-  received: Opened
+  received: Opened,
+  problemFor: WaitSchemas.Problem = WaitSchemas.recorded
 ): readonly [Body, ...ReadonlyArray<Body>] | undefined => {
   if (isHandled(state.inbox[received.source], received.position)) return undefined
   const { actor, id, request } = received.command
@@ -239,11 +240,11 @@ export const carryOut = (
         : [{ kind: "bookmarked", ...by, ...bookmark }]
     }
     case "signal":
-      return signalled(state, request, by) ?? ignored(unwanted(state, request))
+      return signalled(state, request, by, problemFor) ?? ignored(unwanted(state, request, problemFor))
     case "answer":
-      return endNamed(state, "user", request.wait, request.value, by, ignored)
+      return endNamed(state, "user", request.wait, request.value, by, ignored, problemFor)
     case "finish":
-      return endNamed(state, "job", request.job, request.as, by, ignored)
+      return endNamed(state, "job", request.job, request.as, by, ignored, problemFor)
     case "ended": {
       const { outcome, run, wait } = request
       return isTerminal(state.status) || !Waking.isForRun(state, wait, run)
@@ -267,11 +268,16 @@ type Bodies = readonly [Body, ...ReadonlyArray<Body>]
 const keptSignals = 1000
 
 /** The signal ends the wait that was opened first of those that it is meant for, or is kept. */
-const signalled = (state: RunState, signal: Signal, by: Waking.By): Bodies | undefined => {
+const signalled = (
+  state: RunState,
+  signal: Signal,
+  by: Waking.By,
+  problemFor: WaitSchemas.Problem
+): Bodies | undefined => {
   if (isTerminal(state.status) || state.status === "cancelling") return undefined
   const meant = Waking.meantBy(state, signal)
-  for (const [id, { schema }] of meant) {
-    if (RecordedSchema.problemWith(schema, signal.payload) === undefined)
+  for (const [id, wait] of meant) {
+    if (problemFor(state, wait, signal.payload) === undefined)
       return Waking.end(state, id, { value: signal.payload }, by)
   }
   const isKept = meant.length === 0 && state.keeps?.includes(signal.name) === true
@@ -281,12 +287,12 @@ const signalled = (state: RunState, signal: Signal, by: Waking.By): Bodies | und
 }
 
 /** Why a signal comes to nothing. */
-const unwanted = (state: RunState, signal: Signal): string => {
+const unwanted = (state: RunState, signal: Signal, problemFor: WaitSchemas.Problem): string => {
   if (isTerminal(state.status)) return `the run had ${state.status} already`
   if (state.status === "cancelling") return "the run is being cancelled"
   const [first] = Waking.meantBy(state, signal)
   if (first !== undefined) {
-    return `its payload is not what is waited for: ${RecordedSchema.problemWith(first[1].schema, signal.payload)}`
+    return `its payload is not what is waited for: ${problemFor(state, first[1], signal.payload)}`
   }
   return state.keeps?.includes(signal.name) === true
     ? `${keptSignals} signals are kept already`
@@ -301,7 +307,8 @@ const endNamed = (
   name: string,
   given: Json | Finish,
   by: Waking.By,
-  ignored: (note: string) => Bodies
+  ignored: (note: string) => Bodies,
+  problemFor: WaitSchemas.Problem
 ): Bodies => {
   const named = Waking.named(state, type, name)
   const [only] = named
@@ -320,8 +327,7 @@ const endNamed = (
   }
   const value = type === "job" ? (given as Extract<Finish, { value: Json }>).value : given
   const problem =
-    RecordedSchema.problemWith(wait.schema, value) ??
-    (isChoice(wait, value) ? undefined : "it is none of the choices")
+    problemFor(state, wait, value) ?? (isChoice(wait, value) ? undefined : "it is none of the choices")
   return problem === undefined
     ? Waking.end(state, id, { value }, by)
     : ignored(`what was given is not what is waited for: ${problem}`)

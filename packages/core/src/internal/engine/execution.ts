@@ -33,6 +33,7 @@ import type { Journals } from "./reader.ts"
 import * as Versions from "./versions.ts"
 import * as Views from "./views.ts"
 import * as Visiting from "./visiting.ts"
+import * as WaitSchemas from "./waitSchemas.ts"
 import * as Waking from "./waking.ts"
 import type { Bodies, WriteError, Writer } from "./writer.ts"
 
@@ -273,8 +274,9 @@ export const make = (
     command: Commands.Opened
   ): Effect.Effect<unknown, WriteError> => {
     const checked = Commands.checked(flow, command)
+    const problemFor = WaitSchemas.problemFor(flow)
     return Effect.catchDefect(
-      appendTo((state) => Commands.carryOut(state, checked)),
+      appendTo((state) => Commands.carryOut(state, checked, problemFor)),
       (defect) => {
         if (!isIllegalEvent(defect)) return Effect.die(defect)
         return appendTo((state) => Commands.carryOut(state, { ...command, problem: defect.message }))

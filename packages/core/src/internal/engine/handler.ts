@@ -93,6 +93,7 @@ export const prepare = (
     attempt,
     openedAs: visit.openedAs,
     clock: visitClock,
+    flow,
     fiber: () => fiber,
     isClosed: () => closed
   }

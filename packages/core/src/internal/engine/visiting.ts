@@ -21,10 +21,10 @@ import * as Handler from "./handler.ts"
 import * as Joins from "./joins.ts"
 import type { Outbox } from "./outbox.ts"
 import type * as Outcomes from "./outcomes.ts"
-import * as RecordedSchema from "./recordedSchema.ts"
 import * as Restart from "./restart.ts"
 import type { Mismatch, TypedState } from "./typedState.ts"
 import type { Views } from "./views.ts"
+import * as WaitSchemas from "./waitSchemas.ts"
 import * as Waking from "./waking.ts"
 import type { Bodies, WriteError, Writer } from "./writer.ts"
 
@@ -122,6 +122,7 @@ export const make = (course: Course): Visiting => {
   const { environment, outcomes, service, views, writer } = course
   const { clock } = environment
   const { flow } = service
+  const problemFor = WaitSchemas.problemFor(flow)
 
   /** The join of the branches that a branch made, and the state that the main line has after it. */
   const joining = (state: RunState, branch: string): readonly [Bodies, TypedState | undefined] => {
@@ -234,7 +235,7 @@ export const make = (course: Course): Visiting => {
         state,
         ids,
         clock.currentTimeMillisUnsafe(),
-        (payload, { schema }) => RecordedSchema.problemWith(schema, payload) === undefined
+        (payload, wait) => problemFor(state, wait, payload) === undefined
       )
 
     const endEarly = orHalt(
