@@ -243,6 +243,7 @@ export type Outcome = typeof Outcome.Type
  * - `inDoubt`: an at-most-once call has no result and waits for a person
  * - `incompatible`: the journal was written by another version or shape of the flow
  * - `budget`: more of a budget was spent than there is; it goes on when the limit was raised
+ * - `stepLimit`, `visitLimit`: the run took as many steps, or visited a node as often, as it may; the same
  *
  * @category schemas
  * @since 0.1.0
@@ -271,7 +272,9 @@ export const PauseReason = Schema.Union([
     budget: Schema.String,
     spent: Schema.Finite,
     limit: Schema.Finite
-  })
+  }),
+  Schema.Struct({ kind: Schema.Literal("stepLimit"), limit: Count }),
+  Schema.Struct({ kind: Schema.Literal("visitLimit"), node: Schema.String, limit: Count })
 ])
 /**
  * @category models
