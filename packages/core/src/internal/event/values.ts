@@ -235,6 +235,41 @@ export const Outcome = Schema.Struct({
 export type Outcome = typeof Outcome.Type
 
 /**
+ * Why a command comes to nothing.
+ *
+ * - `ended`, `ending`: the run has ended, or is being cancelled or undoing its calls; `status`: it is in another status than
+ *   those that the command is for
+ * - `nothingWaits`: nothing waits for it; `wrongKey`: something does, with another key; `ambiguous`: several do
+ * - `notAChoice`: the answer is none of the choices; `doesNotFit`: what was given does not fit its schema
+ * - `full`: so many signals are kept that no more are
+ * - `notInDoubt`: the call is not in doubt
+ * - `unknown`: it names something that the run does not have
+ * - `unreadable`: the codec could not open it
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const RefusalReason = Schema.Literals([
+  "ended",
+  "ending",
+  "status",
+  "nothingWaits",
+  "wrongKey",
+  "ambiguous",
+  "notAChoice",
+  "doesNotFit",
+  "full",
+  "notInDoubt",
+  "unknown",
+  "unreadable"
+])
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type RefusalReason = typeof RefusalReason.Type
+
+/**
  * Why a run is paused.
  *
  * - `requested`: somebody asked for it
