@@ -63,7 +63,8 @@ export class Worker extends Context.Service<
  * How a worker works.
  *
  * - `flows`: what it executes; their handlers, and those of their tools, are in the layer's requirements
- * - `concurrency`: how many runs at once, 64 by default
+ * - `concurrency`: how many runs are executed at once, 64 by default; those that wait, or sleep until they are tried again,
+ *   do not count
  * - `keepWaiting`: how long the fiber of a visit that waits is kept in memory, not at all by default. Kept or not, the run
  *   comes to the same; a wait that is over soon costs less if it is. Those of nodes with a timeout are not kept
  * - `timers`: at most how long it goes without a look at which waits are due, 30 seconds by default: clocks may be set, and
@@ -143,7 +144,7 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>>(
       const context = withoutSpan(yield* Effect.context<Store | HandlersOf<Flows>>())
       const store = Context.get(context, Store)
       const codec = yield* Codec
-      const environment: Omit<Environment, "deadlines"> = {
+      const environment: Omit<Environment, "deadlines" | "places"> = {
         store,
         codec,
         hash: (yield* Hasher).hash,

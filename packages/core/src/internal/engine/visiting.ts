@@ -15,6 +15,7 @@ import type { EndedBranch, OpenVisit, RunState } from "../../RunState.ts"
 import { isTerminal } from "../status.ts"
 import { fanOutAround, visitIn } from "../visits.ts"
 import type { Environment } from "./execution.ts"
+import * as Due from "./due.ts"
 import * as Failures from "./failure.ts"
 import * as Grace from "./grace.ts"
 import * as Handler from "./handler.ts"
@@ -96,10 +97,11 @@ export interface Course {
   readonly touched: (bodies: Bodies) => void
   /** Calls back after so many milliseconds, unless the result is called before. */
   readonly timer: (millis: number, callback: () => void) => () => void
+  /** A handler is kept while it waits: it needs no place for now. */
+  readonly parked: (branch: string) => void
+  /** Until the run has a place for a handler that goes on. */
+  readonly reenter: Effect.Effect<void>
 }
-
-/** How long a wait that is kept goes without a look at the clock, in milliseconds: it may be set. */
-export const lookInterval = 30_000
 
 export interface Visiting {
   /** Executes an attempt. It is not to be interrupted itself; its handler is. */
@@ -201,7 +203,7 @@ export const make = (course: Course): Visiting => {
         const { waiting } = visitIn(writer.state, branch)!
         let due = Number.POSITIVE_INFINITY
         for (const id of waiting) due = Math.min(due, HashMap.getUnsafe(writer.state.waits, id).due ?? due)
-        const until = Math.max(1, Math.min(due - now, since + millis - now, lookInterval))
+        const until = Math.max(1, Math.min(due - now, since + millis - now, Due.lookInterval))
         const wake = () => {
           cancel()
           line.parked = undefined
@@ -214,6 +216,7 @@ export const make = (course: Course): Visiting => {
           resume(Effect.void)
         })
         line.parked = { wake, since }
+        course.parked(branch)
         return Effect.sync(cancel)
       })
 
@@ -306,7 +309,10 @@ export const make = (course: Course): Visiting => {
           orHalt(writer.sync),
           Effect.andThen(
             Effect.suspend(() => (isOver() ? Effect.void : kept(keepWaiting))),
-            endEarly
+            Effect.andThen(
+              endEarly,
+              Effect.suspend(() => (isOver() && !line.evicted ? course.reenter : Effect.void))
+            )
           )
         )
       })
