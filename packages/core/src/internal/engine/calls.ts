@@ -46,6 +46,8 @@ export interface Host extends Surroundings {
   readonly stopping: () => boolean
   /** Whether it stops without ending, so that the visit will be executed again: then finalizers may call nothing. */
   readonly halted: () => boolean
+  /** What is asked for then is answered by this. */
+  readonly refused: Effect.Effect<never>
   /** Pauses the run; is interrupted. */
   readonly pause: (reason: PauseReason) => Effect.Effect<never>
   /** In a replay: a call that has no recorded result. It is not carried out, but interrupted. */
@@ -301,7 +303,7 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
             )
           )
         }
-        if (host.halted()) return Effect.interrupt
+        if (host.halted()) return host.refused
         if (!host.encrypts && hasSecrets(tool)) {
           return Effect.die(
             new Error(`tool ${tool.name} has Redacted values: provide a Codec that encrypts what is stored`)

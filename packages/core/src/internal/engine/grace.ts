@@ -49,6 +49,19 @@ export interface Grace {
   readonly leave: () => void
 }
 
+/** So often something may catch that it is interrupted, and ask for more. */
+const mostRefusals = 100
+
+/**
+ * Answers whoever is to stop: the fiber is interrupted as from outside, so that only its finalizers are executed. Where it
+ * cannot be, it is told so; if it catches that again and again it gets no answer any more.
+ */
+export const refusal = (counts: { refusals: number }): Effect.Effect<never> =>
+  Effect.withFiber((fiber) => {
+    fiber.interruptUnsafe()
+    return ++counts.refusals > mostRefusals ? Effect.never : Effect.interrupt
+  })
+
 interface Running {
   readonly interrupt: (unlimited: boolean) => void
   readonly leave: () => void

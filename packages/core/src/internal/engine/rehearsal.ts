@@ -17,6 +17,7 @@ import type { OpenVisit, RunState } from "../../RunState.ts"
 import type { Difference } from "../definition/difference.ts"
 import { fanOutAround, visitsOf } from "../visits.ts"
 import * as Failures from "./failure.ts"
+import * as Grace from "./grace.ts"
 import * as Handler from "./handler.ts"
 import * as Outcomes from "./outcomes.ts"
 import type { Journals } from "./reader.ts"
@@ -67,12 +68,13 @@ const rehearseVisit = Effect.fnUntraced(function* (
   const context = Context.add(service.context, Clock.Clock, clock)
   let end: { readonly finding: Finding | undefined } | undefined
   let running: Fiber.Fiber<Next, unknown> | undefined
+  const refusal = Grace.refusal({ refusals: 0 })
   /** The journal ends here, or is not followed any more. */
   const stop = (finding: Finding | undefined): Effect.Effect<never> =>
     Effect.suspend(() => {
       end ??= { finding }
       running?.interruptUnsafe()
-      return Effect.interrupt
+      return refusal
     })
   const host: Handler.Host = {
     run: state.run,
@@ -94,6 +96,7 @@ const rehearseVisit = Effect.fnUntraced(function* (
     sync: Effect.never,
     stopping: () => true,
     halted: () => end !== undefined,
+    refused: refusal,
     pause: (reason) =>
       stop(
         reason.kind === "diverged"

@@ -45,6 +45,8 @@ export interface Line {
   parked: { readonly wake: () => void; readonly since: number } | undefined
   /** It is not to be kept any longer. */
   evicted: boolean
+  /** How often it was refused something because it is to stop. */
+  refusals: number
 }
 
 export const lineOf = (options: Grace.Options, branch: string): Line => ({
@@ -55,7 +57,8 @@ export const lineOf = (options: Grace.Options, branch: string): Line => ({
   suspended: false,
   gone: false,
   parked: undefined,
-  evicted: false
+  evicted: false,
+  refusals: 0
 })
 
 /** Whether a branch's visit was ended by somebody else: what is appended is known before whoever it concerns is told. */
@@ -183,16 +186,16 @@ export const make = (course: Course): Visiting => {
   const hostOf = (line: Line): Handler.Host => {
     const { branch } = line
     const halted = () => line.suspended || line.gone || course.isHalted()
+    const refused = Grace.refusal(line)
     const isGone = (state: RunState) => isOverFor(line, state)
 
     /**
-     * For code that runs inside a handler: a run that cannot be written stops there. It interrupts itself besides being
-     * interrupted, since it may stand in a region that cannot be.
+     * For code that runs inside a handler: a run that cannot be written stops there.
      */
     const orHalt = <A>(effect: Effect.Effect<A, WriteError>): Effect.Effect<A> =>
       Effect.catch(effect, (error) => {
         course.lost(error)
-        return Effect.interrupt
+        return refused
       })
 
     /** Keeps the handler until something happened that may have ended its wait, or for as long as it may be kept. */
@@ -265,7 +268,7 @@ export const make = (course: Course): Visiting => {
                 isLate = isGone(state)
                 return isLate ? undefined : [body]
               }),
-              () => (isLate || line.gone ? Effect.interrupt : Effect.succeed(undefined))
+              () => (isLate || line.gone ? refused : Effect.succeed(undefined))
             )
           )
         }),
@@ -275,10 +278,11 @@ export const make = (course: Course): Visiting => {
       deliver: (message, of) => orHalt(course.outbox.deliver(message, of)),
       stopping: () => line.suspended || line.gone || course.isStopping(),
       halted,
+      refused,
       pause: (reason) =>
         Effect.suspend(() => {
           if (!line.gone) course.pause(reason)
-          return Effect.interrupt
+          return refused
         }),
       openWaits: (bodies) =>
         Effect.suspend(() => {
@@ -298,8 +302,10 @@ export const make = (course: Course): Visiting => {
         const { timeout } = flow.nodes[visitIn(writer.state, branch)!.node]!
         const keepWaiting = timeout === undefined ? environment.keepWaiting : 0
         const suspend = Effect.suspend(() => {
+          // A handler that does not end now is left behind.
+          if (!halted()) line.grace.interrupt()
           line.suspended = true
-          return Effect.interrupt
+          return refused
         })
         // A run that comes to rest is synced then; what goes on while somebody waits is not held up by it.
         if (line.evicted || halted() || keepWaiting <= 0 || waitsForRun()) {
@@ -445,8 +451,9 @@ export const make = (course: Course): Visiting => {
         }
       )
       line.visit = visit
+      line.refusals = 0
       const place = { run: writer.lease.run, branch, node: visit.node, visit: visit.visit }
-      const stopping = () => line.gone || course.isStopping()
+      const stopping = () => line.gone || line.suspended || course.isStopping()
       return Effect.flatMap(line.grace.execute(closing(effect, close), place, stopping), (exit) =>
         exit === undefined ? leaveBehind(line, visit) : settle(line, attempted, exit)
       )
