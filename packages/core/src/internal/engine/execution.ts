@@ -15,7 +15,7 @@ import type * as Store from "../../Store.ts"
 import type { ToolExecutor } from "../../ToolExecutor.ts"
 import * as Snapshot from "../snapshot.ts"
 import { isTerminal } from "../status.ts"
-import { visitIn } from "../visits.ts"
+import { visitIn, visitsOf } from "../visits.ts"
 import * as Branching from "./branching.ts"
 import * as Commands from "./commands.ts"
 import * as Compensation from "./compensation.ts"
@@ -234,6 +234,7 @@ export const make = (
     inherited: claim === undefined ? -1 : writer.state.seq,
     isStopping: () => stop !== undefined,
     isHalted: () => stop !== undefined && stop._tag !== "Cancel" && stop._tag !== "Deadline",
+    unwound: new Set(),
     isLost,
     lost: (error) => halt({ _tag: "Lost", error }),
     pause: (reason) => halt({ _tag: "Pause", reason }),
@@ -362,6 +363,36 @@ export const make = (
     )
   })
 
+  /**
+   * A run ends whose handlers wait and were not kept: they are executed up to their waits again and interrupted there, so
+   * that their finalizers can call tools, as those of handlers that are kept. Whether there was something to do.
+   */
+  const unwind = Effect.fnUntraced(function* (why: "Cancel" | "Deadline") {
+    const { fingerprint, maxRecoveries, recoveries, version } = writer.state
+    const waiting = [...visitsOf(writer.state)].filter(
+      ([branch, visit]) => visit.waiting.length > 0 && !course.unwound.has(branch)
+    )
+    if (waiting.length === 0 || recoveries > maxRecoveries || isLost()) return false
+    // Without a handler that the run fits there is nothing to be executed.
+    if (version !== flow.version || fingerprint !== flow.fingerprint || incompatible() !== undefined)
+      return false
+    stop ??= { _tag: why }
+    for (const [branch] of waiting) {
+      if (draining || isLost()) break
+      main = Visiting.lineOf(environment, branch)
+      main.unwinding = "under way"
+      const { grace } = main
+      // Nobody knows whether it comes to its wait again.
+      const cancel = Duration.isFinite(environment.grace)
+        ? timer(Duration.toMillis(environment.grace), () => grace.interrupt())
+        : () => {}
+      yield* Effect.ensuring(visiting.attempt(main), Effect.sync(cancel))
+      course.unwound.add(branch)
+    }
+    main = Visiting.lineOf(environment, "")
+    return true
+  })
+
   /** Opens the epoch. After a crash that is durable before any code of the flow's author runs. */
   const takeOver = Effect.fnUntraced(function* ({ cause, previous }: Claim) {
     const { owner } = writer.lease
@@ -402,6 +433,10 @@ export const make = (
       if (outbox.isDue()) yield* outbox.flush
       const { state } = writer
       if (isTerminal(state.status) || state.status === "paused") return undefined
+      if (state.status === "cancelling" && state.compensating === undefined && (yield* unwind("Cancel"))) {
+        if (draining) return undefined
+        continue
+      }
       if (state.status === "cancelling" && state.compensating === undefined && !(yield* outbox.endChildren)) {
         if (draining) return undefined
         if (inbox.length === 0) yield* idle(Outbox.tryAgain)
@@ -414,6 +449,10 @@ export const make = (
       }
       const isOver = stop?._tag === "Deadline" && Deadlines.isTimed(state)
       if (isOver || Deadlines.isExpired(state, clock.currentTimeMillisUnsafe())) {
+        if (yield* unwind("Deadline")) {
+          if (draining) return undefined
+          continue
+        }
         // Whoever retries the run gives it time again.
         if (isOver) stop = undefined
         yield* writer.append(Deadlines.expire(state))

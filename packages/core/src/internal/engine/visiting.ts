@@ -45,6 +45,8 @@ export interface Line {
   parked: { readonly wake: () => void; readonly since: number } | undefined
   /** It is not to be kept any longer. */
   evicted: boolean
+  /** It is executed up to its wait only, to be interrupted there; and whether it came there. */
+  unwinding: "not" | "under way" | "done"
   /** How often it was refused something because it is to stop. */
   refusals: number
 }
@@ -58,6 +60,7 @@ export const lineOf = (options: Grace.Options, branch: string): Line => ({
   gone: false,
   parked: undefined,
   evicted: false,
+  unwinding: "not",
   refusals: 0
 })
 
@@ -93,6 +96,8 @@ export interface Course {
   readonly isStopping: () => boolean
   readonly isHalted: () => boolean
   readonly isLost: () => boolean
+  /** The branches whose handlers were interrupted because the run ends: their finalizers have been executed. */
+  readonly unwound: Set<string>
   /** The journal cannot be written any more. */
   readonly lost: (error: WriteError) => void
   readonly pause: (reason: PauseReason) => void
@@ -300,11 +305,12 @@ export const make = (course: Course): Visiting => {
       park: Effect.suspend(() => {
         // The limit of an attempt does not count the time for which it waits: then it has to leave.
         const { timeout } = flow.nodes[visitIn(writer.state, branch)!.node]!
-        const keepWaiting = timeout === undefined ? environment.keepWaiting : 0
+        const keepWaiting = timeout === undefined && line.unwinding === "not" ? environment.keepWaiting : 0
         const suspend = Effect.suspend(() => {
           // A handler that does not end now is left behind.
           if (!halted()) line.grace.interrupt()
-          line.suspended = true
+          if (line.unwinding === "not") line.suspended = true
+          else line.unwinding = "done"
           return refused
         })
         // A run that comes to rest is synced then; what goes on while somebody waits is not held up by it.
@@ -357,6 +363,7 @@ export const make = (course: Course): Visiting => {
   /** The handler was interrupted and does not stop: whatever it still does is none of the run's business. */
   const leaveBehind = Effect.fnUntraced(function* (line: Line, { node, visit }: OpenVisit) {
     line.gone = true
+    course.unwound.add(line.branch)
     const { run } = writer.lease
     yield* Effect.logWarning("a handler does not stop and is left behind", { run, node, visit })
     if (course.isLost() || isTerminal(writer.state.status)) return
@@ -402,7 +409,10 @@ export const make = (course: Course): Visiting => {
     attempted: Outcomes.Attempted,
     exit: Exit.Exit<any, unknown>
   ): Effect.Effect<unknown, WriteError> => {
-    if (line.suspended || isOverFor(line, writer.state) || course.isStopping()) return Effect.void
+    if (line.suspended || isOverFor(line, writer.state) || course.isStopping()) {
+      if (!line.suspended) course.unwound.add(line.branch)
+      return Effect.void
+    }
     if (Exit.isSuccess(exit)) return conclude(line, attempted, outcomes.answered(attempted, exit.value))
     return Effect.flatMap(outcomes.failed(attempted, Failures.outcomeOf(exit.cause)), (outcome) =>
       conclude(line, attempted, outcome)
@@ -453,7 +463,10 @@ export const make = (course: Course): Visiting => {
       line.visit = visit
       line.refusals = 0
       const place = { run: writer.lease.run, branch, node: visit.node, visit: visit.visit }
-      const stopping = () => line.gone || line.suspended || course.isStopping()
+      const stopping = () =>
+        line.gone ||
+        line.suspended ||
+        (line.unwinding === "under way" ? course.isHalted() : course.isStopping())
       return Effect.flatMap(line.grace.execute(closing(effect, close), place, stopping), (exit) =>
         exit === undefined ? leaveBehind(line, visit) : settle(line, attempted, exit)
       )
