@@ -288,6 +288,7 @@ export const make = (
     surroundings: {
       context: environment.context,
       executor: environment.executor,
+      limits: environment,
       middlewares: environment.toolMiddlewares,
       traced: environment.traced
     },

@@ -4,7 +4,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -82,6 +82,7 @@ const rehearseVisit = Effect.fnUntraced(function* (
     hash: journals.hash,
     context: context as Context.Context<never>,
     executor: { execute: () => Effect.never },
+    limits: { clock, grace: Duration.zero, stuck: new Set() },
     middlewares: [],
     traced: false,
     encrypts: true,

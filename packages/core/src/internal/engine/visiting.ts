@@ -256,6 +256,7 @@ export const make = (course: Course): Visiting => {
       hash: environment.hash,
       context: environment.context,
       executor: environment.executor,
+      limits: environment,
       middlewares: environment.toolMiddlewares,
       traced: environment.traced,
       encrypts: environment.codec?.encrypts === true,
