@@ -16,6 +16,7 @@ import * as Tool from "../../Tool.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { canonical } from "./canonical.ts"
 import type * as Claims from "./claims.ts"
+import * as Due from "./due.ts"
 import * as Failures from "./failure.ts"
 import { invoke } from "./invoke.ts"
 import type { Surroundings } from "./invoke.ts"
@@ -45,6 +46,8 @@ export interface Host extends Surroundings {
   readonly stopping: () => boolean
   /** Whether it stops without ending, so that the visit will be executed again: then finalizers may call nothing. */
   readonly halted: () => boolean
+  /** What is asked for then is answered by this. */
+  readonly refused: Effect.Effect<never>
   /** Pauses the run; is interrupted. */
   readonly pause: (reason: PauseReason) => Effect.Effect<never>
   /** In a replay: a call that has no recorded result. It is not carried out, but interrupted. */
@@ -183,11 +186,19 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
 
       const settled = (body: Body) => Effect.map(host.append(body), () => consume(recorded(id)!))
 
-      const sleep = (millis: number) =>
+      const sleepUntil = (at: Due.Due): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          const left = at.left()
+          return left > Due.lookInterval
+            ? Effect.andThen(live.sleep(Duration.millis(Due.lookInterval)), sleepUntil(at))
+            : live.sleep(Duration.millis(Math.max(0, left)))
+        })
+
+      const sleep = (until: number) => {
+        const slept = Effect.suspend(() => sleepUntil(Due.make(live, until)))
         // What comes after a long sleep should not have to begin before it.
-        commit
-          ? Effect.andThen(host.sync, live.sleep(Duration.millis(millis)))
-          : live.sleep(Duration.millis(millis))
+        return commit ? Effect.andThen(host.sync, slept) : slept
+      }
 
       /** If the run itself is being stopped the call stays without a result: it may have taken effect. */
       const interrupted = (exit: Exit.Failure<unknown, unknown>): Effect.Effect<never, unknown> =>
@@ -207,9 +218,7 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
             // One try after another; the events say where it stands if the process dies between any two of them.
             let body = begin
             if (due !== undefined) {
-              const slept = yield* Effect.exit(
-                restore(sleep(Math.max(0, due - live.currentTimeMillisUnsafe())))
-              )
+              const slept = yield* Effect.exit(restore(sleep(due)))
               if (Exit.isFailure(slept)) return yield* interrupted(slept)
             }
             while (true) {
@@ -250,7 +259,7 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
                 return yield* fail(tool, recorded(id)!, failure)
               }
               yield* host.append({ kind: "callRetried", ...names, error: failure, due: now + delay })
-              const slept = yield* Effect.exit(restore(sleep(delay)))
+              const slept = yield* Effect.exit(restore(sleep(now + delay)))
               if (Exit.isFailure(slept)) return yield* interrupted(slept)
               repeated = repeated || outcome._tag === "Defect"
               body = { kind: "callRepeated", ...names }
@@ -294,7 +303,7 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
             )
           )
         }
-        if (host.halted()) return Effect.interrupt
+        if (host.halted()) return host.refused
         if (!host.encrypts && hasSecrets(tool)) {
           return Effect.die(
             new Error(`tool ${tool.name} has Redacted values: provide a Codec that encrypts what is stored`)

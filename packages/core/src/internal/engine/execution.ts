@@ -15,11 +15,12 @@ import type * as Store from "../../Store.ts"
 import type { ToolExecutor } from "../../ToolExecutor.ts"
 import * as Snapshot from "../snapshot.ts"
 import { isTerminal } from "../status.ts"
-import { visitIn } from "../visits.ts"
+import { visitIn, visitsOf } from "../visits.ts"
 import * as Branching from "./branching.ts"
 import * as Commands from "./commands.ts"
 import * as Compensation from "./compensation.ts"
 import * as Deadlines from "./deadlines.ts"
+import * as Due from "./due.ts"
 import * as Grace from "./grace.ts"
 import * as Joins from "./joins.ts"
 import * as Limits from "./limits.ts"
@@ -36,6 +37,7 @@ import type { Bodies, WriteError, Writer } from "./writer.ts"
 /** What all executions of a worker share. */
 export interface Environment extends Journals, Grace.Options {
   readonly deadlines: Deadlines.Deadlines
+  readonly places: Places
   readonly executor: ToolExecutor
   readonly nodeMiddlewares: ReadonlyArray<NodeMiddleware>
   readonly toolMiddlewares: ReadonlyArray<ToolMiddleware>
@@ -45,6 +47,17 @@ export interface Environment extends Journals, Grace.Options {
   /** Executes what runs start, as far as the worker can. */
   readonly starter?: Starter | undefined
 }
+
+/** The places of a worker: so many runs execute something at once. Each execution begins with one. */
+export interface Places {
+  /** The run executes nothing for a while: another one may have its place. */
+  readonly leave: (run: string) => void
+  /** It has to go on: `granted` is called when it has a place, perhaps at once. */
+  readonly ask: (run: string, granted: () => void) => void
+}
+
+/** Whoever executes nothing for longer than this lets others have its place, in milliseconds. */
+const moment = 1_000
 
 /** Why an execution has to stop before the run itself stops. */
 type Stop =
@@ -143,8 +156,50 @@ export const make = (
     }
   }
 
+  let away = false
+  /** Handlers that are to go on and have no place to do so. */
+  const entering = new Set<() => void>()
+
+  const leavePlace = (): void => {
+    away = true
+    environment.places.leave(run)
+  }
+
+  const askForPlace = (): void =>
+    environment.places.ask(run, () => {
+      away = false
+      wake?.()
+      for (const enter of entering) enter()
+    })
+
+  /** Until the run has a place again, or something else is to be done; whether it has one. */
+  const enter: Effect.Effect<boolean> = Effect.suspend(() => {
+    if (!away) return Effect.succeed(true)
+    return Effect.callback<boolean>((resume) => {
+      wake = () => {
+        wake = undefined
+        resume(Effect.sync(() => !away))
+      }
+      askForPlace()
+    })
+  })
+
+  /** The same for a handler, which is interrupted if something else is to be done. */
+  const reenter: Effect.Effect<void> = Effect.suspend(() => {
+    if (!away) return Effect.void
+    return Effect.callback<void>((resume) => {
+      const go = () => {
+        entering.delete(go)
+        resume(Effect.void)
+      }
+      entering.add(go)
+      askForPlace()
+      return Effect.sync(() => entering.delete(go))
+    })
+  })
+
   /** Until something is to be done, or so many milliseconds have passed. */
-  const idle = (millis: number): Effect.Effect<void> =>
+  const idle = (millis: number, isQuiet = true): Effect.Effect<void> =>
     Effect.callback<void>((resume) => {
       const cancel = Number.isFinite(millis) ? timer(Math.max(1, millis), () => wake?.()) : () => {}
       wake = () => {
@@ -152,6 +207,7 @@ export const make = (
         cancel()
         resume(Effect.void)
       }
+      if (isQuiet && millis > moment) leavePlace()
     })
 
   const touched = (bodies: Bodies): void => {
@@ -178,11 +234,16 @@ export const make = (
     inherited: claim === undefined ? -1 : writer.state.seq,
     isStopping: () => stop !== undefined,
     isHalted: () => stop !== undefined && stop._tag !== "Cancel" && stop._tag !== "Deadline",
+    unwound: new Set(),
     isLost,
     lost: (error) => halt({ _tag: "Lost", error }),
     pause: (reason) => halt({ _tag: "Pause", reason }),
     touched,
-    timer
+    timer,
+    parked: (branch) => {
+      if (branch === "" || branching?.isQuiet() === true) leavePlace()
+    },
+    reenter
   }
   const visiting = Visiting.make(course)
 
@@ -209,6 +270,8 @@ export const make = (
       course,
       visiting,
       idle,
+      isAway: () => away,
+      enter,
       poke: () => wake?.(),
       afterVisit: isStrict ? writer.sync : Effect.void,
       betweenVisits: Effect.andThen(Effect.andThen(warnIfDue, snapshotIfDue), outbox.flush),
@@ -225,6 +288,7 @@ export const make = (
     surroundings: {
       context: environment.context,
       executor: environment.executor,
+      limits: environment,
       middlewares: environment.toolMiddlewares,
       traced: environment.traced
     },
@@ -232,6 +296,7 @@ export const make = (
     stopping: () => draining || isLost(),
     execute: undoing.execute,
     sleep: idle,
+    enter,
     obey: Effect.suspend(() => (inbox.length > 0 ? obey() : Effect.void))
   })
 
@@ -274,23 +339,59 @@ export const make = (
     return warning === undefined ? Effect.void : writer.append(warning)
   })
 
+  /** Until the next attempt of the main line. */
+  let sleeping: Due.Due | undefined
+
   /** Executes the open visit of the main line: one attempt, and the events that come of it. */
   const step: Effect.Effect<void, WriteError> = Effect.suspend(() => {
     const { due } = writer.state.open[""]!
-    const wait = due === undefined ? 0 : due - clock.currentTimeMillisUnsafe()
+    if (due !== undefined && sleeping?.at !== due) sleeping = Due.make(clock, due)
+    const wait = due === undefined ? 0 : sleeping!.left()
     if (wait > 0) {
-      // What comes after a long sleep should not have to begin before it.
+      // What comes after a long sleep should not have to begin before it. Clocks may be set meanwhile.
+      const look = Math.min(wait, Due.lookInterval)
       return Effect.andThen(
         writer.sync,
-        Effect.suspend(() => (stop !== undefined || inbox.length > 0 ? Effect.void : idle(wait)))
+        Effect.suspend(() => (stop !== undefined || inbox.length > 0 ? Effect.void : idle(look)))
       )
     }
+    if (away) return Effect.asVoid(enter)
     if (main.gone) main = Visiting.lineOf(environment, "")
     main.suspended = false
     main.evicted = false
     return Effect.flatMap(visiting.attempt(main), () =>
       stop !== undefined || main.suspended ? Effect.void : afterVisit
     )
+  })
+
+  /**
+   * A run ends whose handlers wait and were not kept: they are executed up to their waits again and interrupted there, so
+   * that their finalizers can call tools, as those of handlers that are kept. Whether there was something to do.
+   */
+  const unwind = Effect.fnUntraced(function* (why: "Cancel" | "Deadline") {
+    const { fingerprint, maxRecoveries, recoveries, version } = writer.state
+    const waiting = [...visitsOf(writer.state)].filter(
+      ([branch, visit]) => visit.waiting.length > 0 && !course.unwound.has(branch)
+    )
+    if (waiting.length === 0 || recoveries > maxRecoveries || isLost()) return false
+    // Without a handler that the run fits there is nothing to be executed.
+    if (version !== flow.version || fingerprint !== flow.fingerprint || incompatible() !== undefined)
+      return false
+    stop ??= { _tag: why }
+    for (const [branch] of waiting) {
+      if (draining || isLost()) break
+      main = Visiting.lineOf(environment, branch)
+      main.unwinding = "under way"
+      const { grace } = main
+      // Nobody knows whether it comes to its wait again.
+      const cancel = Duration.isFinite(environment.grace)
+        ? timer(Duration.toMillis(environment.grace), () => grace.interrupt())
+        : () => {}
+      yield* Effect.ensuring(visiting.attempt(main), Effect.sync(cancel))
+      course.unwound.add(branch)
+    }
+    main = Visiting.lineOf(environment, "")
+    return true
   })
 
   /** Opens the epoch. After a crash that is durable before any code of the flow's author runs. */
@@ -333,6 +434,10 @@ export const make = (
       if (outbox.isDue()) yield* outbox.flush
       const { state } = writer
       if (isTerminal(state.status) || state.status === "paused") return undefined
+      if (state.status === "cancelling" && state.compensating === undefined && (yield* unwind("Cancel"))) {
+        if (draining) return undefined
+        continue
+      }
       if (state.status === "cancelling" && state.compensating === undefined && !(yield* outbox.endChildren)) {
         if (draining) return undefined
         if (inbox.length === 0) yield* idle(Outbox.tryAgain)
@@ -345,6 +450,10 @@ export const make = (
       }
       const isOver = stop?._tag === "Deadline" && Deadlines.isTimed(state)
       if (isOver || Deadlines.isExpired(state, clock.currentTimeMillisUnsafe())) {
+        if (yield* unwind("Deadline")) {
+          if (draining) return undefined
+          continue
+        }
         // Whoever retries the run gives it time again.
         if (isOver) stop = undefined
         yield* writer.append(Deadlines.expire(state))

@@ -28,6 +28,8 @@ export interface Host {
    */
   readonly park: Effect.Effect<void>
   readonly halted: () => boolean
+  /** What is asked for then is answered by this. */
+  readonly refused: Effect.Effect<never>
   readonly pause: (reason: PauseReason) => Effect.Effect<never>
   /** In a replay: a wait that has no recorded outcome. */
   readonly refuse?: (call: {
@@ -150,7 +152,7 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
 
   const outcome = (ids: ReadonlyArray<string>): Effect.Effect<Ended> =>
     Effect.suspend(() => {
-      if (host.halted()) return Effect.interrupt
+      if (host.halted()) return host.refused
       const over = recorded(ids)
       return over === undefined ? Effect.andThen(host.park, outcome(ids)) : Effect.succeed(over)
     })
@@ -171,7 +173,7 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
           new Error(`something that outlived visit ${visit} of node ${node} waits for ${name}`)
         )
       }
-      if (host.halted()) return Effect.interrupt
+      if (host.halted()) return host.refused
       if (fiber !== place.fiber()) return Effect.die(new WaitMisplaced({ node, wait: name }))
       const { ids, on, open } = plan()
       for (const id of ids) claims.claim(id)
