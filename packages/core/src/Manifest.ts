@@ -232,6 +232,10 @@ const fanOutOf = ({ concurrency, policy }: FlowNode.FanOut): FanOut => ({
   ...(concurrency === undefined ? {} : { concurrency })
 })
 
+/** JSON has no infinity, and an infinite limit is none. */
+const timeoutOf = (timeout: Duration.Duration | undefined): { readonly timeout?: number } =>
+  timeout === undefined || !Duration.isFinite(timeout) ? {} : { timeout: Duration.toMillis(timeout) }
+
 const nodeOf = (name: string, node: FlowNode.Any): Node => {
   const errors = node.error.ast._tag === "Never" ? undefined : jsonSchemaOf(node.error)
   return {
@@ -242,7 +246,7 @@ const nodeOf = (name: string, node: FlowNode.Any): Node => {
     ...(errors === undefined ? {} : { error: errors }),
     ...(node.retry === undefined ? {} : { retry: retryText(node.retry) }),
     ...(node.while === undefined ? {} : { retryOnly: true }),
-    ...(node.timeout === undefined ? {} : { timeout: Duration.toMillis(node.timeout) }),
+    ...timeoutOf(node.timeout),
     ...(node.fanOut === undefined ? {} : { fanOut: fanOutOf(node.fanOut) }),
     ...(node.maxVisits === undefined ? {} : { maxVisits: node.maxVisits }),
     ...(node.warnAt === undefined ? {} : { warnAt: node.warnAt }),
@@ -282,7 +286,7 @@ export const manifest = (flow: Flow.Any): Manifest => ({
   ...(flow.warnAt === undefined ? {} : { warnAt: flow.warnAt }),
   ...(flow.onExceeded === "fail" ? {} : { onExceeded: flow.onExceeded }),
   ...(flow.budgets.length === 0 ? {} : { budgets: flow.budgets.map(budgetOf) }),
-  ...(flow.timeout === undefined ? {} : { timeout: Duration.toMillis(flow.timeout) }),
+  ...timeoutOf(flow.timeout),
   ...(flow.restart === undefined ? {} : { maxRestarts: flow.restart.max }),
   ...(flow.restart?.schedule === undefined ? {} : { restart: retryText(flow.restart.schedule) }),
   requiresCodec: holdSecrets(schemasOf(flow)),

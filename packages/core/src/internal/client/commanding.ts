@@ -4,8 +4,10 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type { Command, Request } from "../../Command.ts"
+import { Command } from "../../Command.ts"
+import type { Request } from "../../Command.ts"
 import type { Event } from "../../Event.ts"
 import { CommandRefused } from "../../RunError.ts"
 import type { RunInfo } from "../../RunInfo.ts"
@@ -15,6 +17,7 @@ import * as Commands from "../engine/commands.ts"
 import * as Reader from "../engine/reader.ts"
 import * as Waking from "../engine/waking.ts"
 import * as Writer from "../engine/writer.ts"
+import { guardOf } from "../guard.ts"
 import { cursorOf, isHandled } from "../inbox.ts"
 import { get } from "../record.ts"
 import { isTerminal } from "../status.ts"
@@ -27,6 +30,10 @@ import type { Client } from "./client.ts"
  */
 export type Until = "accepted" | "applied"
 
+const isCommand = /* @__PURE__ */ guardOf(Command)
+/** Explains why a value is not a command. */
+const decode = /* @__PURE__ */ Schema.decodeUnknownEffect(Command, { onExcessProperty: "error" })
+
 const make = Effect.fnUntraced(function* (
   { clock, codec, ids }: Client,
   run: string,
@@ -37,7 +44,8 @@ const make = Effect.fnUntraced(function* (
   const id = options.commandId ?? (yield* ids.next)
   const time = clock.currentTimeMillisUnsafe()
   const command: Command = { id, run, time, ...Waking.senderOf(options), request }
-  return command
+  // What nobody could carry out is not sent: an inbox keeps it.
+  return isCommand(command) ? command : yield* Effect.orDie(decode(command))
 })
 
 /** Puts a command in a run's inbox. */

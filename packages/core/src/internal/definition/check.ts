@@ -7,7 +7,7 @@ import { checkGraph, collected } from "./graph.ts"
 import { errorTags, inspect } from "./inspect.ts"
 import { type Problem, problemsOf } from "./problem.ts"
 
-const reserved = (name: string, what: "node" | "channel"): string | undefined => {
+const reserved = (name: string, what: "node" | "channel" | "signal"): string | undefined => {
   if (name === "") return "it is empty"
   if (name === "__proto__") return "JavaScript objects give this key another meaning"
   if (what === "node" && name === "end") return `"end" is the end of the flow`
@@ -20,7 +20,8 @@ const checkNames = (flow: Flow.Any): ReadonlyArray<Problem> => {
     problems.push({ _tag: "InvalidName", what: "flow", name: flow.id, detail: "it is empty" })
   const all = [
     ...Object.keys(flow.nodes).map((name) => ({ what: "node" as const, name })),
-    ...Object.keys(flow.state).map((name) => ({ what: "channel" as const, name }))
+    ...Object.keys(flow.state).map((name) => ({ what: "channel" as const, name })),
+    ...Object.keys(flow.signals).map((name) => ({ what: "signal" as const, name }))
   ]
   for (const { name, what } of all) {
     const detail = reserved(name, what)
@@ -114,6 +115,9 @@ const checkSchemas = (flow: Flow.Any): ReadonlyArray<Problem> => {
       const detail = reason?._tag === "Fail" ? reason.error.message : "it cannot be encoded"
       problems.push({ _tag: "InvalidInitial", channel: name, detail })
     }
+  }
+  for (const [name, schema] of Object.entries(flow.signals)) {
+    problems.push(...problemsOf(inspect(schema, `signals.${name}`)))
   }
   for (const [name, node] of Object.entries(flow.nodes)) {
     problems.push(...problemsOf(inspect(node.error, `nodes.${name}.error`)))

@@ -2,6 +2,7 @@
  * What a command does to a run: the events that say so.
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type { Json } from "effect/Schema"
@@ -9,20 +10,24 @@ import type { Codec, CodecError } from "../../Codec.ts"
 import type { Request, Settlement } from "../../Command.ts"
 import { mapValues } from "../../Event.ts"
 import type { Body, CommandRef, RefusalReason } from "../../Event.ts"
+import type * as Flow from "../../Flow.ts"
 import type { Call, RunState } from "../../RunState.ts"
 import type { Received } from "../../Store.ts"
 import { hasCompensated, undoneOf } from "../compensation.ts"
+import { makeCodec } from "../definition/codec.ts"
 import { isHandled } from "../inbox.ts"
+import { get } from "../record.ts"
 import type { Mutable } from "../record.ts"
 import { isTerminal } from "../status.ts"
 import { staysInDoubt, visitsOf } from "../visits.ts"
+import * as Failures from "./failure.ts"
 import * as RecordedSchema from "./recordedSchema.ts"
 import { isChoice } from "./waits.ts"
 import * as Waking from "./waking.ts"
 
-/** A command as its sender meant it; `problem` says why its values cannot be read. */
+/** A command as its sender meant it; `problem` says why it cannot be carried out, whatever the run does. */
 export interface Opened extends Received {
-  readonly problem?: string
+  readonly problem?: Parameters<Ignored>
 }
 
 const mapSettlement = <E>(
@@ -99,10 +104,25 @@ export const open = (
           mapRequest(command.request, (value) => codec.decode(value, command.run)),
           {
             onSuccess: (request) => ({ ...received, command: { ...command, request } }),
-            onFailure: ({ message }) => ({ ...received, problem: message })
+            onFailure: ({ message }): Opened => ({ ...received, problem: ["unreadable", message] })
           }
         )
       })
+
+/** A signal of a name that the flow declares, whose payload is not what it declares, comes to nothing. */
+export const checked = (flow: Flow.Any, received: Opened): Opened => {
+  const { request } = received.command
+  if (request.type !== "signal" || received.problem !== undefined) return received
+  const schema = get(flow.signals, request.name)
+  if (schema === undefined) return received
+  const exit = makeCodec(schema).decode(request.payload)
+  if (Exit.isSuccess(exit)) return received
+  const detail = Failures.detailOf(Failures.mismatch("the payload", exit))
+  return {
+    ...received,
+    problem: ["doesNotFit", `its payload is not what flow ${flow.id} declares: ${detail}`]
+  }
+}
 
 const undoing = "the run is undoing its calls, and is about to end"
 
@@ -160,7 +180,7 @@ export const carryOut = (
   const by: Waking.By = { command: reference, ...sender }
   const ignored: Ignored = (reason, note) => [{ kind: "commandIgnored", ...by, reason, note }]
   const ended = (): Bodies => ignored("ended", `the run had ${state.status} already`)
-  if (received.problem !== undefined) return ignored("unreadable", received.problem)
+  if (received.problem !== undefined) return ignored(...received.problem)
   switch (request.type) {
     case "cancel":
       if (isTerminal(state.status)) return ended()

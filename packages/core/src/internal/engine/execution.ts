@@ -1,6 +1,7 @@
 /**
  * The execution of one run by the worker that owns it: visits, commands, pauses, the end.
  */
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -11,6 +12,7 @@ import * as Tracer from "effect/Tracer"
 import type { PauseReason } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
 import type { NodeMiddleware, ToolMiddleware } from "../../Middleware.ts"
+import type { IllegalEvent } from "../../RunState.ts"
 import type * as Store from "../../Store.ts"
 import type { ToolExecutor } from "../../ToolExecutor.ts"
 import * as Snapshot from "../snapshot.ts"
@@ -21,6 +23,7 @@ import * as Commands from "./commands.ts"
 import * as Compensation from "./compensation.ts"
 import * as Deadlines from "./deadlines.ts"
 import * as Due from "./due.ts"
+import * as Failures from "./failure.ts"
 import * as Grace from "./grace.ts"
 import * as Joins from "./joins.ts"
 import * as Limits from "./limits.ts"
@@ -66,6 +69,7 @@ type Stop =
   | { readonly _tag: "Deadline" }
   | { readonly _tag: "Pause"; readonly reason: PauseReason }
   | { readonly _tag: "Lost"; readonly error: WriteError }
+  | { readonly _tag: "Died"; readonly cause: Cause.Cause<never> }
 
 /** How the run came to this execution, if it was taken over from another owner. */
 export interface Claim {
@@ -73,8 +77,14 @@ export interface Claim {
   readonly previous: { readonly epoch: number; readonly seq: number; readonly hash: string }
 }
 
-/** How an execution ended: at rest (ended, paused, waiting, drained), or because nothing more could be written. */
-export type Outcome = { readonly _tag: "AtRest" } | { readonly _tag: "Lost"; readonly error: WriteError }
+/**
+ * How an execution ended: at rest (ended, paused, waiting, drained), because nothing more could be written, or by
+ * something that nobody expected.
+ */
+export type Outcome =
+  | { readonly _tag: "AtRest" }
+  | { readonly _tag: "Lost"; readonly error: WriteError }
+  | { readonly _tag: "Died"; readonly cause: Cause.Cause<never> }
 
 export interface Execution {
   readonly run: string
@@ -124,19 +134,20 @@ export const make = (
   let wake: (() => void) | undefined
   const inbox: Array<Commands.Opened> = []
 
-  /** Stops the execution; the first reason counts, but losing the right to write overrides the others. */
+  /** Stops the execution; the first reason counts, but that nothing can be written any more overrides the others. */
   const halt = (reason: Stop): void => {
-    if (stop === undefined || reason._tag === "Lost") stop = reason
+    const isFinal = reason._tag === "Lost" || reason._tag === "Died"
+    if (stop === undefined || isFinal) stop = reason
     // A drain has a limit of its own.
     const isUnlimited = reason._tag === "Drain"
     main.grace.interrupt(isUnlimited)
     branching?.interrupt(isUnlimited)
     // What the end of the handlers leads to is not meant, if that is already under way.
-    if (draining || reason._tag === "Lost") undoing.interrupt(isUnlimited)
+    if (draining || isFinal) undoing.interrupt(isUnlimited)
     wake?.()
   }
 
-  const isLost = (): boolean => stop?._tag === "Lost"
+  const isLost = (): boolean => stop?._tag === "Lost" || stop?._tag === "Died"
 
   const timer = (millis: number, callback: () => void): (() => void) => {
     const sleeping = runFork(
@@ -321,12 +332,28 @@ export const make = (
     if (!inbox.some((other) => sameCommand(other, received))) inbox.push(received)
   }
 
+  /** A command that cannot be carried out is told of as such: it must not hold up the others, nor the run. */
+  const carryOut = (
+    appendTo: Writer["appendTo"],
+    command: Commands.Opened
+  ): Effect.Effect<unknown, WriteError> => {
+    const checked = Commands.checked(flow, command)
+    return Effect.catchDefect(
+      appendTo((state) => Commands.carryOut(state, checked)),
+      (defect) => {
+        if (!isIllegalEvent(defect)) return Effect.die(defect)
+        return appendTo((state) =>
+          Commands.carryOut(state, { ...command, problem: ["doesNotFit", defect.message] })
+        )
+      }
+    )
+  }
+
   /** Carries out the commands that have come in. Those that change the state make it decoded anew. */
   const obey = Effect.fnUntraced(function* () {
     for (let received = inbox.shift(); received !== undefined; received = inbox.shift()) {
       const { restarts } = writer.state
-      const next = received
-      yield* writer.appendTo((state) => Commands.carryOut(state, next))
+      yield* carryOut(writer.appendTo, received)
       if (writer.state.restarts === restarts) continue
       environment.deadlines.add(run, writer.state.deadline)
       views.reset()
@@ -423,6 +450,7 @@ export const make = (
     while (true) {
       if (stop !== undefined) {
         if (stop._tag === "Lost") return stop.error
+        if (stop._tag === "Died") return yield* Effect.failCause(stop.cause)
         if (stop._tag === "Drain") return undefined
         const { status } = writer.state
         if (stop._tag === "Pause" && status !== "cancelling" && !isTerminal(status)) {
@@ -507,6 +535,12 @@ export const make = (
     })
   ).pipe(
     Effect.catch((error): Effect.Effect<Outcome> => Effect.succeed({ _tag: "Lost", error })),
+    Effect.catchCause((cause) =>
+      Effect.sync((): Outcome => {
+        halt({ _tag: "Died", cause })
+        return { _tag: "Died", cause }
+      })
+    ),
     Effect.ensuring(Effect.suspend(() => branching?.end ?? Effect.void)),
     Effect.ensuring(Effect.sync(outbox.end)),
     Effect.tap(() => Effect.sync(() => (phase = "resting")))
@@ -531,12 +565,9 @@ export const make = (
 
   /** The request is in the journal before anything is interrupted: a crash in between goes on cancelling. */
   const cancel = (command: Commands.Opened): Effect.Effect<unknown, WriteError> =>
-    Effect.map(
-      writer.appendTo((state) => Commands.carryOut(state, command)),
-      () => {
-        if (writer.state.status === "cancelling") halt({ _tag: "Cancel" })
-      }
-    )
+    Effect.map(carryOut(writer.appendTo, command), () => {
+      if (writer.state.status === "cancelling") halt({ _tag: "Cancel" })
+    })
 
   const receive = (command: Commands.Opened): Effect.Effect<unknown, WriteError> => {
     // Before and after, nothing is executed that could be interrupted, or that waits.
@@ -544,10 +575,7 @@ export const make = (
       if (isCancel(command)) return cancel(command)
       if (Commands.isForWait(command)) {
         // Nothing else may happen for long that would make it durable.
-        return Effect.andThen(
-          visiting.appendTo((state) => Commands.carryOut(state, command)),
-          writer.sync
-        )
+        return Effect.andThen(carryOut(visiting.appendTo, command), writer.sync)
       }
     }
     enqueue(command)
@@ -580,6 +608,7 @@ export const make = (
     deliver: (commands) =>
       Effect.forEach(commands, receive, { discard: true }).pipe(
         Effect.catch((error) => Effect.sync(() => halt({ _tag: "Lost", error }))),
+        Effect.catchCause((cause) => Effect.sync(() => halt({ _tag: "Died", cause }))),
         Effect.andThen(
           Effect.sync(() => {
             if (inbox.length === 0) return
@@ -606,6 +635,8 @@ export const startSpan = (environment: Environment, run: string, flow: string): 
   Effect.makeSpan(spanName(flow), { attributes: spanAttributes(run, flow, 0) }).pipe(
     Effect.provideService(Tracer.Tracer, Context.get(environment.context, Tracer.Tracer))
   )
+
+const isIllegalEvent = (defect: unknown): defect is IllegalEvent => Failures.tagOf(defect) === "IllegalEvent"
 
 const isCancel = ({ command }: Store.Received): boolean => command.request.type === "cancel"
 

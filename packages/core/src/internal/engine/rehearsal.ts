@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { PauseReason } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
@@ -21,6 +22,7 @@ import * as Grace from "./grace.ts"
 import * as Handler from "./handler.ts"
 import * as Outcomes from "./outcomes.ts"
 import type { Journals } from "./reader.ts"
+import * as RecordedSchema from "./recordedSchema.ts"
 import { makeSleep } from "./replay.ts"
 import * as Versions from "./versions.ts"
 import * as Views from "./views.ts"
@@ -94,6 +96,15 @@ const rehearseVisit = Effect.fnUntraced(function* (
     openWaits: () => stop(undefined),
     deliver: () => stop(undefined),
     park: stop(undefined),
+    reopened: (waits) => {
+      const changed = waits.find(([id, schema]) => {
+        const wait = Option.getOrUndefined(HashMap.get(state.waits, id))
+        return wait !== undefined && !RecordedSchema.isSame(wait.schema, schema)
+      })
+      if (changed === undefined) return Effect.void
+      const message = `${placeOf(branch, visit)} waits by another schema than the one that wait ${changed[0]} was opened with`
+      return stop({ kind: "wait", message })
+    },
     sync: Effect.never,
     stopping: () => true,
     halted: () => end !== undefined,

@@ -137,11 +137,13 @@ export const make = (course: Course): Visiting => {
   const joining = (state: RunState, branch: string): readonly [Bodies, TypedState | undefined] => {
     let after: TypedState | undefined
     const bodies = Joins.joining(state, flow.state, branch, (ops) => {
-      const view = views.of(state, "")
+      const view = views.of(state, branch)
       const applied = Result.isFailure(view) ? view : view.success.apply(ops)
       if (Result.isFailure(applied)) {
         return Result.fail(Failures.encoding(applied.failure.what, applied.failure.message))
       }
+      // What branches of a branch combine is decided further out.
+      if (branch !== "") return Result.succeed(ops)
       after = applied.success
       return Joins.finish(flow.state, ops, after)
     })
