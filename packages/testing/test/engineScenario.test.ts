@@ -143,7 +143,7 @@ for (const { durability, name, ...how } of circumstances) {
                 yield* Effect.sleep("1 hour")
                 return answer
               }),
-            check: ({ journal, result, runs }) =>
+            check: ({ executions, journal, result, runs }) =>
               Effect.map(result, (answer) => {
                 assert.deepStrictEqual(answer, story.answer)
                 const all = Object.values(runs)
@@ -151,7 +151,7 @@ for (const { durability, name, ...how } of circumstances) {
                 for (const { run: id, status } of all) {
                   assert.isTrue(isTerminal(status), `run ${id} is ${status}`)
                   expectOnce(journal(id))
-                  expectUndone(journal(id))
+                  expectUndone(journal(id), executions)
                   undone += journal(id).filter(({ kind }) => kind === "compensationCompleted").length
                 }
                 assert.strictEqual(all.length, 3, "runs")

@@ -93,6 +93,7 @@ export const flowsOf = (durability: Durability) => {
     signals,
     nodes: { begin: Node.make({ to: ["gather"] }), gather: Node.make({ to: ["end"], error: Busy }) },
     error: Busy,
+    maxRecoveries: 100,
     timeout: "10 hours"
   })
   const OrderV2 = Flow.make("order", {
@@ -106,6 +107,7 @@ export const flowsOf = (durability: Durability) => {
     start: "begin",
     durability,
     timeout: "10 hours",
+    maxRecoveries: 100,
     restart: { max: 1, schedule: Schedule.spaced("2 minutes") },
     nodes: {
       begin: Node.make({ to: ["collect"] }),
@@ -144,12 +146,14 @@ export const flowsOf = (durability: Durability) => {
     error: SoldOut,
     start: "book",
     durability,
+    maxRecoveries: 100,
     nodes: { book: Node.make({ to: ["send"] }), send: Node.make({ to: ["end"], error: SoldOut }) }
   })
   const Letter = Flow.make("letter", {
     input: Schema.Struct({ to: Schema.String }),
     start: "write",
     durability,
+    maxRecoveries: 100,
     nodes: { write: Node.make({ to: ["end"] }) }
   })
 
