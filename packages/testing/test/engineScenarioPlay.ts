@@ -37,17 +37,25 @@ type Which = "order" | "part"
 export type Action =
   | { readonly do: "signal"; readonly name: "go" | "paid" | "extra" | "parcel"; readonly n: number }
   | { readonly do: "answer"; readonly verdict: "ship" | "hold" | "maybe" }
+  /** Everything is given that is waited for. */
+  | { readonly do: "serve"; readonly n: number }
   /** Something that was sent before comes again. */
   | { readonly do: "repeat"; readonly which: number }
   | { readonly do: "time"; readonly seconds: number }
   /** Somebody sets the clock, forwards or backwards. */
   | { readonly do: "clock"; readonly minutes: number }
   /** The power will be cut, so many operations of the store from now on. */
-  | { readonly do: "cut"; readonly operations: number; readonly when: "before" | "after" }
+  | ({ readonly do: "cut" } & Cut)
   | { readonly do: "crash" | "drain"; readonly minutes: number }
   | { readonly do: "pause" | "resume" | "cancel"; readonly which: Which }
   | { readonly do: "limits" }
   | { readonly do: "settle"; readonly as: "again" | "output" }
+
+/** So many operations of the store from now on. */
+interface Cut {
+  readonly operations: number
+  readonly when: "before" | "after"
+}
 
 export interface Script {
   readonly order: Scenario.Order
@@ -55,6 +63,8 @@ export interface Script {
   readonly earlier: boolean
   readonly keepWaiting: number
   readonly actions: ReadonlyArray<Action>
+  /** Power cuts after that, while everybody is given what it waits for. */
+  readonly late: ReadonlyArray<Cut>
 }
 
 const minute = Scenario.minute
@@ -62,35 +72,40 @@ const minute = Scenario.minute
 export const scriptOf = (seed: number): Script => {
   const pick = picking(seed)
   const of = <A>(...all: ReadonlyArray<A>): A => all[pick(all.length)]!
+  const cut = (): Cut => ({ operations: 1 + pick(14), when: of("before", "after") })
   const action = (): Action => {
-    switch (pick(15)) {
+    switch (pick(16)) {
       case 0:
       case 1:
       case 2:
-        return { do: "signal", name: of("go", "paid", "extra", "parcel"), n: 1 + pick(20) }
       case 3:
-        return { do: "answer", verdict: of("ship", "hold", "maybe") }
+        return { do: "serve", n: 1 + pick(20) }
       case 4:
-        return { do: "repeat", which: pick(6) }
+        return { do: "signal", name: of("go", "paid", "extra", "parcel"), n: 1 + pick(20) }
       case 5:
+        return { do: "answer", verdict: of("ship", "hold", "maybe") }
       case 6:
+        return { do: "repeat", which: pick(6) }
       case 7:
-        return { do: "time", seconds: of(2, 7, 30, 60, 130, 700) }
       case 8:
-        return { do: "clock", minutes: pick(30) === 0 ? 700 : of(-40, -7, -1, 3, 11, 35) }
       case 9:
+        return { do: "time", seconds: of(2, 5, 10, 30, 60, 130, 700) }
       case 10:
-        return { do: "cut", operations: 1 + pick(14), when: of("before", "after") }
+        return { do: "clock", minutes: pick(30) === 0 ? 700 : of(-40, -7, -1, 3, 11, 35) }
       case 11:
-        return { do: of("crash", "drain"), minutes: of(0, 0, 4, 40) }
       case 12:
-        return { do: of("pause", "resume"), which: of("order", "order", "part") }
       case 13:
-        return pick(3) === 0 ? { do: "cancel", which: of("order", "order", "part") } : { do: "limits" }
+        return { do: "cut", ...cut() }
+      case 14:
+        return { do: of("crash", "drain"), minutes: of(0, 0, 4, 40) }
       default:
-        return pick(2) === 0
-          ? { do: "settle", as: of("again", "output") }
-          : { do: "resume", which: of("order", "part") }
+        return of<() => Action>(
+          () => ({ do: "pause", which: of("order", "part") }),
+          () => ({ do: "resume", which: of("order", "part") }),
+          () => ({ do: "limits" }),
+          () => ({ do: "settle", as: of("again", "output") }),
+          () => ({ do: "cancel", which: of("order", "order", "part") })
+        )()
     }
   }
   return {
@@ -101,7 +116,8 @@ export const scriptOf = (seed: number): Script => {
     },
     earlier: pick(4) === 0,
     keepWaiting: pick(2) * 4 * minute,
-    actions: Array.from({ length: 4 + pick(24) }, action)
+    actions: Array.from({ length: 4 + pick(32) }, action),
+    late: Array.from({ length: pick(12) }, cut)
   }
 }
 
@@ -134,7 +150,16 @@ export interface Played {
 }
 
 const scenario = Scenario.flowsOf("pipelined")
-const { hash } = Hasher.defaultValue()
+/** The store and its ledger digest the same lines, and scripts begin alike. */
+const digests = new Map<string, string>()
+const hash = (text: string): string => {
+  let digest = digests.get(text)
+  if (digest === undefined) {
+    if (digests.size > 10_000) digests.clear()
+    digests.set(text, (digest = Hasher.defaultValue().hash(text)))
+  }
+  return digest
+}
 
 const start = 1_000_000_000
 
@@ -217,6 +242,7 @@ export const play = (script: Script): Effect.Effect<Played> =>
         ids
       ).pipe(
         Context.add(Clock.Clock, clockOf(machine)),
+        Context.add(Hasher, { hash, hashBytes: (bytes) => Hasher.defaultValue().hashBytes(bytes) }),
         Context.add(
           Logger.CurrentLoggers,
           new Set([
@@ -338,7 +364,7 @@ export const play = (script: Script): Effect.Effect<Played> =>
       }
     })
 
-    const act = Effect.fnUntraced(function* (action: Action) {
+    const act = Effect.fnUntraced(function* (action: Action): Effect.fn.Return<void> {
       switch (action.do) {
         case "time":
           return yield* pass(action.seconds * 1000)
@@ -346,7 +372,7 @@ export const play = (script: Script): Effect.Effect<Played> =>
           skew += action.minutes * minute
           return yield* idle
         case "cut":
-          armed = { operations: action.operations, when: action.when }
+          armed = { ...action }
           return
         case "crash":
           if (isOn()) now!.cutPower()
@@ -359,6 +385,8 @@ export const play = (script: Script): Effect.Effect<Played> =>
           if (before !== undefined) yield* ask(request(before.action, before.run, before.id))
           return
         }
+        case "serve":
+          return yield* serve(action.n)
         default: {
           const which =
             action.do === "signal" && action.name === "parcel"
@@ -374,6 +402,25 @@ export const play = (script: Script): Effect.Effect<Played> =>
         }
       }
     })
+
+    const serve = (n: number): Effect.Effect<void> =>
+      Effect.gen(function* () {
+        for (const which of ["order", "part"] as const) {
+          const state = stateNow(idOf(which))
+          if (state === undefined) continue
+          if (state.status === "paused") {
+            if (state.pause?.kind === "inDoubt")
+              yield* act({ do: "settle", as: n % 2 === 0 ? "output" : "again" })
+            if (state.pause?.kind === "budget") yield* act({ do: "limits" })
+            yield* act({ do: "resume", which })
+          }
+          for (const { on: target } of HashMap.values(state.waits)) {
+            if (target.type === "user") yield* act({ do: "answer", verdict: n % 3 === 0 ? "hold" : "ship" })
+            if (target.type === "event" && (target.name !== "paid" || n % 4 === 0))
+              yield* act({ do: "signal", name: target.name as "go", n })
+          }
+        }
+      })
 
     // It begins, maybe with the first version, and that may be cut off anywhere.
     yield* boot(script.earlier)
@@ -399,27 +446,19 @@ export const play = (script: Script): Effect.Effect<Played> =>
     // Everybody is given what it waits for, and the clock goes right again.
     armed = undefined
     skew = Math.max(skew, 0)
+    yield* on
     yield* pass(6 * minute)
     const isOpen = (run: string) => !isTerminal(stateNow(run)!.status)
     for (let turn = 0; [...ledger.runs.keys()].some(isOpen); turn++) {
       if (turn === 60) return give(`not all runs end: ${[...ledger.runs.keys()].filter(isOpen).join(", ")}`)
-      for (const which of ["order", "part"] as const) {
-        const run = idOf(which)
-        const state = stateNow(run)
-        if (state === undefined) continue
-        if (state.status === "paused") {
-          if (state.pause?.kind === "inDoubt") yield* act({ do: "settle", as: "output" })
-          if (state.pause?.kind === "budget") yield* act({ do: "limits" })
-          yield* act({ do: "resume", which })
-        }
-        for (const { on: target } of HashMap.values(state.waits)) {
-          if (target.type === "user") yield* act({ do: "answer", verdict: "ship" })
-          if (target.type === "event" && target.name !== "paid")
-            yield* act({ do: "signal", name: target.name as "go" | "extra" | "parcel", n: 8 })
-        }
-      }
+      const cut = script.late[turn]
+      armed = cut === undefined ? undefined : { ...cut }
+      yield* on
+      yield* act({ do: "serve", n: 8 })
       yield* pass(4 * minute)
     }
+    armed = undefined
+    yield* on
     yield* pass(minute)
 
     const verified = new Map<string, number>()

@@ -34,6 +34,10 @@ const shrink = Effect.fnUntraced(function* (script: Script) {
       yield* attempt({ ...small, actions })
     }
   }
+  for (let at = small.late.length - 1; at >= 0; at--) {
+    // What comes later stays where it is, if it can.
+    yield* attempt({ ...small, late: small.late.slice(0, at) })
+  }
   const { order } = small
   yield* attempt({ ...small, earlier: false })
   yield* attempt({ ...small, keepWaiting: 0 })
@@ -43,8 +47,12 @@ const shrink = Effect.fnUntraced(function* (script: Script) {
   return small
 })
 
-const described = ({ actions, ...script }: Script): string =>
-  [JSON.stringify(script), ...actions.map((action) => `  ${JSON.stringify(action)}`)].join("\n")
+const described = ({ actions, late, ...script }: Script): string =>
+  [
+    JSON.stringify(script),
+    ...actions.map((action) => `  ${JSON.stringify(action)}`),
+    ...late.map((cut) => `  late ${JSON.stringify(cut)}`)
+  ].join("\n")
 
 const scripts = 1_000
 const each = 100
