@@ -52,6 +52,8 @@ export interface Call {
   readonly due?: number
   /** A person decided that the call is to be carried out (again). */
   readonly released?: true
+  /** It failed and may have taken effect, and must not be made twice. */
+  readonly undecided?: true
   readonly undoable?: Undoable
 }
 

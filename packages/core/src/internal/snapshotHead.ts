@@ -80,6 +80,7 @@ const CallHead: Schema.Codec<Call> = Schema.Struct({
   retries: Schema.Array(Tried),
   due: optional(Schema.Finite),
   released: optional(Schema.Literal(true)),
+  undecided: optional(Schema.Literal(true)),
   undoable: optional(Undoable)
 })
 

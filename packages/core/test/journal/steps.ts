@@ -388,6 +388,7 @@ const addVisit = (
     const by = commandOf(choice, state)
     menu.add(3, () => [{ kind: "callCompleted", ...names, ...by, output: valueOf(choice) }])
     menu.add(1, () => [{ kind: "callFailed", ...names, ...by, error: failureOf(choice) }])
+    menu.add(1, () => [{ kind: "callFailed", ...names, error: failureOf(choice), undecided: true }])
     menu.add(1, () => [{ kind: "callReleased", ...names, ...by }])
     if (!paused) {
       menu.add(1, () => [{ kind: "callRepeated", ...names }])

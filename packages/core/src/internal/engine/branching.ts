@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
+import { isEnding } from "../compensation.ts"
 import { fanOutBy, visitIn } from "../visits.ts"
 import * as Branches from "./branches.ts"
 import * as Due from "./due.ts"
@@ -126,7 +127,7 @@ export const make = (options: Options): Branching => {
 
   /** Starts what can be started; whether the run may take no more steps. */
   const startAll = Effect.gen(function* () {
-    while (!options.isDisturbed() && writer.state.ending === undefined) {
+    while (!options.isDisturbed() && !isEnding(writer.state)) {
       if (writer.state.steps + busy() >= writer.state.maxSteps) return busy() === 0
       const branch = branches.next()
       if (branch === undefined) return false
@@ -165,12 +166,10 @@ export const make = (options: Options): Branching => {
     while (true) {
       if (defect !== undefined) return yield* defect as unknown as Effect.Effect<never>
       takeIn()
-      if (
-        options.isDisturbed() ||
-        HashMap.isEmpty(writer.state.fanOuts) ||
-        writer.state.ending !== undefined
-      ) {
-        if (busy() === 0) return false
+      if (options.isDisturbed() || HashMap.isEmpty(writer.state.fanOuts) || isEnding(writer.state)) {
+        // What a run did is undone when nothing of it is executed any more.
+        const isUndoing = writer.state.compensating !== undefined
+        if ((isUndoing ? branches.running.size : busy()) === 0) return false
       } else {
         const joinable = branches.joinable(writer.state)
         if (joinable !== undefined) {
@@ -220,8 +219,7 @@ export const make = (options: Options): Branching => {
         if (body.kind === "joined") branches.joined(body.fanOut)
       }
       if (!isCut) return
-      const lines =
-        writer.state.ending === undefined ? branches.strays(writer.state) : branches.running.values()
+      const lines = isEnding(writer.state) ? branches.running.values() : branches.strays(writer.state)
       for (const line of lines) leave(line)
     },
     interrupt: (isUnlimited) => branches.running.forEach(({ grace }) => grace.interrupt(isUnlimited)),

@@ -150,8 +150,6 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
     now: number
   ): Effect.Effect<number | undefined> => {
     if (retry === undefined) return Effect.succeed(undefined)
-    // What became of a try that took too long is not known: at most once means not again.
-    if (outcome._tag === "Defect" && tool.delivery === "atMostOnce") return Effect.succeed(undefined)
     const error = retryable(tool, outcome)
     if (error === undefined) return Effect.succeed(undefined)
     if (Failures.tagOf(error.value) === "ToolStalled" && tool.while?.(error.value) === false) {
@@ -200,6 +198,12 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
         return commit ? Effect.andThen(host.sync, slept) : slept
       }
 
+      /** Only a declared error says that the call had no effect. */
+      const failed = (error: Failure): Body =>
+        delivery === "atMostOnce" && error.kind !== "error"
+          ? { kind: "callFailed", ...names, error, undecided: true }
+          : { kind: "callFailed", ...names, error }
+
       /** If the run itself is being stopped the call stays without a result: it may have taken effect. */
       const interrupted = (exit: Exit.Failure<unknown, unknown>): Effect.Effect<never, unknown> =>
         host.stopping()
@@ -239,11 +243,7 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
                 const output = makeCodec(tool.output).encode(exit.value)
                 if (Exit.isFailure(output)) {
                   const defect = unencodable(`the output of tool ${tool.name}`, output)
-                  yield* settled({
-                    kind: "callFailed",
-                    ...names,
-                    error: Failures.store({ _tag: "Defect", defect }, [])
-                  })
+                  yield* settled(failed(Failures.store({ _tag: "Defect", defect }, [])))
                   return yield* Effect.die(defect)
                 }
                 yield* settled({ kind: "callCompleted", ...names, output: output.value })
@@ -253,9 +253,13 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
               if (outcome._tag === "Interrupted") return yield* interrupted(exit)
               const failure = Failures.store(outcome, [tool.error])
               const now = live.currentTimeMillisUnsafe()
-              const delay = yield* nextTry(tool, retry, outcome, recorded(id)!, now)
+              // What became of a try that failed otherwise is not known: at most once means not again.
+              const delay =
+                delivery === "atMostOnce" && failure.kind !== "error"
+                  ? undefined
+                  : yield* nextTry(tool, retry, outcome, recorded(id)!, now)
               if (delay === undefined) {
-                yield* settled({ kind: "callFailed", ...names, error: failure })
+                yield* settled(failed(failure))
                 return yield* fail(tool, recorded(id)!, failure)
               }
               yield* host.append({ kind: "callRetried", ...names, error: failure, due: now + delay })

@@ -12,6 +12,7 @@ import { BranchFailed } from "../../Next.ts"
 import type { BranchResult } from "../../Next.ts"
 import { apply } from "../../RunState.ts"
 import type { EndedBranch, OpenVisit, RunState } from "../../RunState.ts"
+import { isEnding } from "../compensation.ts"
 import { isTerminal } from "../status.ts"
 import { fanOutAround, visitIn } from "../visits.ts"
 import type { Environment } from "./execution.ts"
@@ -66,7 +67,7 @@ export const lineOf = (options: Grace.Options, branch: string): Line => ({
 
 /** Whether a branch's visit was ended by somebody else: what is appended is known before whoever it concerns is told. */
 const isOverFor = ({ branch, gone }: Line, state: RunState): boolean =>
-  gone || (branch !== "" && (state.ending !== undefined || visitIn(state, branch) === undefined))
+  gone || (branch !== "" && (isEnding(state) || visitIn(state, branch) === undefined))
 
 /** The state as it will be after these events, for what is to be appended with them. */
 const ahead = (state: RunState, bodies: Bodies): RunState => {
