@@ -333,6 +333,8 @@ export interface RunState {
   readonly maxRecoveries: number
   /** Whether the warning about the number of steps was given. */
   readonly warned?: true
+  /** The nodes of which the warning about the number of their visits was given. */
+  readonly warnedNodes?: ReadonlyArray<string>
   /** By node, for those that have one: how often it may be visited; `visits`: how often it was. */
   readonly maxVisits?: { readonly [node: string]: number }
   readonly visits?: { readonly [node: string]: number }

@@ -126,6 +126,17 @@ const servicesOf = (
     return Effect.succeed(services)
   })
 
+const checkOptions = ({
+  concurrency = 1
+}: Options<ReadonlyArray<Flow.Any>>): Effect.Effect<void, WorkerError> =>
+  Number.isSafeInteger(concurrency) && concurrency >= 1
+    ? Effect.void
+    : Effect.fail(
+        new WorkerError({
+          detail: `\`concurrency\` is ${concurrency}; it must be a whole number from 1, or nothing would be executed`
+        })
+      )
+
 /**
  * A worker that executes the runs of some flows, and the client to start and steer runs with.
  *
@@ -139,6 +150,7 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>>(
 ): Layer.Layer<Worker | Runs.Runs, WorkerError, Store | HandlersOf<Flows>> =>
   Layer.effectContext(
     Effect.gen(function* () {
+      yield* checkOptions(options)
       // Spans of runs do not belong to whatever builds the layer.
       const context = withoutSpan(yield* Effect.context<Store | HandlersOf<Flows>>())
       const store = Context.get(context, Store)

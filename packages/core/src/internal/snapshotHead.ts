@@ -190,6 +190,7 @@ export const SnapshotHead = Schema.Struct({
   maxSteps: Count,
   maxRecoveries: Count,
   warned: optional(Schema.Literal(true)),
+  warnedNodes: optional(Schema.Array(Schema.String)),
   maxVisits: Created.fields.maxVisits,
   visits: Created.fields.maxVisits,
   budgets: optional(

@@ -9,10 +9,11 @@ import type { Command, Request } from "../../Command.ts"
 import type { Event } from "../../Event.ts"
 import { CommandRefused } from "../../RunError.ts"
 import type { RunInfo } from "../../RunInfo.ts"
-import type { CommandOptions } from "../../Runs.ts"
+import type { CommandOptions, SendOptions } from "../../Runs.ts"
 import type { Received } from "../../Store.ts"
 import * as Commands from "../engine/commands.ts"
 import * as Reader from "../engine/reader.ts"
+import * as Waking from "../engine/waking.ts"
 import * as Writer from "../engine/writer.ts"
 import { cursorOf, isHandled } from "../inbox.ts"
 import { get } from "../record.ts"
@@ -30,13 +31,12 @@ const make = Effect.fnUntraced(function* (
   { clock, codec, ids }: Client,
   run: string,
   plain: Request,
-  { actor, commandId }: CommandOptions
+  options: CommandOptions
 ) {
   const request = yield* Commands.seal(codec, run, plain)
-  const id = commandId ?? (yield* ids.next)
+  const id = options.commandId ?? (yield* ids.next)
   const time = clock.currentTimeMillisUnsafe()
-  const command: Command =
-    actor === undefined ? { id, run, time, request } : { id, run, time, actor, request }
+  const command: Command = { id, run, time, ...Waking.senderOf(options), request }
   return command
 })
 
@@ -53,6 +53,29 @@ export const answerTo = Effect.fnUntraced(function* (
   const { info } = yield* client.store.get(run)
   return yield* findBackwards(client, info, false, (event) => "command" in event && event.command?.id === id)
 })
+
+/** Refuses a command, unless it is one that the run has carried out before: then there is nothing left to do. */
+export const refuse = (
+  client: Client,
+  { commandId }: CommandOptions,
+  refused: CommandRefused
+): Effect.Effect<void, Reader.ReadError | CommandRefused> =>
+  commandId === undefined
+    ? Effect.fail(refused)
+    : Effect.flatMap(answerTo(client, refused.run, commandId), (event) =>
+        event === undefined || event.kind === "commandIgnored" ? Effect.fail(refused) : Effect.void
+      )
+
+/** Sends a command, and waits until it counts as done. */
+export const submit = (
+  client: Client,
+  run: string,
+  request: Request,
+  options: SendOptions = {}
+): Effect.Effect<void, Reader.ReadError | CommandRefused> =>
+  options.until === "applied"
+    ? apply(client, run, request, options, "applied")
+    : send(client, run, request, options)
 
 /** The command as it lies in the inbox, as long as the journal does not answer it. */
 const unanswered = Effect.fnUntraced(function* (
@@ -152,6 +175,12 @@ export const apply = Effect.fnUntraced(function* (
   const event = yield* answerTo(client, run, command.id)
   if (event?.kind === "commandIgnored") {
     const { info } = yield* store.get(run)
-    return yield* new CommandRefused({ run, command: request.type, status: info.status, detail: event.note })
+    return yield* new CommandRefused({
+      run,
+      command: request.type,
+      status: info.status,
+      reason: event.reason ?? "status",
+      detail: event.note
+    })
   }
 })

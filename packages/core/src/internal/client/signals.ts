@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type { Json } from "effect/Schema"
 import type { Request } from "../../Command.ts"
+import type { RefusalReason } from "../../Event.ts"
 import { CommandRefused, InvalidValue } from "../../RunError.ts"
 import type { RunInfo } from "../../RunInfo.ts"
 import type * as Runs from "../../Runs.ts"
@@ -16,7 +17,7 @@ import * as Commands from "../engine/commands.ts"
 import * as Failures from "../engine/failure.ts"
 import * as Reader from "../engine/reader.ts"
 import type { Client } from "./client.ts"
-import { apply, send } from "./commanding.ts"
+import { refuse, submit } from "./commanding.ts"
 
 export type Signals = Pick<Runs.Runs["Service"], "signal" | "answer" | "finishJob" | "broadcast">
 
@@ -49,12 +50,16 @@ export const make = (client: Client): Signals => {
     run: string,
     info: RunInfo,
     request: Request,
-    options: Runs.SignalOptions = {}
+    options: Runs.SendOptions = {}
   ): Effect.fn.Return<void, Reader.ReadError | CommandRefused | InvalidValue> {
-    const refused = (detail: string) =>
-      new CommandRefused({ run, command: request.type, status: info.status, detail })
-    if (isTerminal(info.status) || info.status === "cancelling")
-      return yield* refused("nothing waits any more")
+    const refused = (reason: RefusalReason, detail: string) =>
+      refuse(
+        client,
+        options,
+        new CommandRefused({ run, command: request.type, status: info.status, reason, detail })
+      )
+    if (isTerminal(info.status)) return yield* refused("ended", `the run had ${info.status} already`)
+    if (info.status === "cancelling") return yield* refused("ending", "the run is being cancelled")
     const { state } = yield* Reader.load(client, run)
     const trial = Commands.carryOut(state, {
       source: "",
@@ -62,9 +67,8 @@ export const make = (client: Client): Signals => {
       command: { id: "", run, time: 0, request }
     })
     const [first] = trial ?? []
-    if (first?.kind === "commandIgnored") return yield* refused(first.note)
-    if (options.until === "applied") yield* apply(client, run, request, options, "applied")
-    else yield* send(client, run, request, options)
+    if (first?.kind === "commandIgnored") return yield* refused(first.reason ?? "status", first.note)
+    yield* submit(client, run, request, options)
   })
 
   const signal: Signals["signal"] = Effect.fnUntraced(function* (run, name, payload, options) {
@@ -97,6 +101,10 @@ export const make = (client: Client): Signals => {
       yield* sendIfWanted(id, info, { type: "finish", job, as: done }, options)
     }),
     broadcast: Effect.fnUntraced(function* (to, name, payload, options) {
+      if (Object.values(to).every((value) => value === undefined)) {
+        const detail = "it names no flow, session, correlation id or tag, and would go to every run"
+        return yield* new InvalidValue({ what: "whom the signal is for", detail })
+      }
       const id = options?.commandId ?? (yield* ids.next)
       const encoded = yield* encode(`the payload of signal ${name}`, undefined, payload)
       const reached: Array<string> = []

@@ -124,6 +124,7 @@ export const make = (options: Options): Branching => {
       if (visit === undefined || visit.waiting.length > 0) continue
       const exceeded = Limits.exceededBy(writer.state, visit)
       if (exceeded === undefined) yield* start(branch)
+      else if (Limits.pausesAt(course.service.flow, exceeded)) course.pause(exceeded)
       else yield* visiting.appendTo((state) => [Joins.failRun(state, exceeded, branch)])
     }
     return false
@@ -169,9 +170,9 @@ export const make = (options: Options): Branching => {
         }
         const isLimited = yield* startAll
         if (isLimited && branches.next() !== undefined) {
-          yield* visiting.appendTo((state) => [
-            Joins.failRun(state, { kind: "stepLimit", limit: state.maxSteps })
-          ])
+          const exceeded = { kind: "stepLimit", limit: writer.state.maxSteps } as const
+          if (Limits.pausesAt(course.service.flow, exceeded)) course.pause(exceeded)
+          else yield* visiting.appendTo((state) => [Joins.failRun(state, exceeded)])
           continue
         }
         yield* options.betweenVisits

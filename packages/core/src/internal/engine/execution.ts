@@ -375,11 +375,13 @@ export const make = (
       } else if (visit.waiting.length > 0) return undefined
       else {
         const exceeded = Limits.exceededBy(writer.state, visit)
-        if (exceeded !== undefined) yield* writer.append(Joins.failRun(writer.state, exceeded))
-        else {
-          if (writer.state.warned === undefined) yield* warnIfDue
+        if (exceeded === undefined) {
+          yield* warnIfDue
           yield* step
-        }
+        } else if (Limits.pausesAt(flow, exceeded)) {
+          yield* writer.append({ kind: "paused", reason: exceeded })
+          return undefined
+        } else yield* writer.append(Joins.failRun(writer.state, exceeded))
       }
     }
   })

@@ -13,6 +13,7 @@ import type * as Wait from "../../Wait.ts"
 import { makeCodec } from "../definition/codec.ts"
 import type { Claims, Recorded } from "./claims.ts"
 import * as Failures from "./failure.ts"
+import { canonical } from "./canonical.ts"
 import * as RecordedSchema from "./recordedSchema.ts"
 import type { WaitOutcome } from "./waking.ts"
 import type { VisitClock } from "./visitClock.ts"
@@ -200,6 +201,6 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
 /** Whether an answer is one that a person could give. */
 export const isChoice = ({ on }: OpenWait, value: Json): boolean => {
   if (on.type !== "user" || on.choices === undefined || on.freeText === true) return true
-  const text = JSON.stringify(value)
-  return Array.isArray(on.choices) && on.choices.some((choice) => JSON.stringify(choice) === text)
+  const text = canonical(value)
+  return Array.isArray(on.choices) && on.choices.some((choice) => canonical(choice) === text)
 }
