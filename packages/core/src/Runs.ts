@@ -23,7 +23,7 @@ import { Hasher } from "./Hasher.ts"
 import { IdGenerator } from "./IdGenerator.ts"
 import { idOf } from "./internal/client/client.ts"
 import type { Client } from "./internal/client/client.ts"
-import { apply, refuse, send, submit } from "./internal/client/commanding.ts"
+import { apply, refuse, send, sendIfWanted, submit } from "./internal/client/commanding.ts"
 import * as Signals from "./internal/client/signals.ts"
 import { makeCodec } from "./internal/definition/codec.ts"
 import { canonical } from "./internal/engine/canonical.ts"
@@ -805,17 +805,15 @@ export const make = Effect.fnUntraced(function* (options: {
       const { timeout } = cancelOptions
       return (yield* timeout === undefined ? ended(id) : endedIn(id, timeout)).status
     }) as any,
-    settle: (run, call, as, settleOptions) =>
-      command(
-        run,
-        "settle",
-        (status) =>
-          status === "paused"
-            ? undefined
-            : "only a paused run has calls to settle; of a failed one retry does",
-        { type: "settle", call, as: settlementOf(as) },
-        settleOptions
-      ),
+    settle: Effect.fnUntraced(function* (run, call, as, settleOptions) {
+      const id = idOf(run)
+      const { info } = yield* store.get(id)
+      if (info.status !== "paused") {
+        const detail = "only a paused run has calls to settle; of a failed one retry does"
+        return yield* refuse(client, settleOptions ?? {}, refused(id, "settle", info.status, detail))
+      }
+      yield* sendIfWanted(client, id, info, { type: "settle", call, as: settlementOf(as) }, settleOptions)
+    }),
     fork: Effect.fnUntraced(function* <F extends Flow.Any>(
       run: Run<F>,
       seq: number,

@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Command } from "../../Command.ts"
 import type { Request } from "../../Command.ts"
-import type { Event } from "../../Event.ts"
+import type { Event, RefusalReason } from "../../Event.ts"
 import { CommandRefused } from "../../RunError.ts"
 import type { RunInfo } from "../../RunInfo.ts"
 import type { CommandOptions, SendOptions } from "../../Runs.ts"
@@ -191,4 +191,34 @@ export const apply = Effect.fnUntraced(function* (
       detail: event.note
     })
   }
+})
+
+/**
+ * Sends a command to a run, unless it is clear that it would come to nothing: whoever has the run decides by the same rules,
+ * but whoever sends it should hear of it.
+ */
+export const sendIfWanted = Effect.fnUntraced(function* (
+  client: Client,
+  run: string,
+  info: RunInfo,
+  request: Request,
+  options: SendOptions = {}
+): Effect.fn.Return<void, Reader.ReadError | CommandRefused> {
+  const refused = (reason: RefusalReason, detail: string) =>
+    refuse(
+      client,
+      options,
+      new CommandRefused({ run, command: request.type, status: info.status, reason, detail })
+    )
+  if (isTerminal(info.status)) return yield* refused("ended", `the run had ${info.status} already`)
+  if (info.status === "cancelling") return yield* refused("ending", "the run is being cancelled")
+  const { state } = yield* Reader.load(client, run)
+  const trial = Commands.carryOut(state, {
+    source: "",
+    position: Number.MAX_SAFE_INTEGER,
+    command: { id: "", run, time: 0, request }
+  })
+  const [first] = trial ?? []
+  if (first?.kind === "commandIgnored") return yield* refused(first.reason ?? "status", first.note)
+  yield* submit(client, run, request, options)
 })
