@@ -72,7 +72,7 @@ function* waitsOf(visit: OpenVisit, host: Host) {
   for (const id of waiting) yield [id, host.openedAt(id)] as const
 }
 
-/** Inside a visit time stands still, chance is repeatable, tools are durable, and resources last as long as the visit. */
+/** Inside a visit time passes as it is recorded and slept, chance is repeatable, tools are durable, and resources last as long as the visit. */
 export const prepare = (
   { clock, nodeMiddlewares, traced }: Surroundings,
   { context: base, flow, handlers }: Flow.HandlersService,
