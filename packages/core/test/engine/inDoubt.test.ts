@@ -109,6 +109,23 @@ describe("an at-most-once call whose process died", () => {
     })
   )
 
+  it.effect("is not settled with what its tool could not have given", () =>
+    Effect.gen(function* () {
+      const { call, eventsOf, run, runs } = yield* paused
+      yield* runs.settle(run, call, { output: 17 })
+      yield* runs.resume(run)
+      yield* idle
+      // It is in doubt as before, and can be settled.
+      const [ignored] = yield* eventsOf(run, "commandIgnored")
+      assert.strictEqual(ignored!.reason, "doesNotFit")
+      assert.match(ignored!.note, /that is no output of tool \w+: /)
+      assert.strictEqual((yield* runs.stateAt(run)).pause?.kind, "inDoubt")
+      yield* runs.settle(run, call, { output: "seen" })
+      yield* runs.resume(run)
+      assert.deepStrictEqual(yield* runs.await(run), ["seen"])
+    })
+  )
+
   it.effect("that was made again and whose process died once more is in doubt once more", () =>
     Effect.gen(function* () {
       const { boot, call, crash, live, payments, run, runs, world } = yield* paused

@@ -2,7 +2,6 @@
  * What a command does to a run: the events that say so.
  */
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type { Json } from "effect/Schema"
@@ -10,17 +9,13 @@ import type { Codec, CodecError } from "../../Codec.ts"
 import type { Request, Settlement } from "../../Command.ts"
 import { mapValues } from "../../Event.ts"
 import type { Body, CommandRef, RefusalReason } from "../../Event.ts"
-import type * as Flow from "../../Flow.ts"
 import type { Call, RunState } from "../../RunState.ts"
 import type { Received } from "../../Store.ts"
 import { hasCompensated, undoneOf } from "../compensation.ts"
-import { makeCodec } from "../definition/codec.ts"
 import { isHandled } from "../inbox.ts"
-import { get } from "../record.ts"
 import type { Mutable } from "../record.ts"
 import { isTerminal } from "../status.ts"
 import { staysInDoubt, visitsOf } from "../visits.ts"
-import * as Failures from "./failure.ts"
 import * as RecordedSchema from "./recordedSchema.ts"
 import { isChoice } from "./waits.ts"
 import * as Waking from "./waking.ts"
@@ -108,21 +103,6 @@ export const open = (
           }
         )
       })
-
-/** A signal of a name that the flow declares, whose payload is not what it declares, comes to nothing. */
-export const checked = (flow: Flow.Any, received: Opened): Opened => {
-  const { request } = received.command
-  if (request.type !== "signal" || received.problem !== undefined) return received
-  const schema = get(flow.signals, request.name)
-  if (schema === undefined) return received
-  const exit = makeCodec(schema).decode(request.payload)
-  if (Exit.isSuccess(exit)) return received
-  const detail = Failures.detailOf(Failures.mismatch("the payload", exit))
-  return {
-    ...received,
-    problem: ["doesNotFit", `its payload is not what flow ${flow.id} declares: ${detail}`]
-  }
-}
 
 const undoing = "the run is undoing its calls, and is about to end"
 

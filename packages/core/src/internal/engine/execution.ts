@@ -19,6 +19,7 @@ import * as Snapshot from "../snapshot.ts"
 import { isTerminal } from "../status.ts"
 import { visitIn, visitsOf } from "../visits.ts"
 import * as Branching from "./branching.ts"
+import { checked } from "./checking.ts"
 import * as Commands from "./commands.ts"
 import * as Compensation from "./compensation.ts"
 import * as Deadlines from "./deadlines.ts"
@@ -337,9 +338,8 @@ export const make = (
     appendTo: Writer["appendTo"],
     command: Commands.Opened
   ): Effect.Effect<unknown, WriteError> => {
-    const checked = Commands.checked(flow, command)
     return Effect.catchDefect(
-      appendTo((state) => Commands.carryOut(state, checked)),
+      appendTo((state) => Commands.carryOut(state, checked(service, state, command))),
       (defect) => {
         if (!isIllegalEvent(defect)) return Effect.die(defect)
         return appendTo((state) =>
