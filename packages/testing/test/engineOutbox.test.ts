@@ -21,21 +21,23 @@ const repaired = 40_000
 /** As often as that a message is tried again. */
 const again = 15_000
 
-/** A disk on which, for a while, nothing can be begun for others and nothing sent to them. */
-const failing = (store: Store["Service"]): Store["Service"] => {
-  const orFail = <A, E>(isAffected: boolean, operation: string, effect: Effect.Effect<A, E>) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<A, E | StoreError> =>
-      isAffected && now < repaired
-        ? Effect.fail(new StoreError({ operation, reason: { _tag: "Io", code: "EIO" } }))
-        : effect
-    )
-  return {
-    ...store,
-    create: (batch, options) =>
-      orFail(batch.entries[0].event.run.startsWith("part-"), "create", store.create(batch, options)),
-    send: (command) => orFail(command.request.type === "ended", "send", store.send(command))
+/** A disk on which, for a while, no run of a part can be begun, or nobody be told of the end of one. */
+const failing =
+  (what: "create" | "send") =>
+  (store: Store["Service"]): Store["Service"] => {
+    const orFail = <A, E>(isAffected: boolean, operation: typeof what, effect: Effect.Effect<A, E>) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<A, E | StoreError> =>
+        isAffected && operation === what && now < repaired
+          ? Effect.fail(new StoreError({ operation, reason: { _tag: "Io", code: "EIO" } }))
+          : effect
+      )
+    return {
+      ...store,
+      create: (batch, options) =>
+        orFail(batch.entries[0].event.run.startsWith("part-"), "create", store.create(batch, options)),
+      send: (command) => orFail(command.request.type === "ended", "send", store.send(command))
+    }
   }
-}
 
 for (const { durability, name, ...how } of variants) {
   /** What a slow disk adds. */
@@ -70,7 +72,7 @@ for (const { durability, name, ...how } of variants) {
     input: "call" | "start",
     options: {
       readonly sweep?: "15 seconds"
-      readonly store: boolean
+      readonly fails: "create" | "send"
       readonly seconds: Record<string, number>
     },
     expected: {
@@ -82,7 +84,7 @@ for (const { durability, name, ...how } of variants) {
       ...how,
       nested: how.nested === 6 ? 2 : "none",
       flows: [Whole, Part],
-      ...(options.store ? { store: failing } : undefined),
+      store: failing(options.fails),
       ...(options.sweep === undefined ? undefined : { worker: { sweep: options.sweep } }),
       world: () =>
         FakeTools.make(
@@ -121,7 +123,7 @@ for (const { durability, name, ...how } of variants) {
       () =>
         explore(
           "start",
-          { store: true, seconds: { "the whole": 300 } },
+          { fails: "create", seconds: { "the whole": 300 } },
           {
             output: "the whole is done",
             check: (outcome) => {
@@ -141,7 +143,7 @@ for (const { durability, name, ...how } of variants) {
       () =>
         explore(
           "call",
-          { store: true, sweep: "15 seconds", seconds: {} },
+          { fails: "create", sweep: "15 seconds", seconds: {} },
           {
             output: "a part is done",
             check: (outcome) => {
@@ -159,13 +161,15 @@ for (const { durability, name, ...how } of variants) {
       () =>
         explore(
           "call",
-          { store: true, sweep: "15 seconds", seconds: { "a part": 1 } },
+          { fails: "send", sweep: "15 seconds", seconds: {} },
           {
             output: "a part is done",
-            check: ({ journal }) => {
-              const ended = journal("r").filter(({ kind }) => kind === "waitEnded")
+            check: (outcome) => {
+              assert.closeTo(bornAt(outcome), 0, slack)
+              const ended = outcome.journal("r").filter(({ kind }) => kind === "waitEnded")
               assert.strictEqual(ended.length, 1)
               assert.isAtLeast(ended[0]!.time, repaired)
+              assert.isAtMost(ended[0]!.time, repaired + again + slack)
             }
           }
         ),
