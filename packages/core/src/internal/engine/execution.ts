@@ -2,7 +2,7 @@
  * The execution of one run by the worker that owns it: visits, commands, pauses, the end.
  */
 import type * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
@@ -32,6 +32,7 @@ import * as Outbox from "./outbox.ts"
 import * as Outcomes from "./outcomes.ts"
 import type { Starter } from "./pool.ts"
 import type { Journals } from "./reader.ts"
+import * as Spans from "./spans.ts"
 import * as Versions from "./versions.ts"
 import * as Views from "./views.ts"
 import * as Visiting from "./visiting.ts"
@@ -233,7 +234,12 @@ export const make = (
     writer,
     touched,
     timer,
-    poke: () => wake?.()
+    poke: () => {
+      const isSeenTo = wake !== undefined || stop !== undefined
+      wake?.()
+      return isSeenTo
+    },
+    fork: (effect) => runFork(Effect.catch(effect, (error) => Effect.sync(() => course.lost(error))))
   })
 
   const course: Visiting.Course = {
@@ -542,7 +548,7 @@ export const make = (
       })
     ),
     Effect.ensuring(Effect.suspend(() => branching?.end ?? Effect.void)),
-    Effect.ensuring(Effect.sync(outbox.end)),
+    Effect.ensuring(outbox.end),
     Effect.tap(() => Effect.sync(() => (phase = "resting")))
   )
 
@@ -556,8 +562,8 @@ export const make = (
     }
     const { trace } = writer.state
     const before = trace === undefined ? undefined : Tracer.externalSpan({ ...trace, sampled: true })
-    return Effect.withSpan(effect, spanName(flow.id), {
-      attributes: spanAttributes(run, flow.id, writer.lease.epoch),
+    return Effect.withSpan(effect, Spans.nameOf(flow.id), {
+      attributes: Spans.attributesOf(run, flow.id, writer.lease.epoch),
       root: true,
       ...(before === undefined ? undefined : { links: [{ span: before, attributes: {} }] })
     })
@@ -621,20 +627,6 @@ export const make = (
       )
   }
 }
-
-const spanName = (flow: string): string => `run ${flow}`
-
-const spanAttributes = (run: string, flow: string, epoch: number) => ({
-  "waymark.run": run,
-  "waymark.flow": flow,
-  "waymark.epoch": epoch
-})
-
-/** The span of a new run, under the one that it is started in. */
-export const startSpan = (environment: Environment, run: string, flow: string): Effect.Effect<Tracer.Span> =>
-  Effect.makeSpan(spanName(flow), { attributes: spanAttributes(run, flow, 0) }).pipe(
-    Effect.provideService(Tracer.Tracer, Context.get(environment.context, Tracer.Tracer))
-  )
 
 const isIllegalEvent = (defect: unknown): defect is IllegalEvent => Failures.tagOf(defect) === "IllegalEvent"
 
