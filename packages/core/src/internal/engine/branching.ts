@@ -72,7 +72,8 @@ export const make = (options: Options): Branching => {
   const leaving = new Set<Visiting.Line>()
 
   const isQuiet = (): boolean => {
-    for (const { parked } of branches.running.values()) if (parked === undefined) return false
+    for (const { parked, resting } of branches.running.values())
+      if (parked === undefined && !resting) return false
     return true
   }
 

@@ -12,6 +12,9 @@ export interface Due {
 /** Nobody sleeps for longer without a look at the clock, in milliseconds: it may be set. */
 export const lookInterval = 30_000
 
+/** Whoever executes nothing for longer than this lets others have its place, in milliseconds. */
+export const moment = 1_000
+
 const nanosPerMilli = 1e6
 
 export const make = (clock: Clock.Clock, at: number): Due => {

@@ -61,9 +61,6 @@ export interface Places {
   readonly ask: (run: string, granted: () => void) => void
 }
 
-/** Whoever executes nothing for longer than this lets others have its place, in milliseconds. */
-const moment = 1_000
-
 /** Why an execution has to stop before the run itself stops. */
 type Stop =
   | { readonly _tag: "Drain" }
@@ -220,7 +217,7 @@ export const make = (
         cancel()
         resume(Effect.void)
       }
-      if (isQuiet && millis > moment) leavePlace()
+      if (isQuiet && millis > Due.moment) leavePlace()
     })
 
   const touched = (bodies: Bodies): void => {

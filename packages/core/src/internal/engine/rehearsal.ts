@@ -109,6 +109,7 @@ const rehearseVisit = Effect.fnUntraced(function* (
     stopping: () => true,
     halted: () => end !== undefined,
     refused: refusal,
+    resting: (sleep) => sleep,
     pause: (reason) =>
       stop(
         reason.kind === "diverged"

@@ -170,6 +170,7 @@ export const replay = <F extends Flow.Any>(
         stopping: () => true,
         halted: () => refused !== undefined,
         refused: refusal,
+        resting: (sleep) => sleep,
         pause: (reason) => refuse(reason),
         refuse: ({ call, input: got, tool }) => refuse({ tool, call, input: got })
       }

@@ -46,6 +46,8 @@ export interface Line {
   parked: { readonly wake: () => void; readonly since: number } | undefined
   /** It is not to be kept any longer. */
   evicted: boolean
+  /** Its handler sleeps and does nothing else. */
+  resting: boolean
   /** It is executed up to its wait only, to be interrupted there; and whether it came there. */
   unwinding: "not" | "under way" | "done"
   /** How often it was refused something because it is to stop. */
@@ -61,6 +63,7 @@ export const lineOf = (options: Grace.Options, branch: string): Line => ({
   gone: false,
   parked: undefined,
   evicted: false,
+  resting: false,
   unwinding: "not",
   refusals: 0
 })
@@ -106,7 +109,7 @@ export interface Course {
   readonly touched: (bodies: Bodies) => void
   /** Calls back after so many milliseconds, unless the result is called before. */
   readonly timer: (millis: number, callback: () => void) => () => void
-  /** A handler is kept while it waits: it needs no place for now. */
+  /** A handler is kept while it waits, or sleeps: it needs no place for now. */
   readonly parked: (branch: string) => void
   /** Until the run has a place for a handler that goes on. */
   readonly reenter: Effect.Effect<void>
@@ -288,6 +291,17 @@ export const make = (course: Course): Visiting => {
       stopping: () => line.suspended || line.gone || course.isStopping(),
       halted,
       refused,
+      resting: (sleep) =>
+        Effect.suspend(() => {
+          // The limit of an attempt is not to count the time for which it waits for a place.
+          if (flow.nodes[visitIn(writer.state, branch)!.node]!.timeout !== undefined) return sleep
+          line.resting = true
+          course.parked(branch)
+          const awake = Effect.sync(() => {
+            line.resting = false
+          })
+          return Effect.andThen(Effect.ensuring(sleep, awake), course.reenter)
+        }),
       pause: (reason) =>
         Effect.suspend(() => {
           if (!line.gone) course.pause(reason)
