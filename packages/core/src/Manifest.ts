@@ -101,7 +101,8 @@ export type FanOut = typeof FanOut.Type
  * - `errors`: the tags of its declared errors
  * - `retry`: its retry policy in words; `retryOnly`: whether a condition decides which errors are retried
  * - `timeout`: the limit of one attempt in milliseconds
- * - `maxVisits`: how often a run may visit it
+ * - `maxVisits`: how often a run may visit it, `warnAt` the share of that after which it is warned, and `onExceeded` what
+ *   happens beyond (`fail` unless it is there)
  *
  * @category schemas
  * @since 0.1.0
@@ -117,6 +118,8 @@ export const Node = Schema.Struct({
   timeout: optional(Schema.Finite),
   fanOut: optional(FanOut),
   maxVisits: optional(Schema.Int),
+  warnAt: optional(Schema.Finite),
+  onExceeded: optional(Schema.Literal("pause")),
   site: optional(Site)
 })
 /**
@@ -186,6 +189,7 @@ export const Manifest = Schema.Struct({
   maxSteps: Schema.Int,
   maxRecoveries: Schema.Int,
   warnAt: optional(Schema.Finite),
+  onExceeded: optional(Schema.Literal("pause")),
   budgets: optional(Schema.Array(Budget)),
   maxRestarts: optional(Schema.Int),
   restart: optional(Schema.String),
@@ -259,6 +263,8 @@ const nodeOf = (name: string, node: FlowNode.Any): Node => {
     ...timeoutOf(node.timeout),
     ...(node.fanOut === undefined ? {} : { fanOut: fanOutOf(node.fanOut) }),
     ...(node.maxVisits === undefined ? {} : { maxVisits: node.maxVisits }),
+    ...(node.warnAt === undefined ? {} : { warnAt: node.warnAt }),
+    ...(node.onExceeded === "fail" ? {} : { onExceeded: node.onExceeded }),
     ...siteOf(node.site())
   }
 }
@@ -297,6 +303,7 @@ export const manifest = (flow: Flow.Any): Manifest => ({
   maxSteps: flow.maxSteps,
   maxRecoveries: flow.maxRecoveries,
   ...(flow.warnAt === undefined ? {} : { warnAt: flow.warnAt }),
+  ...(flow.onExceeded === "fail" ? {} : { onExceeded: flow.onExceeded }),
   ...(flow.budgets.length === 0 ? {} : { budgets: flow.budgets.map(budgetOf) }),
   ...timeoutOf(flow.timeout),
   ...(flow.restart === undefined ? {} : { maxRestarts: flow.restart.max }),

@@ -38,10 +38,12 @@ const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
       problems.push({ _tag: "InvalidOption", ...at, option, detail })
     }
   }
-  if (flow.warnAt !== undefined && !(flow.warnAt > 0 && flow.warnAt <= 1)) {
-    const detail = `is ${flow.warnAt}; it must be a share of \`maxSteps\`: more than 0, and at most 1`
-    problems.push({ _tag: "InvalidOption", option: "warnAt", detail })
+  const share = (value: number | undefined, of: string, at: { readonly node?: string } = {}) => {
+    if (value === undefined || (value > 0 && value <= 1)) return
+    const detail = `is ${value}; it must be a share of \`${of}\`: more than 0, and at most 1`
+    problems.push({ _tag: "InvalidOption", ...at, option: "warnAt", detail })
   }
+  share(flow.warnAt, "maxSteps")
   flow.budgets.forEach(({ name }, index) => {
     if (flow.budgets.findIndex((other) => other.name === name) !== index) {
       problems.push({ _tag: "InvalidOption", option: "budgets", detail: `has two that are called "${name}"` })
@@ -64,6 +66,12 @@ const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
       })
     }
     if (node.maxVisits !== undefined) count("maxVisits", node.maxVisits, 1, { node: name })
+    share(node.warnAt, "maxVisits", { node: name })
+    if (node.maxVisits === undefined && (node.warnAt !== undefined || node.onExceeded === "pause")) {
+      const detail = "is for a node that has `maxVisits`"
+      const option = node.warnAt === undefined ? "onExceeded" : "warnAt"
+      problems.push({ _tag: "InvalidOption", node: name, option, detail })
+    }
     if (node.fanOut !== undefined) {
       const { concurrency = 1, policy, to } = node.fanOut
       const at = { node: name }

@@ -2,7 +2,7 @@
  * The execution of one run by the worker that owns it: visits, commands, pauses, the end.
  */
 import type * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
@@ -17,11 +17,13 @@ import type * as Store from "../../Store.ts"
 import type { ToolExecutor } from "../../ToolExecutor.ts"
 import * as Snapshot from "../snapshot.ts"
 import { isTerminal } from "../status.ts"
-import { visitIn } from "../visits.ts"
+import { visitIn, visitsOf } from "../visits.ts"
 import * as Branching from "./branching.ts"
+import { checked } from "./checking.ts"
 import * as Commands from "./commands.ts"
 import * as Compensation from "./compensation.ts"
 import * as Deadlines from "./deadlines.ts"
+import * as Due from "./due.ts"
 import * as Failures from "./failure.ts"
 import * as Grace from "./grace.ts"
 import * as Joins from "./joins.ts"
@@ -30,6 +32,7 @@ import * as Outbox from "./outbox.ts"
 import * as Outcomes from "./outcomes.ts"
 import type { Starter } from "./pool.ts"
 import type { Journals } from "./reader.ts"
+import * as Spans from "./spans.ts"
 import * as Versions from "./versions.ts"
 import * as Views from "./views.ts"
 import * as Visiting from "./visiting.ts"
@@ -40,6 +43,7 @@ import type { Bodies, WriteError, Writer } from "./writer.ts"
 /** What all executions of a worker share. */
 export interface Environment extends Journals, Grace.Options {
   readonly deadlines: Deadlines.Deadlines
+  readonly places: Places
   readonly executor: ToolExecutor
   readonly nodeMiddlewares: ReadonlyArray<NodeMiddleware>
   readonly toolMiddlewares: ReadonlyArray<ToolMiddleware>
@@ -48,6 +52,14 @@ export interface Environment extends Journals, Grace.Options {
   readonly keepWaiting: number
   /** Executes what runs start, as far as the worker can. */
   readonly starter?: Starter | undefined
+}
+
+/** The places of a worker: so many runs execute something at once. Each execution begins with one. */
+export interface Places {
+  /** The run executes nothing for a while: another one may have its place. */
+  readonly leave: (run: string) => void
+  /** It has to go on: `granted` is called when it has a place, perhaps at once. */
+  readonly ask: (run: string, granted: () => void) => void
 }
 
 /** Why an execution has to stop before the run itself stops. */
@@ -155,8 +167,50 @@ export const make = (
     }
   }
 
+  let away = false
+  /** Handlers that are to go on and have no place to do so. */
+  const entering = new Set<() => void>()
+
+  const leavePlace = (): void => {
+    away = true
+    environment.places.leave(run)
+  }
+
+  const askForPlace = (): void =>
+    environment.places.ask(run, () => {
+      away = false
+      wake?.()
+      for (const enter of entering) enter()
+    })
+
+  /** Until the run has a place again, or something else is to be done; whether it has one. */
+  const enter: Effect.Effect<boolean> = Effect.suspend(() => {
+    if (!away) return Effect.succeed(true)
+    return Effect.callback<boolean>((resume) => {
+      wake = () => {
+        wake = undefined
+        resume(Effect.sync(() => !away))
+      }
+      askForPlace()
+    })
+  })
+
+  /** The same for a handler, which is interrupted if something else is to be done. */
+  const reenter: Effect.Effect<void> = Effect.suspend(() => {
+    if (!away) return Effect.void
+    return Effect.callback<void>((resume) => {
+      const go = () => {
+        entering.delete(go)
+        resume(Effect.void)
+      }
+      entering.add(go)
+      askForPlace()
+      return Effect.sync(() => entering.delete(go))
+    })
+  })
+
   /** Until something is to be done, or so many milliseconds have passed. */
-  const idle = (millis: number): Effect.Effect<void> =>
+  const idle = (millis: number, isQuiet = true): Effect.Effect<void> =>
     Effect.callback<void>((resume) => {
       const cancel = Number.isFinite(millis) ? timer(Math.max(1, millis), () => wake?.()) : () => {}
       wake = () => {
@@ -164,6 +218,7 @@ export const make = (
         cancel()
         resume(Effect.void)
       }
+      if (isQuiet && millis > Due.moment) leavePlace()
     })
 
   const touched = (bodies: Bodies): void => {
@@ -177,7 +232,12 @@ export const make = (
     writer,
     touched,
     timer,
-    poke: () => wake?.()
+    poke: () => {
+      const isSeenTo = wake !== undefined || stop !== undefined
+      wake?.()
+      return isSeenTo
+    },
+    fork: (effect) => runFork(Effect.catch(effect, (error) => Effect.sync(() => course.lost(error))))
   })
 
   const course: Visiting.Course = {
@@ -190,11 +250,16 @@ export const make = (
     inherited: claim === undefined ? -1 : writer.state.seq,
     isStopping: () => stop !== undefined,
     isHalted: () => stop !== undefined && stop._tag !== "Cancel" && stop._tag !== "Deadline",
+    unwound: new Set(),
     isLost,
     lost: (error) => halt({ _tag: "Lost", error }),
     pause: (reason) => halt({ _tag: "Pause", reason }),
     touched,
-    timer
+    timer,
+    parked: (branch) => {
+      if (branch === "" || branching?.isQuiet() === true) leavePlace()
+    },
+    reenter
   }
   const visiting = Visiting.make(course)
 
@@ -221,6 +286,8 @@ export const make = (
       course,
       visiting,
       idle,
+      isAway: () => away,
+      enter,
       poke: () => wake?.(),
       afterVisit: isStrict ? writer.sync : Effect.void,
       betweenVisits: Effect.andThen(Effect.andThen(warnIfDue, snapshotIfDue), outbox.flush),
@@ -237,6 +304,7 @@ export const make = (
     surroundings: {
       context: environment.context,
       executor: environment.executor,
+      limits: environment,
       middlewares: environment.toolMiddlewares,
       traced: environment.traced
     },
@@ -244,6 +312,7 @@ export const make = (
     stopping: () => draining || isLost(),
     execute: undoing.execute,
     sleep: idle,
+    enter,
     obey: Effect.suspend(() => (inbox.length > 0 ? obey() : Effect.void))
   })
 
@@ -273,13 +342,14 @@ export const make = (
     appendTo: Writer["appendTo"],
     command: Commands.Opened
   ): Effect.Effect<unknown, WriteError> => {
-    const checked = Commands.checked(flow, command)
     const problemFor = WaitSchemas.problemFor(flow)
     return Effect.catchDefect(
-      appendTo((state) => Commands.carryOut(state, checked, problemFor)),
+      appendTo((state) => Commands.carryOut(state, checked(service, state, command), problemFor)),
       (defect) => {
         if (!isIllegalEvent(defect)) return Effect.die(defect)
-        return appendTo((state) => Commands.carryOut(state, { ...command, problem: defect.message }))
+        return appendTo((state) =>
+          Commands.carryOut(state, { ...command, problem: ["doesNotFit", defect.message] })
+        )
       }
     )
   }
@@ -301,23 +371,59 @@ export const make = (
     return warning === undefined ? Effect.void : writer.append(warning)
   })
 
+  /** Until the next attempt of the main line. */
+  let sleeping: Due.Due | undefined
+
   /** Executes the open visit of the main line: one attempt, and the events that come of it. */
   const step: Effect.Effect<void, WriteError> = Effect.suspend(() => {
     const { due } = writer.state.open[""]!
-    const wait = due === undefined ? 0 : due - clock.currentTimeMillisUnsafe()
+    if (due !== undefined && sleeping?.at !== due) sleeping = Due.make(clock, due)
+    const wait = due === undefined ? 0 : sleeping!.left()
     if (wait > 0) {
-      // What comes after a long sleep should not have to begin before it.
+      // What comes after a long sleep should not have to begin before it. Clocks may be set meanwhile.
+      const look = Math.min(wait, Due.lookInterval)
       return Effect.andThen(
         writer.sync,
-        Effect.suspend(() => (stop !== undefined || inbox.length > 0 ? Effect.void : idle(wait)))
+        Effect.suspend(() => (stop !== undefined || inbox.length > 0 ? Effect.void : idle(look)))
       )
     }
+    if (away) return Effect.asVoid(enter)
     if (main.gone) main = Visiting.lineOf(environment, "")
     main.suspended = false
     main.evicted = false
     return Effect.flatMap(visiting.attempt(main), () =>
       stop !== undefined || main.suspended ? Effect.void : afterVisit
     )
+  })
+
+  /**
+   * A run ends whose handlers wait and were not kept: they are executed up to their waits again and interrupted there, so
+   * that their finalizers can call tools, as those of handlers that are kept. Whether there was something to do.
+   */
+  const unwind = Effect.fnUntraced(function* (why: "Cancel" | "Deadline") {
+    const { fingerprint, maxRecoveries, recoveries, version } = writer.state
+    const waiting = [...visitsOf(writer.state)].filter(
+      ([branch, visit]) => visit.waiting.length > 0 && !course.unwound.has(branch)
+    )
+    if (waiting.length === 0 || recoveries > maxRecoveries || isLost()) return false
+    // Without a handler that the run fits there is nothing to be executed.
+    if (version !== flow.version || fingerprint !== flow.fingerprint || incompatible() !== undefined)
+      return false
+    stop ??= { _tag: why }
+    for (const [branch] of waiting) {
+      if (draining || isLost()) break
+      main = Visiting.lineOf(environment, branch)
+      main.unwinding = "under way"
+      const { grace } = main
+      // Nobody knows whether it comes to its wait again.
+      const cancel = Duration.isFinite(environment.grace)
+        ? timer(Duration.toMillis(environment.grace), () => grace.interrupt())
+        : () => {}
+      yield* Effect.ensuring(visiting.attempt(main), Effect.sync(cancel))
+      course.unwound.add(branch)
+    }
+    main = Visiting.lineOf(environment, "")
+    return true
   })
 
   /** Opens the epoch. After a crash that is durable before any code of the flow's author runs. */
@@ -361,6 +467,10 @@ export const make = (
       if (outbox.isDue()) yield* outbox.flush
       const { state } = writer
       if (isTerminal(state.status) || state.status === "paused") return undefined
+      if (state.status === "cancelling" && state.compensating === undefined && (yield* unwind("Cancel"))) {
+        if (draining) return undefined
+        continue
+      }
       if (state.status === "cancelling" && state.compensating === undefined && !(yield* outbox.endChildren)) {
         if (draining) return undefined
         if (inbox.length === 0) yield* idle(Outbox.tryAgain)
@@ -373,6 +483,10 @@ export const make = (
       }
       const isOver = stop?._tag === "Deadline" && Deadlines.isTimed(state)
       if (isOver || Deadlines.isExpired(state, clock.currentTimeMillisUnsafe())) {
+        if (yield* unwind("Deadline")) {
+          if (draining) return undefined
+          continue
+        }
         // Whoever retries the run gives it time again.
         if (isOver) stop = undefined
         yield* writer.append(Deadlines.expire(state))
@@ -403,11 +517,13 @@ export const make = (
       } else if (visit.waiting.length > 0) return undefined
       else {
         const exceeded = Limits.exceededBy(writer.state, visit)
-        if (exceeded !== undefined) yield* writer.append(Joins.failRun(writer.state, exceeded))
-        else {
-          if (writer.state.warned === undefined) yield* warnIfDue
+        if (exceeded === undefined) {
+          yield* warnIfDue
           yield* step
-        }
+        } else if (Limits.pausesAt(flow, exceeded)) {
+          yield* writer.append({ kind: "paused", reason: exceeded })
+          return undefined
+        } else yield* writer.append(Joins.failRun(writer.state, exceeded))
       }
     }
   })
@@ -431,7 +547,7 @@ export const make = (
       })
     ),
     Effect.ensuring(Effect.suspend(() => branching?.end ?? Effect.void)),
-    Effect.ensuring(Effect.sync(outbox.end)),
+    Effect.ensuring(outbox.end),
     Effect.tap(() => Effect.sync(() => (phase = "resting")))
   )
 
@@ -445,8 +561,8 @@ export const make = (
     }
     const { trace } = writer.state
     const before = trace === undefined ? undefined : Tracer.externalSpan({ ...trace, sampled: true })
-    return Effect.withSpan(effect, spanName(flow.id), {
-      attributes: spanAttributes(run, flow.id, writer.lease.epoch),
+    return Effect.withSpan(effect, Spans.nameOf(flow.id), {
+      attributes: Spans.attributesOf(run, flow.id, writer.lease.epoch),
       root: true,
       ...(before === undefined ? undefined : { links: [{ span: before, attributes: {} }] })
     })
@@ -510,20 +626,6 @@ export const make = (
       )
   }
 }
-
-const spanName = (flow: string): string => `run ${flow}`
-
-const spanAttributes = (run: string, flow: string, epoch: number) => ({
-  "waymark.run": run,
-  "waymark.flow": flow,
-  "waymark.epoch": epoch
-})
-
-/** The span of a new run, under the one that it is started in. */
-export const startSpan = (environment: Environment, run: string, flow: string): Effect.Effect<Tracer.Span> =>
-  Effect.makeSpan(spanName(flow), { attributes: spanAttributes(run, flow, 0) }).pipe(
-    Effect.provideService(Tracer.Tracer, Context.get(environment.context, Tracer.Tracer))
-  )
 
 const isIllegalEvent = (defect: unknown): defect is IllegalEvent => Failures.tagOf(defect) === "IllegalEvent"
 

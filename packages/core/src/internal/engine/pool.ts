@@ -21,7 +21,7 @@ import * as Commands from "./commands.ts"
 import * as Deadlines from "./deadlines.ts"
 import * as Execution from "./execution.ts"
 import * as Reader from "./reader.ts"
-import * as Waking from "./waking.ts"
+import * as Spans from "./spans.ts"
 import * as Writer from "./writer.ts"
 
 /** Takes a run that was just created with a lease for this worker; how {@link Runs} starts runs where they are executed. */
@@ -80,6 +80,11 @@ const isLasting = (error: Reader.ReadError): boolean =>
 interface Held {
   readonly execution: Execution.Execution
   launched: boolean
+  /** Whether it has one of the places. */
+  placed: boolean
+  queued: boolean
+  /** Told when it has a place again, if it asked for one. */
+  onPlace: (() => void) | undefined
   fiber: Fiber.Fiber<void> | undefined
   rest: Rest | undefined
   onRest: ((rest: Rest) => void) | undefined
@@ -88,7 +93,7 @@ interface Held {
 let holders = 0
 
 export const make = Effect.fnUntraced(function* (
-  given: Omit<Execution.Environment, "deadlines">,
+  given: Omit<Execution.Environment, "deadlines" | "places">,
   services: ReadonlyMap<string, Flow.HandlersService>,
   options: Options
 ): Effect.fn.Return<Pool, never, Scope.Scope> {
@@ -138,7 +143,7 @@ export const make = Effect.fnUntraced(function* (
     holder,
     has: (flow, version) => serviceFor(flow, version) !== undefined && !draining,
     span: (run, flow) =>
-      environment.traced ? Execution.startSpan(environment, run, flow) : Effect.succeed(undefined),
+      environment.traced ? Spans.start(environment, run, flow) : Effect.succeed(undefined),
     start: (lease, state, head, span) => {
       if (draining) return Effect.as(Fiber.await(runFork(release(lease))), {})
       const service = services.get(state.flow)!
@@ -151,7 +156,21 @@ export const make = Effect.fnUntraced(function* (
       })
     }
   }
-  const environment: Execution.Environment = { ...given, deadlines, starter }
+  const places: Execution.Places = {
+    leave: (run) => {
+      const held = executions.get(run)
+      if (held === undefined) return
+      held.onPlace = undefined
+      vacate(held)
+    },
+    ask: (run, granted) => {
+      const held = executions.get(run)
+      if (held === undefined) return
+      held.onPlace = granted
+      enter(held)
+    }
+  }
+  const environment: Execution.Environment = { ...given, deadlines, places, starter }
 
   const report = (message: string, run: string, error: { readonly message: string }) =>
     Effect.logWarning(message, { run, error: error.message })
@@ -168,13 +187,19 @@ export const make = Effect.fnUntraced(function* (
   const has = (execution: Execution.Execution): boolean =>
     executions.get(execution.run)?.execution === execution
 
+  const vacate = (held: Held): void => {
+    if (!held.placed) return
+    held.placed = false
+    active -= 1
+    next()
+  }
+
   /** Frees the place of a run, and answers whoever waits for it. */
   const rest = (held: Held, how: Rest): void => {
     if (held.rest !== undefined) return
     held.rest = how
-    active -= 1
     held.onRest?.(how)
-    next()
+    vacate(held)
   }
 
   const finished = (held: Held, outcome: Execution.Outcome): Effect.Effect<void> =>
@@ -195,8 +220,8 @@ export const make = Effect.fnUntraced(function* (
         // A command may have come in after the run looked for the last time.
         if (execution.hasUnread()) yield* consider(run, "commanded")
         const { state } = execution.writer
-        const due = state.status === "waiting" ? Waking.nextDue(state) : undefined
-        if (due !== undefined && due < noted) {
+        const due = state.status === "waiting" ? Deadlines.nextDue(state) : Number.POSITIVE_INFINITY
+        if (due < noted) {
           noted = due
           lookNow?.()
         }
@@ -251,9 +276,16 @@ export const make = Effect.fnUntraced(function* (
 
   const launch = (run: string): void => {
     const held = executions.get(run)
-    if (held === undefined || held.launched) return
-    held.launched = true
+    if (held === undefined || held.placed || held.rest !== undefined) return
+    const { launched, onPlace } = held
+    if (launched && onPlace === undefined) return
+    held.placed = true
     active += 1
+    if (launched) {
+      held.onPlace = undefined
+      return onPlace?.()
+    }
+    held.launched = true
     held.fiber = runFork(
       held.execution.execute.pipe(
         Effect.flatMap((outcome) => finished(held, outcome)),
@@ -269,17 +301,38 @@ export const make = Effect.fnUntraced(function* (
   const next = (): void => {
     if (filling) return
     filling = true
-    while (active < options.concurrency && queue.length > 0 && !draining) launch(queue.shift()!)
+    while (active < options.concurrency && queue.length > 0 && !draining) {
+      const run = queue.shift()!
+      const held = executions.get(run)
+      if (held !== undefined) held.queued = false
+      launch(run)
+    }
     filling = false
   }
 
+  /** Gives a run a place, now or in its turn. One that is to end early need not wait for that. */
+  const enter = (held: Held): void => {
+    const { run } = held.execution
+    if (active < options.concurrency || draining || held.execution.isUrgent()) return launch(run)
+    if (held.queued) return
+    held.queued = true
+    queue.push(run)
+  }
+
   const submit = (execution: Execution.Execution): Held => {
-    const held: Held = { execution, launched: false, fiber: undefined, rest: undefined, onRest: undefined }
+    const held: Held = {
+      execution,
+      launched: false,
+      placed: false,
+      queued: false,
+      onPlace: undefined,
+      fiber: undefined,
+      rest: undefined,
+      onRest: undefined
+    }
     executions.set(execution.run, held)
     deadlines.add(execution.run, execution.writer.state.deadline)
-    // A run that is to end early need not wait for a place.
-    if (active < options.concurrency || execution.isUrgent()) launch(execution.run)
-    else queue.push(execution.run)
+    enter(held)
     return held
   }
 

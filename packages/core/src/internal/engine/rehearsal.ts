@@ -4,7 +4,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -18,6 +18,7 @@ import type { OpenVisit, RunState } from "../../RunState.ts"
 import type { Difference } from "../definition/difference.ts"
 import { fanOutAround, visitsOf } from "../visits.ts"
 import * as Failures from "./failure.ts"
+import * as Grace from "./grace.ts"
 import * as Handler from "./handler.ts"
 import * as Outcomes from "./outcomes.ts"
 import type { Journals } from "./reader.ts"
@@ -69,12 +70,13 @@ const rehearseVisit = Effect.fnUntraced(function* (
   const context = Context.add(service.context, Clock.Clock, clock)
   let end: { readonly finding: Finding | undefined } | undefined
   let running: Fiber.Fiber<Next, unknown> | undefined
+  const refusal = Grace.refusal({ refusals: 0 })
   /** The journal ends here, or is not followed any more. */
   const stop = (finding: Finding | undefined): Effect.Effect<never> =>
     Effect.suspend(() => {
       end ??= { finding }
       running?.interruptUnsafe()
-      return Effect.interrupt
+      return refusal
     })
   const host: Handler.Host = {
     run: state.run,
@@ -82,6 +84,7 @@ const rehearseVisit = Effect.fnUntraced(function* (
     hash: journals.hash,
     context: context as Context.Context<never>,
     executor: { execute: () => Effect.never },
+    limits: { clock, grace: Duration.zero, stuck: new Set() },
     middlewares: [],
     traced: false,
     encrypts: true,
@@ -105,6 +108,8 @@ const rehearseVisit = Effect.fnUntraced(function* (
     sync: Effect.never,
     stopping: () => true,
     halted: () => end !== undefined,
+    refused: refusal,
+    resting: (sleep) => sleep,
     pause: (reason) =>
       stop(
         reason.kind === "diverged"

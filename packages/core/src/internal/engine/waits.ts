@@ -16,6 +16,7 @@ import { inspect } from "../definition/inspect.ts"
 import type { Finding } from "../definition/inspect.ts"
 import type { Claims, Recorded } from "./claims.ts"
 import * as Failures from "./failure.ts"
+import { canonical } from "./canonical.ts"
 import * as RecordedSchema from "./recordedSchema.ts"
 import * as WaitSchemas from "./waitSchemas.ts"
 import type { WaitOutcome } from "./waking.ts"
@@ -33,6 +34,8 @@ export interface Host {
    */
   readonly park: Effect.Effect<void>
   readonly halted: () => boolean
+  /** What is asked for then is answered by this. */
+  readonly refused: Effect.Effect<never>
   readonly pause: (reason: PauseReason) => Effect.Effect<never>
   /** In a rehearsal: the visit asks for waits that are open, with these schemas. */
   readonly reopened?: (
@@ -171,7 +174,7 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
 
   const outcome = (ids: ReadonlyArray<string>): Effect.Effect<Ended> =>
     Effect.suspend(() => {
-      if (host.halted()) return Effect.interrupt
+      if (host.halted()) return host.refused
       const over = recorded(ids)
       return over === undefined ? Effect.andThen(host.park, outcome(ids)) : Effect.succeed(over)
     })
@@ -192,7 +195,7 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
           new Error(`something that outlived visit ${visit} of node ${node} waits for ${name}`)
         )
       }
-      if (host.halted()) return Effect.interrupt
+      if (host.halted()) return host.refused
       if (fiber !== place.fiber()) return Effect.die(new WaitMisplaced({ node, wait: name }))
       const { ids, on, open, reopened } = plan()
       for (const id of ids) claims.claim(id)
@@ -254,6 +257,6 @@ const problemWith = (schema: Schema.Constraint, encrypts: boolean): string | und
 /** Whether an answer is one that a person could give. */
 export const isChoice = ({ on }: OpenWait, value: Json): boolean => {
   if (on.type !== "user" || on.choices === undefined || on.freeText === true) return true
-  const text = JSON.stringify(value)
-  return Array.isArray(on.choices) && on.choices.some((choice) => JSON.stringify(choice) === text)
+  const text = canonical(value)
+  return Array.isArray(on.choices) && on.choices.some((choice) => canonical(choice) === text)
 }
