@@ -71,8 +71,8 @@ export class Worker extends Context.Service<
  *   do not count
  * - `keepWaiting`: how long the fiber of a visit that waits is kept in memory, not at all by default. Kept or not, the run
  *   comes to the same; a wait that is over soon costs less if it is. Those of nodes with a timeout are not kept
- * - `timers`: at most how long it goes without a look at which waits are due, 30 seconds by default: clocks may be set, and
- *   other processes start waits, too
+ * - `timers`: at most how long it goes without a look at what is due (waits, and what is to be tried again), 30 seconds by
+ *   default: clocks may be set, and other processes start waits, too
  * - `sweep`: how often it looks for runs that nobody owns besides being told of them, every 15 seconds by default
  * - `grace`: how long a handler or a call has to end that is interrupted because its run is cancelled or it took too long,
  *   10 seconds by default; what takes longer is reported and left behind, and can call no tool any more
@@ -192,6 +192,7 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>>(
         executor: yield* ToolExecutor,
         nodeMiddlewares: yield* NodeMiddlewares,
         toolMiddlewares: yield* ToolMiddlewares,
+        lookInterval: Duration.toMillis(Duration.fromInputUnsafe(options.timers ?? "30 seconds")),
         keepWaiting: Duration.toMillis(Duration.fromInputUnsafe(options.keepWaiting ?? 0)),
         traced: context.mapUnsafe.has(Tracer.TracerKey)
       }

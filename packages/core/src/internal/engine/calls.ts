@@ -31,6 +31,8 @@ export interface Host extends Surroundings {
   readonly run: string
   readonly durability: Durability
   readonly hash: (text: string) => string
+  /** Nothing sleeps for longer without a look at the clock, in milliseconds. */
+  readonly lookInterval: number
   /** Whether what is stored is encrypted. */
   readonly encrypts: boolean
   /** The open visit as the journal has it. */
@@ -192,8 +194,8 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
       const sleepUntil = (at: Due.Due): Effect.Effect<void> =>
         Effect.suspend(() => {
           const left = at.left()
-          return left > Due.lookInterval
-            ? Effect.andThen(live.sleep(Duration.millis(Due.lookInterval)), sleepUntil(at))
+          return left > host.lookInterval
+            ? Effect.andThen(live.sleep(Duration.millis(host.lookInterval)), sleepUntil(at))
             : live.sleep(Duration.millis(Math.max(0, left)))
         })
 

@@ -48,6 +48,8 @@ export interface Environment extends Journals, Grace.Options {
   readonly nodeMiddlewares: ReadonlyArray<NodeMiddleware>
   readonly toolMiddlewares: ReadonlyArray<ToolMiddleware>
   readonly traced: boolean
+  /** Nothing sleeps for longer without a look at the clock, in milliseconds: it may be set. */
+  readonly lookInterval: number
   /** How long the fiber of a visit that waits is kept, in milliseconds. */
   readonly keepWaiting: number
   /** Executes what runs start, as far as the worker can. */
@@ -381,7 +383,7 @@ export const make = (
     const wait = due === undefined ? 0 : sleeping!.left()
     if (wait > 0) {
       // What comes after a long sleep should not have to begin before it. Clocks may be set meanwhile.
-      const look = Math.min(wait, Due.lookInterval)
+      const look = Math.min(wait, environment.lookInterval)
       return Effect.andThen(
         writer.sync,
         Effect.suspend(() => (stop !== undefined || inbox.length > 0 ? Effect.void : idle(look)))
@@ -396,16 +398,19 @@ export const make = (
     )
   })
 
+  /** Then an earlier process has seen to the finalizers, as far as it came: handlers are not executed any more. */
+  const wasCancelling = writer.state.status === "cancelling"
+
   /**
    * A run ends whose handlers wait and were not kept: they are executed up to their waits again and interrupted there, so
    * that their finalizers can call tools, as those of handlers that are kept. Whether there was something to do.
    */
   const unwind = Effect.fnUntraced(function* (why: "Cancel" | "Deadline") {
-    const { fingerprint, maxRecoveries, recoveries, version } = writer.state
+    const { fingerprint, version } = writer.state
     const waiting = [...visitsOf(writer.state)].filter(
       ([branch, visit]) => visit.waiting.length > 0 && !course.unwound.has(branch)
     )
-    if (waiting.length === 0 || recoveries > maxRecoveries || isLost()) return false
+    if (waiting.length === 0 || wasCancelling || isLost()) return false
     // Without a handler that the run fits there is nothing to be executed.
     if (version !== flow.version || fingerprint !== flow.fingerprint || incompatible() !== undefined)
       return false

@@ -154,6 +154,7 @@ export const replay = <F extends Flow.Any>(
         hash,
         context: surroundings,
         executor: { execute: (_request, local) => local },
+        lookInterval: Number.POSITIVE_INFINITY,
         limits: { clock, grace: Duration.zero, stuck: new Set() },
         middlewares: [],
         traced: false,

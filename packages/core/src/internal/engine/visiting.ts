@@ -16,7 +16,6 @@ import { isEnding } from "../compensation.ts"
 import { isTerminal } from "../status.ts"
 import { fanOutAround, visitIn } from "../visits.ts"
 import type { Environment } from "./execution.ts"
-import * as Due from "./due.ts"
 import * as Failures from "./failure.ts"
 import * as Grace from "./grace.ts"
 import * as Handler from "./handler.ts"
@@ -218,7 +217,7 @@ export const make = (course: Course): Visiting => {
         const { waiting } = visitIn(writer.state, branch)!
         let due = Number.POSITIVE_INFINITY
         for (const id of waiting) due = Math.min(due, HashMap.getUnsafe(writer.state.waits, id).due ?? due)
-        const until = Math.max(1, Math.min(due - now, since + millis - now, Due.lookInterval))
+        const until = Math.max(1, Math.min(due - now, since + millis - now, environment.lookInterval))
         const wake = () => {
           cancel()
           line.parked = undefined
@@ -264,6 +263,7 @@ export const make = (course: Course): Visiting => {
       context: environment.context,
       executor: environment.executor,
       limits: environment,
+      lookInterval: environment.lookInterval,
       middlewares: environment.toolMiddlewares,
       traced: environment.traced,
       encrypts: environment.codec?.encrypts === true,
