@@ -103,6 +103,7 @@ export const prepare = (
     isAlone: (asking: Fiber.Fiber<unknown, unknown>) =>
       asking === fiber && scope.state._tag === "Empty" && !hasChildren(asking)
   }
+  visitClock.isAlone = place.isAlone
   // Most visits call no tool and wait for nothing.
   let known: Claims.Claims | undefined
   const claims = () =>
