@@ -330,7 +330,7 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
       const end = yield* sizeOf(series)
       if (series.exhausted !== undefined && !isBefore(series.exhausted, end)) return
       yield* syncSeries(series)
-      yield* advance(series, { to: end, whole: false })
+      yield* advance(series, { whole: false })
       if (series.exhausted === undefined) catalog.touchLeases(series)
       series.exhausted = end
       return
