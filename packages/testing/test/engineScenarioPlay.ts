@@ -116,8 +116,8 @@ export const scriptOf = (seed: number): Script => {
     },
     earlier: pick(4) === 0,
     keepWaiting: pick(2) * 4 * minute,
-    actions: Array.from({ length: 4 + pick(32) }, action),
-    late: Array.from({ length: pick(12) }, cut)
+    actions: Array.from({ length: 4 + pick(24) }, action),
+    late: Array.from({ length: pick(8) }, cut)
   }
 }
 
@@ -200,7 +200,7 @@ export const play = (script: Script): Effect.Effect<Played> =>
           const timer = setTimeout(() => {
             now?.machine.switchOff()
             resume(Effect.sync(() => give("the engine does not come to rest")))
-          }, 5_000)
+          }, 20_000)
           return Effect.sync(() => clearTimeout(timer))
         })
       )

@@ -71,7 +71,7 @@ describe("a random script of signals, answers, cancels, pauses, power cuts, and 
             return yield* Effect.die(new Error(`seed ${seed}, shrunk to\n${described(small)}\n\n${problem}`))
           }
         }),
-      120_000
+      600_000
     )
   }
 })
