@@ -12,10 +12,10 @@ import * as Crypto from "node:crypto"
 import { Hasher } from "@waymark/core/Hasher"
 import { Store } from "@waymark/core/Store"
 import type { StoreError } from "@waymark/core/Store"
-import * as NodeFiles from "./internal/nodeFiles.ts"
+import * as NodeFiles from "@waymark/store-kit/NodeFiles"
 import * as FileStore from "./internal/store.ts"
 import { Maintenance } from "./Maintenance.ts"
-import * as ProcessIdentity from "./ProcessIdentity.ts"
+import * as ProcessIdentity from "@waymark/store-kit/ProcessIdentity"
 
 /**
  * How a file store works.

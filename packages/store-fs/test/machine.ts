@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Deferred from "effect/Deferred"
 import * as Layer from "effect/Layer"
-import { ProcessIdentity } from "../src/ProcessIdentity.ts"
+import { ProcessIdentity } from "@waymark/store-kit/ProcessIdentity"
 
 export interface Machine {
   /** The identity of one more process. */

@@ -10,7 +10,7 @@ import { Store } from "@waymark/core/Store"
 import * as PowerLossFileSystem from "@waymark/testing/PowerLossFileSystem"
 import type { Harness } from "@waymark/testing/StoreHarness"
 import * as FsStore from "../src/FsStore.ts"
-import * as NodeFiles from "../src/internal/nodeFiles.ts"
+import * as NodeFiles from "@waymark/store-kit/NodeFiles"
 import type { Machine, MachineProcess } from "./machine.ts"
 import { makeMachine } from "./machine.ts"
 

@@ -6,9 +6,9 @@ import type * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import type * as Scope from "effect/Scope"
 import type { StoreError } from "@waymark/core/Store"
-import { coalesce } from "./coalesce.ts"
-import { failure, fromPlatform, isAlreadyExists, isNotFound } from "./failures.ts"
-import { decodeText, firstInvalid } from "./text.ts"
+import { coalesce } from "./Coalesce.ts"
+import { failure, fromPlatform, isAlreadyExists, isNotFound } from "./Failures.ts"
+import { decodeText, firstInvalid } from "./Text.ts"
 
 export interface Disk {
   readonly root: string
