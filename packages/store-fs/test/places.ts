@@ -12,8 +12,8 @@ import type { Harness } from "@waymark/testing/StoreHarness"
 import * as NodeHasher from "@waymark/store-kit/NodeHasher"
 import * as FsStore from "../src/FsStore.ts"
 import * as NodeFiles from "@waymark/store-kit/NodeFiles"
-import type { Machine, MachineProcess } from "./machine.ts"
-import { makeMachine } from "./machine.ts"
+import type { Machine, MachineProcess } from "@waymark/store-kit/TestMachine"
+import { makeMachine } from "@waymark/store-kit/TestMachine"
 
 /** Short enough for tests, and long enough for a busy machine. */
 const leaseMillis = 1000

@@ -21,8 +21,8 @@ import * as PowerLossFileSystem from "@waymark/testing/PowerLossFileSystem"
 import * as NodeHasher from "@waymark/store-kit/NodeHasher"
 import * as FsStore from "../src/FsStore.ts"
 import { Maintenance } from "../src/Maintenance.ts"
-import type { Machine, MachineProcess } from "./machine.ts"
-import { makeMachine } from "./machine.ts"
+import type { Machine, MachineProcess } from "@waymark/store-kit/TestMachine"
+import { makeMachine } from "@waymark/store-kit/TestMachine"
 
 export type Instance = Store["Service"]
 

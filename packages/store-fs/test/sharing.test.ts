@@ -12,7 +12,7 @@ import * as NodeFs from "node:fs"
 import { vi } from "vitest"
 import * as Claims from "../src/internal/claims.ts"
 import * as Disk from "@waymark/store-kit/Disk"
-import { makeMachine } from "./machine.ts"
+import { makeMachine } from "@waymark/store-kit/TestMachine"
 import { temporaryDirectory } from "./places.ts"
 import { check, completed, created, extend, makeUser, noted, nothingTold, open } from "./scenario.ts"
 

@@ -4,7 +4,7 @@ import * as NodeFs from "node:fs"
 import { vi } from "vitest"
 import type { StoreError } from "@waymark/core/Store"
 import * as NodeFiles from "@waymark/store-kit/NodeFiles"
-import { makeMachine } from "./machine.ts"
+import { makeMachine } from "@waymark/store-kit/TestMachine"
 import { temporaryDirectory } from "./places.ts"
 import { check, extend, makeUser, noted, nothingTold, open } from "./scenario.ts"
 

@@ -1,12 +1,20 @@
 /**
  * The conformance suite's places.
  */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import type { Harness } from "@waymark/testing/StoreHarness"
 import type { StoreError } from "@waymark/core/Store"
 import { failure } from "@waymark/store-kit/Failures"
+import * as NodeFiles from "@waymark/store-kit/NodeFiles"
+import * as NodeHasher from "@waymark/store-kit/NodeHasher"
+import { makeMachine } from "@waymark/store-kit/TestMachine"
+import type { Machine, MachineProcess } from "@waymark/store-kit/TestMachine"
+import * as PowerLossFileSystem from "@waymark/testing/PowerLossFileSystem"
 import * as MemoryPersistence from "../src/MemoryPersistence.ts"
+import * as NodePersistence from "../src/NodePersistence.ts"
 import { Persistence } from "../src/Persistence.ts"
 import * as SqljsStore from "../src/SqljsStore.ts"
 
@@ -64,4 +72,72 @@ export const inMemory: Harness<MemoryPlace> = {
       place.failing = failing
     }),
   leaseMillis: { missing: "leases do not run out: they are those of the one process that writes" }
+}
+
+/** A directory that is removed with the scope. */
+export const temporaryDirectory = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  return yield* fs.makeTempDirectoryScoped({ prefix: "waymark-sqljs-" })
+}).pipe(Effect.provide(NodeFileSystem.layer))
+
+export interface FilePlace {
+  readonly file: string
+  readonly machine: Machine
+}
+
+/** Opens an instance as a process of its own. */
+export const openIn = (
+  { file }: FilePlace,
+  fileSystem: Layer.Layer<FileSystem.FileSystem>,
+  process: MachineProcess,
+  options: SqljsStore.Options = {}
+) =>
+  SqljsStore.layer({ foldBytes: 20_000, pollInterval: 20, ...options }).pipe(
+    Layer.provide(NodePersistence.layerFileSystem({ file })),
+    Layer.provide([fileSystem, process.layer]),
+    Layer.provide(NodeHasher.layer)
+  )
+
+export const onFiles: Harness<FilePlace> = {
+  place: Effect.map(temporaryDirectory, (directory) => ({
+    file: `${directory}/runs.sqlite`,
+    machine: makeMachine()
+  })),
+  open: (place) => openIn(place, NodeFiles.layer, place.machine.spawn()),
+  several: one,
+  reopen: true,
+  crash: {
+    missing: "the power of this machine stays on; the suite runs on a disk whose power can be cut, too"
+  },
+  lapse: one,
+  failWrites: { missing: "this disk works; the suite runs on one that can be made to fail, too" },
+  leaseMillis: inMemory.leaseMillis
+}
+
+export interface SimulatedPlace extends FilePlace {
+  readonly disk: PowerLossFileSystem.Disk
+}
+
+export const simulated: Harness<SimulatedPlace> = {
+  place: Effect.sync(() => ({
+    file: "/disk/store/runs.sqlite",
+    machine: makeMachine(),
+    disk: PowerLossFileSystem.makeDisk()
+  })),
+  open: (place) => openIn(place, place.disk.layer, place.machine.spawn()),
+  several: one,
+  reopen: true,
+  crash: ({ disk, machine }) =>
+    Effect.sync(() => {
+      machine.reboot()
+      disk.reboot()
+    }),
+  lapse: one,
+  failWrites: ({ disk }, failing) =>
+    Effect.sync(() => {
+      disk.failWhen(
+        failing ? (operation) => (operation.mutation === undefined ? undefined : "ENOSPC") : undefined
+      )
+    }),
+  leaseMillis: inMemory.leaseMillis
 }
