@@ -88,7 +88,8 @@ export type FanOut = typeof FanOut.Type
  * - `errors`: the tags of its declared errors
  * - `retry`: its retry policy in words; `retryOnly`: whether a condition decides which errors are retried
  * - `timeout`: the limit of one attempt in milliseconds
- * - `maxVisits`: how often a run may visit it
+ * - `maxVisits`: how often a run may visit it, `warnAt` the share of that after which it is warned, and `onExceeded` what
+ *   happens beyond (`fail` unless it is there)
  *
  * @category schemas
  * @since 0.1.0
@@ -104,6 +105,8 @@ export const Node = Schema.Struct({
   timeout: optional(Schema.Finite),
   fanOut: optional(FanOut),
   maxVisits: optional(Schema.Int),
+  warnAt: optional(Schema.Finite),
+  onExceeded: optional(Schema.Literal("pause")),
   site: optional(Site)
 })
 /**
@@ -173,6 +176,7 @@ export const Manifest = Schema.Struct({
   maxSteps: Schema.Int,
   maxRecoveries: Schema.Int,
   warnAt: optional(Schema.Finite),
+  onExceeded: optional(Schema.Literal("pause")),
   budgets: optional(Schema.Array(Budget)),
   maxRestarts: optional(Schema.Int),
   restart: optional(Schema.String),
@@ -228,6 +232,10 @@ const fanOutOf = ({ concurrency, policy }: FlowNode.FanOut): FanOut => ({
   ...(concurrency === undefined ? {} : { concurrency })
 })
 
+/** JSON has no infinity, and an infinite limit is none. */
+const timeoutOf = (timeout: Duration.Duration | undefined): { readonly timeout?: number } =>
+  timeout === undefined || !Duration.isFinite(timeout) ? {} : { timeout: Duration.toMillis(timeout) }
+
 const nodeOf = (name: string, node: FlowNode.Any): Node => {
   const errors = node.error.ast._tag === "Never" ? undefined : jsonSchemaOf(node.error)
   return {
@@ -238,9 +246,11 @@ const nodeOf = (name: string, node: FlowNode.Any): Node => {
     ...(errors === undefined ? {} : { error: errors }),
     ...(node.retry === undefined ? {} : { retry: retryText(node.retry) }),
     ...(node.while === undefined ? {} : { retryOnly: true }),
-    ...(node.timeout === undefined ? {} : { timeout: Duration.toMillis(node.timeout) }),
+    ...timeoutOf(node.timeout),
     ...(node.fanOut === undefined ? {} : { fanOut: fanOutOf(node.fanOut) }),
     ...(node.maxVisits === undefined ? {} : { maxVisits: node.maxVisits }),
+    ...(node.warnAt === undefined ? {} : { warnAt: node.warnAt }),
+    ...(node.onExceeded === "fail" ? {} : { onExceeded: node.onExceeded }),
     ...siteOf(node.site())
   }
 }
@@ -274,8 +284,9 @@ export const manifest = (flow: Flow.Any): Manifest => ({
   maxSteps: flow.maxSteps,
   maxRecoveries: flow.maxRecoveries,
   ...(flow.warnAt === undefined ? {} : { warnAt: flow.warnAt }),
+  ...(flow.onExceeded === "fail" ? {} : { onExceeded: flow.onExceeded }),
   ...(flow.budgets.length === 0 ? {} : { budgets: flow.budgets.map(budgetOf) }),
-  ...(flow.timeout === undefined ? {} : { timeout: Duration.toMillis(flow.timeout) }),
+  ...timeoutOf(flow.timeout),
   ...(flow.restart === undefined ? {} : { maxRestarts: flow.restart.max }),
   ...(flow.restart?.schedule === undefined ? {} : { restart: retryText(flow.restart.schedule) }),
   requiresCodec: holdSecrets(schemasOf(flow)),

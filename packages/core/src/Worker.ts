@@ -42,7 +42,7 @@ export type { Stuck }
  *
  * - `owner`: the name of the store's owner that its leases are given to
  * - `running`: the ids of the runs it is executing, and of those that wait for a free place
- * - `stuck`: handlers that were interrupted and have not stopped in time; their runs went on without them
+ * - `stuck`: handlers and calls that were interrupted and have not stopped in time; their runs went on without them
  * - `drain`: stops claiming, interrupts what is executing without journaling a failure, makes everything durable and
  *   lets go of all runs; it is done when that is done. Closing the layer does it, too
  *
@@ -63,14 +63,15 @@ export class Worker extends Context.Service<
  * How a worker works.
  *
  * - `flows`: what it executes; their handlers, and those of their tools, are in the layer's requirements
- * - `concurrency`: how many runs at once, 64 by default
+ * - `concurrency`: how many runs are executed at once, 64 by default; those that wait, or sleep until they are tried again,
+ *   do not count
  * - `keepWaiting`: how long the fiber of a visit that waits is kept in memory, not at all by default. Kept or not, the run
  *   comes to the same; a wait that is over soon costs less if it is. Those of nodes with a timeout are not kept
  * - `timers`: at most how long it goes without a look at which waits are due, 30 seconds by default: clocks may be set, and
  *   other processes start waits, too
  * - `sweep`: how often it looks for runs that nobody owns besides being told of them, every 15 seconds by default
- * - `grace`: how long a handler that is interrupted because its run is cancelled has to end, 10 seconds by default; what
- *   takes longer is reported and left behind, and can call no tool any more
+ * - `grace`: how long a handler or a call has to end that is interrupted because its run is cancelled or it took too long,
+ *   10 seconds by default; what takes longer is reported and left behind, and can call no tool any more
  * - `drainTimeout`: how long draining waits for what is executing, 30 seconds by default; what takes longer is reported
  *   and left behind
  *
@@ -126,6 +127,17 @@ const servicesOf = (
     return Effect.succeed(services)
   })
 
+const checkOptions = ({
+  concurrency = 1
+}: Options<ReadonlyArray<Flow.Any>>): Effect.Effect<void, WorkerError> =>
+  Number.isSafeInteger(concurrency) && concurrency >= 1
+    ? Effect.void
+    : Effect.fail(
+        new WorkerError({
+          detail: `\`concurrency\` is ${concurrency}; it must be a whole number from 1, or nothing would be executed`
+        })
+      )
+
 /**
  * A worker that executes the runs of some flows, and the client to start and steer runs with.
  *
@@ -139,11 +151,12 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>>(
 ): Layer.Layer<Worker | Runs.Runs, WorkerError, Store | HandlersOf<Flows>> =>
   Layer.effectContext(
     Effect.gen(function* () {
+      yield* checkOptions(options)
       // Spans of runs do not belong to whatever builds the layer.
       const context = withoutSpan(yield* Effect.context<Store | HandlersOf<Flows>>())
       const store = Context.get(context, Store)
       const codec = yield* Codec
-      const environment: Omit<Environment, "deadlines"> = {
+      const environment: Omit<Environment, "deadlines" | "places"> = {
         store,
         codec,
         hash: (yield* Hasher).hash,

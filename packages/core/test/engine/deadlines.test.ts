@@ -98,7 +98,7 @@ describe("a run that takes longer than it may", () => {
       let count = 0
       const { runs } = yield* computer.boot(
         working(world, () => (count++ === 0 ? Effect.fail(new Busy({ n: 1 })) : Effect.never), {
-          concurrency: 2
+          concurrency: 1
         })
       )
       const sleeping = yield* runs.start(timed, {})

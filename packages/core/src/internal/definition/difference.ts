@@ -9,7 +9,8 @@ import type { Shape } from "./fingerprint.ts"
  * - `gone`, `new`: what the flow has no longer, and what it did not have
  * - `stranded`: an open visit or fan-out whose node is gone
  * - `state`: the content of a channel, the input, or an item does not fit its schema
- * - `call`: the recorded result of a call does not fit the schemas of its tool
+ * - `call`: the recorded result of a call does not fit the schemas of its tool, or what ended a wait that of the wait
+ * - `wait`: the handler waits by another schema than the one that its open wait was opened with
  * - `version`: the run is at a later version than the flow, or at an earlier one from which no migration leads
  * - `migration`: the migration cannot be applied to it
  * - `handler`: the handler of the open visit fails, or does not come to an end
@@ -25,6 +26,7 @@ export interface Difference {
     | "stranded"
     | "state"
     | "call"
+    | "wait"
     | "migration"
     | "version"
     | "handler"

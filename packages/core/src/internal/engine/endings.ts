@@ -1,9 +1,12 @@
 /**
- * What a run tells the run that waits for its end.
+ * What a run tells others along with what happens to it: the run that waits for its end how it ended, and the runs that
+ * branches waited for which are given up that nobody does any more.
  */
+import * as HashMap from "effect/HashMap"
 import type { Request } from "../../Command.ts"
 import type { Body } from "../../Event.ts"
 import type { RunState } from "../../RunState.ts"
+import { fanOutId } from "../branch.ts"
 import type { Bodies } from "./writer.ts"
 
 export type Ended = Extract<Request, { readonly type: "ended" }>
@@ -26,16 +29,41 @@ const outcomeOf = (run: string, body: Body): Outcome | undefined => {
   }
 }
 
-/** Puts the message before the end, in one batch with it, if the run was started by one that waits for it. */
+/** The fan-out of which branches are given up. */
+const givenUp = (body: Body): string | undefined => {
+  if (body.kind === "joined") return body.dropped === undefined ? undefined : body.fanOut
+  if (body.kind !== "branchFailed" || body.dropped === undefined) return undefined
+  return fanOutId(body.branch ?? "", body.visit)
+}
+
+/** Whoever waited for these runs is gone for good, also if the run is retried. */
+const cancelling = ({ run, seq, waits }: RunState, fanOut: string): ReadonlyArray<Body> => {
+  const bodies: Array<Body> = []
+  for (const [wait, { branch, on }] of waits) {
+    if (on.type !== "run" || !branch.startsWith(`${fanOut}.`)) continue
+    const reason = `branch ${branch} of run ${run}, which waits for it, was given up`
+    bodies.push({
+      kind: "sent",
+      to: on.run,
+      message: `${on.run}:cancel:${seq}`,
+      body: { type: "cancel", wait, reason }
+    })
+  }
+  return bodies
+}
+
+/** Puts the messages before what they tell of, in one batch with it. */
 export const announced = (state: RunState, bodies: Bodies): Bodies => {
-  const { parent, restarts, run } = state
-  if (parent?.wait === undefined) return bodies
+  const { parent, restarts, run, waits } = state
+  if (parent?.wait === undefined && HashMap.isEmpty(waits)) return bodies
   const all: Array<Body> = []
   for (const body of bodies) {
-    const outcome = outcomeOf(run, body)
+    const fanOut = givenUp(body)
+    if (fanOut !== undefined) all.push(...cancelling(state, fanOut))
+    const outcome = parent?.wait === undefined ? undefined : outcomeOf(run, body)
     if (outcome !== undefined) {
-      const ended: Ended = { type: "ended", run, wait: parent.wait, outcome }
-      all.push({ kind: "sent", to: parent.run, message: messageOf(run, restarts), body: ended as any })
+      const ended: Ended = { type: "ended", run, wait: parent!.wait!, outcome }
+      all.push({ kind: "sent", to: parent!.run, message: messageOf(run, restarts), body: ended as any })
     }
     all.push(body)
   }

@@ -1,6 +1,7 @@
 /**
  * The execution of one run by the worker that owns it: visits, commands, pauses, the end.
  */
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -11,15 +12,19 @@ import * as Tracer from "effect/Tracer"
 import type { PauseReason } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
 import type { NodeMiddleware, ToolMiddleware } from "../../Middleware.ts"
+import type { IllegalEvent } from "../../RunState.ts"
 import type * as Store from "../../Store.ts"
 import type { ToolExecutor } from "../../ToolExecutor.ts"
 import * as Snapshot from "../snapshot.ts"
 import { isTerminal } from "../status.ts"
-import { visitIn } from "../visits.ts"
+import { visitIn, visitsOf } from "../visits.ts"
 import * as Branching from "./branching.ts"
+import { checked } from "./checking.ts"
 import * as Commands from "./commands.ts"
 import * as Compensation from "./compensation.ts"
 import * as Deadlines from "./deadlines.ts"
+import * as Due from "./due.ts"
+import * as Failures from "./failure.ts"
 import * as Grace from "./grace.ts"
 import * as Joins from "./joins.ts"
 import * as Limits from "./limits.ts"
@@ -36,6 +41,7 @@ import type { Bodies, WriteError, Writer } from "./writer.ts"
 /** What all executions of a worker share. */
 export interface Environment extends Journals, Grace.Options {
   readonly deadlines: Deadlines.Deadlines
+  readonly places: Places
   readonly executor: ToolExecutor
   readonly nodeMiddlewares: ReadonlyArray<NodeMiddleware>
   readonly toolMiddlewares: ReadonlyArray<ToolMiddleware>
@@ -46,6 +52,17 @@ export interface Environment extends Journals, Grace.Options {
   readonly starter?: Starter | undefined
 }
 
+/** The places of a worker: so many runs execute something at once. Each execution begins with one. */
+export interface Places {
+  /** The run executes nothing for a while: another one may have its place. */
+  readonly leave: (run: string) => void
+  /** It has to go on: `granted` is called when it has a place, perhaps at once. */
+  readonly ask: (run: string, granted: () => void) => void
+}
+
+/** Whoever executes nothing for longer than this lets others have its place, in milliseconds. */
+const moment = 1_000
+
 /** Why an execution has to stop before the run itself stops. */
 type Stop =
   | { readonly _tag: "Drain" }
@@ -53,6 +70,7 @@ type Stop =
   | { readonly _tag: "Deadline" }
   | { readonly _tag: "Pause"; readonly reason: PauseReason }
   | { readonly _tag: "Lost"; readonly error: WriteError }
+  | { readonly _tag: "Died"; readonly cause: Cause.Cause<never> }
 
 /** How the run came to this execution, if it was taken over from another owner. */
 export interface Claim {
@@ -60,8 +78,14 @@ export interface Claim {
   readonly previous: { readonly epoch: number; readonly seq: number; readonly hash: string }
 }
 
-/** How an execution ended: at rest (ended, paused, waiting, drained), or because nothing more could be written. */
-export type Outcome = { readonly _tag: "AtRest" } | { readonly _tag: "Lost"; readonly error: WriteError }
+/**
+ * How an execution ended: at rest (ended, paused, waiting, drained), because nothing more could be written, or by
+ * something that nobody expected.
+ */
+export type Outcome =
+  | { readonly _tag: "AtRest" }
+  | { readonly _tag: "Lost"; readonly error: WriteError }
+  | { readonly _tag: "Died"; readonly cause: Cause.Cause<never> }
 
 export interface Execution {
   readonly run: string
@@ -111,19 +135,20 @@ export const make = (
   let wake: (() => void) | undefined
   const inbox: Array<Commands.Opened> = []
 
-  /** Stops the execution; the first reason counts, but losing the right to write overrides the others. */
+  /** Stops the execution; the first reason counts, but that nothing can be written any more overrides the others. */
   const halt = (reason: Stop): void => {
-    if (stop === undefined || reason._tag === "Lost") stop = reason
+    const isFinal = reason._tag === "Lost" || reason._tag === "Died"
+    if (stop === undefined || isFinal) stop = reason
     // A drain has a limit of its own.
     const isUnlimited = reason._tag === "Drain"
     main.grace.interrupt(isUnlimited)
     branching?.interrupt(isUnlimited)
     // What the end of the handlers leads to is not meant, if that is already under way.
-    if (draining || reason._tag === "Lost") undoing.interrupt(isUnlimited)
+    if (draining || isFinal) undoing.interrupt(isUnlimited)
     wake?.()
   }
 
-  const isLost = (): boolean => stop?._tag === "Lost"
+  const isLost = (): boolean => stop?._tag === "Lost" || stop?._tag === "Died"
 
   const timer = (millis: number, callback: () => void): (() => void) => {
     const sleeping = runFork(
@@ -143,8 +168,50 @@ export const make = (
     }
   }
 
+  let away = false
+  /** Handlers that are to go on and have no place to do so. */
+  const entering = new Set<() => void>()
+
+  const leavePlace = (): void => {
+    away = true
+    environment.places.leave(run)
+  }
+
+  const askForPlace = (): void =>
+    environment.places.ask(run, () => {
+      away = false
+      wake?.()
+      for (const enter of entering) enter()
+    })
+
+  /** Until the run has a place again, or something else is to be done; whether it has one. */
+  const enter: Effect.Effect<boolean> = Effect.suspend(() => {
+    if (!away) return Effect.succeed(true)
+    return Effect.callback<boolean>((resume) => {
+      wake = () => {
+        wake = undefined
+        resume(Effect.sync(() => !away))
+      }
+      askForPlace()
+    })
+  })
+
+  /** The same for a handler, which is interrupted if something else is to be done. */
+  const reenter: Effect.Effect<void> = Effect.suspend(() => {
+    if (!away) return Effect.void
+    return Effect.callback<void>((resume) => {
+      const go = () => {
+        entering.delete(go)
+        resume(Effect.void)
+      }
+      entering.add(go)
+      askForPlace()
+      return Effect.sync(() => entering.delete(go))
+    })
+  })
+
   /** Until something is to be done, or so many milliseconds have passed. */
-  const idle = (millis: number): Effect.Effect<void> =>
+  const idle = (millis: number, isQuiet = true): Effect.Effect<void> =>
     Effect.callback<void>((resume) => {
       const cancel = Number.isFinite(millis) ? timer(Math.max(1, millis), () => wake?.()) : () => {}
       wake = () => {
@@ -152,6 +219,7 @@ export const make = (
         cancel()
         resume(Effect.void)
       }
+      if (isQuiet && millis > moment) leavePlace()
     })
 
   const touched = (bodies: Bodies): void => {
@@ -178,11 +246,16 @@ export const make = (
     inherited: claim === undefined ? -1 : writer.state.seq,
     isStopping: () => stop !== undefined,
     isHalted: () => stop !== undefined && stop._tag !== "Cancel" && stop._tag !== "Deadline",
+    unwound: new Set(),
     isLost,
     lost: (error) => halt({ _tag: "Lost", error }),
     pause: (reason) => halt({ _tag: "Pause", reason }),
     touched,
-    timer
+    timer,
+    parked: (branch) => {
+      if (branch === "" || branching?.isQuiet() === true) leavePlace()
+    },
+    reenter
   }
   const visiting = Visiting.make(course)
 
@@ -209,6 +282,8 @@ export const make = (
       course,
       visiting,
       idle,
+      isAway: () => away,
+      enter,
       poke: () => wake?.(),
       afterVisit: isStrict ? writer.sync : Effect.void,
       betweenVisits: Effect.andThen(Effect.andThen(warnIfDue, snapshotIfDue), outbox.flush),
@@ -225,6 +300,7 @@ export const make = (
     surroundings: {
       context: environment.context,
       executor: environment.executor,
+      limits: environment,
       middlewares: environment.toolMiddlewares,
       traced: environment.traced
     },
@@ -232,6 +308,7 @@ export const make = (
     stopping: () => draining || isLost(),
     execute: undoing.execute,
     sleep: idle,
+    enter,
     obey: Effect.suspend(() => (inbox.length > 0 ? obey() : Effect.void))
   })
 
@@ -256,12 +333,27 @@ export const make = (
     if (!inbox.some((other) => sameCommand(other, received))) inbox.push(received)
   }
 
+  /** A command that cannot be carried out is told of as such: it must not hold up the others, nor the run. */
+  const carryOut = (
+    appendTo: Writer["appendTo"],
+    command: Commands.Opened
+  ): Effect.Effect<unknown, WriteError> => {
+    return Effect.catchDefect(
+      appendTo((state) => Commands.carryOut(state, checked(service, state, command))),
+      (defect) => {
+        if (!isIllegalEvent(defect)) return Effect.die(defect)
+        return appendTo((state) =>
+          Commands.carryOut(state, { ...command, problem: ["doesNotFit", defect.message] })
+        )
+      }
+    )
+  }
+
   /** Carries out the commands that have come in. Those that change the state make it decoded anew. */
   const obey = Effect.fnUntraced(function* () {
     for (let received = inbox.shift(); received !== undefined; received = inbox.shift()) {
       const { restarts } = writer.state
-      const next = received
-      yield* writer.appendTo((state) => Commands.carryOut(state, next))
+      yield* carryOut(writer.appendTo, received)
       if (writer.state.restarts === restarts) continue
       environment.deadlines.add(run, writer.state.deadline)
       views.reset()
@@ -274,23 +366,59 @@ export const make = (
     return warning === undefined ? Effect.void : writer.append(warning)
   })
 
+  /** Until the next attempt of the main line. */
+  let sleeping: Due.Due | undefined
+
   /** Executes the open visit of the main line: one attempt, and the events that come of it. */
   const step: Effect.Effect<void, WriteError> = Effect.suspend(() => {
     const { due } = writer.state.open[""]!
-    const wait = due === undefined ? 0 : due - clock.currentTimeMillisUnsafe()
+    if (due !== undefined && sleeping?.at !== due) sleeping = Due.make(clock, due)
+    const wait = due === undefined ? 0 : sleeping!.left()
     if (wait > 0) {
-      // What comes after a long sleep should not have to begin before it.
+      // What comes after a long sleep should not have to begin before it. Clocks may be set meanwhile.
+      const look = Math.min(wait, Due.lookInterval)
       return Effect.andThen(
         writer.sync,
-        Effect.suspend(() => (stop !== undefined || inbox.length > 0 ? Effect.void : idle(wait)))
+        Effect.suspend(() => (stop !== undefined || inbox.length > 0 ? Effect.void : idle(look)))
       )
     }
+    if (away) return Effect.asVoid(enter)
     if (main.gone) main = Visiting.lineOf(environment, "")
     main.suspended = false
     main.evicted = false
     return Effect.flatMap(visiting.attempt(main), () =>
       stop !== undefined || main.suspended ? Effect.void : afterVisit
     )
+  })
+
+  /**
+   * A run ends whose handlers wait and were not kept: they are executed up to their waits again and interrupted there, so
+   * that their finalizers can call tools, as those of handlers that are kept. Whether there was something to do.
+   */
+  const unwind = Effect.fnUntraced(function* (why: "Cancel" | "Deadline") {
+    const { fingerprint, maxRecoveries, recoveries, version } = writer.state
+    const waiting = [...visitsOf(writer.state)].filter(
+      ([branch, visit]) => visit.waiting.length > 0 && !course.unwound.has(branch)
+    )
+    if (waiting.length === 0 || recoveries > maxRecoveries || isLost()) return false
+    // Without a handler that the run fits there is nothing to be executed.
+    if (version !== flow.version || fingerprint !== flow.fingerprint || incompatible() !== undefined)
+      return false
+    stop ??= { _tag: why }
+    for (const [branch] of waiting) {
+      if (draining || isLost()) break
+      main = Visiting.lineOf(environment, branch)
+      main.unwinding = "under way"
+      const { grace } = main
+      // Nobody knows whether it comes to its wait again.
+      const cancel = Duration.isFinite(environment.grace)
+        ? timer(Duration.toMillis(environment.grace), () => grace.interrupt())
+        : () => {}
+      yield* Effect.ensuring(visiting.attempt(main), Effect.sync(cancel))
+      course.unwound.add(branch)
+    }
+    main = Visiting.lineOf(environment, "")
+    return true
   })
 
   /** Opens the epoch. After a crash that is durable before any code of the flow's author runs. */
@@ -322,6 +450,7 @@ export const make = (
     while (true) {
       if (stop !== undefined) {
         if (stop._tag === "Lost") return stop.error
+        if (stop._tag === "Died") return yield* Effect.failCause(stop.cause)
         if (stop._tag === "Drain") return undefined
         const { status } = writer.state
         if (stop._tag === "Pause" && status !== "cancelling" && !isTerminal(status)) {
@@ -333,6 +462,10 @@ export const make = (
       if (outbox.isDue()) yield* outbox.flush
       const { state } = writer
       if (isTerminal(state.status) || state.status === "paused") return undefined
+      if (state.status === "cancelling" && state.compensating === undefined && (yield* unwind("Cancel"))) {
+        if (draining) return undefined
+        continue
+      }
       if (state.status === "cancelling" && state.compensating === undefined && !(yield* outbox.endChildren)) {
         if (draining) return undefined
         if (inbox.length === 0) yield* idle(Outbox.tryAgain)
@@ -345,6 +478,10 @@ export const make = (
       }
       const isOver = stop?._tag === "Deadline" && Deadlines.isTimed(state)
       if (isOver || Deadlines.isExpired(state, clock.currentTimeMillisUnsafe())) {
+        if (yield* unwind("Deadline")) {
+          if (draining) return undefined
+          continue
+        }
         // Whoever retries the run gives it time again.
         if (isOver) stop = undefined
         yield* writer.append(Deadlines.expire(state))
@@ -375,11 +512,13 @@ export const make = (
       } else if (visit.waiting.length > 0) return undefined
       else {
         const exceeded = Limits.exceededBy(writer.state, visit)
-        if (exceeded !== undefined) yield* writer.append(Joins.failRun(writer.state, exceeded))
-        else {
-          if (writer.state.warned === undefined) yield* warnIfDue
+        if (exceeded === undefined) {
+          yield* warnIfDue
           yield* step
-        }
+        } else if (Limits.pausesAt(flow, exceeded)) {
+          yield* writer.append({ kind: "paused", reason: exceeded })
+          return undefined
+        } else yield* writer.append(Joins.failRun(writer.state, exceeded))
       }
     }
   })
@@ -396,6 +535,12 @@ export const make = (
     })
   ).pipe(
     Effect.catch((error): Effect.Effect<Outcome> => Effect.succeed({ _tag: "Lost", error })),
+    Effect.catchCause((cause) =>
+      Effect.sync((): Outcome => {
+        halt({ _tag: "Died", cause })
+        return { _tag: "Died", cause }
+      })
+    ),
     Effect.ensuring(Effect.suspend(() => branching?.end ?? Effect.void)),
     Effect.ensuring(Effect.sync(outbox.end)),
     Effect.tap(() => Effect.sync(() => (phase = "resting")))
@@ -420,12 +565,9 @@ export const make = (
 
   /** The request is in the journal before anything is interrupted: a crash in between goes on cancelling. */
   const cancel = (command: Commands.Opened): Effect.Effect<unknown, WriteError> =>
-    Effect.map(
-      writer.appendTo((state) => Commands.carryOut(state, command)),
-      () => {
-        if (writer.state.status === "cancelling") halt({ _tag: "Cancel" })
-      }
-    )
+    Effect.map(carryOut(writer.appendTo, command), () => {
+      if (writer.state.status === "cancelling") halt({ _tag: "Cancel" })
+    })
 
   const receive = (command: Commands.Opened): Effect.Effect<unknown, WriteError> => {
     // Before and after, nothing is executed that could be interrupted, or that waits.
@@ -433,10 +575,7 @@ export const make = (
       if (isCancel(command)) return cancel(command)
       if (Commands.isForWait(command)) {
         // Nothing else may happen for long that would make it durable.
-        return Effect.andThen(
-          visiting.appendTo((state) => Commands.carryOut(state, command)),
-          writer.sync
-        )
+        return Effect.andThen(carryOut(visiting.appendTo, command), writer.sync)
       }
     }
     enqueue(command)
@@ -469,6 +608,7 @@ export const make = (
     deliver: (commands) =>
       Effect.forEach(commands, receive, { discard: true }).pipe(
         Effect.catch((error) => Effect.sync(() => halt({ _tag: "Lost", error }))),
+        Effect.catchCause((cause) => Effect.sync(() => halt({ _tag: "Died", cause }))),
         Effect.andThen(
           Effect.sync(() => {
             if (inbox.length === 0) return
@@ -495,6 +635,8 @@ export const startSpan = (environment: Environment, run: string, flow: string): 
   Effect.makeSpan(spanName(flow), { attributes: spanAttributes(run, flow, 0) }).pipe(
     Effect.provideService(Tracer.Tracer, Context.get(environment.context, Tracer.Tracer))
   )
+
+const isIllegalEvent = (defect: unknown): defect is IllegalEvent => Failures.tagOf(defect) === "IllegalEvent"
 
 const isCancel = ({ command }: Store.Received): boolean => command.request.type === "cancel"
 

@@ -18,6 +18,7 @@ import { Visit } from "../../Visit.ts"
 import * as Calls from "./calls.ts"
 import * as Children from "./children.ts"
 import * as Claims from "./claims.ts"
+import * as Grace from "./grace.ts"
 import * as Telling from "./telling.ts"
 import { SeededRandom, VisitClock } from "./visitClock.ts"
 import * as Waits from "./waits.ts"
@@ -71,14 +72,16 @@ function* waitsOf(visit: OpenVisit, host: Host) {
   for (const id of waiting) yield [id, host.openedAt(id)] as const
 }
 
-/** Inside a visit time stands still, chance is repeatable, tools are durable, and resources last as long as the visit. */
+/** Inside a visit time passes as it is recorded and slept, chance is repeatable, tools are durable, and resources last as long as the visit. */
 export const prepare = (
   { clock, nodeMiddlewares, traced }: Surroundings,
   { context: base, flow, handlers }: Flow.HandlersService,
-  host: Host,
+  given: Host,
   attempted: Attempt
 ): Prepared => {
   const { branch, recovered, timeout, visit } = attempted
+  let left = false
+  const host = timeout === undefined ? given : until(() => left, visit, given)
   const { attempt, node } = visit
   const handler = handlers[node]!
   const lastFailure = visit.failures[visit.failures.length - 1]
@@ -156,9 +159,11 @@ export const prepare = (
   for (let i = nodeMiddlewares.length - 1; i >= 0; i--) effect = nodeMiddlewares[i]!(effect, info)
   if (timeout !== undefined) {
     const millis = Duration.toMillis(timeout)
-    effect = Effect.timeoutOrElse(effect, {
-      duration: timeout,
-      orElse: () => Effect.die(new Node.NodeTimeout({ node, millis }))
+    const over = Effect.die(new Node.NodeTimeout({ node, millis }))
+    effect = Grace.limited(host.limits, effect, Effect.andThen(Effect.sleep(timeout), over), {
+      place: { run: host.run, branch, node, visit: visit.visit },
+      what: "an attempt",
+      onLeft: () => (left = true)
     })
   }
   if (traced) {
@@ -175,6 +180,23 @@ export const prepare = (
       const rest = scope.state._tag === "Empty" ? Effect.void : Scope.close(scope, exit)
       return telling === undefined ? rest : Effect.andThen(Telling.close(telling, exit), rest)
     }
+  }
+}
+
+/** A host that does nothing any more for an attempt that was left behind. */
+const until = (isLeft: () => boolean, visit: OpenVisit, host: Host): Host => {
+  const orRefuse = <A>(effect: () => Effect.Effect<A>): Effect.Effect<A> =>
+    Effect.suspend(() => (isLeft() ? host.refused : effect()))
+  return {
+    ...host,
+    open: () => (isLeft() ? visit : host.open()),
+    append: (body) => orRefuse(() => host.append(body)),
+    appendTo: (decide) => orRefuse(() => host.appendTo(decide)),
+    openWaits: (bodies) => orRefuse(() => host.openWaits(bodies)),
+    deliver: (message, of) => orRefuse(() => host.deliver(message, of)),
+    pause: (reason) => orRefuse(() => host.pause(reason)),
+    park: orRefuse(() => host.park),
+    halted: () => isLeft() || host.halted()
   }
 }
 

@@ -113,9 +113,8 @@ export const make = (options: {
 
   const send = Effect.fnUntraced(function* (to: string, id: string, plain: Request) {
     const request = yield* Commands.seal(codec, to, plain)
-    const { actor } = writer.state
-    const command = { id, run: to, time: clock.currentTimeMillisUnsafe(), request }
-    yield* store.send(actor === undefined ? command : { ...command, actor })
+    const time = clock.currentTimeMillisUnsafe()
+    yield* store.send({ id, run: to, time, ...Waking.senderOf(writer.state), request })
   })
 
   const reasonOf = ({ cancel }: RunState): string =>

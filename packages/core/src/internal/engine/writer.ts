@@ -1,17 +1,21 @@
 /**
  * Appending to the journal of a run that this process owns.
  */
+import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import type { Codec, CodecError } from "../../Codec.ts"
-import type { Body, Event } from "../../Event.ts"
+import type { Body, Event, Kind } from "../../Event.ts"
 import * as Journal from "../../Journal.ts"
 import * as RunState from "../../RunState.ts"
+import { StoreError } from "../../Store.ts"
 import type * as Store from "../../Store.ts"
+import { isEvent } from "../isEvent.ts"
 import { announced } from "./endings.ts"
+import * as Failures from "./failure.ts"
 import { seal } from "./reader.ts"
 
 export type WriteError = Store.LeaseLost | Store.SeqConflict | Store.StoreError | CodecError
@@ -62,6 +66,34 @@ export interface Options {
 }
 
 /**
+ * Kinds whose events the engine makes of nothing but what it has checked. They are most of all events: to look at each
+ * one would cost half as much as to write it.
+ */
+const checked: ReadonlySet<Kind> = new Set([
+  "callCompleted",
+  "callStarted",
+  "completed",
+  "joined",
+  "snapshot",
+  "snapshotPart",
+  "visited"
+])
+
+/** Nothing is written that could not be read again: `null` in place of a number that JSON does not have, for one. */
+const assertReadable = ({ event, line }: Journal.Entry): void => {
+  if (checked.has(event.kind) || isEvent(event)) return
+  const read = Journal.parse(line)
+  if (Result.isSuccess(read)) return
+  const { kind, run, seq } = event
+  throw new RunState.IllegalEvent({
+    run,
+    seq,
+    kind,
+    detail: `nobody could read it again: ${read.failure.detail}`
+  })
+}
+
+/**
  * Adds events to a journal that stands at `head`: the entries to store, and the state and head after them.
  */
 export const extend = (
@@ -81,6 +113,7 @@ export const extend = (
     const time = Math.max(at.time, next?.time ?? 0)
     const header = { run: at.run, seq, epoch: at.epoch, time, prev }
     const entry = Journal.entry(header, sealed[i]!)
+    assertReadable(entry)
     const event: Event = plain[i] === sealed[i] ? entry.event : ({ ...entry.event, ...plain[i]! } as Event)
     const folded = RunState.apply(next, event, entry.line.length)
     if (Result.isFailure(folded)) throw folded.failure
@@ -93,6 +126,14 @@ export const extend = (
     state: next!,
     head: { seq, hash: prev }
   }
+}
+
+/** A store that breaks has failed: what it holds now is not known, as after any other error. */
+const errorOf = (operation: string, cause: Cause.Cause<WriteError>): Cause.Cause<WriteError> => {
+  const defect = cause.reasons.find((reason) => reason._tag === "Die")?.defect
+  if (defect === undefined) return cause
+  const detail = `the store broke: ${Failures.detailOf(Failures.store({ _tag: "Defect", defect }, []))}`
+  return Cause.fail(new StoreError({ operation, reason: { _tag: "Invalid", detail }, cause: defect }))
 }
 
 export const make = (options: Options): Writer => {
@@ -126,8 +167,9 @@ export const make = (options: Options): Writer => {
       onFailure: (cause) => {
         flushing = false
         const waiting = queue.splice(0)
-        for (const each of waiting) settle(each, Exit.failCause(cause))
-        return Effect.catch(Effect.failCause(cause), fail)
+        const failed = errorOf("append", cause)
+        for (const each of waiting) settle(each, Exit.failCause(failed))
+        return Effect.catch(Effect.failCause(failed), fail)
       }
     })
   })
@@ -203,7 +245,11 @@ export const make = (options: Options): Writer => {
           : sealed(codec, decide)
       ),
     sync: Effect.suspend(() =>
-      broken === undefined ? Effect.catch(store.sync(lease), fail) : Effect.fail(broken)
+      broken === undefined
+        ? Effect.catchCause(store.sync(lease), (cause) =>
+            Effect.catch(Effect.failCause(errorOf("sync", cause)), fail)
+          )
+        : Effect.fail(broken)
     )
   }
 }

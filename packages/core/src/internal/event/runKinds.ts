@@ -3,7 +3,18 @@
  */
 import * as Schema from "effect/Schema"
 import { branch, command, event } from "./fields.ts"
-import { Count, Durability, Failure, optional, Ops, PauseReason, TraceRef, Undone, Value } from "./values.ts"
+import {
+  Count,
+  Durability,
+  Failure,
+  optional,
+  Ops,
+  PauseReason,
+  RefusalReason,
+  TraceRef,
+  Undone,
+  Value
+} from "./values.ts"
 
 /**
  * A run was started. It fails if it takes longer than `timeout` (milliseconds).
@@ -111,7 +122,11 @@ export const Resumed = event("resumed", command)
  * @category events
  * @since 0.1.0
  */
-export const CommandIgnored = event("commandIgnored", { ...command, note: Schema.String })
+export const CommandIgnored = event("commandIgnored", {
+  ...command,
+  reason: optional(RefusalReason),
+  note: Schema.String
+})
 
 /**
  * A signal came before the run waited for it, and is kept until it does.
