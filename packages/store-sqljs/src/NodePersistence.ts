@@ -44,6 +44,10 @@ const decodeLock = Schema.decodeUnknownExit(LockFile)
 /** Marks are written at most so often, in milliseconds. */
 const markInterval = 20
 
+/** How long to wait for a mark, and how often to look for it, in milliseconds. */
+const markPatience = 100
+const markStep = 4
+
 /** Of one length, so that one overwrites another whole; said twice, so that half of one is told from a whole. */
 const formatMark = (log: number, end: number): string => {
   const text = `${log} ${end}`
@@ -273,15 +277,31 @@ export const make = Effect.fnUntraced(function* (
       })
     )
 
-  /** How far a log may be read; those whose writer is gone are read to their end. */
+  const markedEnd = Effect.fnUntraced(function* (log: number, size: number) {
+    const text = yield* disk.readText(markPath)
+    const mark = text === undefined ? undefined : parseMark(text)
+    if (mark === undefined || mark.log < log) return 0
+    return mark.log === log ? Math.min(size, mark.end) : size
+  })
+
+  /** Bytes beyond the mark for which no mark came. */
+  let stuckAt = ""
+
+  /**
+   * How far a log may be read. What its writer has written and not marked is waited for, for a moment: it may be synced
+   * just now. A log whose writer is gone is read to its end.
+   */
   const durableEnd = Effect.fnUntraced(function* (log: number, size: number) {
-    if (!locked && (yield* lockedBy) !== undefined) {
-      const text = yield* disk.readText(markPath)
-      const mark = text === undefined ? undefined : parseMark(text)
-      if (mark === undefined || mark.log < log) return 0
-      if (mark.log === log) return Math.min(size, mark.end)
+    if (locked || (yield* lockedBy) === undefined) return size
+    let end = yield* markedEnd(log, size)
+    const key = `${log}:${size}`
+    if (end >= size || key === stuckAt) return end
+    for (let waited = 0; waited < markPatience && end < size; waited += markStep) {
+      yield* identity.pause(markStep, "busy")
+      end = yield* markedEnd(log, size)
     }
-    return size
+    if (end < size) stuckAt = key
+    return end
   })
 
   const readLog: Persistence["Service"]["readLog"] = (log, from) =>
