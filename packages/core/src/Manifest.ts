@@ -63,6 +63,19 @@ export const Channel = Schema.Struct({
 export type Channel = typeof Channel.Type
 
 /**
+ * A signal that is kept if it comes before a run waits for it, and the stored form of its payload.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Signal = Schema.Struct({ name: Schema.String, schema: JsonSchema })
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Signal = typeof Signal.Type
+
+/**
  * How the branches of a node are executed. The edges say where they begin and end.
  *
  * - `policy`: what becomes of the branches if one fails
@@ -186,6 +199,7 @@ export const Manifest = Schema.Struct({
   output: JsonSchema,
   error: JsonSchema,
   state: Schema.Array(Channel),
+  signals: optional(Schema.Array(Signal)),
   nodes: Schema.Array(Node),
   edges: Schema.Array(Edge),
   site: optional(Site)
@@ -265,6 +279,11 @@ const channelOf = ([name, channel]: readonly [string, Flow.Any["state"][string]]
   return Exit.isSuccess(exit) ? { ...base, initial: exit.value } : base
 }
 
+const signalsOf = ({ signals }: Flow.Any): { readonly signals?: ReadonlyArray<Signal> } => {
+  const all = Object.entries(signals).map(([name, schema]) => ({ name, schema: jsonSchemaOf(schema) }))
+  return all.length === 0 ? {} : { signals: all }
+}
+
 /**
  * The manifest of a flow. Which tools its handlers call is not part of a definition, so they are not in it.
  *
@@ -294,6 +313,7 @@ export const manifest = (flow: Flow.Any): Manifest => ({
   output: jsonSchemaOf(flow.output),
   error: jsonSchemaOf(flow.error),
   state: Object.entries(flow.state).map(channelOf),
+  ...signalsOf(flow),
   nodes: Object.entries(flow.nodes).map(([name, node]) => nodeOf(name, node)),
   edges: Object.entries(flow.nodes).flatMap(([name, node]) => edgesOf(name, node)),
   ...siteOf(flow.site())

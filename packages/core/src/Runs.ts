@@ -16,7 +16,7 @@ import type { Checkpoint, HistoryOptions } from "./Checkpoint.ts"
 import { Codec } from "./Codec.ts"
 import type { CodecError } from "./Codec.ts"
 import type { Limits, Request } from "./Command.ts"
-import type { Body, Durability, Kind, Of } from "./Event.ts"
+import type { Body, Durability, Event, Kind, Of } from "./Event.ts"
 import { requiresCodec } from "./Flow.ts"
 import type * as Flow from "./Flow.ts"
 import { Hasher } from "./Hasher.ts"
@@ -598,9 +598,8 @@ export const make = Effect.fnUntraced(function* (options: {
     return { run: ref(flow, id), created, joined }
   })
 
-  /** The answer to a run that has ended. */
-  const resultOf = Effect.fnUntraced(function* <F extends Flow.Any>(run: Run<F>, at: number) {
-    const event = yield* Reader.eventAt(journals, run.id, at)
+  /** The answer to a run that has ended with this event. */
+  const resultOf = Effect.fnUntraced(function* <F extends Flow.Any>(run: Run<F>, event: Event) {
     switch (event.kind) {
       case "completed": {
         const output = makeCodec(run.flow.output).decode(event.output)
@@ -654,7 +653,9 @@ export const make = Effect.fnUntraced(function* (options: {
     awaitOptions?: { readonly timeout: Duration.Input }
   ): Effect.Effect<Flow.Output<F>, any> => {
     const end = awaitOptions === undefined ? ended(run.id) : endedIn(run.id, awaitOptions.timeout)
-    return Effect.flatMap(end, (info) => resultOf(run, info.ended!))
+    return Effect.flatMap(end, (info) =>
+      Effect.flatMap(Reader.eventAt(journals, run.id, info.ended!), (event) => resultOf(run, event))
+    )
   }
 
   const execute = Effect.fnUntraced(function* <F extends Flow.Any>(
@@ -665,7 +666,12 @@ export const make = Effect.fnUntraced(function* (options: {
     const { created, joined, run } = yield* begin(flow, input, startOptions, true)
     if (created?.rest === undefined) return yield* awaitRun(run)
     const { ended } = yield* created.rest
-    if (ended !== undefined) return yield* resultOf(run, ended)
+    if (ended !== undefined) {
+      const last = yield* Reader.eventAt(journals, run.id, ended)
+      // The end may be followed by the answer to a command that came too late, or by what else was to be done.
+      const isEnd = last.kind === "completed" || last.kind === "failed" || last.kind === "cancelled"
+      return yield* isEnd ? resultOf(run, last) : awaitRun(run)
+    }
     // Others, or this worker later, go on with it; or it was undone, since it could not be written.
     const written = yield* Effect.result(store.sync(created.lease))
     if (Result.isFailure(written))

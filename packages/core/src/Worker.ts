@@ -13,12 +13,16 @@ import * as Tracer from "effect/Tracer"
 import { Codec } from "./Codec.ts"
 import * as Flow from "./Flow.ts"
 import { Hasher } from "./Hasher.ts"
+import { checkHandlers } from "./internal/definition/check.ts"
+import { describe } from "./internal/definition/problem.ts"
+import { twoOf } from "./internal/definition/site.ts"
 import type { Environment } from "./internal/engine/execution.ts"
 import type { Stuck } from "./internal/engine/grace.ts"
 import * as Pool from "./internal/engine/pool.ts"
 import { NodeMiddlewares, ToolMiddlewares } from "./Middleware.ts"
 import * as Runs from "./Runs.ts"
 import { Store } from "./Store.ts"
+import * as Tool from "./Tool.ts"
 import { ToolExecutor } from "./ToolExecutor.ts"
 
 /**
@@ -67,8 +71,8 @@ export class Worker extends Context.Service<
  *   do not count
  * - `keepWaiting`: how long the fiber of a visit that waits is kept in memory, not at all by default. Kept or not, the run
  *   comes to the same; a wait that is over soon costs less if it is. Those of nodes with a timeout are not kept
- * - `timers`: at most how long it goes without a look at which waits are due, 30 seconds by default: clocks may be set, and
- *   other processes start waits, too
+ * - `timers`: at most how long it goes without a look at what is due (waits, and what is to be tried again), 30 seconds by
+ *   default: clocks may be set, and other processes start waits, too
  * - `sweep`: how often it looks for runs that nobody owns besides being told of them, every 15 seconds by default
  * - `grace`: how long a handler or a call has to end that is interrupted because its run is cancelled or it took too long,
  *   10 seconds by default; what takes longer is reported and left behind, and can call no tool any more
@@ -97,6 +101,23 @@ type HandlersOf<Flows extends ReadonlyArray<Flow.Any>> = Flows[number] extends i
 const withoutSpan = <R>(context: Context.Context<R>): Context.Context<R> =>
   Context.omit(Tracer.ParentSpan)(context as Context.Context<any>)
 
+/** Why handlers are not those of a flow, although they are known by its id. */
+const misfitOf = (flow: Flow.Any, { flow: of, handlers }: Flow.HandlersService): string | undefined => {
+  if (of === flow) return undefined
+  const problems = checkHandlers(flow, handlers)
+  if (problems.length === 0 && of.version === flow.version) return undefined
+  const which = `flow ${JSON.stringify(flow.id)} of version ${flow.version} is given the handlers of its version ${of.version}`
+  return [which, ...problems.map((problem) => `- ${describe(problem)}`)].join("\n")
+}
+
+/** The tools whose layers are in a context. */
+function* toolsIn(context: Context.Context<any>): Generator<readonly [string, Tool.Any]> {
+  const prefix = Tool.handlerKey("").key
+  for (const [key, service] of context.mapUnsafe) {
+    if (key.startsWith(prefix)) yield [key.slice(prefix.length), (service as Tool.HandlerService).tool]
+  }
+}
+
 const servicesOf = (
   flows: ReadonlyArray<Flow.Any>,
   context: Context.Context<never>,
@@ -104,23 +125,27 @@ const servicesOf = (
 ): Effect.Effect<ReadonlyMap<string, Flow.HandlersService>, WorkerError> =>
   Effect.suspend(() => {
     const services = new Map<string, Flow.HandlersService>()
+    const tools = new Map<string, Tool.Any>()
+    const refused = (detail: string) => Effect.fail(new WorkerError({ detail }))
     for (const flow of flows) {
-      if (services.has(flow.id)) {
-        return Effect.fail(
-          new WorkerError({ detail: `two flows given to the worker have the id ${JSON.stringify(flow.id)}` })
-        )
-      }
+      const other = services.get(flow.id)?.flow
+      if (other !== undefined) return refused(twoOf("flow", flow.id, other, flow))
       if (Flow.requiresCodec(flow) && codec?.encrypts !== true) {
-        return Effect.fail(
-          new WorkerError({
-            detail: `flow ${JSON.stringify(flow.id)} has Redacted values: provide a Codec that encrypts what is stored`
-          })
+        return refused(
+          `flow ${JSON.stringify(flow.id)} has Redacted values: provide a Codec that encrypts what is stored`
         )
       }
       const service = Context.getUnsafe(
         context,
         Flow.handlersKey(flow.id) as Context.Key<never, Flow.HandlersService>
       )
+      const problem = misfitOf(flow, service)
+      if (problem !== undefined) return refused(problem)
+      for (const [name, tool] of toolsIn(service.context)) {
+        const known = tools.get(name)
+        if (known !== undefined && known !== tool) return refused(twoOf("tool", name, known, tool))
+        tools.set(name, tool)
+      }
       const merged = Context.merge(context, withoutSpan(service.context as Context.Context<never>))
       services.set(flow.id, { ...service, flow, context: merged as Context.Context<any> })
     }
@@ -167,6 +192,7 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>>(
         executor: yield* ToolExecutor,
         nodeMiddlewares: yield* NodeMiddlewares,
         toolMiddlewares: yield* ToolMiddlewares,
+        lookInterval: Duration.toMillis(Duration.fromInputUnsafe(options.timers ?? "30 seconds")),
         keepWaiting: Duration.toMillis(Duration.fromInputUnsafe(options.keepWaiting ?? 0)),
         traced: context.mapUnsafe.has(Tracer.TracerKey)
       }

@@ -144,6 +144,55 @@ describe("a run that only waits for its next attempt leaves its place to others"
     })
   )
 
+  for (const branches of [false, true]) {
+    it.effect(`before the next try of a call${branches ? ", in branches" : ""}`, () =>
+      Effect.gen(function* () {
+        const { counts, work } = counting()
+        const Slow = Tool.make("slow", {
+          input: Schema.Struct({ n: Schema.Int }),
+          error: Busy,
+          retry: Schedule.spaced("1 hour").pipe(Schedule.upTo({ times: 2 }))
+        })
+        const slow = Flow.make("slow", {
+          input,
+          error: Busy,
+          start: "spread",
+          nodes: {
+            spread: Node.make({ to: ["work"], fanOut: { to: ["branch"], join: "join", policy: "collect" } }),
+            work: Node.make({ to: ["end"], error: Busy }),
+            branch: Node.make({ item: Schema.Int, to: ["join"], error: Busy }),
+            join: Node.make({ to: ["end"] })
+          }
+        })
+        const live = Worker.layer({ flows: [slow, quick], concurrency: 1 }).pipe(
+          Layer.provide(
+            slow
+              .toLayer({
+                spread: ({ next }) =>
+                  Effect.succeed(branches ? next.each([1, 2], "branch") : next.to("work")),
+                work: ({ next }) => Effect.as(Slow.call({ n: 0 }), next.end()),
+                branch: ({ item, next }) => Effect.as(Slow.call({ n: item }), next.to("join")),
+                join: ({ next }) => Effect.succeed(next.end())
+              })
+              .pipe(Layer.provide(Slow.toLayer(() => work)))
+          ),
+          Layer.provide(quickHandlers)
+        )
+        const { runs, worker } = yield* machine().boot(live)
+        for (let i = 0; i < 3; i++) yield* runs.start(slow, {}, { id: `slow-${i}` })
+        yield* TestClock.adjust("5 seconds")
+        yield* idle
+        const most = branches ? 2 : 1
+        assert.deepStrictEqual(counts, { attempts: 3 * most, active: 0, most })
+        yield* runs.await(yield* runs.start(quick, {}))
+        yield* TestClock.adjust("3 hours")
+        yield* idle
+        assert.deepStrictEqual(counts, { attempts: 9 * most, active: 0, most })
+        assert.deepStrictEqual(yield* worker.running, [])
+      })
+    )
+  }
+
   it.effect("while what it did is to be undone again", () =>
     Effect.gen(function* () {
       let tries = 0

@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
+import type * as Runs from "@waymark/core/Runs"
 import * as State from "@waymark/core/State"
 import * as Wait from "@waymark/core/Wait"
 import * as Worker from "@waymark/core/Worker"
@@ -84,6 +85,36 @@ describe("a signal whose payload is not what the flow declares", () => {
       assert.strictEqual(yield* runs.await(run), 1)
     })
   )
+})
+
+describe("what no signal of the flow declares", () => {
+  for (const [what, wait, give] of [
+    ["an answer", Wait.user("n", { prompt: "?", schema: Odd }), (runs, run, n) => runs.answer(run, "n", n)],
+    ["a result", Wait.job("n", Odd), (runs, run, n) => runs.finishJob(run, "n", { value: n })],
+    ["a signal", Wait.event("n", { schema: Odd }), (runs, run, n) => runs.signal(run, "n", n)]
+  ] as ReadonlyArray<
+    readonly [
+      string,
+      Effect.Effect<number, any, any>,
+      (runs: Runs.Runs["Service"], run: string, n: number) => Effect.Effect<void, any>
+    ]
+  >) {
+    it.effect(`does not end a wait by whose schema it does not decode, either: ${what}`, () =>
+      Effect.gen(function* () {
+        const { boot, eventsOf } = machine()
+        const { runs } = yield* boot(worker(wait))
+        const run = yield* runs.start(flow, {})
+        yield* untilStatus(runs, run, "waiting")
+        yield* give(runs, run.id, 2)
+        yield* idle
+        assert.strictEqual((yield* runs.get(run)).status, "waiting")
+        const [ignored] = yield* eventsOf(run, "commandIgnored")
+        assert.include(ignored!.note, "it is even")
+        yield* give(runs, run.id, 3)
+        assert.strictEqual(yield* runs.await(run), 3)
+      })
+    )
+  }
 })
 
 describe("a command that cannot be carried out", () => {

@@ -569,7 +569,8 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
       ops: opsOf(choice, state),
       ...(chance(0.3) ? { input: chance(0.5) ? "other".repeat(200) : valueOf(choice) } : undefined),
       ...(chance(0.5) ? { nodes: objectOf([[pick([...nodes, "join"]), pick(nodes)]]) } : undefined),
-      ...(chance(0.5) ? { updates: otherUpdates(choice, state) } : undefined)
+      ...(chance(0.5) ? { updates: otherUpdates(choice, state) } : undefined),
+      ...(chance(0.3) ? { signals: chance(0.5) ? [] : [textOf(choice)] } : undefined)
     }
   ])
   menu.add(4, () => snapshotOf(choice, state))

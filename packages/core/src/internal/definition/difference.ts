@@ -64,9 +64,11 @@ const textOf = (shape: Shape | undefined): string => {
   return JSON.stringify(shape)
 }
 
-/** What a flow is made of: for the flow itself and each of its nodes and channels, what it has. */
+/** What a flow is made of: for the flow itself and each of its nodes, channels and signals, what it has. */
 const partsOf = (text: string): ReadonlyMap<string, ReadonlyArray<string>> => {
-  const [, , start, input, output, error, channels, nodes] = JSON.parse(text) as ReadonlyArray<any>
+  const [, , start, input, output, error, channels, nodes, signals = []] = JSON.parse(
+    text
+  ) as ReadonlyArray<any>
   const parts = new Map([
     [
       "the flow",
@@ -80,6 +82,7 @@ const partsOf = (text: string): ReadonlyMap<string, ReadonlyArray<string>> => {
   ])
   for (const [name, kind, schema] of channels)
     parts.set(`channel "${name}"`, [`the type ${kind} of ${textOf(schema)}`])
+  for (const [name, schema] of signals) parts.set(`signal "${name}"`, [`the type ${textOf(schema)}`])
   for (const [name, targets, errors, routes, onDefect, ...fanOut] of nodes) {
     parts.set(`node "${name}"`, [
       ...targets.map((target: string) => `the target "${target}"`),

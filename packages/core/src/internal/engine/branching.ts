@@ -9,7 +9,6 @@ import * as HashMap from "effect/HashMap"
 import { isEnding } from "../compensation.ts"
 import { fanOutBy, visitIn } from "../visits.ts"
 import * as Branches from "./branches.ts"
-import * as Due from "./due.ts"
 import * as Joins from "./joins.ts"
 import * as Limits from "./limits.ts"
 import * as Visiting from "./visiting.ts"
@@ -72,7 +71,8 @@ export const make = (options: Options): Branching => {
   const leaving = new Set<Visiting.Line>()
 
   const isQuiet = (): boolean => {
-    for (const { parked } of branches.running.values()) if (parked === undefined) return false
+    for (const { parked, resting } of branches.running.values())
+      if (parked === undefined && !resting) return false
     return true
   }
 
@@ -144,7 +144,7 @@ export const make = (options: Options): Branching => {
   /** How long nothing has to be done by itself. */
   const untilDue = (): number => {
     const left = Math.min(branches.sleeps(), over - clock.currentTimeMillisUnsafe())
-    return left === Number.POSITIVE_INFINITY ? left : Math.min(left, Due.lookInterval)
+    return left === Number.POSITIVE_INFINITY ? left : Math.min(left, course.environment.lookInterval)
   }
 
   const endOverdue = Effect.suspend(() => {

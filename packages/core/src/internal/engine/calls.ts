@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type { Json } from "effect/Schema"
@@ -30,6 +31,8 @@ export interface Host extends Surroundings {
   readonly run: string
   readonly durability: Durability
   readonly hash: (text: string) => string
+  /** Nothing sleeps for longer without a look at the clock, in milliseconds. */
+  readonly lookInterval: number
   /** Whether what is stored is encrypted. */
   readonly encrypts: boolean
   /** The open visit as the journal has it. */
@@ -48,6 +51,8 @@ export interface Host extends Surroundings {
   readonly halted: () => boolean
   /** What is asked for then is answered by this. */
   readonly refused: Effect.Effect<never>
+  /** Does what the visit waits for and does nothing else meanwhile: others may have its place. */
+  readonly resting: (sleep: Effect.Effect<void>) => Effect.Effect<void>
   /** Pauses the run; is interrupted. */
   readonly pause: (reason: PauseReason) => Effect.Effect<never>
   /** In a replay: a call that has no recorded result. It is not carried out, but interrupted. */
@@ -67,6 +72,8 @@ export interface Place {
   /** The node's name when the visit was opened, if it has another one now: keys are made of that. */
   readonly openedAs: string | undefined
   readonly clock: VisitClock
+  /** Whether nothing but this fiber is executed of the visit. */
+  readonly isAlone: (fiber: Fiber.Fiber<unknown, unknown>) => boolean
 }
 
 export interface Calls {
@@ -187,13 +194,18 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
       const sleepUntil = (at: Due.Due): Effect.Effect<void> =>
         Effect.suspend(() => {
           const left = at.left()
-          return left > Due.lookInterval
-            ? Effect.andThen(live.sleep(Duration.millis(Due.lookInterval)), sleepUntil(at))
+          return left > host.lookInterval
+            ? Effect.andThen(live.sleep(Duration.millis(host.lookInterval)), sleepUntil(at))
             : live.sleep(Duration.millis(Math.max(0, left)))
         })
 
       const sleep = (until: number) => {
-        const slept = Effect.suspend(() => sleepUntil(Due.make(live, until)))
+        const slept = Effect.suspend(() => {
+          const at = Due.make(live, until)
+          return at.left() > Due.moment && place.isAlone(fiber)
+            ? host.resting(sleepUntil(at))
+            : sleepUntil(at)
+        })
         // What comes after a long sleep should not have to begin before it.
         return commit ? Effect.andThen(host.sync, slept) : slept
       }

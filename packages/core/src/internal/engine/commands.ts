@@ -16,8 +16,8 @@ import { isHandled } from "../inbox.ts"
 import type { Mutable } from "../record.ts"
 import { isTerminal } from "../status.ts"
 import { staysInDoubt, visitsOf } from "../visits.ts"
-import * as RecordedSchema from "./recordedSchema.ts"
 import { isChoice } from "./waits.ts"
+import * as WaitSchemas from "./waitSchemas.ts"
 import * as Waking from "./waking.ts"
 
 /** A command as its sender meant it; `problem` says why it cannot be carried out, whatever the run does. */
@@ -151,7 +151,8 @@ const settlement = (
 /** The events that a command amounts to at a checkpoint; `undefined` if it was dealt with already. */
 export const carryOut = (
   state: RunState,
-  received: Opened
+  received: Opened,
+  problemFor: WaitSchemas.Problem = WaitSchemas.recorded
 ): readonly [Body, ...ReadonlyArray<Body>] | undefined => {
   if (isHandled(state.inbox[received.source], received.position)) return undefined
   const { id, request } = received.command
@@ -227,11 +228,11 @@ export const carryOut = (
         : [{ kind: "bookmarked", ...by, ...bookmark }]
     }
     case "signal":
-      return signalled(state, request, by) ?? ignored(...unwanted(state, request))
+      return signalled(state, request, by, problemFor) ?? ignored(...unwanted(state, request, problemFor))
     case "answer":
-      return endNamed(state, "user", request.wait, request.value, by, ignored)
+      return endNamed(state, "user", request.wait, request.value, by, ignored, problemFor)
     case "finish":
-      return endNamed(state, "job", request.job, request.as, by, ignored)
+      return endNamed(state, "job", request.job, request.as, by, ignored, problemFor)
     case "ended": {
       const { outcome, run, wait } = request
       return isTerminal(state.status) || !Waking.isForRun(state, wait, run)
@@ -254,11 +255,16 @@ type Signal = Extract<Request, { type: "signal" }>
 const keptSignals = 1000
 
 /** The signal ends the wait that was opened first of those that it is meant for, or is kept. */
-const signalled = (state: RunState, signal: Signal, by: Waking.By): Bodies | undefined => {
+const signalled = (
+  state: RunState,
+  signal: Signal,
+  by: Waking.By,
+  problemFor: WaitSchemas.Problem
+): Bodies | undefined => {
   if (isTerminal(state.status) || state.status === "cancelling") return undefined
   const meant = Waking.meantBy(state, signal)
-  for (const [id, { schema }] of meant) {
-    if (RecordedSchema.problemWith(schema, signal.payload) === undefined)
+  for (const [id, wait] of meant) {
+    if (problemFor(state, wait, signal.payload) === undefined)
       return Waking.end(state, id, { value: signal.payload }, by)
   }
   const isKept = meant.length === 0 && state.keeps?.includes(signal.name) === true
@@ -268,12 +274,16 @@ const signalled = (state: RunState, signal: Signal, by: Waking.By): Bodies | und
 }
 
 /** Why a signal comes to nothing. */
-const unwanted = (state: RunState, signal: Signal): readonly [reason: RefusalReason, note: string] => {
+const unwanted = (
+  state: RunState,
+  signal: Signal,
+  problemFor: WaitSchemas.Problem
+): readonly [reason: RefusalReason, note: string] => {
   const over = overOf(state)
   if (over !== undefined) return over
   const [first] = Waking.meantBy(state, signal)
   if (first !== undefined) {
-    const problem = RecordedSchema.problemWith(first[1].schema, signal.payload)
+    const problem = problemFor(state, first[1], signal.payload)
     return ["doesNotFit", `its payload is not what is waited for: ${problem}`]
   }
   if (state.keeps?.includes(signal.name) === true) return ["full", `${keptSignals} signals are kept already`]
@@ -297,7 +307,8 @@ const endNamed = (
   name: string,
   given: Json | Finish,
   by: Waking.By,
-  ignored: Ignored
+  ignored: Ignored,
+  problemFor: WaitSchemas.Problem
 ): Bodies => {
   const over = overOf(state)
   if (over !== undefined) return ignored(...over)
@@ -314,7 +325,7 @@ const endNamed = (
     return Waking.end(state, id, { failure: { kind: "defect", name: "JobFailed", message: failure } }, by)
   }
   const value = type === "job" ? (given as Extract<Finish, { value: Json }>).value : given
-  const problem = RecordedSchema.problemWith(wait.schema, value)
+  const problem = problemFor(state, wait, value)
   if (problem !== undefined)
     return ignored("doesNotFit", `what was given is not what is waited for: ${problem}`)
   return isChoice(wait, value)

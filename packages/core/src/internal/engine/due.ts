@@ -9,8 +9,8 @@ export interface Due {
   readonly left: () => number
 }
 
-/** Nobody sleeps for longer without a look at the clock, in milliseconds: it may be set. */
-export const lookInterval = 30_000
+/** Whoever executes nothing for longer than this lets others have its place, in milliseconds. */
+export const moment = 1_000
 
 const nanosPerMilli = 1e6
 

@@ -2,7 +2,7 @@
  * The execution of one run by the worker that owns it: visits, commands, pauses, the end.
  */
 import type * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
@@ -32,9 +32,11 @@ import * as Outbox from "./outbox.ts"
 import * as Outcomes from "./outcomes.ts"
 import type { Starter } from "./pool.ts"
 import type { Journals } from "./reader.ts"
+import * as Spans from "./spans.ts"
 import * as Versions from "./versions.ts"
 import * as Views from "./views.ts"
 import * as Visiting from "./visiting.ts"
+import * as WaitSchemas from "./waitSchemas.ts"
 import * as Waking from "./waking.ts"
 import type { Bodies, WriteError, Writer } from "./writer.ts"
 
@@ -46,6 +48,8 @@ export interface Environment extends Journals, Grace.Options {
   readonly nodeMiddlewares: ReadonlyArray<NodeMiddleware>
   readonly toolMiddlewares: ReadonlyArray<ToolMiddleware>
   readonly traced: boolean
+  /** Nothing sleeps for longer without a look at the clock, in milliseconds: it may be set. */
+  readonly lookInterval: number
   /** How long the fiber of a visit that waits is kept, in milliseconds. */
   readonly keepWaiting: number
   /** Executes what runs start, as far as the worker can. */
@@ -59,9 +63,6 @@ export interface Places {
   /** It has to go on: `granted` is called when it has a place, perhaps at once. */
   readonly ask: (run: string, granted: () => void) => void
 }
-
-/** Whoever executes nothing for longer than this lets others have its place, in milliseconds. */
-const moment = 1_000
 
 /** Why an execution has to stop before the run itself stops. */
 type Stop =
@@ -219,7 +220,7 @@ export const make = (
         cancel()
         resume(Effect.void)
       }
-      if (isQuiet && millis > moment) leavePlace()
+      if (isQuiet && millis > Due.moment) leavePlace()
     })
 
   const touched = (bodies: Bodies): void => {
@@ -233,7 +234,12 @@ export const make = (
     writer,
     touched,
     timer,
-    poke: () => wake?.()
+    poke: () => {
+      const isSeenTo = wake !== undefined || stop !== undefined
+      wake?.()
+      return isSeenTo
+    },
+    fork: (effect) => runFork(Effect.catch(effect, (error) => Effect.sync(() => course.lost(error))))
   })
 
   const course: Visiting.Course = {
@@ -338,8 +344,9 @@ export const make = (
     appendTo: Writer["appendTo"],
     command: Commands.Opened
   ): Effect.Effect<unknown, WriteError> => {
+    const problemFor = WaitSchemas.problemFor(flow)
     return Effect.catchDefect(
-      appendTo((state) => Commands.carryOut(state, checked(service, state, command))),
+      appendTo((state) => Commands.carryOut(state, checked(service, state, command), problemFor)),
       (defect) => {
         if (!isIllegalEvent(defect)) return Effect.die(defect)
         return appendTo((state) =>
@@ -376,7 +383,7 @@ export const make = (
     const wait = due === undefined ? 0 : sleeping!.left()
     if (wait > 0) {
       // What comes after a long sleep should not have to begin before it. Clocks may be set meanwhile.
-      const look = Math.min(wait, Due.lookInterval)
+      const look = Math.min(wait, environment.lookInterval)
       return Effect.andThen(
         writer.sync,
         Effect.suspend(() => (stop !== undefined || inbox.length > 0 ? Effect.void : idle(look)))
@@ -391,16 +398,19 @@ export const make = (
     )
   })
 
+  /** Then an earlier process has seen to the finalizers, as far as it came: handlers are not executed any more. */
+  const wasCancelling = writer.state.status === "cancelling"
+
   /**
    * A run ends whose handlers wait and were not kept: they are executed up to their waits again and interrupted there, so
    * that their finalizers can call tools, as those of handlers that are kept. Whether there was something to do.
    */
   const unwind = Effect.fnUntraced(function* (why: "Cancel" | "Deadline") {
-    const { fingerprint, maxRecoveries, recoveries, version } = writer.state
+    const { fingerprint, version } = writer.state
     const waiting = [...visitsOf(writer.state)].filter(
       ([branch, visit]) => visit.waiting.length > 0 && !course.unwound.has(branch)
     )
-    if (waiting.length === 0 || recoveries > maxRecoveries || isLost()) return false
+    if (waiting.length === 0 || wasCancelling || isLost()) return false
     // Without a handler that the run fits there is nothing to be executed.
     if (version !== flow.version || fingerprint !== flow.fingerprint || incompatible() !== undefined)
       return false
@@ -542,7 +552,7 @@ export const make = (
       })
     ),
     Effect.ensuring(Effect.suspend(() => branching?.end ?? Effect.void)),
-    Effect.ensuring(Effect.sync(outbox.end)),
+    Effect.ensuring(outbox.end),
     Effect.tap(() => Effect.sync(() => (phase = "resting")))
   )
 
@@ -556,8 +566,8 @@ export const make = (
     }
     const { trace } = writer.state
     const before = trace === undefined ? undefined : Tracer.externalSpan({ ...trace, sampled: true })
-    return Effect.withSpan(effect, spanName(flow.id), {
-      attributes: spanAttributes(run, flow.id, writer.lease.epoch),
+    return Effect.withSpan(effect, Spans.nameOf(flow.id), {
+      attributes: Spans.attributesOf(run, flow.id, writer.lease.epoch),
       root: true,
       ...(before === undefined ? undefined : { links: [{ span: before, attributes: {} }] })
     })
@@ -621,20 +631,6 @@ export const make = (
       )
   }
 }
-
-const spanName = (flow: string): string => `run ${flow}`
-
-const spanAttributes = (run: string, flow: string, epoch: number) => ({
-  "waymark.run": run,
-  "waymark.flow": flow,
-  "waymark.epoch": epoch
-})
-
-/** The span of a new run, under the one that it is started in. */
-export const startSpan = (environment: Environment, run: string, flow: string): Effect.Effect<Tracer.Span> =>
-  Effect.makeSpan(spanName(flow), { attributes: spanAttributes(run, flow, 0) }).pipe(
-    Effect.provideService(Tracer.Tracer, Context.get(environment.context, Tracer.Tracer))
-  )
 
 const isIllegalEvent = (defect: unknown): defect is IllegalEvent => Failures.tagOf(defect) === "IllegalEvent"
 

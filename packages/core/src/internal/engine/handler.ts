@@ -96,9 +96,14 @@ export const prepare = (
     attempt,
     openedAs: visit.openedAs,
     clock: visitClock,
+    flow,
     fiber: () => fiber,
-    isClosed: () => closed
+    isClosed: () => closed,
+    // Fibers that live as long as the visit are known by its scope.
+    isAlone: (asking: Fiber.Fiber<unknown, unknown>) =>
+      asking === fiber && scope.state._tag === "Empty" && !hasChildren(asking)
   }
+  visitClock.isAlone = place.isAlone
   // Most visits call no tool and wait for nothing.
   let known: Claims.Claims | undefined
   const claims = () =>
@@ -109,7 +114,7 @@ export const prepare = (
       clock,
       open: host.open,
       waits: () => waitsOf(host.open(), host),
-      isAlone
+      isAlone: place.isAlone
     }))
   let calls: Calls.Calls | undefined
   const call: Visit["Service"]["call"] = (tool, given, options) => {
@@ -150,9 +155,6 @@ export const prepare = (
     fiber = self
     return handler(contextOf(attempted))
   })
-  // Fibers that live as long as the visit are known by its scope.
-  const isAlone = (asking: Fiber.Fiber<unknown, unknown>) =>
-    asking === fiber && scope.state._tag === "Empty" && !hasChildren(asking)
   let effect: Effect.Effect<Next.Next, unknown> = plain
     ? Effect.setContext(handled, own)
     : Effect.provideContext(handled, own)

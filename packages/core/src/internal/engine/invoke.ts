@@ -12,6 +12,7 @@ import type { ToolMiddleware } from "../../Middleware.ts"
 import * as Tool from "../../Tool.ts"
 import type { Request, ToolExecutor } from "../../ToolExecutor.ts"
 import * as Grace from "./grace.ts"
+import { twoOf } from "../definition/site.ts"
 import * as Heartbeat from "./heartbeat.ts"
 
 export interface Surroundings {
@@ -33,6 +34,7 @@ const handlerFor = (
   provided: Tool.HandlerService | undefined
 ): Effect.Effect<unknown, unknown, any> => {
   if (provided === undefined) return missing(tool.name, "handler")
+  if (provided.tool !== tool) return Effect.die(new Error(twoOf("tool", tool.name, provided.tool, tool)))
   if (undo === undefined) return Effect.suspend(() => provided.handler(input))
   const { compensate } = provided
   return compensate === undefined

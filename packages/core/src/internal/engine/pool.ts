@@ -21,7 +21,7 @@ import * as Commands from "./commands.ts"
 import * as Deadlines from "./deadlines.ts"
 import * as Execution from "./execution.ts"
 import * as Reader from "./reader.ts"
-import * as Waking from "./waking.ts"
+import * as Spans from "./spans.ts"
 import * as Writer from "./writer.ts"
 
 /** Takes a run that was just created with a lease for this worker; how {@link Runs} starts runs where they are executed. */
@@ -143,7 +143,7 @@ export const make = Effect.fnUntraced(function* (
     holder,
     has: (flow, version) => serviceFor(flow, version) !== undefined && !draining,
     span: (run, flow) =>
-      environment.traced ? Execution.startSpan(environment, run, flow) : Effect.succeed(undefined),
+      environment.traced ? Spans.start(environment, run, flow) : Effect.succeed(undefined),
     start: (lease, state, head, span) => {
       if (draining) return Effect.as(Fiber.await(runFork(release(lease))), {})
       const service = services.get(state.flow)!
@@ -220,8 +220,8 @@ export const make = Effect.fnUntraced(function* (
         // A command may have come in after the run looked for the last time.
         if (execution.hasUnread()) yield* consider(run, "commanded")
         const { state } = execution.writer
-        const due = state.status === "waiting" ? Waking.nextDue(state) : undefined
-        if (due !== undefined && due < noted) {
+        const due = state.status === "waiting" ? Deadlines.nextDue(state) : Number.POSITIVE_INFINITY
+        if (due < noted) {
           noted = due
           lookNow?.()
         }

@@ -84,6 +84,7 @@ const rehearseVisit = Effect.fnUntraced(function* (
     hash: journals.hash,
     context: context as Context.Context<never>,
     executor: { execute: () => Effect.never },
+    lookInterval: Number.POSITIVE_INFINITY,
     limits: { clock, grace: Duration.zero, stuck: new Set() },
     middlewares: [],
     traced: false,
@@ -109,6 +110,7 @@ const rehearseVisit = Effect.fnUntraced(function* (
     stopping: () => true,
     halted: () => end !== undefined,
     refused: refusal,
+    resting: (sleep) => sleep,
     pause: (reason) =>
       stop(
         reason.kind === "diverged"

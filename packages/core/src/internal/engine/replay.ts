@@ -154,6 +154,7 @@ export const replay = <F extends Flow.Any>(
         hash,
         context: surroundings,
         executor: { execute: (_request, local) => local },
+        lookInterval: Number.POSITIVE_INFINITY,
         limits: { clock, grace: Duration.zero, stuck: new Set() },
         middlewares: [],
         traced: false,
@@ -170,6 +171,7 @@ export const replay = <F extends Flow.Any>(
         stopping: () => true,
         halted: () => refused !== undefined,
         refused: refusal,
+        resting: (sleep) => sleep,
         pause: (reason) => refuse(reason),
         refuse: ({ call, input: got, tool }) => refuse({ tool, call, input: got })
       }

@@ -4,17 +4,20 @@
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 
 const nanosPerMilli = BigInt(1_000_000)
 
 /**
- * A clock that tells the time of the last event that the visit consumed, and that the visit slept since: sleeping takes
- * real time, and afterwards it is as much later, every time the visit is executed. Else it stands still. The durations of
+ * A clock that tells the time of the last event that the visit consumed, and that the visit slept since and did nothing
+ * else: sleeping takes real time, and afterwards it is as much later, every time the visit is executed. Else it stands still. The durations of
  * spans are real, which read the clock through `currentTimeNanosUnsafe`.
  */
 export class VisitClock implements Clock.Clock {
   now: number
+  /** Whether only this fiber of the visit is executed: what others consume meanwhile may come in another order. */
+  isAlone: (fiber: Fiber.Fiber<unknown, unknown>) => boolean = () => false
   readonly live: Clock.Clock
   constructor(live: Clock.Clock, now: number) {
     this.live = live
@@ -39,11 +42,10 @@ export class VisitClock implements Clock.Clock {
     return this.live.monotonicTimeNanos
   }
   sleep(duration: Duration.Duration): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const until = this.now + Duration.toMillis(duration)
+    return Effect.withFiber((fiber) => {
+      if (!this.isAlone(fiber)) return this.live.sleep(duration)
       return Effect.map(this.live.sleep(duration), () => {
-        // Something else may have happened meanwhile.
-        if (until > this.now) this.now = until
+        this.now += Duration.toMillis(duration)
       })
     })
   }

@@ -16,17 +16,16 @@ import { isEnding } from "../compensation.ts"
 import { isTerminal } from "../status.ts"
 import { fanOutAround, visitIn } from "../visits.ts"
 import type { Environment } from "./execution.ts"
-import * as Due from "./due.ts"
 import * as Failures from "./failure.ts"
 import * as Grace from "./grace.ts"
 import * as Handler from "./handler.ts"
 import * as Joins from "./joins.ts"
 import type { Outbox } from "./outbox.ts"
 import type * as Outcomes from "./outcomes.ts"
-import * as RecordedSchema from "./recordedSchema.ts"
 import * as Restart from "./restart.ts"
 import type { Mismatch, TypedState } from "./typedState.ts"
 import type { Views } from "./views.ts"
+import * as WaitSchemas from "./waitSchemas.ts"
 import * as Waking from "./waking.ts"
 import type { Bodies, WriteError, Writer } from "./writer.ts"
 
@@ -46,6 +45,8 @@ export interface Line {
   parked: { readonly wake: () => void; readonly since: number } | undefined
   /** It is not to be kept any longer. */
   evicted: boolean
+  /** Its handler sleeps and does nothing else. */
+  resting: boolean
   /** It is executed up to its wait only, to be interrupted there; and whether it came there. */
   unwinding: "not" | "under way" | "done"
   /** How often it was refused something because it is to stop. */
@@ -61,6 +62,7 @@ export const lineOf = (options: Grace.Options, branch: string): Line => ({
   gone: false,
   parked: undefined,
   evicted: false,
+  resting: false,
   unwinding: "not",
   refusals: 0
 })
@@ -106,7 +108,7 @@ export interface Course {
   readonly touched: (bodies: Bodies) => void
   /** Calls back after so many milliseconds, unless the result is called before. */
   readonly timer: (millis: number, callback: () => void) => () => void
-  /** A handler is kept while it waits: it needs no place for now. */
+  /** A handler is kept while it waits, or sleeps: it needs no place for now. */
   readonly parked: (branch: string) => void
   /** Until the run has a place for a handler that goes on. */
   readonly reenter: Effect.Effect<void>
@@ -133,6 +135,7 @@ export const make = (course: Course): Visiting => {
   const { environment, outcomes, service, views, writer } = course
   const { clock } = environment
   const { flow } = service
+  const problemFor = WaitSchemas.problemFor(flow)
 
   /** The join of the branches that a branch made, and the state that the main line has after it. */
   const joining = (state: RunState, branch: string): readonly [Bodies, TypedState | undefined] => {
@@ -214,7 +217,7 @@ export const make = (course: Course): Visiting => {
         const { waiting } = visitIn(writer.state, branch)!
         let due = Number.POSITIVE_INFINITY
         for (const id of waiting) due = Math.min(due, HashMap.getUnsafe(writer.state.waits, id).due ?? due)
-        const until = Math.max(1, Math.min(due - now, since + millis - now, Due.lookInterval))
+        const until = Math.max(1, Math.min(due - now, since + millis - now, environment.lookInterval))
         const wake = () => {
           cancel()
           line.parked = undefined
@@ -246,7 +249,7 @@ export const make = (course: Course): Visiting => {
         state,
         ids,
         clock.currentTimeMillisUnsafe(),
-        (payload, { schema }) => RecordedSchema.problemWith(schema, payload) === undefined
+        (payload, wait) => problemFor(state, wait, payload) === undefined
       )
 
     const endEarly = orHalt(
@@ -260,6 +263,7 @@ export const make = (course: Course): Visiting => {
       context: environment.context,
       executor: environment.executor,
       limits: environment,
+      lookInterval: environment.lookInterval,
       middlewares: environment.toolMiddlewares,
       traced: environment.traced,
       encrypts: environment.codec?.encrypts === true,
@@ -288,6 +292,17 @@ export const make = (course: Course): Visiting => {
       stopping: () => line.suspended || line.gone || course.isStopping(),
       halted,
       refused,
+      resting: (sleep) =>
+        Effect.suspend(() => {
+          // The limit of an attempt is not to count the time for which it waits for a place.
+          if (flow.nodes[visitIn(writer.state, branch)!.node]!.timeout !== undefined) return sleep
+          line.resting = true
+          course.parked(branch)
+          const awake = Effect.sync(() => {
+            line.resting = false
+          })
+          return Effect.andThen(Effect.ensuring(sleep, awake), course.reenter)
+        }),
       pause: (reason) =>
         Effect.suspend(() => {
           if (!line.gone) course.pause(reason)

@@ -7,6 +7,7 @@ import type * as Fiber from "effect/Fiber"
 import type * as Schema from "effect/Schema"
 import type { Json } from "effect/Schema"
 import type { Body, PauseReason, WaitTarget } from "../../Event.ts"
+import type * as Flow from "../../Flow.ts"
 import type { OpenVisit, OpenWait } from "../../RunState.ts"
 import { JobFailed, WaitMisplaced, WaitTimeout } from "../../Wait.ts"
 import type * as Wait from "../../Wait.ts"
@@ -17,6 +18,7 @@ import type { Claims, Recorded } from "./claims.ts"
 import * as Failures from "./failure.ts"
 import { canonical } from "./canonical.ts"
 import * as RecordedSchema from "./recordedSchema.ts"
+import * as WaitSchemas from "./waitSchemas.ts"
 import type { WaitOutcome } from "./waking.ts"
 import type { VisitClock } from "./visitClock.ts"
 
@@ -53,6 +55,7 @@ export interface Place {
   readonly visit: number
   readonly attempt: number
   readonly clock: VisitClock
+  readonly flow: Flow.Any
   /** The visit's own fiber. */
   readonly fiber: () => Fiber.Fiber<unknown, unknown> | undefined
   readonly isClosed: () => boolean
@@ -211,9 +214,10 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
     wait: (requests) => {
       const [first] = requests
       if (first === undefined) return Effect.die(new Error("a race of no waits is never over"))
-      for (const { name, schema } of requests) {
+      for (const { name, on, schema } of requests) {
         const problem = schema && problemWith(schema, host.encrypts)
         if (problem !== undefined) return Effect.die(new Error(`the wait for ${name} ${problem}`))
+        WaitSchemas.learn(place.flow, node, on, schema)
       }
       const ended = until(first.name, () => {
         const ids = requests.map(idOf)

@@ -218,6 +218,7 @@ export const Snapshot = event("snapshot", { at: Count, head: Value, previous: op
  * - `ops`: what became of the channels; `input`: the input, if it became another
  * - `nodes`: the new names of the nodes at which visits or fan-outs are open, by their old names
  * - `updates`: what the branches of open fan-outs changed, as it would have been, by fan-out and branch
+ * - `signals`: the names of the signals that are kept from now on, if they became others
  *
  * @category events
  * @since 0.1.0
@@ -229,7 +230,8 @@ export const Migrated = event("migrated", {
   ops: Ops,
   input: optional(Value),
   nodes: optional(Schema.Record(Schema.String, Schema.String)),
-  updates: optional(Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Array(Ops))))
+  updates: optional(Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Array(Ops)))),
+  signals: optional(Schema.Array(Schema.String))
 })
 
 /**
