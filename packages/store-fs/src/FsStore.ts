@@ -8,14 +8,14 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
-import * as Crypto from "node:crypto"
 import { Hasher } from "@waymark/core/Hasher"
 import { Store } from "@waymark/core/Store"
 import type { StoreError } from "@waymark/core/Store"
-import * as NodeFiles from "./internal/nodeFiles.ts"
+import * as NodeFiles from "@waymark/store-kit/NodeFiles"
+import * as NodeHasher from "@waymark/store-kit/NodeHasher"
 import * as FileStore from "./internal/store.ts"
 import { Maintenance } from "./Maintenance.ts"
-import * as ProcessIdentity from "./ProcessIdentity.ts"
+import * as ProcessIdentity from "@waymark/store-kit/ProcessIdentity"
 
 /**
  * How a file store works.
@@ -87,18 +87,7 @@ export const layerFileSystem = (
   )
 
 /**
- * Core's `Hasher` by `node:crypto`: the same digests, faster.
- *
- * @category layers
- * @since 0.1.0
- */
-export const layerHasher: Layer.Layer<never> = Layer.succeed(Hasher)({
-  hash: (text) => Crypto.hash("sha256", text, "hex"),
-  hashBytes: (bytes) => Crypto.hash("sha256", bytes, "hex")
-})
-
-/**
- * The store on Node's file system, and {@link layerHasher} with it for everything that is built upon it.
+ * The store on Node's file system, and core's `Hasher` by `node:crypto` with it for everything that is built upon it.
  *
  * @category layers
  * @since 0.1.0
@@ -106,5 +95,5 @@ export const layerHasher: Layer.Layer<never> = Layer.succeed(Hasher)({
 export const layer = (options?: Options): Layer.Layer<Store | Maintenance, StoreError> =>
   layerFileSystem(options).pipe(
     Layer.provide([NodeFiles.layer, ProcessIdentity.layer]),
-    Layer.provideMerge(layerHasher)
+    Layer.provideMerge(NodeHasher.layer)
   )

@@ -5,4 +5,3 @@
  */
 export * as FsStore from "./FsStore.ts"
 export * as Maintenance from "./Maintenance.ts"
-export * as ProcessIdentity from "./ProcessIdentity.ts"

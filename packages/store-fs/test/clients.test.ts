@@ -13,7 +13,7 @@ import * as Runs from "@waymark/core/Runs"
 import * as State from "@waymark/core/State"
 import { Store } from "@waymark/core/Store"
 import * as Worker from "@waymark/core/Worker"
-import { makeMachine } from "./machine.ts"
+import { makeMachine } from "@waymark/store-kit/TestMachine"
 import { temporaryDirectory } from "./places.ts"
 import { open } from "./scenario.ts"
 

@@ -7,7 +7,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as PowerLossFileSystem from "@waymark/testing/PowerLossFileSystem"
-import { makeMachine } from "./machine.ts"
+import { makeMachine } from "@waymark/store-kit/TestMachine"
 import { temporaryDirectory } from "./places.ts"
 import { check, completed, lastOf, makeUser, noted, nothingTold, open } from "./scenario.ts"
 

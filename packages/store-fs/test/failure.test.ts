@@ -8,7 +8,7 @@ import * as NodeFs from "node:fs"
 import { vi } from "vitest"
 import type { StoreError } from "@waymark/core/Store"
 import * as PowerLossFileSystem from "@waymark/testing/PowerLossFileSystem"
-import { makeMachine } from "./machine.ts"
+import { makeMachine } from "@waymark/store-kit/TestMachine"
 import { temporaryDirectory } from "./places.ts"
 import { check, created, extend, lastOf, makeUser, noted, nothingTold, open } from "./scenario.ts"
 

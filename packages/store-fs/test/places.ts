@@ -9,10 +9,11 @@ import * as Layer from "effect/Layer"
 import { Store } from "@waymark/core/Store"
 import * as PowerLossFileSystem from "@waymark/testing/PowerLossFileSystem"
 import type { Harness } from "@waymark/testing/StoreHarness"
+import * as NodeHasher from "@waymark/store-kit/NodeHasher"
 import * as FsStore from "../src/FsStore.ts"
-import * as NodeFiles from "../src/internal/nodeFiles.ts"
-import type { Machine, MachineProcess } from "./machine.ts"
-import { makeMachine } from "./machine.ts"
+import * as NodeFiles from "@waymark/store-kit/NodeFiles"
+import type { Machine, MachineProcess } from "@waymark/store-kit/TestMachine"
+import { makeMachine } from "@waymark/store-kit/TestMachine"
 
 /** Short enough for tests, and long enough for a busy machine. */
 const leaseMillis = 1000
@@ -37,7 +38,7 @@ const open = (place: Place, fileSystem: Layer.Layer<FileSystem.FileSystem>) => {
       })
     ),
     Layer.provide([fileSystem, process.layer]),
-    Layer.provide(FsStore.layerHasher)
+    Layer.provide(NodeHasher.layer)
   )
 }
 

@@ -18,10 +18,11 @@ import type { Entry } from "@waymark/core/Journal"
 import { Store } from "@waymark/core/Store"
 import type { Batch, Lease } from "@waymark/core/Store"
 import * as PowerLossFileSystem from "@waymark/testing/PowerLossFileSystem"
+import * as NodeHasher from "@waymark/store-kit/NodeHasher"
 import * as FsStore from "../src/FsStore.ts"
 import { Maintenance } from "../src/Maintenance.ts"
-import type { Machine, MachineProcess } from "./machine.ts"
-import { makeMachine } from "./machine.ts"
+import type { Machine, MachineProcess } from "@waymark/store-kit/TestMachine"
+import { makeMachine } from "@waymark/store-kit/TestMachine"
 
 export type Instance = Store["Service"]
 
@@ -277,7 +278,7 @@ export const open = (
       pollInterval: 5,
       segmentSize: 2000,
       ...options
-    }).pipe(Layer.provide([fileSystem, process.layer]), Layer.provide(FsStore.layerHasher))
+    }).pipe(Layer.provide([fileSystem, process.layer]), Layer.provide(NodeHasher.layer))
     const context = yield* Layer.buildWithMemoMap(layer, Layer.makeMemoMapUnsafe(), yield* Effect.scope)
     return {
       store: Context.get(context, Store),

@@ -4,8 +4,8 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { StoreError } from "@waymark/core/Store"
-import type { Disk } from "./disk.ts"
-import { failure } from "./failures.ts"
+import type { Disk } from "@waymark/store-kit/Disk"
+import { failure } from "@waymark/store-kit/Failures"
 import { parseFile } from "./format.ts"
 import type { Ownership } from "./ownership.ts"
 

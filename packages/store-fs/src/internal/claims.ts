@@ -14,10 +14,10 @@ import * as Exit from "effect/Exit"
 import type * as FileSystem from "effect/FileSystem"
 import * as Scope from "effect/Scope"
 import type { StoreError } from "@waymark/core/Store"
-import { coalesce } from "./coalesce.ts"
-import type { Disk } from "./disk.ts"
-import { failure, fromPlatform } from "./failures.ts"
-import { decodeText } from "./text.ts"
+import { coalesce } from "@waymark/store-kit/Coalesce"
+import type { Disk } from "@waymark/store-kit/Disk"
+import { failure, fromPlatform } from "@waymark/store-kit/Failures"
+import { decodeText } from "@waymark/store-kit/Text"
 
 export interface RunKey {
   readonly run: string

@@ -10,13 +10,13 @@ import type { Event } from "@waymark/core/Event"
 import type { StoreError } from "@waymark/core/Store"
 import { fileName, holds } from "./catalog.ts"
 import type { Catalog } from "./catalog.ts"
-import type { Disk } from "./disk.ts"
-import { failure, fromPlatform } from "./failures.ts"
+import type { Disk } from "@waymark/store-kit/Disk"
+import { failure, fromPlatform } from "@waymark/store-kit/Failures"
 import { formatControl, isControl, parseControl, segmentName } from "./format.ts"
 import type { Control } from "./format.ts"
 import type { Segment, Series } from "./model.ts"
 import * as SegmentFile from "./segmentFile.ts"
-import { decodeText } from "./text.ts"
+import { decodeText } from "@waymark/store-kit/Text"
 
 /** What a compaction came to: how many segments were rewritten, and how many bytes that freed. */
 export interface Compacted {

@@ -3,9 +3,9 @@
  */
 import * as Effect from "effect/Effect"
 import type { StoreError } from "@waymark/core/Store"
-import type { ProcessIdentity } from "../ProcessIdentity.ts"
+import type { ProcessIdentity } from "@waymark/store-kit/ProcessIdentity"
 import type { Catalog } from "./catalog.ts"
-import { failure } from "./failures.ts"
+import { failure } from "@waymark/store-kit/Failures"
 import { formatControl, withIncarnation } from "./format.ts"
 import type { Run, Series } from "./model.ts"
 import type { Observer } from "./observer.ts"

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as RunInfo from "@waymark/core/RunInfo"
 import { RunInUse, RunNotFound } from "@waymark/core/Store"
 import type { StoreError } from "@waymark/core/Store"
-import type { ProcessIdentity } from "../ProcessIdentity.ts"
+import type { ProcessIdentity } from "@waymark/store-kit/ProcessIdentity"
 import type { Catalog } from "./catalog.ts"
 import type { Claims, RunKey } from "./claims.ts"
 import type { Contest } from "./contest.ts"
@@ -17,7 +17,7 @@ import type { Run } from "./model.ts"
 import type { Observer } from "./observer.ts"
 import type { Ownership } from "./ownership.ts"
 import type { Pump } from "./pump.ts"
-import type { Wakeups } from "./wakeups.ts"
+import type { Wakeups } from "@waymark/store-kit/Wakeups"
 
 export interface Options {
   readonly catalog: Catalog

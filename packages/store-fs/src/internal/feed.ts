@@ -11,13 +11,13 @@ import type { Entry } from "@waymark/core/Journal"
 import type { Feed, StoreError } from "@waymark/core/Store"
 import { holds } from "./catalog.ts"
 import type { Catalog } from "./catalog.ts"
-import type { Disk } from "./disk.ts"
-import { failure } from "./failures.ts"
+import type { Disk } from "@waymark/store-kit/Disk"
+import { failure } from "@waymark/store-kit/Failures"
 import { isControl } from "./format.ts"
 import { isBefore } from "./model.ts"
 import type { Position, Run, Segment, Series } from "./model.ts"
 import * as SegmentFile from "./segmentFile.ts"
-import { decodeText } from "./text.ts"
+import { decodeText } from "@waymark/store-kit/Text"
 
 const Cursor = Schema.Record(Schema.String, Schema.Tuple([Schema.Int, Schema.Int]))
 const decodeCursor = Schema.decodeUnknownExit(Schema.fromJsonString(Cursor))

@@ -41,6 +41,7 @@
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import { Command } from "@waymark/core/Command"
+import { Identity } from "@waymark/store-kit/ProcessIdentity"
 
 /** The format that this version writes, and the newest that it reads. */
 export const formatVersion = 1
@@ -141,16 +142,6 @@ export const isControl = (bytes: Uint8Array, start: number): boolean =>
 
 /** `format.json`. */
 export const FormatFile = Schema.Struct({ store: Schema.Literal("waymark"), format: Count })
-
-/** A process, well enough to tell whether it still runs. See `ProcessIdentity`. */
-export const Identity = Schema.Struct({
-  host: Schema.String,
-  boot: Schema.String,
-  namespace: Schema.String,
-  pid: Count,
-  start: Schema.String
-})
-export type Identity = typeof Identity.Type
 
 /** `leases/<series>.json`. `ttl` is in milliseconds. */
 export const LeaseFile = Schema.Struct({

@@ -9,14 +9,14 @@ import type { Catalog } from "./catalog.ts"
 import type { Claim, Claims } from "./claims.ts"
 import type { Contest } from "./contest.ts"
 import { asError, releasedLine } from "./contest.ts"
-import { failure } from "./failures.ts"
+import { failure } from "@waymark/store-kit/Failures"
 import { formatControl, ownerOf as ownerOfSeries, withIncarnation } from "./format.ts"
 import { touchedLease } from "./model.ts"
 import type { Run, Series } from "./model.ts"
 import type { Observer } from "./observer.ts"
 import type { Ownership } from "./ownership.ts"
 import type { Pump } from "./pump.ts"
-import type { Wakeups } from "./wakeups.ts"
+import type { Wakeups } from "@waymark/store-kit/Wakeups"
 
 export interface Leases {
   readonly acquire: (

@@ -3,8 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 import type { StoreError } from "@waymark/core/Store"
-import type { Disk } from "./disk.ts"
-import { failure } from "./failures.ts"
+import type { Disk } from "@waymark/store-kit/Disk"
+import { failure } from "@waymark/store-kit/Failures"
 import { FormatFile, formatVersion, parseFile, parseTemporaryName, temporaryName } from "./format.ts"
 
 const directories = ["segments", "leases", "claims", "meta", "artifacts", "tmp"]

@@ -6,13 +6,13 @@ import * as Result from "effect/Result"
 import * as Journal from "@waymark/core/Journal"
 import type { Entry } from "@waymark/core/Journal"
 import type { StoreError } from "@waymark/core/Store"
-import type { Disk } from "./disk.ts"
+import type { Disk } from "@waymark/store-kit/Disk"
 import { pointAt, window } from "./catalog.ts"
-import { failure } from "./failures.ts"
+import { failure } from "@waymark/store-kit/Failures"
 import { isControl } from "./format.ts"
 import type { Run, Segment } from "./model.ts"
 import * as SegmentFile from "./segmentFile.ts"
-import { decodeText } from "./text.ts"
+import { decodeText } from "@waymark/store-kit/Text"
 
 const corrupt = (run: Run, path: string, offset: number, seq: number, detail: string): StoreError =>
   failure({ _tag: "Corrupt", path, offset, run: run.id, seq, detail })

@@ -3,11 +3,11 @@
  */
 import * as Effect from "effect/Effect"
 import type { StoreError } from "@waymark/core/Store"
-import type { Disk } from "./disk.ts"
+import type { Disk } from "@waymark/store-kit/Disk"
 import { isControl, parseControl } from "./format.ts"
 import type { Segment } from "./model.ts"
 import * as SegmentFile from "./segmentFile.ts"
-import { decodeText } from "./text.ts"
+import { decodeText } from "@waymark/store-kit/Text"
 
 export interface Sink {
   /** Takes in a line; `false` if it is not what a line can be. */

@@ -6,12 +6,12 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Scope from "effect/Scope"
 import type { StoreError } from "@waymark/core/Store"
 import { fileName } from "./catalog.ts"
-import type { Disk } from "./disk.ts"
-import { failure } from "./failures.ts"
+import type { Disk } from "@waymark/store-kit/Disk"
+import { failure } from "@waymark/store-kit/Failures"
 import { formatOf, formatVersion, parseControl, parseSegmentName } from "./format.ts"
 import type { SegmentHeader } from "./format.ts"
 import type { Kept, Segment } from "./model.ts"
-import { decodeText } from "./text.ts"
+import { decodeText } from "@waymark/store-kit/Text"
 
 /** Bytes of a segment and where they begin in the original. */
 export interface Slice {

@@ -1,11 +1,17 @@
 /**
  * A machine for tests: several processes in one, which can be frozen, killed and rebooted.
+ *
+ * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
 import * as Deferred from "effect/Deferred"
 import * as Layer from "effect/Layer"
-import { ProcessIdentity } from "../src/ProcessIdentity.ts"
+import { ProcessIdentity } from "./ProcessIdentity.ts"
 
+/**
+ * @category models
+ * @since 0.1.0
+ */
 export interface Machine {
   /** The identity of one more process. */
   readonly spawn: () => MachineProcess
@@ -13,6 +19,10 @@ export interface Machine {
   readonly reboot: () => void
 }
 
+/**
+ * @category models
+ * @since 0.1.0
+ */
 export interface MachineProcess {
   readonly pid: number
   readonly layer: Layer.Layer<ProcessIdentity>
@@ -25,6 +35,12 @@ export interface MachineProcess {
 
 let uniques = 0
 
+/**
+ * A machine on which nothing runs yet.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
 export const makeMachine = (host = "host"): Machine => {
   let boot = 1
   let pids = 0

@@ -9,21 +9,30 @@ import * as Layer from "effect/Layer"
 import * as Crypto from "node:crypto"
 import * as NodeFs from "node:fs"
 import * as Os from "node:os"
-import type { Identity } from "./internal/format.ts"
+import * as Schema from "effect/Schema"
 
-export type {
-  /**
-   * A process, as it stands in a lease file.
-   *
-   * - `host`: the machine; `boot`: its run since it was last started
-   * - `namespace`: where process ids mean something (containers on one machine have their own)
-   * - `pid`, `start`: the process, and when it began in some unit of the system's, since pids are used again
-   *
-   * @category models
-   * @since 0.1.0
-   */
-  Identity
-}
+/**
+ * A process, as it stands in a lease or a lock.
+ *
+ * - `host`: the machine; `boot`: its run since it was last started
+ * - `namespace`: where process ids mean something (containers on one machine have their own)
+ * - `pid`, `start`: the process, and when it began in some unit of the system's, since pids are used again
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Identity = Schema.Struct({
+  host: Schema.String,
+  boot: Schema.String,
+  namespace: Schema.String,
+  pid: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
+  start: Schema.String
+})
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Identity = typeof Identity.Type
 
 /**
  * The process that a store instance counts as. Tests replace it to play several processes, or machines, in one.
@@ -44,7 +53,7 @@ export class ProcessIdentity extends Context.Service<
     /** Waits for so many milliseconds of real time; `"idle"` if that alone must not keep the process running. */
     readonly pause: (millis: number, kind: "busy" | "idle") => Effect.Effect<void>
   }
->()("@waymark/store-fs/ProcessIdentity") {}
+>()("@waymark/store-kit/ProcessIdentity") {}
 
 const readText = (path: string): string | undefined => {
   try {

@@ -7,9 +7,14 @@ import * as Option from "effect/Option"
 import type { PlatformError } from "effect/PlatformError"
 import * as Scope from "effect/Scope"
 import * as NodeFs from "node:fs"
-import { codeOf } from "../src/internal/failures.ts"
-import * as NodeFiles from "../src/internal/nodeFiles.ts"
-import { temporaryDirectory } from "./places.ts"
+import { codeOf } from "../src/Failures.ts"
+import * as NodeFiles from "../src/NodeFiles.ts"
+
+/** A directory that is removed with the scope. */
+const temporaryDirectory = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  return yield* fs.makeTempDirectoryScoped({ prefix: "waymark-files-" })
+}).pipe(Effect.provide(NodeFileSystem.layer))
 
 /** What came of an operation, as the store tells outcomes apart. */
 const outcomeOf = <A>(effect: Effect.Effect<A, PlatformError, Scope.Scope>) =>

@@ -6,9 +6,9 @@ import type * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import type * as Scope from "effect/Scope"
 import type { StoreError } from "@waymark/core/Store"
-import { coalesce } from "./coalesce.ts"
-import { failure, fromPlatform, isAlreadyExists, isNotFound } from "./failures.ts"
-import { decodeText, firstInvalid } from "./text.ts"
+import { coalesce } from "./Coalesce.ts"
+import { failure, fromPlatform, isAlreadyExists, isNotFound } from "./Failures.ts"
+import { decodeText, firstInvalid } from "./Text.ts"
 
 export interface Disk {
   readonly root: string
@@ -73,7 +73,12 @@ const orUndefined =
 /** Windows has no way to sync a directory, and orders such changes itself. */
 const directoriesCanBeSynced = process.platform !== "win32"
 
-export const make = (fs: FileSystem.FileSystem, directory: string): Disk => {
+/** `temporaries` is where temporary files go, from the directory on. */
+export const make = (
+  fs: FileSystem.FileSystem,
+  directory: string,
+  temporaries: ReadonlyArray<string> = ["tmp"]
+): Disk => {
   const trimmed = directory.replace(/[/\\]+$/, "")
   const root = trimmed === "" ? directory.slice(0, 1) || "." : trimmed
   const path = (...names: ReadonlyArray<string>): string => [root, ...names].join("/")
@@ -135,7 +140,7 @@ export const make = (fs: FileSystem.FileSystem, directory: string): Disk => {
         isAlreadyExists(error) ? Effect.succeed(false) : Effect.fail(fromPlatform(to)(error))
     })
 
-  const temporaryPath = (name: string): string => path("tmp", name)
+  const temporaryPath = (name: string): string => path(...temporaries, name)
 
   return {
     root,

@@ -1,0 +1,78 @@
+/** Processes that only read, while another one writes. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { Store } from "@waymark/core/Store"
+import * as NodeFiles from "@waymark/store-kit/NodeFiles"
+import { makeMachine } from "@waymark/store-kit/TestMachine"
+import * as Journal from "@waymark/testing/JournalBuilder"
+import { Maintenance } from "../src/Maintenance.ts"
+import { openIn, temporaryDirectory } from "./places.ts"
+
+const both = Effect.gen(function* () {
+  const machine = makeMachine()
+  const file = `${yield* temporaryDirectory}/runs.sqlite`
+  const open = (readOnly: boolean) =>
+    Layer.build(openIn({ file, machine }, NodeFiles.layer, machine.spawn(), { foldBytes: 1e9, readOnly }))
+  const writing = yield* open(false)
+  const reading = yield* open(true)
+  return {
+    writer: Context.get(writing, Store),
+    checkpoint: Context.get(writing, Maintenance).checkpoint,
+    reader: Context.get(reading, Store)
+  }
+})
+
+describe("a store that only reads", () => {
+  it.live("sees what the other has made durable, across folds, and is told of it", () =>
+    Effect.gen(function* () {
+      const { checkpoint, reader, writer } = yield* both
+      const journal = yield* Journal.make("one", { time: 1 })
+      const changes = yield* Effect.forkChild(
+        reader.changes.pipe(
+          Stream.filter(({ what }) => what === "journal"),
+          Stream.take(1),
+          Stream.runCollect
+        )
+      )
+      const lease = yield* writer.create(journal.batch(Journal.created()), { holder: "worker" })
+      assert.deepStrictEqual(yield* Fiber.join(changes), [{ run: "one", what: "journal" }])
+      assert.strictEqual((yield* reader.get("one")).owner, writer.owner)
+      for (let round = 0; round < 8; round++) {
+        const waiting = yield* Effect.forkChild(reader.changed("one", journal.seq))
+        yield* writer.append(lease, journal.seq, journal.batch(Journal.visited()))
+        yield* writer.sync(lease)
+        // The reader may find the log it follows, the next one, or only the database that replaced both.
+        for (let i = 0; i < round % 4; i++) yield* checkpoint
+        yield* Fiber.join(waiting)
+        const { head } = yield* reader.get("one")
+        assert.deepStrictEqual(head, journal.headAt(round + 1))
+        assert.lengthOf(yield* reader.read("one"), round + 2)
+      }
+      yield* writer.append(lease, journal.seq, journal.batch(Journal.completed()))
+      yield* writer.release(lease)
+      const gone = yield* Effect.forkChild(reader.changed("one", journal.seq))
+      yield* writer.delete("one")
+      yield* Fiber.await(gone)
+      assert.strictEqual((yield* Effect.flip(reader.get("one")))._tag, "RunNotFound")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("writes nothing", () =>
+    Effect.gen(function* () {
+      const { reader, writer } = yield* both
+      const journal = yield* Journal.make("one", { time: 1 })
+      const batch = journal.batch(Journal.created())
+      const refused = yield* Effect.flip(reader.create(batch))
+      assert.strictEqual("reason" in refused && refused.reason._tag, "Invalid")
+      yield* writer.create(batch)
+      const command = { id: "c", run: "one", time: 1, request: { type: "resume" } } as const
+      for (const attempt of [reader.send(command), reader.acquire("one", "x"), reader.setMeta("a", "b")]) {
+        assert.include((yield* Effect.flip(attempt)).message, "opened to read only")
+      }
+    }).pipe(Effect.scoped)
+  )
+})
