@@ -16,7 +16,7 @@ import type { Checkpoint, HistoryOptions } from "./Checkpoint.ts"
 import { Codec } from "./Codec.ts"
 import type { CodecError } from "./Codec.ts"
 import type { Limits, Request } from "./Command.ts"
-import type { Body, Durability, Kind, Of } from "./Event.ts"
+import type { Body, Durability, Event, Kind, Of } from "./Event.ts"
 import { requiresCodec } from "./Flow.ts"
 import type * as Flow from "./Flow.ts"
 import { Hasher } from "./Hasher.ts"
@@ -581,8 +581,7 @@ export const make = Effect.fnUntraced(function* (options: {
   })
 
   /** The answer to a run that has ended. */
-  const resultOf = Effect.fnUntraced(function* <F extends Flow.Any>(run: Run<F>, at: number) {
-    const event = yield* Reader.eventAt(journals, run.id, at)
+  const resultOf = Effect.fnUntraced(function* <F extends Flow.Any>(run: Run<F>, event: Event) {
     switch (event.kind) {
       case "completed": {
         const output = makeCodec(run.flow.output).decode(event.output)
@@ -636,7 +635,9 @@ export const make = Effect.fnUntraced(function* (options: {
     awaitOptions?: { readonly timeout: Duration.Input }
   ): Effect.Effect<Flow.Output<F>, any> => {
     const end = awaitOptions === undefined ? ended(run.id) : endedIn(run.id, awaitOptions.timeout)
-    return Effect.flatMap(end, (info) => resultOf(run, info.ended!))
+    return Effect.flatMap(end, (info) =>
+      Effect.flatMap(Reader.eventAt(journals, run.id, info.ended!), (event) => resultOf(run, event))
+    )
   }
 
   const execute = Effect.fnUntraced(function* <F extends Flow.Any>(

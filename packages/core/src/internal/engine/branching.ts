@@ -91,9 +91,13 @@ export const make = (options: Options): Branching => {
     const line = Visiting.lineOf(course.environment, branch)
     branches.started(line)
     return Effect.map(
-      Effect.forkDetach(Effect.uninterruptible(Effect.andThen(visiting.attempt(line), options.afterVisit)), {
-        startImmediately: true
-      }),
+      Effect.forkDetach(
+        Effect.andThen(
+          Effect.suspend(() => visiting.attempt(line)),
+          options.afterVisit
+        ),
+        { startImmediately: true, uninterruptible: true }
+      ),
       (fiber) => {
         line.fiber = fiber
         fiber.addObserver((exit) => finished(line, exit))

@@ -1,9 +1,10 @@
 /**
- * What a run tells the run that waits for its end.
+ * What goes along with the end of a run: what it has to undo before, and what it tells the run that waits for it.
  */
 import type { Request } from "../../Command.ts"
 import type { Body } from "../../Event.ts"
 import type { RunState } from "../../RunState.ts"
+import { isDue } from "../compensation.ts"
 import type { Bodies } from "./writer.ts"
 
 export type Ended = Extract<Request, { readonly type: "ended" }>
@@ -26,8 +27,16 @@ const outcomeOf = (run: string, body: Body): Outcome | undefined => {
   }
 }
 
+/** A run that has something to undo does not fail before that is done. */
+const undoneFirst = (state: RunState, bodies: Bodies): Bodies =>
+  isDue(state)
+    ? (bodies.map((body): Body =>
+        body.kind === "failed" ? { ...body, kind: "compensating" } : body
+      ) as unknown as Bodies)
+    : bodies
+
 /** Puts the message before the end, in one batch with it, if the run was started by one that waits for it. */
-export const announced = (state: RunState, bodies: Bodies): Bodies => {
+const announced = (state: RunState, bodies: Bodies): Bodies => {
   const { parent, restarts, run } = state
   if (parent?.wait === undefined) return bodies
   const all: Array<Body> = []
@@ -41,3 +50,9 @@ export const announced = (state: RunState, bodies: Bodies): Bodies => {
   }
   return all as unknown as Bodies
 }
+
+const isEnd = ({ kind }: Body): boolean => kind === "completed" || kind === "failed" || kind === "cancelled"
+
+/** The events that are appended for those that somebody decided on: most are no end, and stay as they are. */
+export const entailed = (state: RunState, bodies: Bodies): Bodies =>
+  bodies.some(isEnd) ? announced(state, undoneFirst(state, bodies)) : bodies
