@@ -16,7 +16,7 @@ import type { Filled } from "../processes/wait.ts"
 import type { Woken } from "../processes/wake.ts"
 
 const script = (name: string): string => resolve(import.meta.dirname, `../processes/${name}.ts`)
-const timeout = 280_000
+const timeout = 600_000
 
 /** What the same looks like with few runs beside it. */
 const few = 1000
