@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { Runs } from "@waymark/core"
-import { FakeTools, TestRuntime } from "@waymark/testing"
+import { CrashPoints, FakeTools, TestRuntime } from "@waymark/testing"
 import { Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { desk, questionsFor } from "../src/desk.ts"
@@ -36,11 +36,12 @@ const office = () =>
     FakeTools.always(PlaceOrder, FakeTools.succeed("order 1"))
   )
 
-const runtime = (tools: ReturnType<typeof office>) =>
-  TestRuntime.layer({
-    flows: [Purchase, LineItem],
-    handlers: Layer.provide(Layer.merge(PurchaseHandlers, LineItemHandlers), tools.layer)
-  })
+const executed = (tools: ReturnType<typeof office>) => ({
+  flows: [Purchase, LineItem] as const,
+  handlers: Layer.provide(Layer.merge(PurchaseHandlers, LineItemHandlers), tools.layer)
+})
+
+const runtime = (tools: ReturnType<typeof office>) => TestRuntime.layer(executed(tools))
 
 /** Presses these keys at the prompts of the desk. */
 const typing = (...prompts: ReadonlyArray<ReadonlyArray<string>>) =>
@@ -176,3 +177,49 @@ it.effect("what nobody sells is the error of its line, and of the run", () => {
     assert.strictEqual(tools.calls(Reserve).length, 0)
   }).pipe(Effect.provide(runtime(tools)))
 })
+
+/** What the head does with the question, looking for it every hour until the purchase is through. */
+const answering = (verdict: "approve" | "reject") =>
+  Effect.gen(function* () {
+    const runs = yield* Runs.Runs
+    while (true) {
+      const { endedAt, waits } = yield* runs.get("p")
+      if (endedAt !== undefined) return
+      if (waits.some(({ name }) => name === "head")) {
+        yield* Effect.ignore(runs.answer("p", "head", { verdict }, { commandId: "decision" }))
+      }
+      yield* Effect.sleep("1 hour")
+    }
+  })
+
+for (const [verdict, outcome, undone] of [
+  ["approve", { order: "order 1", approvedBy: "head", cents: 3_000 }, 0],
+  ["reject", "head rejected it: no reason given", 2]
+] as const) {
+  it.effect(
+    `a purchase that the head is to ${verdict} comes to the same wherever the power is cut`,
+    () =>
+      CrashPoints.explore({
+        flows: executed(office()).flows,
+        world: office,
+        handlers: (tools) => executed(tools).handlers,
+        timeLimit: "30 days",
+        nested: 1,
+        scenario: () =>
+          Effect.gen(function* () {
+            const runs = yield* Runs.Runs
+            const run = yield* runs.start(Purchase, request, { id: "p" })
+            yield* answering(verdict)
+            return yield* Effect.catch(runs.await(run), ({ message }) => Effect.succeed(message))
+          }),
+        check: ({ journal, result, runs }) =>
+          Effect.map(result, (came) => {
+            assert.deepStrictEqual(came, outcome)
+            assert.strictEqual(Object.keys(runs).length, 3)
+            const released = journal("p").filter(({ kind }) => kind === "compensationCompleted")
+            assert.strictEqual(released.length, undone)
+          })
+      }),
+    120_000
+  )
+}

@@ -4,6 +4,7 @@ import { Runs } from "@waymark/core"
 import { FsStore } from "@waymark/store-fs"
 import { Effect, FileSystem, Layer, Path, Random, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
+import { Audit } from "../src/audit.ts"
 import { account, readLines } from "../src/witness.ts"
 
 const kills = 50
@@ -25,7 +26,8 @@ const inspect = (directory: string, run: string) =>
       if (event.kind === "callStarted") keys.set(name, event.key)
       if (event.kind === "callCompleted") completed.add(keys.get(name)!)
     }
-    return { completed, status: state.status }
+    const channels = yield* runs.state(Runs.ref(Audit, run))
+    return { completed, channels, status: state.status }
   }).pipe(Effect.provide(Layer.provide(Runs.layer, FsStore.layer({ directory, readOnly: true }))))
 
 /** A folder with its own lockfile, store, report and witness file; `start` begins to work on the audit in it. */
@@ -77,6 +79,8 @@ it.live(
       yield* Stream.runDrain(undisturbed.stdout)
       assert.strictEqual(yield* undisturbed.exitCode, 0)
       const expected = yield* fs.readFileString(reference.report)
+      const { channels: expectedChannels } = yield* inspect(reference.store, "audit")
+      assert.isAbove(expectedChannels.packages.length, 100)
 
       let killed = 0
       let repeatedInDoubt = 0
@@ -105,10 +109,11 @@ it.live(
               `completed call ${key} was executed again`
             )
           }
-          const { completed, status } = yield* inspect(place.store, run)
+          const { channels, completed, status } = yield* inspect(place.store, run)
           before = { completed, lines: lines.length }
           ended = status === "completed"
-          if (!ended) killed += 1
+          if (ended) assert.deepStrictEqual(channels, expectedChannels)
+          else killed += 1
         }
         const { inDoubtAgain } = yield* account(place.witness)
         repeatedInDoubt += inDoubtAgain
@@ -120,5 +125,5 @@ it.live(
       }
       assert.isAbove(repeatedInDoubt, 0, "no kill hit a call that was under way")
     }).pipe(Effect.scoped, Random.withSeed(seed), Effect.provide(NodeServices.layer)),
-  { timeout: 300_000 }
+  { timeout: 600_000 }
 )

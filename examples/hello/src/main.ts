@@ -1,3 +1,4 @@
+import { NodeRuntime } from "@effect/platform-node"
 import { Flow, Node, Runs, State, Tool, Worker } from "@waymark/core"
 import { FsStore } from "@waymark/store-fs"
 import { Console, Effect, Layer, Schema } from "effect"
@@ -5,7 +6,7 @@ import { Console, Effect, Layer, Schema } from "effect"
 const Lookup = Tool.make("lookup", { input: { name: Schema.String }, output: Schema.String })
 
 const Licences = Flow.make("licences", {
-  input: Schema.Struct({ packages: Schema.Array(Schema.String) }),
+  input: Schema.Array(Schema.String),
   state: { found: State.list(Schema.String) }, // an update appends to it
   output: Schema.Array(Schema.String),
   start: "next",
@@ -14,7 +15,7 @@ const Licences = Flow.make("licences", {
 
 const LicencesHandlers = Licences.toLayer({
   next: Effect.fn("next")(function* ({ input, next, state }) {
-    const name = input.packages[state.found.length]
+    const name = input[state.found.length]
     if (name === undefined) return next.end(state.found)
     const licence = yield* Lookup.call({ name })
     return next.to("next", { found: [`${name}: ${licence}`] })
@@ -25,15 +26,13 @@ const LookupHandler = Lookup.toLayer(({ name }) => Effect.as(Console.log(`lookin
 
 const worker = Worker.layer({ flows: [Licences] }).pipe(
   Layer.provide(LicencesHandlers),
-  Layer.provide(LookupHandler),
-  Layer.provide(FsStore.layer({ directory: ".waymark" }))
+  Layer.provide([LookupHandler, FsStore.layer({ directory: ".waymark" })])
 )
 
 const program = Effect.gen(function* () {
   const runs = yield* Runs.Runs
-  const input = { packages: ["effect", "esbuild"] }
-  yield* Console.log(yield* runs.execute(Licences, input, { id: "audit-1" }))
-  yield* Console.log(yield* runs.execute(Licences, input, { id: "audit-1" })) // the same id and input: the same run
+  yield* Console.log(yield* runs.execute(Licences, ["effect", "esbuild"], { id: "audit-1" }))
+  yield* Console.log(yield* runs.execute(Licences, ["effect", "esbuild"], { id: "audit-1" })) // that run, not another
 })
 
-await Effect.runPromise(Effect.provide(program, worker))
+NodeRuntime.runMain(Effect.provide(program, worker)) // Ctrl-C and SIGTERM are an orderly stop

@@ -107,7 +107,8 @@ export const Request = Schema.Union([
 export type Request = typeof Request.Type
 
 /**
- * A request with its identity: two commands with one `id` are one command. `time` is when it was sent (milliseconds).
+ * A request with its identity: two commands with one `id` are one command. `time` is when it was sent (milliseconds);
+ * `actor`, `session` and `correlation` are the sender's.
  *
  * @category schemas
  * @since 0.1.0
@@ -117,6 +118,8 @@ export const Command = Schema.Struct({
   run: Schema.String,
   time: Schema.Finite,
   actor: optional(Schema.String),
+  session: optional(Schema.String),
+  correlation: optional(Schema.String),
   request: Request
 })
 /**

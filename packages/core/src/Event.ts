@@ -85,6 +85,7 @@ export {
   Ops,
   Outcome,
   PauseReason,
+  RefusalReason,
   TraceRef,
   Undoable,
   Undone,

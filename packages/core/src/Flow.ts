@@ -150,6 +150,8 @@ export interface Flow<
   readonly maxSteps: number
   /** The share of these after which the journal gets a warning. */
   readonly warnAt: number | undefined
+  /** What happens at the visit after them. */
+  readonly onExceeded: "pause" | "fail"
   /** What runs may spend. */
   readonly budgets: ReadonlyArray<Run.AnyBudget>
   /** How often in a row a run may be recovered from crashes without completing a visit. */
@@ -246,6 +248,7 @@ export interface Any {
   readonly durability: Durability
   readonly maxSteps: number
   readonly warnAt: number | undefined
+  readonly onExceeded: "pause" | "fail"
   readonly budgets: ReadonlyArray<Run.AnyBudget>
   readonly maxRecoveries: number
   readonly restart: Restart | undefined
@@ -354,7 +357,9 @@ const Proto: Proto & ThisType<Any> = {
  * - `signals`: the schemas of the signals that are kept if they come before a run waits for them, by name (none by default);
  *   others are refused until it does
  * - `durability`: when what a run did becomes durable, `pipelined` by default
- * - `maxSteps`: how many visits a run may complete, 10,000 by default; the visit after them fails the run
+ * - `maxSteps`: how many visits a run may complete, 10,000 by default
+ * - `onExceeded`: what the visit after them does: `fail` (the default) fails the run; `pause` pauses it until it has a
+ *   higher limit (`Runs.setLimits`) and is resumed
  * - `warnAt`: the share of `maxSteps` (0.8, say) after which a `limitWarned` event is written
  * - `budgets`: what runs may spend, made by `Run.budget`; each run has its own
  * - `maxRecoveries`: how often in a row a run may be recovered from crashes without completing a visit, 10 by default
@@ -390,6 +395,7 @@ export const make = <
     readonly signals?: Signals
     readonly durability?: Durability
     readonly maxSteps?: number
+    readonly onExceeded?: "pause" | "fail"
     readonly warnAt?: number
     readonly budgets?: ReadonlyArray<Run.AnyBudget>
     readonly maxRecoveries?: number
@@ -412,6 +418,7 @@ export const make = <
     durability: options.durability ?? "pipelined",
     maxSteps: options.maxSteps ?? 10_000,
     warnAt: options.warnAt,
+    onExceeded: options.onExceeded ?? "fail",
     budgets: options.budgets ?? [],
     maxRecoveries: options.maxRecoveries ?? 10,
     restart: options.restart,

@@ -11,7 +11,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { Event } from "./Event.ts"
 import type { Body, Header } from "./Event.ts"
-import { guardOf } from "./internal/guard.ts"
+import { isEvent } from "./internal/isEvent.ts"
 
 /**
  * What the first event of a run that was not forked names as the hash before it.
@@ -101,7 +101,6 @@ export const entry = (header: Header, body: Body): Entry => {
   return { event, line: JSON.stringify(event) }
 }
 
-const isEvent = /* @__PURE__ */ guardOf(Event)
 /** Explains why a value is not an event. */
 const decodeEvent = /* @__PURE__ */ Schema.decodeUnknownExit(Event, { onExcessProperty: "error" })
 

@@ -63,6 +63,19 @@ export const Channel = Schema.Struct({
 export type Channel = typeof Channel.Type
 
 /**
+ * A signal that is kept if it comes before a run waits for it, and the stored form of its payload.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Signal = Schema.Struct({ name: Schema.String, schema: JsonSchema })
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Signal = typeof Signal.Type
+
+/**
  * How the branches of a node are executed. The edges say where they begin and end.
  *
  * - `policy`: what becomes of the branches if one fails
@@ -88,7 +101,8 @@ export type FanOut = typeof FanOut.Type
  * - `errors`: the tags of its declared errors
  * - `retry`: its retry policy in words; `retryOnly`: whether a condition decides which errors are retried
  * - `timeout`: the limit of one attempt in milliseconds
- * - `maxVisits`: how often a run may visit it
+ * - `maxVisits`: how often a run may visit it, `warnAt` the share of that after which it is warned, and `onExceeded` what
+ *   happens beyond (`fail` unless it is there)
  *
  * @category schemas
  * @since 0.1.0
@@ -104,6 +118,8 @@ export const Node = Schema.Struct({
   timeout: optional(Schema.Finite),
   fanOut: optional(FanOut),
   maxVisits: optional(Schema.Int),
+  warnAt: optional(Schema.Finite),
+  onExceeded: optional(Schema.Literal("pause")),
   site: optional(Site)
 })
 /**
@@ -173,6 +189,7 @@ export const Manifest = Schema.Struct({
   maxSteps: Schema.Int,
   maxRecoveries: Schema.Int,
   warnAt: optional(Schema.Finite),
+  onExceeded: optional(Schema.Literal("pause")),
   budgets: optional(Schema.Array(Budget)),
   maxRestarts: optional(Schema.Int),
   restart: optional(Schema.String),
@@ -182,6 +199,7 @@ export const Manifest = Schema.Struct({
   output: JsonSchema,
   error: JsonSchema,
   state: Schema.Array(Channel),
+  signals: optional(Schema.Array(Signal)),
   nodes: Schema.Array(Node),
   edges: Schema.Array(Edge),
   site: optional(Site)
@@ -228,6 +246,10 @@ const fanOutOf = ({ concurrency, policy }: FlowNode.FanOut): FanOut => ({
   ...(concurrency === undefined ? {} : { concurrency })
 })
 
+/** JSON has no infinity, and an infinite limit is none. */
+const timeoutOf = (timeout: Duration.Duration | undefined): { readonly timeout?: number } =>
+  timeout === undefined || !Duration.isFinite(timeout) ? {} : { timeout: Duration.toMillis(timeout) }
+
 const nodeOf = (name: string, node: FlowNode.Any): Node => {
   const errors = node.error.ast._tag === "Never" ? undefined : jsonSchemaOf(node.error)
   return {
@@ -238,9 +260,11 @@ const nodeOf = (name: string, node: FlowNode.Any): Node => {
     ...(errors === undefined ? {} : { error: errors }),
     ...(node.retry === undefined ? {} : { retry: retryText(node.retry) }),
     ...(node.while === undefined ? {} : { retryOnly: true }),
-    ...(node.timeout === undefined ? {} : { timeout: Duration.toMillis(node.timeout) }),
+    ...timeoutOf(node.timeout),
     ...(node.fanOut === undefined ? {} : { fanOut: fanOutOf(node.fanOut) }),
     ...(node.maxVisits === undefined ? {} : { maxVisits: node.maxVisits }),
+    ...(node.warnAt === undefined ? {} : { warnAt: node.warnAt }),
+    ...(node.onExceeded === "fail" ? {} : { onExceeded: node.onExceeded }),
     ...siteOf(node.site())
   }
 }
@@ -253,6 +277,11 @@ const channelOf = ([name, channel]: readonly [string, Flow.Any["state"][string]]
   if (channel.kind === "optional" || channel.kind === "list" || channel.kind === "record") return base
   const exit = makeCodec(channel.schema).encode(channel.initial)
   return Exit.isSuccess(exit) ? { ...base, initial: exit.value } : base
+}
+
+const signalsOf = ({ signals }: Flow.Any): { readonly signals?: ReadonlyArray<Signal> } => {
+  const all = Object.entries(signals).map(([name, schema]) => ({ name, schema: jsonSchemaOf(schema) }))
+  return all.length === 0 ? {} : { signals: all }
 }
 
 /**
@@ -274,8 +303,9 @@ export const manifest = (flow: Flow.Any): Manifest => ({
   maxSteps: flow.maxSteps,
   maxRecoveries: flow.maxRecoveries,
   ...(flow.warnAt === undefined ? {} : { warnAt: flow.warnAt }),
+  ...(flow.onExceeded === "fail" ? {} : { onExceeded: flow.onExceeded }),
   ...(flow.budgets.length === 0 ? {} : { budgets: flow.budgets.map(budgetOf) }),
-  ...(flow.timeout === undefined ? {} : { timeout: Duration.toMillis(flow.timeout) }),
+  ...timeoutOf(flow.timeout),
   ...(flow.restart === undefined ? {} : { maxRestarts: flow.restart.max }),
   ...(flow.restart?.schedule === undefined ? {} : { restart: retryText(flow.restart.schedule) }),
   requiresCodec: holdSecrets(schemasOf(flow)),
@@ -283,6 +313,7 @@ export const manifest = (flow: Flow.Any): Manifest => ({
   output: jsonSchemaOf(flow.output),
   error: jsonSchemaOf(flow.error),
   state: Object.entries(flow.state).map(channelOf),
+  ...signalsOf(flow),
   nodes: Object.entries(flow.nodes).map(([name, node]) => nodeOf(name, node)),
   edges: Object.entries(flow.nodes).flatMap(([name, node]) => edgesOf(name, node)),
   ...siteOf(flow.site())

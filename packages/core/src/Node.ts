@@ -150,6 +150,10 @@ export interface Node<
   readonly item: Item
   /** How often a run may visit the node. */
   readonly maxVisits: number | undefined
+  /** The share of these after which the journal gets a warning. */
+  readonly warnAt: number | undefined
+  /** What happens at the visit after them. */
+  readonly onExceeded: "pause" | "fail"
   readonly description: string | undefined
   readonly site: () => Site | undefined
 }
@@ -284,7 +288,10 @@ const resolve = (route: Route, to: ReadonlyArray<string>): OnError => {
  *   them if one fails (`policy`, `failFast` by default), and how many are under way at once (`concurrency`, all by
  *   default); `to` of the node itself may then be empty
  * - `item`: the schema of what a fan-out hands to this node, which begins a branch
- * - `maxVisits`: how often a run may visit the node; the visit after them fails the run
+ * - `maxVisits`: how often a run may visit the node
+ * - `onExceeded`: what the visit after them does: `fail` (the default) fails the run; `pause` pauses it until it has a
+ *   higher limit (`Runs.setLimits`) and is resumed
+ * - `warnAt`: the share of `maxVisits` (0.8, say) after which a `limitWarned` event is written
  *
  * @category constructors
  * @since 0.1.0
@@ -315,6 +322,8 @@ export const make = <
   }
   readonly item?: Item
   readonly maxVisits?: number
+  readonly onExceeded?: "pause" | "fail"
+  readonly warnAt?: number
   readonly description?: string
   // A flow's `nodes` would otherwise suggest `any` and `string` for what is left out here.
 }): Node<
@@ -350,6 +359,8 @@ export const make = <
           },
     item: options.item,
     maxVisits: options.maxVisits,
+    onExceeded: options.onExceeded ?? "fail",
+    warnAt: options.warnAt,
     description: options.description,
     site: captureSite(make)
   }

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import { Failure, Undone } from "./Event.ts"
+import { Failure, RefusalReason, Undone } from "./Event.ts"
 import { describe } from "./internal/describe.ts"
 import { RunStatus } from "./RunInfo.ts"
 
@@ -98,7 +98,7 @@ export class AwaitTimeout extends Schema.TaggedError<AwaitTimeout>()("AwaitTimeo
 }
 
 /**
- * What was asked for does not fit the run's status.
+ * What was asked for does not fit the run as it is; `reason` says why, for programs, and `detail` for people.
  *
  * @category errors
  * @since 0.1.0
@@ -107,6 +107,7 @@ export class CommandRefused extends Schema.TaggedError<CommandRefused>()("Comman
   run: Schema.String,
   command: Schema.String,
   status: RunStatus,
+  reason: RefusalReason,
   detail: Schema.String
 }) {
   override get message(): string {

@@ -326,6 +326,7 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
       break
     case "migrated":
       next.version = event.version
+      if (event.signals !== undefined) next.signals = event.signals
       if (info.node !== undefined) next.node = get(event.nodes ?? {}, info.node) ?? info.node
       break
     case "bookmarked": {

@@ -52,6 +52,8 @@ export interface Call {
   readonly due?: number
   /** A person decided that the call is to be carried out (again). */
   readonly released?: true
+  /** It failed and may have taken effect, and must not be made twice. */
+  readonly undecided?: true
   readonly undoable?: Undoable
 }
 
@@ -333,6 +335,8 @@ export interface RunState {
   readonly maxRecoveries: number
   /** Whether the warning about the number of steps was given. */
   readonly warned?: true
+  /** The nodes of which the warning about the number of their visits was given. */
+  readonly warnedNodes?: ReadonlyArray<string>
   /** By node, for those that have one: how often it may be visited; `visits`: how often it was. */
   readonly maxVisits?: { readonly [node: string]: number }
   readonly visits?: { readonly [node: string]: number }

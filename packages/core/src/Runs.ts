@@ -23,7 +23,7 @@ import { Hasher } from "./Hasher.ts"
 import { IdGenerator } from "./IdGenerator.ts"
 import { idOf } from "./internal/client/client.ts"
 import type { Client } from "./internal/client/client.ts"
-import { answerTo, apply, send } from "./internal/client/commanding.ts"
+import { apply, refuse, send, sendIfWanted, submit } from "./internal/client/commanding.ts"
 import * as Signals from "./internal/client/signals.ts"
 import { makeCodec } from "./internal/definition/codec.ts"
 import { canonical } from "./internal/engine/canonical.ts"
@@ -101,6 +101,16 @@ export type RunLike = string | Run<Flow.Any>
 export const ref = <F extends Flow.Any>(flow: F, id: string): Run<F> => ({ id, flow })
 
 /**
+ * A run that was forked, and from where.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Forked<F extends Flow.Any> extends Run<F> {
+  readonly from: { readonly run: string; readonly seq: number }
+}
+
+/**
  * How to start a run.
  *
  * - `id`: the run's id. The same id with the same input joins the run that is there
@@ -144,8 +154,10 @@ export type EventsOptions<K extends Kind> = History.EventsOptions<K>
  * @since 0.1.0
  */
 export interface CommandOptions {
-  /** Who asks for it. */
+  /** Who asks for it, for which session, and on which occasion: stands in the journal, and is part of its hash chain. */
   readonly actor?: string | undefined
+  readonly session?: string | undefined
+  readonly correlation?: string | undefined
   /**
    * The command's own id: sending it again under the same id changes nothing.
    */
@@ -153,13 +165,13 @@ export interface CommandOptions {
 }
 
 /**
- * How to send what ends a wait. It counts as done when it is `accepted`: durable in the run's inbox (the default); or when it
- * is `applied`: when the run's journal says what came of it, and then a refusal is told, too.
+ * How to send a command. It counts as done when it is `accepted`: durable in the run's inbox (the default); or when it is
+ * `applied`: when the run's journal says what came of it, and then a refusal is told, too.
  *
  * @category models
  * @since 0.1.0
  */
-export interface SignalOptions extends CommandOptions {
+export interface SendOptions extends CommandOptions {
   readonly until?: "accepted" | "applied" | undefined
 }
 
@@ -256,7 +268,7 @@ export class Runs extends Context.Service<
     /** The run's row in the index: status, node, times, error, and more. */
     readonly get: (run: RunLike) => Effect.Effect<RunInfo, StoreModule.RunNotFound | StoreModule.StoreError>
 
-    /** Lists runs by status, flow, session, parent, tag, attributes, bookmark and time, page by page. */
+    /** Lists runs by status, flow, session, parent, tag, attributes, bookmark, time and wait, page by page. */
     readonly list: (query?: StoreModule.ListQuery) => Effect.Effect<StoreModule.Page, StoreModule.StoreError>
 
     /** The checkpoints of a run, by node, kind, branch and time, page by page. */
@@ -315,20 +327,17 @@ export class Runs extends Context.Service<
     readonly setLimits: (
       run: RunLike,
       limits: Limits,
-      options?: CommandOptions
+      options?: SendOptions
     ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
 
     /** Stops a run at its next checkpoint. */
     readonly pause: (
       run: RunLike,
-      options?: CommandOptions & { readonly note?: string | undefined }
+      options?: SendOptions & { readonly note?: string | undefined }
     ) => Effect.Effect<void, ReadError | CommandRefused>
 
     /** Lets a paused run go on. */
-    readonly resume: (
-      run: RunLike,
-      options?: CommandOptions
-    ) => Effect.Effect<void, ReadError | CommandRefused>
+    readonly resume: (run: RunLike, options?: SendOptions) => Effect.Effect<void, ReadError | CommandRefused>
 
     /**
      * Cancels a run and waits until it has ended; the answer is how. A run that had ended already is not changed.
@@ -366,7 +375,7 @@ export class Runs extends Context.Service<
       run: RunLike,
       name: string,
       payload: unknown,
-      options?: SignalOptions & { readonly key?: string | undefined }
+      options?: SendOptions & { readonly key?: string | undefined }
     ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
 
     /** Sends a signal to all unfinished runs of a flow, a session or a correlation id that it is meant for: their ids. */
@@ -385,7 +394,7 @@ export class Runs extends Context.Service<
       run: RunLike,
       wait: string,
       value: unknown,
-      options?: SignalOptions
+      options?: SendOptions
     ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
 
     /** Says what came of a job that a run waits for. */
@@ -393,7 +402,7 @@ export class Runs extends Context.Service<
       run: RunLike,
       job: string,
       as: { readonly value: unknown } | { readonly failure: string },
-      options?: SignalOptions
+      options?: SendOptions
     ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
 
     /**
@@ -404,7 +413,7 @@ export class Runs extends Context.Service<
       run: RunLike,
       call: string,
       as: Settlement,
-      options?: CommandOptions
+      options?: SendOptions
     ) => Effect.Effect<void, ReadError | CommandRefused>
 
     /**
@@ -417,7 +426,7 @@ export class Runs extends Context.Service<
       options?: Pick<StartOptions, "id" | "session" | "actor" | "correlation" | "tags"> & {
         readonly edits?: Edits<F> | undefined
       }
-    ) => Effect.Effect<Run<F>, ReadError | InvalidCheckpoint | InvalidValue | RunConflict>
+    ) => Effect.Effect<Forked<F>, ReadError | InvalidCheckpoint | InvalidValue | RunConflict>
 
     /**
      * Executes the handlers of a run again, against the recorded results of its tools: no tool is called and nothing is
@@ -457,6 +466,15 @@ const flowOf = (run: RunLike): Flow.Any | undefined => (typeof run === "string" 
 
 const ending = (status: RunStatus): string | undefined =>
   isTerminal(status) || status === "cancelling" ? "it has ended or is about to" : undefined
+
+const refused = (run: string, command: string, status: RunStatus, detail: string): CommandRefused =>
+  new CommandRefused({
+    run,
+    command,
+    status,
+    reason: isTerminal(status) ? "ended" : status === "cancelling" ? "ending" : "status",
+    detail
+  })
 
 const invalid = (what: string, exit: Exit.Failure<unknown, unknown>): InvalidValue => {
   const reason = exit.cause.reasons[0]
@@ -580,7 +598,7 @@ export const make = Effect.fnUntraced(function* (options: {
     return { run: ref(flow, id), created, joined }
   })
 
-  /** The answer to a run that has ended. */
+  /** The answer to a run that has ended with this event. */
   const resultOf = Effect.fnUntraced(function* <F extends Flow.Any>(run: Run<F>, event: Event) {
     switch (event.kind) {
       case "completed": {
@@ -647,8 +665,12 @@ export const make = Effect.fnUntraced(function* (options: {
   ) {
     const { created, joined, run } = yield* begin(flow, input, startOptions, true)
     if (created?.rest === undefined) return yield* awaitRun(run)
-    const { ended } = yield* created.rest
-    if (ended !== undefined) return yield* resultOf(run, ended)
+    const { ended: last } = yield* created.rest
+    if (last !== undefined) {
+      // The end may be followed by the answer to a command that came too late, or by what else was to be done.
+      const isEnd = last.kind === "completed" || last.kind === "failed" || last.kind === "cancelled"
+      return yield* isEnd ? resultOf(run, last) : awaitRun(run)
+    }
     // Others, or this worker later, go on with it; or it was undone, since it could not be written.
     const written = yield* Effect.result(store.sync(created.lease))
     if (Result.isFailure(written))
@@ -662,15 +684,13 @@ export const make = Effect.fnUntraced(function* (options: {
     name: string,
     allowed: (status: RunStatus, info: RunInfo) => string | undefined,
     request: Request,
-    commandOptions?: CommandOptions
+    sendOptions: SendOptions = {}
   ) {
     const id = idOf(run)
     const { info } = yield* store.get(id)
     const detail = allowed(info.status, info)
-    if (detail !== undefined) {
-      return yield* new CommandRefused({ run: id, command: name, status: info.status, detail })
-    }
-    yield* send(client, id, request, commandOptions)
+    if (detail === undefined) return yield* submit(client, id, request, sendOptions)
+    yield* refuse(client, sendOptions, refused(id, name, info.status, detail))
   })
 
   const editsOf = Effect.fnUntraced(function* (
@@ -726,7 +746,7 @@ export const make = Effect.fnUntraced(function* (options: {
     ) =>
       Effect.gen(function* () {
         const id = idOf(run)
-        const { commandId, edits, settle } = retryOptions
+        const { edits, settle } = retryOptions
         const request: Mutable<Extract<Request, { type: "retry" }>> = { type: "retry" }
         if (edits !== undefined) {
           if (typeof run === "string") {
@@ -749,9 +769,7 @@ export const make = Effect.fnUntraced(function* (options: {
         const { info } = yield* store.get(id)
         const detail = yield* Retrying.refusal(journals, info, request.edits !== undefined)
         if (detail !== undefined) {
-          const known = commandId !== undefined && (yield* answerTo(client, id, commandId)) !== undefined
-          if (!known)
-            return yield* new CommandRefused({ run: id, command: "retry", status: info.status, detail })
+          yield* refuse(client, retryOptions, refused(id, "retry", info.status, detail))
         }
         yield* apply(client, id, request, retryOptions, "applied")
       }) as any,
@@ -792,17 +810,15 @@ export const make = Effect.fnUntraced(function* (options: {
       const { timeout } = cancelOptions
       return (yield* timeout === undefined ? ended(id) : endedIn(id, timeout)).status
     }) as any,
-    settle: (run, call, as, settleOptions) =>
-      command(
-        run,
-        "settle",
-        (status) =>
-          status === "paused"
-            ? undefined
-            : "only a paused run has calls to settle; of a failed one retry does",
-        { type: "settle", call, as: settlementOf(as) },
-        settleOptions
-      ),
+    settle: Effect.fnUntraced(function* (run, call, as, settleOptions) {
+      const id = idOf(run)
+      const { info } = yield* store.get(id)
+      if (info.status !== "paused") {
+        const detail = "only a paused run has calls to settle; of a failed one retry does"
+        return yield* refuse(client, settleOptions ?? {}, refused(id, "settle", info.status, detail))
+      }
+      yield* sendIfWanted(client, id, info, { type: "settle", call, as: settlementOf(as) }, settleOptions)
+    }),
     fork: Effect.fnUntraced(function* <F extends Flow.Any>(
       run: Run<F>,
       seq: number,
@@ -852,7 +868,7 @@ export const make = Effect.fnUntraced(function* (options: {
       yield* Creating.create(creator, id, body, { state, hash: head.hash }).pipe(
         Effect.catchTag("RunExists", () => Effect.fail(conflict))
       )
-      return ref(run.flow, id)
+      return { ...ref(run.flow, id), from: { run: run.id, seq } }
     }),
     replay: (run) => Replay.replay(journals, clock, run.flow, run.id),
     verify: (run, verifyOptions) => History.verify(journals, idOf(run), verifyOptions ?? {}),

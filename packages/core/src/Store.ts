@@ -283,6 +283,14 @@ export const ListQuery = Schema.Struct({
   attributes: Schema.optionalKey(Schema.Record(Schema.String, Schema.String)),
   /** Only runs with a bookmark that has this name or this tag. */
   bookmark: Schema.optionalKey(Schema.String),
+  /** Only runs that wait for something of this type, by this name and with this key, as far as these are given. */
+  wait: Schema.optionalKey(
+    Schema.Struct({
+      type: Schema.optionalKey(Schema.Literals(["event", "until", "user", "job", "run"])),
+      name: Schema.optionalKey(Schema.String),
+      key: Schema.optionalKey(Schema.String)
+    })
+  ),
   createdAfter: Schema.optionalKey(Schema.Finite),
   createdBefore: Schema.optionalKey(Schema.Finite),
   dueBefore: Schema.optionalKey(Schema.Finite),
@@ -500,6 +508,14 @@ export class Store extends Context.Service<
 const hasBookmark = (info: RunInfo, wanted: string): boolean =>
   info.bookmarks?.some(({ name, tags }) => name === wanted || tags?.includes(wanted) === true) === true
 
+const isWaitedFor = (info: RunInfo, { key, name, type }: NonNullable<ListQuery["wait"]>): boolean =>
+  info.waits.some(
+    (wait) =>
+      (type === undefined || wait.type === type) &&
+      (name === undefined || wait.name === name) &&
+      (key === undefined || wait.key === key)
+  )
+
 /**
  * Whether a row matches a query (its paging aside, and `unowned` and `commanded`, which no row tells).
  *
@@ -517,6 +533,7 @@ export const matches = (query: ListQuery, info: RunInfo): boolean =>
   (query.attributes === undefined ||
     Object.entries(query.attributes).every(([name, value]) => get(info.attributes ?? {}, name) === value)) &&
   (query.sending !== true || (info.outbox ?? 0) > 0) &&
+  (query.wait === undefined || isWaitedFor(info, query.wait)) &&
   (query.bookmark === undefined || hasBookmark(info, query.bookmark)) &&
   (query.createdAfter === undefined || info.createdAt >= query.createdAfter) &&
   (query.createdBefore === undefined || info.createdAt < query.createdBefore) &&

@@ -13,12 +13,16 @@ import * as Tracer from "effect/Tracer"
 import { Codec } from "./Codec.ts"
 import * as Flow from "./Flow.ts"
 import { Hasher } from "./Hasher.ts"
+import { checkHandlers } from "./internal/definition/check.ts"
+import { describe } from "./internal/definition/problem.ts"
+import { twoOf } from "./internal/definition/site.ts"
 import type { Environment } from "./internal/engine/execution.ts"
 import type { Stuck } from "./internal/engine/grace.ts"
 import * as Pool from "./internal/engine/pool.ts"
 import { NodeMiddlewares, ToolMiddlewares } from "./Middleware.ts"
 import * as Runs from "./Runs.ts"
 import { Store } from "./Store.ts"
+import * as Tool from "./Tool.ts"
 import { ToolExecutor } from "./ToolExecutor.ts"
 
 /**
@@ -42,7 +46,7 @@ export type { Stuck }
  *
  * - `owner`: the name of the store's owner that its leases are given to
  * - `running`: the ids of the runs it is executing, and of those that wait for a free place
- * - `stuck`: handlers that were interrupted and have not stopped in time; their runs went on without them
+ * - `stuck`: handlers and calls that were interrupted and have not stopped in time; their runs went on without them
  * - `drain`: stops claiming, interrupts what is executing without journaling a failure, makes everything durable and
  *   lets go of all runs; it is done when that is done. Closing the layer does it, too
  *
@@ -63,14 +67,15 @@ export class Worker extends Context.Service<
  * How a worker works.
  *
  * - `flows`: what it executes; their handlers, and those of their tools, are in the layer's requirements
- * - `concurrency`: how many runs at once, 64 by default
+ * - `concurrency`: how many runs are executed at once, 64 by default; those that wait, or sleep until they are tried again,
+ *   do not count
  * - `keepWaiting`: how long the fiber of a visit that waits is kept in memory, not at all by default. Kept or not, the run
  *   comes to the same; a wait that is over soon costs less if it is. Those of nodes with a timeout are not kept
  * - `timers`: at most how long it goes without a look at which waits are due, 30 seconds by default: clocks may be set, and
  *   other processes start waits, too
  * - `sweep`: how often it looks for runs that nobody owns besides being told of them, every 15 seconds by default
- * - `grace`: how long a handler that is interrupted because its run is cancelled has to end, 10 seconds by default; what
- *   takes longer is reported and left behind, and can call no tool any more
+ * - `grace`: how long a handler or a call has to end that is interrupted because its run is cancelled or it took too long,
+ *   10 seconds by default; what takes longer is reported and left behind, and can call no tool any more
  * - `drainTimeout`: how long draining waits for what is executing, 30 seconds by default; what takes longer is reported
  *   and left behind
  *
@@ -96,6 +101,23 @@ type HandlersOf<Flows extends ReadonlyArray<Flow.Any>> = Flows[number] extends i
 const withoutSpan = <R>(context: Context.Context<R>): Context.Context<R> =>
   Context.omit(Tracer.ParentSpan)(context as Context.Context<any>)
 
+/** Why handlers are not those of a flow, although they are known by its id. */
+const misfitOf = (flow: Flow.Any, { flow: of, handlers }: Flow.HandlersService): string | undefined => {
+  if (of === flow) return undefined
+  const problems = checkHandlers(flow, handlers)
+  if (problems.length === 0 && of.version === flow.version) return undefined
+  const which = `flow ${JSON.stringify(flow.id)} of version ${flow.version} is given the handlers of its version ${of.version}`
+  return [which, ...problems.map((problem) => `- ${describe(problem)}`)].join("\n")
+}
+
+/** The tools whose layers are in a context. */
+function* toolsIn(context: Context.Context<any>): Generator<readonly [string, Tool.Any]> {
+  const prefix = Tool.handlerKey("").key
+  for (const [key, service] of context.mapUnsafe) {
+    if (key.startsWith(prefix)) yield [key.slice(prefix.length), (service as Tool.HandlerService).tool]
+  }
+}
+
 const servicesOf = (
   flows: ReadonlyArray<Flow.Any>,
   context: Context.Context<never>,
@@ -103,28 +125,43 @@ const servicesOf = (
 ): Effect.Effect<ReadonlyMap<string, Flow.HandlersService>, WorkerError> =>
   Effect.suspend(() => {
     const services = new Map<string, Flow.HandlersService>()
+    const tools = new Map<string, Tool.Any>()
+    const refused = (detail: string) => Effect.fail(new WorkerError({ detail }))
     for (const flow of flows) {
-      if (services.has(flow.id)) {
-        return Effect.fail(
-          new WorkerError({ detail: `two flows given to the worker have the id ${JSON.stringify(flow.id)}` })
-        )
-      }
+      const other = services.get(flow.id)?.flow
+      if (other !== undefined) return refused(twoOf("flow", flow.id, other, flow))
       if (Flow.requiresCodec(flow) && codec?.encrypts !== true) {
-        return Effect.fail(
-          new WorkerError({
-            detail: `flow ${JSON.stringify(flow.id)} has Redacted values: provide a Codec that encrypts what is stored`
-          })
+        return refused(
+          `flow ${JSON.stringify(flow.id)} has Redacted values: provide a Codec that encrypts what is stored`
         )
       }
       const service = Context.getUnsafe(
         context,
         Flow.handlersKey(flow.id) as Context.Key<never, Flow.HandlersService>
       )
+      const problem = misfitOf(flow, service)
+      if (problem !== undefined) return refused(problem)
+      for (const [name, tool] of toolsIn(service.context)) {
+        const known = tools.get(name)
+        if (known !== undefined && known !== tool) return refused(twoOf("tool", name, known, tool))
+        tools.set(name, tool)
+      }
       const merged = Context.merge(context, withoutSpan(service.context as Context.Context<never>))
       services.set(flow.id, { ...service, flow, context: merged as Context.Context<any> })
     }
     return Effect.succeed(services)
   })
+
+const checkOptions = ({
+  concurrency = 1
+}: Options<ReadonlyArray<Flow.Any>>): Effect.Effect<void, WorkerError> =>
+  Number.isSafeInteger(concurrency) && concurrency >= 1
+    ? Effect.void
+    : Effect.fail(
+        new WorkerError({
+          detail: `\`concurrency\` is ${concurrency}; it must be a whole number from 1, or nothing would be executed`
+        })
+      )
 
 /**
  * A worker that executes the runs of some flows, and the client to start and steer runs with.
@@ -139,11 +176,12 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>>(
 ): Layer.Layer<Worker | Runs.Runs, WorkerError, Store | HandlersOf<Flows>> =>
   Layer.effectContext(
     Effect.gen(function* () {
+      yield* checkOptions(options)
       // Spans of runs do not belong to whatever builds the layer.
       const context = withoutSpan(yield* Effect.context<Store | HandlersOf<Flows>>())
       const store = Context.get(context, Store)
       const codec = yield* Codec
-      const environment: Omit<Environment, "deadlines"> = {
+      const environment: Omit<Environment, "deadlines" | "places"> = {
         store,
         codec,
         hash: (yield* Hasher).hash,

@@ -95,6 +95,10 @@ export const compensating = (next: Mutable<RunState>, event: Of<"compensating">)
   stopWaiting(next)
 }
 
+/** Whether none of the flow's nodes is executed any more: the run has ended, or undoes what it did before it does. */
+export const isEnding = ({ compensating, ending }: RunState): boolean =>
+  compensating !== undefined || ending !== undefined
+
 /** What became of the call that is to be undone next. */
 export const compensated = (
   next: Mutable<RunState>,

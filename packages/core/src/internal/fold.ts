@@ -278,7 +278,7 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
       Notes.budgetWarned(next, event)
       break
     case "limitWarned":
-      next.warned = true
+      Notes.limitWarned(next, event)
       break
     case "limitsChanged":
       Notes.limitsChanged(next, event)

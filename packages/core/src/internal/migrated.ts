@@ -18,7 +18,7 @@ const renamed = (visit: OpenVisit, node: string | undefined): OpenVisit =>
   node === undefined ? visit : { ...visit, node, openedAs: visit.openedAs ?? visit.node }
 
 export const migrate = (next: Mutable<RunState>, event: Of<"migrated">): void => {
-  const { fingerprint, from, input, nodes = {}, ops, updates = {}, version } = event
+  const { fingerprint, from, input, nodes = {}, ops, signals, updates = {}, version } = event
   if (from.version !== next.version || from.fingerprint !== next.fingerprint) {
     illegal(`it migrates version ${from.version}, while the run is at version ${next.version}`)
   }
@@ -27,6 +27,7 @@ export const migrate = (next: Mutable<RunState>, event: Of<"migrated">): void =>
   next.fingerprint = fingerprint
   next.channels = applyOps(next.channels, ops, origin)
   if (input !== undefined) next.input = Cell.plain(input, origin)
+  if (signals !== undefined) next.keeps = signals
   if (Object.keys(nodes).length > 0) {
     const main = next.open[""]
     if (main !== undefined) next.open = { "": renamed(main, get(nodes, main.node)) }

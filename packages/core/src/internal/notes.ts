@@ -71,6 +71,11 @@ export const budgetWarned = (next: Mutable<RunState>, event: Of<"budgetWarned">)
   next.budgets = { ...next.budgets, [event.budget]: { ...budget, warned: true } }
 }
 
+export const limitWarned = (next: Mutable<RunState>, { node }: Of<"limitWarned">): void => {
+  if (node === undefined) next.warned = true
+  else next.warnedNodes = [...(next.warnedNodes ?? []), node]
+}
+
 /** Sets the limits of budgets; what was spent stays so, and the warning is due again. */
 export const changeBudgets = (
   next: Mutable<RunState>,
@@ -90,6 +95,11 @@ export const limitsChanged = (
     next.maxSteps = maxSteps
     delete next.warned
   }
-  if (maxVisits !== undefined) next.maxVisits = { ...next.maxVisits, ...maxVisits }
+  if (maxVisits !== undefined) {
+    next.maxVisits = { ...next.maxVisits, ...maxVisits }
+    const warned = next.warnedNodes?.filter((node) => !Object.hasOwn(maxVisits, node)) ?? []
+    if (warned.length > 0) next.warnedNodes = warned
+    else delete next.warnedNodes
+  }
   if (budgets !== undefined) changeBudgets(next, budgets)
 }

@@ -80,6 +80,7 @@ const CallHead: Schema.Codec<Call> = Schema.Struct({
   retries: Schema.Array(Tried),
   due: optional(Schema.Finite),
   released: optional(Schema.Literal(true)),
+  undecided: optional(Schema.Literal(true)),
   undoable: optional(Undoable)
 })
 
@@ -190,6 +191,7 @@ export const SnapshotHead = Schema.Struct({
   maxSteps: Count,
   maxRecoveries: Count,
   warned: optional(Schema.Literal(true)),
+  warnedNodes: optional(Schema.Array(Schema.String)),
   maxVisits: Created.fields.maxVisits,
   visits: Created.fields.maxVisits,
   budgets: optional(

@@ -169,7 +169,14 @@ export const callChanged = (
         retries: []
       })
     case "callFailed":
-      return setCall(next, event, visit, { ...call, status: "failed", time, error: event.error, retries: [] })
+      return setCall(next, event, visit, {
+        ...call,
+        status: "failed",
+        time,
+        error: event.error,
+        ...(event.undecided === undefined ? undefined : { undecided: true }),
+        retries: []
+      })
     case "callReleased":
       return setCall(next, event, visit, {
         ...call,
@@ -221,7 +228,8 @@ export const waitEnded = (next: Mutable<RunState>, event: Of<"waitEnded">): void
 // -------------------------------------------------------------------------------------------------------------------
 
 /** Whether a call may have taken effect although it counts as failed. */
-const failedInDoubt = ({ error }: Call): boolean =>
+const failedInDoubt = ({ error, undecided }: Call): boolean =>
+  undecided === true ||
   error?.kind === "interrupted" ||
   error?.kind === "timeout" ||
   (error?.kind === "inDoubt" && error.undecided === true)
@@ -235,7 +243,7 @@ const keptCalls = (calls: OpenVisit["calls"]): OpenVisit["calls"] =>
     HashMap.filter(calls, (call) => call.status !== "failed" || failedInDoubt(call)),
     (call): Call => {
       if (call.status !== "failed") return call
-      const { error, ...open } = call
+      const { error, undecided, ...open } = call
       return { ...open, status: "started" }
     }
   )

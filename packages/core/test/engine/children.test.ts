@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
+import * as RunInfo from "@waymark/core/RunInfo"
 import * as Runs from "@waymark/core/Runs"
 import { checkCompatibility } from "@waymark/core/Compatibility"
 import * as State from "@waymark/core/State"
@@ -385,6 +386,84 @@ describe("cancelling", () => {
       assert.deepStrictEqual(shop.picked, [])
     })
   )
+})
+
+describe("branches that are given up", () => {
+  const Shop = Flow.make("shop", {
+    input: Schema.Literals(["quorum", "nested"]),
+    output: Schema.Array(Schema.String),
+    start: "split",
+    nodes: {
+      split: Node.make({ to: [], fanOut: { to: ["line", "inner"], join: "over", policy: { quorum: 1 } } }),
+      inner: Node.make({ item: Schema.String, to: [], fanOut: { to: ["deep"], join: "innerOver" } }),
+      innerOver: Node.make({ to: ["over"] }),
+      deep: Node.make({ item: Schema.String, to: ["innerOver"] }),
+      line: Node.make({ item: Schema.String, to: ["over"] }),
+      over: Node.make({ to: ["end"] })
+    }
+  })
+
+  for (const keepWaiting of [0, "1 hour"] as const) {
+    it.effect(`cancel the runs that they wait for (fibers are kept for ${keepWaiting})`, () =>
+      Effect.gen(function* () {
+        const shop = picking()
+        const slow: LineHandler = (context) =>
+          Effect.andThen(
+            context.input.item.startsWith("slow") ? Wait.sleep("1 day") : Effect.void,
+            shop.handler(context)
+          )
+        const { boot } = machine()
+        const { runs } = yield* boot(
+          Worker.layer({ flows: [Shop, Line], keepWaiting }).pipe(
+            Layer.provide(
+              Shop.toLayer({
+                split: ({ next }) =>
+                  Effect.succeed(
+                    next.all([
+                      next.branch("line", "slow a"),
+                      next.branch("inner", "b"),
+                      next.branch("line", "c")
+                    ])
+                  ),
+                inner: ({ next }) => Effect.succeed(next.each(["slow d", "slow e"], "deep")),
+                innerOver: ({ next }) => Effect.succeed(next.to("over")),
+                deep: ({ item, next }) => Effect.as(Effect.orDie(Line.call({ item })), next.to("innerOver")),
+                line: ({ item, next }) =>
+                  Effect.gen(function* () {
+                    // The others have to be waiting by then.
+                    if (item === "c") yield* Wait.sleep("1 minute")
+                    yield* Effect.orDie(Line.call({ item }))
+                    return next.to("over")
+                  }),
+                over: ({ next }) => Effect.succeed(next.end([]))
+              })
+            ),
+            Layer.provide(lines({ ...shop, handler: slow }))
+          )
+        )
+        const run = yield* runs.start(Shop, "quorum")
+        yield* untilStatus(runs, run, "waiting")
+        yield* idle
+        assert.lengthOf(yield* childrenOf(runs, run), 3)
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(yield* runs.await(run), [])
+        yield* idle
+        const children = yield* childrenOf(runs, run)
+        yield* until(
+          Effect.map(childrenOf(runs, run), (all) => all.every(({ status }) => RunInfo.isTerminal(status)))
+        )
+        assert.deepStrictEqual(
+          (yield* childrenOf(runs, run)).map(({ status }) => status).sort(),
+          ["cancelled", "cancelled", "cancelled", "completed"],
+          children.map(({ status }) => status).join()
+        )
+        const [cancelled] = (yield* childrenOf(runs, run)).filter(({ status }) => status === "cancelled")
+        const error = yield* Effect.flip(runs.await(Runs.ref(Line, cancelled!.run)))
+        assert.include(error.message, "which waits for it, was given up")
+        assert.isUndefined((yield* runs.get(run)).outbox)
+      })
+    )
+  }
 })
 
 describe("a child that failed", () => {

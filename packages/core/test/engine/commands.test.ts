@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
-import type * as Runs from "@waymark/core/Runs"
+import * as Runs from "@waymark/core/Runs"
+import * as Tool from "@waymark/core/Tool"
 import { Echo, oneNode, program } from "./oneNode.ts"
 import { idle, machine, until, untilStatus } from "./process.ts"
 
@@ -220,6 +221,31 @@ describe("a command in the inbox", () => {
       slow = false
       assert.strictEqual((yield* runs.get(paused)).status, "cancelled")
       assert.strictEqual(yield* runs.cancel(other, "the worker still listens"), "cancelled")
+    })
+  )
+})
+
+describe("a command that comes too late", () => {
+  it.effect("is answered after the end, and whoever executes the run is told the end", () =>
+    Effect.gen(function* () {
+      const computer = machine()
+      const { runs } = yield* computer.boot(
+        program(
+          ({ next }) => Effect.map(Effect.orDie(Echo.call({ text: "x" })), (text) => next.end([text])),
+          // It is to pause at its next checkpoint, and has none any more.
+          Echo.toLayer(() =>
+            Effect.gen(function* () {
+              const { run } = yield* Tool.Invocation
+              yield* computer.send(run, "pause", { type: "pause" })
+              yield* idle
+              return "done"
+            })
+          )
+        )
+      )
+      assert.deepStrictEqual(yield* runs.execute(oneNode, {}, { id: "r" }), ["done"])
+      assert.deepStrictEqual((yield* computer.kinds("r")).slice(-2), ["completed", "commandIgnored"])
+      assert.deepStrictEqual(yield* runs.await(Runs.ref(oneNode, "r")), ["done"])
     })
   )
 })

@@ -100,4 +100,14 @@ describe("a worker executes at most as many runs at once as it may", () => {
       }),
     30_000
   )
+
+  it.effect("and is refused if that is none, or no number", () =>
+    Effect.gen(function* () {
+      for (const concurrency of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+        const error = yield* Effect.flip(machine().boot(measured(concurrency).live))
+        assert.strictEqual(error._tag, "WorkerError")
+        assert.include(error.message, `\`concurrency\` is ${concurrency}`)
+      }
+    })
+  )
 })

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
@@ -9,6 +10,7 @@ import * as Flow from "@waymark/core/Flow"
 import * as Manifest from "@waymark/core/Manifest"
 import * as Node from "@waymark/core/Node"
 import * as Runs from "@waymark/core/Runs"
+import * as Wait from "@waymark/core/Wait"
 import * as Worker from "@waymark/core/Worker"
 import { Busy } from "./oneNode.ts"
 import { idle, machine, until, untilStatus } from "./process.ts"
@@ -98,7 +100,7 @@ describe("a run that takes longer than it may", () => {
       let count = 0
       const { runs } = yield* computer.boot(
         working(world, () => (count++ === 0 ? Effect.fail(new Busy({ n: 1 })) : Effect.never), {
-          concurrency: 2
+          concurrency: 1
         })
       )
       const sleeping = yield* runs.start(timed, {})
@@ -114,6 +116,20 @@ describe("a run that takes longer than it may", () => {
       assert.strictEqual((yield* runs.get(other)).status, "pending")
       assert.deepStrictEqual(yield* computer.kinds(queued), ["created", "failed"])
       assert.strictEqual(count, 2)
+    })
+  )
+
+  it.effect("fails then, and not when the worker looks the next time, if it waits for something", () =>
+    Effect.gen(function* () {
+      const { boot, eventsOf } = machine()
+      const waiting = () => Effect.andThen(Wait.event("never", { schema: Schema.Int }), Effect.never)
+      const options = { timers: Duration.infinity, sweep: Duration.infinity }
+      const { runs } = yield* boot(working(makeWorld(), waiting, options))
+      const run = yield* runs.start(timed, {})
+      yield* untilStatus(runs, run, "waiting")
+      yield* TestClock.adjust("10 minutes")
+      assert.deepStrictEqual(yield* Effect.flip(runs.await(run)), tooLong(run))
+      assert.strictEqual((yield* eventsOf(run, "failed"))[0]!.time, minutes(10))
     })
   )
 

@@ -63,6 +63,8 @@ interface Setting {
   readonly doubt: Effect.Effect<Runs.Runs["Service"]>
 }
 
+const ada = { actor: "ada", session: "the office", correlation: "ticket 7" }
+
 /**
  * What a person does, and what the journal says about it; `in` the run that the event is in, if it is not the first one.
  */
@@ -71,7 +73,7 @@ interface Action<K extends Kind = Kind> {
   readonly event?: Partial<Of<K>>
   readonly in?: string
   readonly hangs?: boolean
-  readonly act: (setting: Setting, by: { readonly actor: string }) => Effect.Effect<unknown, unknown>
+  readonly act: (setting: Setting, by: typeof ada) => Effect.Effect<unknown, unknown>
 }
 const action = <K extends Kind>(it: Action<K>): Action => it
 
@@ -181,9 +183,7 @@ describe("the journal says who", () => {
           world.hang = false
           return (yield* boot(live)).runs
         })
-        const acting = yield* Effect.forkChild(
-          act({ runs, run, world, doubt: Effect.orDie(doubt) }, { actor: "ada" })
-        )
+        const acting = yield* Effect.forkChild(act({ runs, run, world, doubt: Effect.orDie(doubt) }, ada))
         for (let second = 0; second < 9; second++) {
           yield* idle
           yield* TestClock.adjust("1 second")
@@ -195,7 +195,7 @@ describe("the journal says who", () => {
         const all: ReadonlyArray<Event> = yield* journal(id)
         const done = all.find((one) => one.kind === kind && "actor" in one && one.actor !== undefined)
         assert.isDefined(done, `no ${kind} event with an actor in ${all.map((one) => one.kind).join(", ")}`)
-        assert.deepInclude(done, { actor: "ada", ...event })
+        assert.deepInclude(done, { ...ada, ...event })
 
         const honest: Booted = yield* boot(live)
         yield* honest.runs.verify(id)

@@ -98,13 +98,31 @@ describe("an at-most-once call whose process died", () => {
   it.effect("is asked about again if it is resumed without an answer, and wrong answers change nothing", () =>
     Effect.gen(function* () {
       const { eventsOf, payments, run, runs } = yield* paused
-      yield* runs.settle(run, "no such call", "again")
+      const error = yield* Effect.flip(runs.settle(run, "no such call", "again"))
+      assert.include(error.message, "no open visit has a call no such call")
       yield* runs.resume(run)
       yield* idle
       assert.strictEqual((yield* runs.get(run)).status, "paused")
       assert.strictEqual((yield* eventsOf(run, "paused")).length, 2)
-      assert.strictEqual((yield* eventsOf(run, "commandIgnored")).length, 1)
+      assert.strictEqual((yield* eventsOf(run, "commandIgnored")).length, 0)
       assert.strictEqual(payments.length, 1)
+    })
+  )
+
+  it.effect("is not settled with what its tool could not have given", () =>
+    Effect.gen(function* () {
+      const { call, eventsOf, run, runs } = yield* paused
+      yield* runs.settle(run, call, { output: 17 })
+      yield* runs.resume(run)
+      yield* idle
+      // It is in doubt as before, and can be settled.
+      const [ignored] = yield* eventsOf(run, "commandIgnored")
+      assert.strictEqual(ignored!.reason, "doesNotFit")
+      assert.match(ignored!.note, /that is no output of tool \w+: /)
+      assert.strictEqual((yield* runs.stateAt(run)).pause?.kind, "inDoubt")
+      yield* runs.settle(run, call, { output: "seen" })
+      yield* runs.resume(run)
+      assert.deepStrictEqual(yield* runs.await(run), ["seen"])
     })
   )
 

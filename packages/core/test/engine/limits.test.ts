@@ -15,17 +15,21 @@ const rounds = (options: {
   readonly maxVisits?: number
   readonly maxSteps?: number
   readonly warnAt?: number
+  readonly onExceeded?: "pause" | "fail"
+  /** The same two of the node that has a limit of visits. */
+  readonly node?: { readonly warnAt?: number; readonly onExceeded?: "pause" | "fail" }
 }) => {
-  const { maxSteps = 1_000, maxVisits, warnAt } = options
+  const { maxSteps = 1_000, maxVisits, node, onExceeded = "fail", warnAt } = options
   const flow = Flow.make("rounds", {
     input: Schema.Struct({ rounds: Schema.Int }),
     state: { n: State.counter() },
     output: Schema.Int,
     start: "work",
     maxSteps,
+    onExceeded,
     ...(warnAt === undefined ? undefined : { warnAt }),
     nodes: {
-      work: Node.make({ to: ["check"], ...(maxVisits === undefined ? undefined : { maxVisits }) }),
+      work: Node.make({ to: ["check"], ...node, ...(maxVisits === undefined ? undefined : { maxVisits }) }),
       check: Node.make({ to: ["work", "end"] })
     }
   })
@@ -95,6 +99,61 @@ describe("the limit of visits of a node", () => {
     })
   )
 
+  it.effect("pauses the run if the node says so, until it is raised and the run is resumed", () =>
+    Effect.gen(function* () {
+      const { flow, live, visits } = rounds({ maxVisits: 2, node: { onExceeded: "pause" } })
+      const { boot, eventsOf } = machine()
+      const { runs } = yield* boot(live)
+      const run = yield* runs.start(flow, { rounds: 4 })
+      yield* TestClock.adjust("1 minute")
+      yield* untilStatus(runs, run, "paused")
+      const reason = { kind: "visitLimit", node: "work", limit: 2 }
+      assert.deepStrictEqual((yield* runs.stateAt(run)).pause, reason as any)
+      assert.strictEqual(visits.work, 2)
+      // Without another limit it comes no further.
+      yield* runs.resume(run)
+      yield* idle
+      yield* untilStatus(runs, run, "paused")
+      assert.strictEqual(visits.work, 2)
+      yield* runs.setLimits(run, { maxVisits: { work: 4 } })
+      yield* idle
+      yield* runs.resume(run)
+      yield* idle
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* runs.await(run), 4)
+      assert.strictEqual((yield* eventsOf(run, "paused")).length, 2)
+    })
+  )
+
+  it.effect("is warned of once for each limit, also if the run crashes in between", () =>
+    Effect.gen(function* () {
+      const { flow, live } = rounds({ maxVisits: 4, node: { warnAt: 0.5, onExceeded: "pause" } })
+      const { boot, crash, eventsOf } = machine()
+      const first = yield* boot(live)
+      const run = yield* first.runs.start(flow, { rounds: 7 }, { durability: "strict" })
+      yield* TestClock.adjust("2500 millis")
+      yield* crash
+      const { runs } = yield* boot(live)
+      yield* TestClock.adjust("1 minute")
+      yield* untilStatus(runs, run, "paused")
+      const warnings = () =>
+        Effect.map(eventsOf(run, "limitWarned"), (events) =>
+          events.map(({ limit, node, steps }) => [node, steps, limit])
+        )
+      assert.deepStrictEqual(yield* warnings(), [["work", 2, 4]])
+      yield* runs.setLimits(run, { maxVisits: { work: 8 } })
+      yield* idle
+      yield* runs.resume(run)
+      yield* idle
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* runs.await(run), 7)
+      assert.deepStrictEqual(yield* warnings(), [
+        ["work", 2, 4],
+        ["work", 5, 8]
+      ])
+    })
+  )
+
   it.effect("can be raised in a retry, and the run goes on with the visit that it had no right to", () =>
     Effect.gen(function* () {
       const { flow, live } = rounds({ maxVisits: 2 })
@@ -155,6 +214,83 @@ describe("the limit of visits of a node", () => {
 })
 
 describe("the limit of steps", () => {
+  it.effect("pauses the run if the flow says so, until it is raised and the run is resumed", () =>
+    Effect.gen(function* () {
+      const { flow, live, visits } = rounds({ maxSteps: 4, onExceeded: "pause" })
+      const { boot } = machine()
+      const { runs } = yield* boot(live)
+      const run = yield* runs.start(flow, { rounds: 3 })
+      yield* TestClock.adjust("1 minute")
+      yield* untilStatus(runs, run, "paused")
+      assert.deepStrictEqual((yield* runs.stateAt(run)).pause, { kind: "stepLimit", limit: 4 })
+      assert.strictEqual(visits.work, 2)
+      yield* runs.setLimits(run, { maxSteps: 6 })
+      yield* idle
+      yield* runs.resume(run)
+      yield* idle
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(yield* runs.await(run), 3)
+    })
+  )
+
+  it.effect("pauses a run with branches, and each of them goes on where it was", () =>
+    Effect.gen(function* () {
+      const flow = Flow.make("wide", {
+        input: Schema.Int,
+        state: { done: State.list(Schema.Int) },
+        output: Schema.Array(Schema.Int),
+        start: "split",
+        maxSteps: 4,
+        onExceeded: "pause",
+        nodes: {
+          split: Node.make({ to: [], fanOut: { to: ["part"], join: "merge" } }),
+          part: Node.make({ item: Schema.Int, to: ["merge"], maxVisits: 5, onExceeded: "pause" }),
+          merge: Node.make({ to: ["end"] })
+        }
+      })
+      const begun: Array<number> = []
+      const live = Worker.layer({ flows: [flow] }).pipe(
+        Layer.provide(
+          flow.toLayer({
+            split: ({ input, next }) =>
+              Effect.succeed(
+                next.each(
+                  Array.from({ length: input }, (_, i) => i),
+                  "part"
+                )
+              ),
+            part: ({ item, next }) =>
+              Effect.sync(() => {
+                begun.push(item)
+                return next.to("merge", { done: [item] })
+              }),
+            merge: ({ next, state }) => Effect.succeed(next.end(state.done))
+          })
+        )
+      )
+      const { runs } = yield* machine().boot(live)
+      const run = yield* runs.start(flow, 6)
+      yield* untilStatus(runs, run, "paused")
+      assert.deepStrictEqual((yield* runs.stateAt(run)).pause, { kind: "stepLimit", limit: 4 })
+      assert.lengthOf(begun, 3)
+      yield* runs.setLimits(run, { maxSteps: 100 })
+      yield* idle
+      yield* runs.resume(run)
+      yield* idle
+      yield* untilStatus(runs, run, "paused")
+      assert.deepStrictEqual((yield* runs.stateAt(run)).pause, {
+        kind: "visitLimit",
+        node: "part",
+        limit: 5
+      })
+      yield* runs.setLimits(run, { maxVisits: { part: 6 } })
+      yield* idle
+      yield* runs.resume(run)
+      assert.deepStrictEqual(yield* runs.await(run), [0, 1, 2, 3, 4, 5])
+      assert.deepStrictEqual(begun, [0, 1, 2, 3, 4, 5])
+    })
+  )
+
   it.effect("is warned of once, when the share of it that the flow names is used up", () =>
     Effect.gen(function* () {
       const { flow, live } = rounds({ maxSteps: 10, warnAt: 0.75 })

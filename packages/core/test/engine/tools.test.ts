@@ -151,7 +151,7 @@ describe("a tool's call", () => {
     })
   )
 
-  it.effect("sees the world's time, while the visit's stands still", () =>
+  it.effect("sees the world's time, while the visit's stands still between what it consumes and sleeps", () =>
     Effect.gen(function* () {
       const times: Array<readonly [string, number]> = []
       const note = (where: string) =>
@@ -181,7 +181,7 @@ describe("a tool's call", () => {
       yield* runs.await(run)
       assert.deepStrictEqual(times, [
         ["visit", 0],
-        ["visit", 0],
+        ["visit", 1000],
         ["tool", 1000],
         ["tool", 61_000],
         ["visit", 61_000]

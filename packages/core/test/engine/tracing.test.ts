@@ -170,6 +170,13 @@ describe("with a tracer", () => {
         .start(oneNode, {})
         .pipe(Effect.withSpan("caller"), Effect.withTracer(tracer))
       assert.isDefined((yield* computer.eventsOf(spanned, "created"))[0]!.trace)
+      // One of a system that called this one.
+      const external = Tracer.externalSpan({ traceId: "1".repeat(32), spanId: "2".repeat(16) })
+      const called = yield* Effect.withParentSpan(runs.start(oneNode, {}), external)
+      assert.strictEqual((yield* computer.eventsOf(called, "created"))[0]!.trace?.spanId, external.spanId)
+      // Nobody hears of it, and its ids are chance.
+      const unheard = yield* Effect.withSpan(runs.start(oneNode, {}), "caller")
+      assert.isUndefined((yield* computer.eventsOf(unheard, "created"))[0]!.trace)
     })
   )
 })

@@ -111,14 +111,21 @@ const limitsOf = (choice: Choice) => {
 const commandOf = (
   choice: Choice,
   state: RunState
-): { readonly command?: CommandRef; readonly actor?: string } => {
+): {
+  readonly command?: CommandRef
+  readonly actor?: string
+  readonly session?: string
+  readonly correlation?: string
+} => {
   if (choice.chance(0.4)) return {}
   const source = choice.pick(sources)
   const before = get(state.inbox, source)
   let position = (before?.upTo ?? 0) + choice.int(1, 4)
   while (isHandled(before, position)) position += 1
   const command = { id: textOf(choice), source, position }
-  return choice.chance(0.5) ? { command } : { command, actor: textOf(choice) }
+  return choice.chance(0.5)
+    ? { command }
+    : { command, actor: textOf(choice), session: textOf(choice), correlation: textOf(choice) }
 }
 
 export const created = (choice: Choice): Of<"created"> | Extract<Body, { kind: "created" }> => {
@@ -381,6 +388,7 @@ const addVisit = (
     const by = commandOf(choice, state)
     menu.add(3, () => [{ kind: "callCompleted", ...names, ...by, output: valueOf(choice) }])
     menu.add(1, () => [{ kind: "callFailed", ...names, ...by, error: failureOf(choice) }])
+    menu.add(1, () => [{ kind: "callFailed", ...names, error: failureOf(choice), undecided: true }])
     menu.add(1, () => [{ kind: "callReleased", ...names, ...by }])
     if (!paused) {
       menu.add(1, () => [{ kind: "callRepeated", ...names }])
@@ -447,7 +455,7 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
       ...by()
     }
   ])
-  menu.add(1, () => [{ kind: "commandIgnored", note: textOf(choice), ...by() }])
+  menu.add(1, () => [{ kind: "commandIgnored", reason: "status", note: textOf(choice), ...by() }])
   const key = chance(0.3) ? { key: textOf(choice) } : {}
   if (!isTerminal(state.status))
     menu.add(1, () => [
@@ -518,7 +526,9 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
       },
       { kind: "inDoubt", node: pick(nodes), visit: 1, tool: pick(tools), call: "c" },
       { kind: "incompatible", message: textOf(choice) },
-      { kind: "budget", node: pick(nodes), visit: 1, budget: pick(budgets), spent: 7, limit: 5.5 }
+      { kind: "budget", node: pick(nodes), visit: 1, budget: pick(budgets), spent: 7, limit: 5.5 },
+      { kind: "stepLimit", limit: int(0, 9) },
+      { kind: "visitLimit", node: pick(nodes), limit: int(0, 9) }
     ])
     menu.add(1, () => [{ kind: "paused", reason, ...by() }])
   }
@@ -530,7 +540,11 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
       ...by()
     }
   ])
-  if (!paused) menu.add(0.5, () => [{ kind: "limitWarned", steps: state.steps, limit: state.maxSteps }])
+  if (!paused) {
+    menu.add(0.5, () => [{ kind: "limitWarned", steps: state.steps, limit: state.maxSteps }])
+    const node = { node: textOf(choice), steps: int(0, 9), limit: int(0, 9) }
+    menu.add(0.5, () => [{ kind: "limitWarned", ...node }])
+  }
   if (state.status === "cancelling")
     menu.add(1, () => [endOf(state, { kind: "cancelled", reason: textOf(choice) })])
   else menu.add(0.5, () => [{ kind: "cancelRequested", reason: textOf(choice), ...by() }])
@@ -555,7 +569,8 @@ export const nextOf = (choice: Choice, state: RunState, now: number, head: strin
       ops: opsOf(choice, state),
       ...(chance(0.3) ? { input: chance(0.5) ? "other".repeat(200) : valueOf(choice) } : undefined),
       ...(chance(0.5) ? { nodes: objectOf([[pick([...nodes, "join"]), pick(nodes)]]) } : undefined),
-      ...(chance(0.5) ? { updates: otherUpdates(choice, state) } : undefined)
+      ...(chance(0.5) ? { updates: otherUpdates(choice, state) } : undefined),
+      ...(chance(0.3) ? { signals: chance(0.5) ? [] : [textOf(choice)] } : undefined)
     }
   ])
   menu.add(4, () => snapshotOf(choice, state))

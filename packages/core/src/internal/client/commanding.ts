@@ -4,16 +4,20 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type { Command, Request } from "../../Command.ts"
-import type { Event } from "../../Event.ts"
+import { Command } from "../../Command.ts"
+import type { Request } from "../../Command.ts"
+import type { Event, RefusalReason } from "../../Event.ts"
 import { CommandRefused } from "../../RunError.ts"
 import type { RunInfo } from "../../RunInfo.ts"
-import type { CommandOptions } from "../../Runs.ts"
+import type { CommandOptions, SendOptions } from "../../Runs.ts"
 import type { Received } from "../../Store.ts"
 import * as Commands from "../engine/commands.ts"
 import * as Reader from "../engine/reader.ts"
+import * as Waking from "../engine/waking.ts"
 import * as Writer from "../engine/writer.ts"
+import { guardOf } from "../guard.ts"
 import { cursorOf, isHandled } from "../inbox.ts"
 import { get } from "../record.ts"
 import { isTerminal } from "../status.ts"
@@ -26,18 +30,22 @@ import type { Client } from "./client.ts"
  */
 export type Until = "accepted" | "applied"
 
+const isCommand = /* @__PURE__ */ guardOf(Command)
+/** Explains why a value is not a command. */
+const decode = /* @__PURE__ */ Schema.decodeUnknownEffect(Command, { onExcessProperty: "error" })
+
 const make = Effect.fnUntraced(function* (
   { clock, codec, ids }: Client,
   run: string,
   plain: Request,
-  { actor, commandId }: CommandOptions
+  options: CommandOptions
 ) {
   const request = yield* Commands.seal(codec, run, plain)
-  const id = commandId ?? (yield* ids.next)
+  const id = options.commandId ?? (yield* ids.next)
   const time = clock.currentTimeMillisUnsafe()
-  const command: Command =
-    actor === undefined ? { id, run, time, request } : { id, run, time, actor, request }
-  return command
+  const command: Command = { id, run, time, ...Waking.senderOf(options), request }
+  // What nobody could carry out is not sent: an inbox keeps it.
+  return isCommand(command) ? command : yield* Effect.orDie(decode(command))
 })
 
 /** Puts a command in a run's inbox. */
@@ -53,6 +61,29 @@ export const answerTo = Effect.fnUntraced(function* (
   const { info } = yield* client.store.get(run)
   return yield* findBackwards(client, info, false, (event) => "command" in event && event.command?.id === id)
 })
+
+/** Refuses a command, unless it is one that the run has carried out before: then there is nothing left to do. */
+export const refuse = (
+  client: Client,
+  { commandId }: CommandOptions,
+  refused: CommandRefused
+): Effect.Effect<void, Reader.ReadError | CommandRefused> =>
+  commandId === undefined
+    ? Effect.fail(refused)
+    : Effect.flatMap(answerTo(client, refused.run, commandId), (event) =>
+        event === undefined || event.kind === "commandIgnored" ? Effect.fail(refused) : Effect.void
+      )
+
+/** Sends a command, and waits until it counts as done. */
+export const submit = (
+  client: Client,
+  run: string,
+  request: Request,
+  options: SendOptions = {}
+): Effect.Effect<void, Reader.ReadError | CommandRefused> =>
+  options.until === "applied"
+    ? apply(client, run, request, options, "applied")
+    : send(client, run, request, options)
 
 /** The command as it lies in the inbox, as long as the journal does not answer it. */
 const unanswered = Effect.fnUntraced(function* (
@@ -152,6 +183,42 @@ export const apply = Effect.fnUntraced(function* (
   const event = yield* answerTo(client, run, command.id)
   if (event?.kind === "commandIgnored") {
     const { info } = yield* store.get(run)
-    return yield* new CommandRefused({ run, command: request.type, status: info.status, detail: event.note })
+    return yield* new CommandRefused({
+      run,
+      command: request.type,
+      status: info.status,
+      reason: event.reason ?? "status",
+      detail: event.note
+    })
   }
+})
+
+/**
+ * Sends a command to a run, unless it is clear that it would come to nothing: whoever has the run decides by the same rules,
+ * but whoever sends it should hear of it.
+ */
+export const sendIfWanted = Effect.fnUntraced(function* (
+  client: Client,
+  run: string,
+  info: RunInfo,
+  request: Request,
+  options: SendOptions = {}
+): Effect.fn.Return<void, Reader.ReadError | CommandRefused> {
+  const refused = (reason: RefusalReason, detail: string) =>
+    refuse(
+      client,
+      options,
+      new CommandRefused({ run, command: request.type, status: info.status, reason, detail })
+    )
+  if (isTerminal(info.status)) return yield* refused("ended", `the run had ${info.status} already`)
+  if (info.status === "cancelling") return yield* refused("ending", "the run is being cancelled")
+  const { state } = yield* Reader.load(client, run)
+  const trial = Commands.carryOut(state, {
+    source: "",
+    position: Number.MAX_SAFE_INTEGER,
+    command: { id: "", run, time: 0, request }
+  })
+  const [first] = trial ?? []
+  if (first?.kind === "commandIgnored") return yield* refused(first.reason ?? "status", first.note)
+  yield* submit(client, run, request, options)
 })

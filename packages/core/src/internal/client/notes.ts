@@ -15,7 +15,7 @@ import type { Until } from "./commanding.ts"
 /**
  * How to leave a note or a bookmark.
  *
- * - `actor`, `commandId`: as for any other command
+ * - `actor`, `session`, `correlation`, `commandId`: as for any other command
  * - `until`: when it counts as done. In a run that nobody executes, ended ones included, it is in the journal before this
  *   answers, always. In a run that somebody executes it will be there at the next checkpoint: `accepted`, the default, is
  *   as soon as it cannot be lost any more; `applied` is when it is there

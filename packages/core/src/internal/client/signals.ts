@@ -6,17 +6,13 @@ import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type { Json } from "effect/Schema"
 import type { Request } from "../../Command.ts"
-import { CommandRefused, InvalidValue } from "../../RunError.ts"
-import type { RunInfo } from "../../RunInfo.ts"
+import { InvalidValue } from "../../RunError.ts"
 import type * as Runs from "../../Runs.ts"
 import type * as Store from "../../Store.ts"
 import { makeCodec } from "../definition/codec.ts"
-import { isTerminal } from "../status.ts"
-import * as Commands from "../engine/commands.ts"
 import * as Failures from "../engine/failure.ts"
-import * as Reader from "../engine/reader.ts"
 import type { Client } from "./client.ts"
-import { apply, send } from "./commanding.ts"
+import { sendIfWanted } from "./commanding.ts"
 
 export type Signals = Pick<Runs.Runs["Service"], "signal" | "answer" | "finishJob" | "broadcast">
 
@@ -41,32 +37,6 @@ const encode = (
 export const make = (client: Client): Signals => {
   const { ids, store } = client
 
-  /**
-   * Sends what ends a wait, unless it is clear that it would come to nothing: the run's owner decides by the same rules, but
-   * whoever sends it should hear of it.
-   */
-  const sendIfWanted = Effect.fnUntraced(function* (
-    run: string,
-    info: RunInfo,
-    request: Request,
-    options: Runs.SignalOptions = {}
-  ): Effect.fn.Return<void, Reader.ReadError | CommandRefused | InvalidValue> {
-    const refused = (detail: string) =>
-      new CommandRefused({ run, command: request.type, status: info.status, detail })
-    if (isTerminal(info.status) || info.status === "cancelling")
-      return yield* refused("nothing waits any more")
-    const { state } = yield* Reader.load(client, run)
-    const trial = Commands.carryOut(state, {
-      source: "",
-      position: Number.MAX_SAFE_INTEGER,
-      command: { id: "", run, time: 0, request }
-    })
-    const [first] = trial ?? []
-    if (first?.kind === "commandIgnored") return yield* refused(first.note)
-    if (options.until === "applied") yield* apply(client, run, request, options, "applied")
-    else yield* send(client, run, request, options)
-  })
-
   const signal: Signals["signal"] = Effect.fnUntraced(function* (run, name, payload, options) {
     const id = typeof run === "string" ? run : run.id
     const schema = typeof run === "string" ? undefined : run.flow.signals[name]
@@ -74,6 +44,7 @@ export const make = (client: Client): Signals => {
     const { info } = yield* store.get(id)
     const key = options?.key
     yield* sendIfWanted(
+      client,
       id,
       info,
       { type: "signal", name, ...(key === undefined ? undefined : { key }), payload: encoded },
@@ -87,16 +58,20 @@ export const make = (client: Client): Signals => {
       const id = typeof run === "string" ? run : run.id
       const encoded = yield* encode(`the answer to ${wait}`, undefined, value)
       const { info } = yield* store.get(id)
-      yield* sendIfWanted(id, info, { type: "answer", wait, value: encoded }, options)
+      yield* sendIfWanted(client, id, info, { type: "answer", wait, value: encoded }, options)
     }),
     finishJob: Effect.fnUntraced(function* (run, job, as, options) {
       const id = typeof run === "string" ? run : run.id
       const done =
         "failure" in as ? as : { value: yield* encode(`the result of job ${job}`, undefined, as.value) }
       const { info } = yield* store.get(id)
-      yield* sendIfWanted(id, info, { type: "finish", job, as: done }, options)
+      yield* sendIfWanted(client, id, info, { type: "finish", job, as: done }, options)
     }),
     broadcast: Effect.fnUntraced(function* (to, name, payload, options) {
+      if (Object.values(to).every((value) => value === undefined)) {
+        const detail = "it names no flow, session, correlation id or tag, and would go to every run"
+        return yield* new InvalidValue({ what: "whom the signal is for", detail })
+      }
       const id = options?.commandId ?? (yield* ids.next)
       const encoded = yield* encode(`the payload of signal ${name}`, undefined, payload)
       const reached: Array<string> = []
@@ -117,7 +92,10 @@ export const make = (client: Client): Signals => {
             payload: encoded
           }
           // Each run gets a command of its own, which is the same when the broadcast is repeated.
-          const sent = sendIfWanted(info.run, info, request, { ...options, commandId: `${id}/${info.run}` })
+          const sent = sendIfWanted(client, info.run, info, request, {
+            ...options,
+            commandId: `${id}/${info.run}`
+          })
           const isReached = yield* sent.pipe(
             Effect.as(true),
             Effect.catchTag(["CommandRefused", "RunNotFound"], () => Effect.succeed(false))

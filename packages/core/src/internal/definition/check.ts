@@ -7,7 +7,7 @@ import { checkGraph, collected } from "./graph.ts"
 import { errorTags, inspect } from "./inspect.ts"
 import { type Problem, problemsOf } from "./problem.ts"
 
-const reserved = (name: string, what: "node" | "channel"): string | undefined => {
+const reserved = (name: string, what: "node" | "channel" | "signal"): string | undefined => {
   if (name === "") return "it is empty"
   if (name === "__proto__") return "JavaScript objects give this key another meaning"
   if (what === "node" && name === "end") return `"end" is the end of the flow`
@@ -20,7 +20,8 @@ const checkNames = (flow: Flow.Any): ReadonlyArray<Problem> => {
     problems.push({ _tag: "InvalidName", what: "flow", name: flow.id, detail: "it is empty" })
   const all = [
     ...Object.keys(flow.nodes).map((name) => ({ what: "node" as const, name })),
-    ...Object.keys(flow.state).map((name) => ({ what: "channel" as const, name }))
+    ...Object.keys(flow.state).map((name) => ({ what: "channel" as const, name })),
+    ...Object.keys(flow.signals).map((name) => ({ what: "signal" as const, name }))
   ]
   for (const { name, what } of all) {
     const detail = reserved(name, what)
@@ -37,10 +38,12 @@ const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
       problems.push({ _tag: "InvalidOption", ...at, option, detail })
     }
   }
-  if (flow.warnAt !== undefined && !(flow.warnAt > 0 && flow.warnAt <= 1)) {
-    const detail = `is ${flow.warnAt}; it must be a share of \`maxSteps\`: more than 0, and at most 1`
-    problems.push({ _tag: "InvalidOption", option: "warnAt", detail })
+  const share = (value: number | undefined, of: string, at: { readonly node?: string } = {}) => {
+    if (value === undefined || (value > 0 && value <= 1)) return
+    const detail = `is ${value}; it must be a share of \`${of}\`: more than 0, and at most 1`
+    problems.push({ _tag: "InvalidOption", ...at, option: "warnAt", detail })
   }
+  share(flow.warnAt, "maxSteps")
   flow.budgets.forEach(({ name }, index) => {
     if (flow.budgets.findIndex((other) => other.name === name) !== index) {
       problems.push({ _tag: "InvalidOption", option: "budgets", detail: `has two that are called "${name}"` })
@@ -63,6 +66,12 @@ const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
       })
     }
     if (node.maxVisits !== undefined) count("maxVisits", node.maxVisits, 1, { node: name })
+    share(node.warnAt, "maxVisits", { node: name })
+    if (node.maxVisits === undefined && (node.warnAt !== undefined || node.onExceeded === "pause")) {
+      const detail = "is for a node that has `maxVisits`"
+      const option = node.warnAt === undefined ? "onExceeded" : "warnAt"
+      problems.push({ _tag: "InvalidOption", node: name, option, detail })
+    }
     if (node.fanOut !== undefined) {
       const { concurrency = 1, policy, to } = node.fanOut
       const at = { node: name }
@@ -106,6 +115,9 @@ const checkSchemas = (flow: Flow.Any): ReadonlyArray<Problem> => {
       const detail = reason?._tag === "Fail" ? reason.error.message : "it cannot be encoded"
       problems.push({ _tag: "InvalidInitial", channel: name, detail })
     }
+  }
+  for (const [name, schema] of Object.entries(flow.signals)) {
+    problems.push(...problemsOf(inspect(schema, `signals.${name}`)))
   }
   for (const [name, node] of Object.entries(flow.nodes)) {
     problems.push(...problemsOf(inspect(node.error, `nodes.${name}.error`)))

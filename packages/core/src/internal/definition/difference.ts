@@ -9,7 +9,8 @@ import type { Shape } from "./fingerprint.ts"
  * - `gone`, `new`: what the flow has no longer, and what it did not have
  * - `stranded`: an open visit or fan-out whose node is gone
  * - `state`: the content of a channel, the input, or an item does not fit its schema
- * - `call`: the recorded result of a call does not fit the schemas of its tool
+ * - `call`: the recorded result of a call does not fit the schemas of its tool, or what ended a wait that of the wait
+ * - `wait`: the handler waits by another schema than the one that its open wait was opened with
  * - `version`: the run is at a later version than the flow, or at an earlier one from which no migration leads
  * - `migration`: the migration cannot be applied to it
  * - `handler`: the handler of the open visit fails, or does not come to an end
@@ -25,6 +26,7 @@ export interface Difference {
     | "stranded"
     | "state"
     | "call"
+    | "wait"
     | "migration"
     | "version"
     | "handler"
@@ -62,9 +64,11 @@ const textOf = (shape: Shape | undefined): string => {
   return JSON.stringify(shape)
 }
 
-/** What a flow is made of: for the flow itself and each of its nodes and channels, what it has. */
+/** What a flow is made of: for the flow itself and each of its nodes, channels and signals, what it has. */
 const partsOf = (text: string): ReadonlyMap<string, ReadonlyArray<string>> => {
-  const [, , start, input, output, error, channels, nodes] = JSON.parse(text) as ReadonlyArray<any>
+  const [, , start, input, output, error, channels, nodes, signals = []] = JSON.parse(
+    text
+  ) as ReadonlyArray<any>
   const parts = new Map([
     [
       "the flow",
@@ -78,6 +82,7 @@ const partsOf = (text: string): ReadonlyMap<string, ReadonlyArray<string>> => {
   ])
   for (const [name, kind, schema] of channels)
     parts.set(`channel "${name}"`, [`the type ${kind} of ${textOf(schema)}`])
+  for (const [name, schema] of signals) parts.set(`signal "${name}"`, [`the type ${textOf(schema)}`])
   for (const [name, targets, errors, routes, onDefect, ...fanOut] of nodes) {
     parts.set(`node "${name}"`, [
       ...targets.map((target: string) => `the target "${target}"`),

@@ -115,12 +115,14 @@ export const channelShapes = (state: State.Channels): ReadonlyArray<Shape> =>
   byText(Object.entries(state).map(([name, channel]) => [name, channel.kind, shapeOf(channel.schema)]))
 
 /**
- * What a run in progress depends on, as a text: the nodes and where they lead, the channels, the schemas.
+ * What a run in progress depends on, as a text: the nodes and where they lead, the channels, the signals that are kept,
+ * the schemas.
  *
  * Policies (retries, timeouts, limits) are not in it: they may change under a run.
  */
-export const shapeTextOf = (flow: Flow.Any): string =>
-  JSON.stringify([
+export const shapeTextOf = (flow: Flow.Any): string => {
+  const signals = Object.entries(flow.signals).map(([name, schema]): Shape => [name, shapeOf(schema)])
+  return JSON.stringify([
     "waymark flow 1",
     flow.id,
     flow.startNode,
@@ -128,8 +130,10 @@ export const shapeTextOf = (flow: Flow.Any): string =>
     shapeOf(flow.output),
     shapeOf(flow.error),
     channelShapes(flow.state),
-    byText(Object.entries(flow.nodes).map(([name, node]) => nodeOf(name, node)))
+    byText(Object.entries(flow.nodes).map(([name, node]) => nodeOf(name, node))),
+    ...(signals.length === 0 ? [] : [byText(signals)])
   ])
+}
 
 /** The digest of a flow's shape: the address under which a store keeps the text of it. */
 export const fingerprintOf = (flow: Flow.Any): string => sha256Hex(shapeTextOf(flow))

@@ -110,6 +110,7 @@ export const schemasOf = (flow: Flow.Any): ReadonlyArray<Schema.Constraint> => [
   flow.output,
   flow.error,
   ...Object.values(flow.state).map((channel) => channel.schema),
+  ...Object.values(flow.signals),
   ...Object.values(flow.nodes).flatMap(({ error, item }) => (item === undefined ? [error] : [error, item]))
 ]
 

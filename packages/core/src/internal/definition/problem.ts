@@ -7,7 +7,7 @@ const name = Schema.String
 /** One thing that is wrong with a definition. `node` is there where it concerns a node. */
 export const Problem = Schema.TaggedUnion({
   InvalidName: {
-    what: Schema.Literals(["flow", "tool", "node", "channel", "output", "budget"]),
+    what: Schema.Literals(["flow", "tool", "node", "channel", "signal", "output", "budget"]),
     name,
     detail: Schema.String
   },

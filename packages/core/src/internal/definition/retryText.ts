@@ -26,7 +26,7 @@ const delaysOf = (
           Effect.map(([, duration]) => Duration.toMillis(duration)),
           Pull.catchDone(() => Effect.succeed(undefined))
         )
-        if (delay === undefined) break
+        if (delay === undefined || delay === Number.POSITIVE_INFINITY) break
         delays.push(delay)
         now += delay
       }

@@ -62,3 +62,16 @@ export const captureSite = (below: (...args: never) => unknown): (() => Site | u
     return site
   }
 }
+
+interface Defined {
+  readonly site: () => Site | undefined
+}
+
+const placeOf = ({ site }: Defined): string => {
+  const at = site()
+  return at === undefined ? "a place that is not known" : `${at.file}:${at.line}:${at.column}`
+}
+
+/** Says that one name is that of two definitions, and where these are. */
+export const twoOf = (what: "flow" | "tool", name: string, one: Defined, other: Defined): string =>
+  `two ${what}s are called ${JSON.stringify(name)}: one is defined at ${placeOf(one)}, one at ${placeOf(other)}; give them different names, or use one of them everywhere`

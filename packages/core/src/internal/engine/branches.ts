@@ -1,10 +1,12 @@
 /**
  * Which branches of a run are to be executed next, and which are.
  */
+import type * as Clock from "effect/Clock"
 import * as HashMap from "effect/HashMap"
 import type { FanOut, RunState } from "../../RunState.ts"
 import { branchId, branchOfFanOut, fanOutOf } from "../branch.ts"
 import { fanOutAround, fanOutBy, visitIn } from "../visits.ts"
+import * as Due from "./due.ts"
 import * as Joins from "./joins.ts"
 import type { Line } from "./visiting.ts"
 
@@ -20,9 +22,11 @@ interface Group {
 export interface Branches {
   readonly running: ReadonlyMap<string, Line>
   /** Takes in all that is open. */
-  readonly begin: (state: RunState, now: number) => void
+  readonly begin: (state: RunState) => void
   /** Takes in what became of a branch. */
-  readonly update: (state: RunState, branch: string, now: number) => void
+  readonly update: (state: RunState, branch: string) => void
+  /** Whether a branch may be executed. */
+  readonly isReady: () => boolean
   /** The next branch that may be executed. */
   readonly next: () => string | undefined
   readonly started: (line: Line) => void
@@ -31,20 +35,20 @@ export interface Branches {
   readonly joinable: (state: RunState) => string | undefined
   /** The branches of a fan-out are joined. */
   readonly joined: (fanOut: string) => void
-  /** When the next attempt of a branch is due. */
-  readonly nextDue: () => number | undefined
+  /** So many milliseconds are left until the next attempt of a branch is due; infinitely many if none will be. */
+  readonly sleeps: () => number
   /** Takes in the branches whose next attempt is due. */
-  readonly wake: (now: number) => void
+  readonly wake: () => void
   /** The lines whose visits are not open any more. */
   readonly strays: (state: RunState) => ReadonlyArray<Line>
 }
 
-export const make = (): Branches => {
+export const make = (clock: Clock.Clock): Branches => {
   const groups = new Map<string, Group>()
   /** Groups that may start another branch. */
   let able: Array<Group> = []
   const running = new Map<string, Line>()
-  const sleeping = new Map<string, number>()
+  const sleeping = new Map<string, Due.Due>()
   const joinable = new Set<string>()
   const queued = new Set<string>()
 
@@ -59,6 +63,15 @@ export const make = (): Branches => {
 
   const canStart = (group: Group): boolean => group.running < group.limit && group.head < group.queue.length
 
+  const nextGroup = (): Group | undefined => {
+    while (able.length > 0) {
+      const group = able[able.length - 1]!
+      if (canStart(group)) return group
+      able.pop()
+    }
+    return undefined
+  }
+
   const enqueue = (group: Group, branch: string): void => {
     if (queued.has(branch)) return
     queued.add(branch)
@@ -67,19 +80,23 @@ export const make = (): Branches => {
     if (!could && canStart(group)) able.push(group)
   }
 
-  const visit = (state: RunState, branch: string, now: number): void => {
+  const visit = (state: RunState, branch: string): void => {
     if (running.has(branch)) return
     const { due, waiting } = visitIn(state, branch)!
     if (waiting.length > 0) return
     const group = groupOf(fanOutAround(state, branch)!)
-    if (due !== undefined && due > now) sleeping.set(branch, due)
-    else enqueue(group, branch)
+    if (due !== undefined && due > clock.currentTimeMillisUnsafe()) {
+      if (sleeping.get(branch)?.at !== due) sleeping.set(branch, Due.make(clock, due))
+    } else {
+      sleeping.delete(branch)
+      enqueue(group, branch)
+    }
   }
 
-  const addAll = (state: RunState, fanOut: FanOut, now: number): void => {
+  const addAll = (state: RunState, fanOut: FanOut): void => {
     for (let i = 0; i < fanOut.count; i++) {
       const branch = branchId(fanOut.id, i)
-      if (visitIn(state, branch) !== undefined) visit(state, branch, now)
+      if (visitIn(state, branch) !== undefined) visit(state, branch)
     }
   }
 
@@ -89,7 +106,7 @@ export const make = (): Branches => {
 
   return {
     running,
-    begin: (state, now) => {
+    begin: (state) => {
       groups.clear()
       able = []
       sleeping.clear()
@@ -97,37 +114,32 @@ export const make = (): Branches => {
       queued.clear()
       for (const fanOut of HashMap.values(state.fanOuts)) {
         considerJoin(fanOut)
-        addAll(state, fanOut, now)
+        addAll(state, fanOut)
       }
     },
-    update: (state, branch, now) => {
+    update: (state, branch) => {
       if (branch === "" && visitIn(state, "") !== undefined) return
+      if (visitIn(state, branch) !== undefined) return visit(state, branch)
       sleeping.delete(branch)
-      if (visitIn(state, branch) !== undefined) return visit(state, branch, now)
       const own = fanOutBy(state, branch)
       if (own !== undefined) {
         considerJoin(own)
-        if (own.ended.length === 0 && !groups.has(own.id)) addAll(state, own, now)
+        if (own.ended.length === 0 && !groups.has(own.id)) addAll(state, own)
         return
       }
       considerJoin(fanOutAround(state, branch))
     },
+    isReady: () => nextGroup() !== undefined,
     next: () => {
-      while (able.length > 0) {
-        const group = able[able.length - 1]!
-        if (!canStart(group)) {
-          able.pop()
-          continue
-        }
-        const branch = group.queue[group.head++]!
-        queued.delete(branch)
-        if (group.head > 1024 && group.head * 2 > group.queue.length) {
-          group.queue = group.queue.slice(group.head)
-          group.head = 0
-        }
-        return branch
+      const group = nextGroup()
+      if (group === undefined) return undefined
+      const branch = group.queue[group.head++]!
+      queued.delete(branch)
+      if (group.head > 1024 && group.head * 2 > group.queue.length) {
+        group.queue = group.queue.slice(group.head)
+        group.head = 0
       }
-      return undefined
+      return branch
     },
     started: (line) => {
       running.set(line.branch, line)
@@ -150,14 +162,14 @@ export const make = (): Branches => {
       return undefined
     },
     joined: (fanOut) => void groups.delete(fanOut),
-    nextDue: () => {
-      let earliest: number | undefined
-      for (const due of sleeping.values()) if (earliest === undefined || due < earliest) earliest = due
-      return earliest
+    sleeps: () => {
+      let least = Number.POSITIVE_INFINITY
+      for (const due of sleeping.values()) least = Math.min(least, due.left())
+      return least
     },
-    wake: (now) => {
+    wake: () => {
       for (const [branch, due] of sleeping) {
-        if (due > now) continue
+        if (due.left() > 0) continue
         sleeping.delete(branch)
         enqueue(groups.get(fanOutOf(branch)!)!, branch)
       }

@@ -6,8 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
+import { isEnding } from "../compensation.ts"
 import { fanOutBy, visitIn } from "../visits.ts"
 import * as Branches from "./branches.ts"
+import * as Due from "./due.ts"
 import * as Joins from "./joins.ts"
 import * as Limits from "./limits.ts"
 import * as Visiting from "./visiting.ts"
@@ -25,6 +27,10 @@ export interface Branching {
   readonly leave: () => void
   /** Lets go of handlers that are kept while they wait. */
   readonly evict: () => void
+  /** Whether nothing is executed: all handlers that there are wait. */
+  readonly isQuiet: () => boolean
+  /** Whether there are no handlers at all, not even such as are to stop. */
+  readonly isEmpty: () => boolean
   /** Waits until nothing is executed any more. */
   readonly end: Effect.Effect<void>
 }
@@ -32,7 +38,10 @@ export interface Branching {
 export interface Options {
   readonly course: Visiting.Course
   readonly visiting: Visiting.Visiting
-  readonly idle: (millis: number) => Effect.Effect<void>
+  readonly idle: (millis: number, isQuiet: boolean) => Effect.Effect<void>
+  /** Whether the run has left its place, and what takes one again, unless something else is to be done. */
+  readonly isAway: () => boolean
+  readonly enter: Effect.Effect<unknown>
   /** Ends `idle`. */
   readonly poke: () => void
   /** What follows each attempt before the next one of its branch. */
@@ -53,7 +62,7 @@ export const make = (options: Options): Branching => {
   const { course, visiting } = options
   const { clock } = course.environment
   const { views, writer } = course
-  const branches = Branches.make()
+  const branches = Branches.make(clock)
   let touched = new Set<string>()
   let active = false
   let defect: Exit.Failure<void, WriteError> | undefined
@@ -63,6 +72,12 @@ export const make = (options: Options): Branching => {
   let over = Number.POSITIVE_INFINITY
   /** Lines whose visits are over, until their fibers are. */
   const leaving = new Set<Visiting.Line>()
+
+  const isQuiet = (): boolean => {
+    for (const { parked, resting } of branches.running.values())
+      if (parked === undefined && !resting) return false
+    return true
+  }
 
   const busy = (): number => branches.running.size - leaving.size
 
@@ -107,20 +122,19 @@ export const make = (options: Options): Branching => {
 
   const takeIn = (): void => {
     const { state } = writer
-    const now = clock.currentTimeMillisUnsafe()
     const which = touched
     touched = new Set()
     for (const branch of which) {
-      branches.update(state, branch, now)
+      branches.update(state, branch)
       const isOver = visitIn(state, branch) === undefined && fanOutBy(state, branch) === undefined
       if (branch !== "" && isOver) views.drop(branch)
     }
-    branches.wake(now)
+    branches.wake()
   }
 
   /** Starts what can be started; whether the run may take no more steps. */
   const startAll = Effect.gen(function* () {
-    while (!options.isDisturbed() && writer.state.ending === undefined) {
+    while (!options.isDisturbed() && !isEnding(writer.state)) {
       if (writer.state.steps + busy() >= writer.state.maxSteps) return busy() === 0
       const branch = branches.next()
       if (branch === undefined) return false
@@ -128,6 +142,7 @@ export const make = (options: Options): Branching => {
       if (visit === undefined || visit.waiting.length > 0) continue
       const exceeded = Limits.exceededBy(writer.state, visit)
       if (exceeded === undefined) yield* start(branch)
+      else if (Limits.pausesAt(course.service.flow, exceeded)) course.pause(exceeded)
       else yield* visiting.appendTo((state) => [Joins.failRun(state, exceeded, branch)])
     }
     return false
@@ -135,9 +150,8 @@ export const make = (options: Options): Branching => {
 
   /** How long nothing has to be done by itself. */
   const untilDue = (): number => {
-    const due = branches.nextDue() ?? Number.POSITIVE_INFINITY
-    const left = Math.min(due, over) - clock.currentTimeMillisUnsafe()
-    return left === Number.POSITIVE_INFINITY ? left : Math.min(left, Visiting.lookInterval)
+    const left = Math.min(branches.sleeps(), over - clock.currentTimeMillisUnsafe())
+    return left === Number.POSITIVE_INFINITY ? left : Math.min(left, Due.lookInterval)
   }
 
   const endOverdue = Effect.suspend(() => {
@@ -155,41 +169,45 @@ export const make = (options: Options): Branching => {
     active = true
     touched = new Set()
     over = Waking.nextDue(writer.state) ?? Number.POSITIVE_INFINITY
-    branches.begin(writer.state, clock.currentTimeMillisUnsafe())
+    branches.begin(writer.state)
     while (true) {
       if (defect !== undefined) return yield* defect as unknown as Effect.Effect<never>
       takeIn()
-      if (
-        options.isDisturbed() ||
-        HashMap.isEmpty(writer.state.fanOuts) ||
-        writer.state.ending !== undefined
-      ) {
-        if (busy() === 0) return false
+      if (options.isDisturbed() || HashMap.isEmpty(writer.state.fanOuts) || isEnding(writer.state)) {
+        // What a run did is undone when nothing of it is executed any more.
+        const isUndoing = writer.state.compensating !== undefined
+        if ((isUndoing ? branches.running.size : busy()) === 0) return false
       } else {
         const joinable = branches.joinable(writer.state)
         if (joinable !== undefined) {
           yield* visiting.join(joinable)
           continue
         }
+        if (options.isAway() && branches.isReady()) {
+          yield* options.enter
+          continue
+        }
         const isLimited = yield* startAll
         if (isLimited && branches.next() !== undefined) {
-          yield* visiting.appendTo((state) => [
-            Joins.failRun(state, { kind: "stepLimit", limit: state.maxSteps })
-          ])
+          const exceeded = { kind: "stepLimit", limit: writer.state.maxSteps } as const
+          if (Limits.pausesAt(course.service.flow, exceeded)) course.pause(exceeded)
+          else yield* visiting.appendTo((state) => [Joins.failRun(state, exceeded)])
           continue
         }
         yield* options.betweenVisits
         if (touched.size > 0) continue
-        if (busy() === 0 && branches.nextDue() === undefined) return true
+        if (busy() === 0 && branches.sleeps() === Number.POSITIVE_INFINITY) return true
       }
-      // Handlers that are kept while they wait are all there is: what led to them is to be seen.
-      if (writer.state.status === "waiting" && writer.state.seq !== synced) {
+      // What comes after a long sleep should not have to begin before it. If handlers that are kept while they wait are all
+      // there is, what led to them is to be seen.
+      const sleeps = busy() === 0 || writer.state.status === "waiting"
+      if (sleeps && writer.state.seq !== synced) {
         synced = writer.state.seq
         yield* writer.sync
         continue
       }
       // Nothing may have happened since it was looked: what is told while this fiber waits wakes it.
-      if (touched.size === 0) yield* options.idle(untilDue())
+      if (touched.size === 0) yield* options.idle(untilDue(), isQuiet())
       yield* endOverdue
     }
   }).pipe(Effect.ensuring(Effect.sync(() => (active = false))))
@@ -208,13 +226,14 @@ export const make = (options: Options): Branching => {
         if (body.kind === "joined") branches.joined(body.fanOut)
       }
       if (!isCut) return
-      const lines =
-        writer.state.ending === undefined ? branches.strays(writer.state) : branches.running.values()
+      const lines = isEnding(writer.state) ? branches.running.values() : branches.strays(writer.state)
       for (const line of lines) leave(line)
     },
     interrupt: (isUnlimited) => branches.running.forEach(({ grace }) => grace.interrupt(isUnlimited)),
     leave: () => branches.running.forEach(({ grace }) => grace.leave()),
     evict: () => branches.running.forEach(evict),
+    isQuiet,
+    isEmpty: () => branches.running.size === 0,
     end: Effect.suspend(() =>
       Effect.forEach(
         [...branches.running.values()],

@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type { Json } from "effect/Schema"
@@ -16,6 +17,7 @@ import * as Tool from "../../Tool.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { canonical } from "./canonical.ts"
 import type * as Claims from "./claims.ts"
+import * as Due from "./due.ts"
 import * as Failures from "./failure.ts"
 import { invoke } from "./invoke.ts"
 import type { Surroundings } from "./invoke.ts"
@@ -45,6 +47,10 @@ export interface Host extends Surroundings {
   readonly stopping: () => boolean
   /** Whether it stops without ending, so that the visit will be executed again: then finalizers may call nothing. */
   readonly halted: () => boolean
+  /** What is asked for then is answered by this. */
+  readonly refused: Effect.Effect<never>
+  /** Does what the visit waits for and does nothing else meanwhile: others may have its place. */
+  readonly resting: (sleep: Effect.Effect<void>) => Effect.Effect<void>
   /** Pauses the run; is interrupted. */
   readonly pause: (reason: PauseReason) => Effect.Effect<never>
   /** In a replay: a call that has no recorded result. It is not carried out, but interrupted. */
@@ -64,6 +70,8 @@ export interface Place {
   /** The node's name when the visit was opened, if it has another one now: keys are made of that. */
   readonly openedAs: string | undefined
   readonly clock: VisitClock
+  /** Whether nothing but this fiber is executed of the visit. */
+  readonly isAlone: (fiber: Fiber.Fiber<unknown, unknown>) => boolean
 }
 
 export interface Calls {
@@ -147,8 +155,6 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
     now: number
   ): Effect.Effect<number | undefined> => {
     if (retry === undefined) return Effect.succeed(undefined)
-    // What became of a try that took too long is not known: at most once means not again.
-    if (outcome._tag === "Defect" && tool.delivery === "atMostOnce") return Effect.succeed(undefined)
     const error = retryable(tool, outcome)
     if (error === undefined) return Effect.succeed(undefined)
     if (Failures.tagOf(error.value) === "ToolStalled" && tool.while?.(error.value) === false) {
@@ -183,11 +189,30 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
 
       const settled = (body: Body) => Effect.map(host.append(body), () => consume(recorded(id)!))
 
-      const sleep = (millis: number) =>
+      const sleepUntil = (at: Due.Due): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          const left = at.left()
+          return left > Due.lookInterval
+            ? Effect.andThen(live.sleep(Duration.millis(Due.lookInterval)), sleepUntil(at))
+            : live.sleep(Duration.millis(Math.max(0, left)))
+        })
+
+      const sleep = (until: number) => {
+        const slept = Effect.suspend(() => {
+          const at = Due.make(live, until)
+          return at.left() > Due.moment && place.isAlone(fiber)
+            ? host.resting(sleepUntil(at))
+            : sleepUntil(at)
+        })
         // What comes after a long sleep should not have to begin before it.
-        commit
-          ? Effect.andThen(host.sync, live.sleep(Duration.millis(millis)))
-          : live.sleep(Duration.millis(millis))
+        return commit ? Effect.andThen(host.sync, slept) : slept
+      }
+
+      /** Only a declared error says that the call had no effect. */
+      const failed = (error: Failure): Body =>
+        delivery === "atMostOnce" && error.kind !== "error"
+          ? { kind: "callFailed", ...names, error, undecided: true }
+          : { kind: "callFailed", ...names, error }
 
       /** If the run itself is being stopped the call stays without a result: it may have taken effect. */
       const interrupted = (exit: Exit.Failure<unknown, unknown>): Effect.Effect<never, unknown> =>
@@ -207,9 +232,7 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
             // One try after another; the events say where it stands if the process dies between any two of them.
             let body = begin
             if (due !== undefined) {
-              const slept = yield* Effect.exit(
-                restore(sleep(Math.max(0, due - live.currentTimeMillisUnsafe())))
-              )
+              const slept = yield* Effect.exit(restore(sleep(due)))
               if (Exit.isFailure(slept)) return yield* interrupted(slept)
             }
             while (true) {
@@ -230,11 +253,7 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
                 const output = makeCodec(tool.output).encode(exit.value)
                 if (Exit.isFailure(output)) {
                   const defect = unencodable(`the output of tool ${tool.name}`, output)
-                  yield* settled({
-                    kind: "callFailed",
-                    ...names,
-                    error: Failures.store({ _tag: "Defect", defect }, [])
-                  })
+                  yield* settled(failed(Failures.store({ _tag: "Defect", defect }, [])))
                   return yield* Effect.die(defect)
                 }
                 yield* settled({ kind: "callCompleted", ...names, output: output.value })
@@ -244,13 +263,17 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
               if (outcome._tag === "Interrupted") return yield* interrupted(exit)
               const failure = Failures.store(outcome, [tool.error])
               const now = live.currentTimeMillisUnsafe()
-              const delay = yield* nextTry(tool, retry, outcome, recorded(id)!, now)
+              // What became of a try that failed otherwise is not known: at most once means not again.
+              const delay =
+                delivery === "atMostOnce" && failure.kind !== "error"
+                  ? undefined
+                  : yield* nextTry(tool, retry, outcome, recorded(id)!, now)
               if (delay === undefined) {
-                yield* settled({ kind: "callFailed", ...names, error: failure })
+                yield* settled(failed(failure))
                 return yield* fail(tool, recorded(id)!, failure)
               }
               yield* host.append({ kind: "callRetried", ...names, error: failure, due: now + delay })
-              const slept = yield* Effect.exit(restore(sleep(delay)))
+              const slept = yield* Effect.exit(restore(sleep(now + delay)))
               if (Exit.isFailure(slept)) return yield* interrupted(slept)
               repeated = repeated || outcome._tag === "Defect"
               body = { kind: "callRepeated", ...names }
@@ -294,7 +317,7 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
             )
           )
         }
-        if (host.halted()) return Effect.interrupt
+        if (host.halted()) return host.refused
         if (!host.encrypts && hasSecrets(tool)) {
           return Effect.die(
             new Error(`tool ${tool.name} has Redacted values: provide a Codec that encrypts what is stored`)

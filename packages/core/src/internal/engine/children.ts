@@ -155,7 +155,7 @@ export const make = (host: Host, waits: Waits.Waits, place: Place): Children => 
         new Error(`something that outlived visit ${visit} of node ${node} starts a run of flow ${flow.id}`)
       )
     }
-    if (host.halted()) return yield* Effect.interrupt
+    if (host.halted()) return yield* host.refused
     const input = yield* encode(flow, given)
     // Whichever fiber starts it: numbers would depend on which comes first.
     const digest = host.hash(canonical(input)).slice(0, 32)

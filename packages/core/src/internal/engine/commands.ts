@@ -8,7 +8,7 @@ import type { Json } from "effect/Schema"
 import type { Codec, CodecError } from "../../Codec.ts"
 import type { Request, Settlement } from "../../Command.ts"
 import { mapValues } from "../../Event.ts"
-import type { Body, CommandRef } from "../../Event.ts"
+import type { Body, CommandRef, RefusalReason } from "../../Event.ts"
 import type { Call, RunState } from "../../RunState.ts"
 import type { Received } from "../../Store.ts"
 import { hasCompensated, undoneOf } from "../compensation.ts"
@@ -20,9 +20,9 @@ import * as RecordedSchema from "./recordedSchema.ts"
 import { isChoice } from "./waits.ts"
 import * as Waking from "./waking.ts"
 
-/** A command as its sender meant it; `problem` says why its values cannot be read. */
+/** A command as its sender meant it; `problem` says why it cannot be carried out, whatever the run does. */
 export interface Opened extends Received {
-  readonly problem?: string
+  readonly problem?: Parameters<Ignored>
 }
 
 const mapSettlement = <E>(
@@ -99,12 +99,15 @@ export const open = (
           mapRequest(command.request, (value) => codec.decode(value, command.run)),
           {
             onSuccess: (request) => ({ ...received, command: { ...command, request } }),
-            onFailure: ({ message }) => ({ ...received, problem: message })
+            onFailure: ({ message }): Opened => ({ ...received, problem: ["unreadable", message] })
           }
         )
       })
 
 const undoing = "the run is undoing its calls, and is about to end"
+
+type Bodies = readonly [Body, ...ReadonlyArray<Body>]
+type Ignored = (reason: RefusalReason, note: string) => Bodies
 
 type Settled = Extract<Body, { readonly kind: "callCompleted" | "callFailed" | "callReleased" }>
 
@@ -151,22 +154,24 @@ export const carryOut = (
   received: Opened
 ): readonly [Body, ...ReadonlyArray<Body>] | undefined => {
   if (isHandled(state.inbox[received.source], received.position)) return undefined
-  const { actor, id, request } = received.command
+  const { id, request } = received.command
+  const sender = Waking.senderOf(received.command)
   const reference: CommandRef = { id, source: received.source, position: received.position }
-  const by = actor === undefined ? { command: reference } : { command: reference, actor }
-  const ignored = (note: string): readonly [Body] => [{ kind: "commandIgnored", ...by, note }]
-  if (received.problem !== undefined) return ignored(received.problem)
+  const by: Waking.By = { command: reference, ...sender }
+  const ignored: Ignored = (reason, note) => [{ kind: "commandIgnored", ...by, reason, note }]
+  const ended = (): Bodies => ignored("ended", `the run had ${state.status} already`)
+  if (received.problem !== undefined) return ignored(...received.problem)
   switch (request.type) {
     case "cancel":
-      if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
-      if (state.status === "cancelling") return ignored("the run is being cancelled already")
-      if (state.compensating !== undefined) return ignored(undoing)
+      if (isTerminal(state.status)) return ended()
+      if (state.status === "cancelling") return ignored("ending", "the run is being cancelled already")
+      if (state.compensating !== undefined) return ignored("ending", undoing)
       return [{ kind: "cancelRequested", ...by, reason: request.reason }]
     case "pause":
-      if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
+      if (isTerminal(state.status)) return ended()
       if (state.status === "paused" || state.status === "cancelling")
-        return ignored(`the run is ${state.status} already`)
-      if (state.compensating !== undefined) return ignored(undoing)
+        return ignored("status", `the run is ${state.status} already`)
+      if (state.compensating !== undefined) return ignored("ending", undoing)
       return [
         {
           kind: "paused",
@@ -178,38 +183,38 @@ export const carryOut = (
     case "resume":
       return state.status === "paused"
         ? [{ kind: "resumed", ...by }]
-        : ignored(`the run is ${state.status}, not paused`)
+        : isTerminal(state.status)
+          ? ended()
+          : ignored("status", `the run is ${state.status}, not paused`)
     case "retry": {
       if (isTerminal(state.status) && hasCompensated(state)) {
-        if (undoneOf(state).length === 0) return ignored("the run has undone what it did")
+        if (undoneOf(state).length === 0) return ignored("ended", "the run has undone what it did")
         if (request.edits !== undefined)
-          return ignored("the run only goes on to undo: there is no state to edit")
-      } else if (state.status !== "failed") return ignored(`the run is ${state.status}, not failed`)
+          return ignored("ending", "the run only goes on to undo: there is no state to edit")
+      } else if (state.status !== "failed") return ignored("status", `the run is ${state.status}, not failed`)
       const settled: Array<Body> = []
       for (const call of Object.keys(request.settle ?? {})) {
         const told = settlement(state, call, request.settle![call]!, true)
-        if ("problem" in told) return ignored(told.problem)
+        if ("problem" in told) return ignored("notInDoubt", told.problem)
         // The command is answered by the event before it; who decided stands in each.
-        settled.push(actor === undefined ? told.body : { ...told.body, actor })
+        settled.push({ ...told.body, ...sender })
       }
       const { edits, limits } = request
       return [
         { kind: "restarted", ...by, ...(edits === undefined ? undefined : { edits }) },
         ...settled,
         // The command is dealt with by the event before it.
-        ...(limits === undefined
-          ? []
-          : [{ kind: "limitsChanged" as const, ...(actor === undefined ? undefined : { actor }), ...limits }])
+        ...(limits === undefined ? [] : [{ kind: "limitsChanged" as const, ...sender, ...limits }])
       ]
     }
     case "limits":
-      if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
+      if (isTerminal(state.status)) return ended()
       return [{ kind: "limitsChanged", ...by, ...request.limits }]
     case "settle": {
-      if (state.compensating !== undefined) return ignored(undoing)
-      if (isTerminal(state.status)) return ignored(`the run had ${state.status} already`)
+      if (state.compensating !== undefined) return ignored("ending", undoing)
+      if (isTerminal(state.status)) return ended()
       const told = settlement(state, request.call, request.as, false)
-      return "problem" in told ? ignored(told.problem) : [{ ...told.body, ...by }]
+      return "problem" in told ? ignored("notInDoubt", told.problem) : [{ ...told.body, ...by }]
     }
     case "annotate": {
       const { type: _, ...note } = request
@@ -218,11 +223,11 @@ export const carryOut = (
     case "bookmark": {
       const { type: _, ...bookmark } = request
       return bookmark.at > state.seq
-        ? ignored(`the journal ends at seq ${state.seq}, before seq ${bookmark.at}`)
+        ? ignored("unknown", `the journal ends at seq ${state.seq}, before seq ${bookmark.at}`)
         : [{ kind: "bookmarked", ...by, ...bookmark }]
     }
     case "signal":
-      return signalled(state, request, by) ?? ignored(unwanted(state, request))
+      return signalled(state, request, by) ?? ignored(...unwanted(state, request))
     case "answer":
       return endNamed(state, "user", request.wait, request.value, by, ignored)
     case "finish":
@@ -230,7 +235,7 @@ export const carryOut = (
     case "ended": {
       const { outcome, run, wait } = request
       return isTerminal(state.status) || !Waking.isForRun(state, wait, run)
-        ? ignored(`nothing waits for run ${run}`)
+        ? ignored("nothingWaits", `nothing waits for run ${run}`)
         : Waking.end(state, wait, outcome, by)
     }
   }
@@ -244,7 +249,6 @@ export const isForWait = ({ command: { request } }: Received): boolean =>
   request.type === "ended"
 
 type Signal = Extract<Request, { type: "signal" }>
-type Bodies = readonly [Body, ...ReadonlyArray<Body>]
 
 /** How many signals a run keeps. */
 const keptSignals = 1000
@@ -264,16 +268,25 @@ const signalled = (state: RunState, signal: Signal, by: Waking.By): Bodies | und
 }
 
 /** Why a signal comes to nothing. */
-const unwanted = (state: RunState, signal: Signal): string => {
-  if (isTerminal(state.status)) return `the run had ${state.status} already`
-  if (state.status === "cancelling") return "the run is being cancelled"
+const unwanted = (state: RunState, signal: Signal): readonly [reason: RefusalReason, note: string] => {
+  const over = overOf(state)
+  if (over !== undefined) return over
   const [first] = Waking.meantBy(state, signal)
   if (first !== undefined) {
-    return `its payload is not what is waited for: ${RecordedSchema.problemWith(first[1].schema, signal.payload)}`
+    const problem = RecordedSchema.problemWith(first[1].schema, signal.payload)
+    return ["doesNotFit", `its payload is not what is waited for: ${problem}`]
   }
-  return state.keeps?.includes(signal.name) === true
-    ? `${keptSignals} signals are kept already`
-    : "nothing waits for it, and the flow does not name it among its signals"
+  if (state.keeps?.includes(signal.name) === true) return ["full", `${keptSignals} signals are kept already`]
+  const keys = Waking.keysOf(state, signal.name)
+  return keys.length === 0
+    ? ["nothingWaits", "nothing waits for it, and the flow does not name it among its signals"]
+    : ["wrongKey", `it is waited for with ${keys.map((key) => JSON.stringify(key)).join(" or ")} as its key`]
+}
+
+/** Why nothing in a run waits any more; `undefined` if something may. */
+const overOf = (state: RunState): readonly [reason: RefusalReason, note: string] | undefined => {
+  if (isTerminal(state.status)) return ["ended", `the run had ${state.status} already`]
+  return state.status === "cancelling" ? ["ending", "the run is being cancelled"] : undefined
 }
 
 type Finish = Extract<Request, { type: "finish" }>["as"]
@@ -284,17 +297,16 @@ const endNamed = (
   name: string,
   given: Json | Finish,
   by: Waking.By,
-  ignored: (note: string) => Bodies
+  ignored: Ignored
 ): Bodies => {
+  const over = overOf(state)
+  if (over !== undefined) return ignored(...over)
   const named = Waking.named(state, type, name)
   const [only] = named
-  if (only === undefined || isTerminal(state.status) || state.status === "cancelling") {
-    return ignored(
-      isTerminal(state.status) ? `the run had ${state.status} already` : `nothing waits for ${name}`
-    )
-  }
+  if (only === undefined) return ignored("nothingWaits", `nothing waits for ${name}`)
   if (named.length > 1) {
-    return ignored(`several wait for ${name}: say which, ${named.map(([id]) => id).join(" or ")}`)
+    const ids = named.map(([id]) => id).join(" or ")
+    return ignored("ambiguous", `several wait for ${name}: say which, ${ids}`)
   }
   const [id, wait] = only
   if (type === "job" && "failure" in (given as Finish)) {
@@ -302,10 +314,10 @@ const endNamed = (
     return Waking.end(state, id, { failure: { kind: "defect", name: "JobFailed", message: failure } }, by)
   }
   const value = type === "job" ? (given as Extract<Finish, { value: Json }>).value : given
-  const problem =
-    RecordedSchema.problemWith(wait.schema, value) ??
-    (isChoice(wait, value) ? undefined : "it is none of the choices")
-  return problem === undefined
+  const problem = RecordedSchema.problemWith(wait.schema, value)
+  if (problem !== undefined)
+    return ignored("doesNotFit", `what was given is not what is waited for: ${problem}`)
+  return isChoice(wait, value)
     ? Waking.end(state, id, { value }, by)
-    : ignored(`what was given is not what is waited for: ${problem}`)
+    : ignored("notAChoice", "what was given is not what is waited for: it is none of the choices")
 }

@@ -37,6 +37,8 @@ export interface Host {
   readonly execute: Grace["execute"]
   /** Lets this many milliseconds pass, or fewer if something has come in. */
   readonly sleep: (millis: number) => Effect.Effect<void>
+  /** Until the run has a place to execute something, or something has come in; whether it has one. */
+  readonly enter: Effect.Effect<boolean>
   /** Deals with what has come in. */
   readonly obey: Effect.Effect<void, WriteError>
 }
@@ -177,6 +179,7 @@ export const make = (host: Host): Effect.Effect<void, WriteError> => {
         return yield* host.sleep(left)
       }
     }
+    if (!(yield* host.enter)) return
     const { done, key, names, problem, tool } = yield* find(last)
     const crashes =
       recoveries > maxRecoveries ? { kind: "recoveries" as const, limit: maxRecoveries } : undefined

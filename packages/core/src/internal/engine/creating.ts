@@ -3,9 +3,9 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import type { Json } from "effect/Schema"
 import * as Tracer from "effect/Tracer"
 import type { Body } from "../../Event.ts"
@@ -60,6 +60,18 @@ export const bodyOf = (
 }
 
 /**
+ * The span in which a run is made, if somebody traces it or it came from elsewhere: a span of which nobody hears has ids by
+ * chance, which say nothing and would make each journal another one.
+ */
+const around = (context: Context.Context<never>): Tracer.AnySpan | undefined => {
+  const span = Context.getOrUndefined(
+    context,
+    Tracer.ParentSpan as unknown as Context.Key<never, Tracer.AnySpan>
+  )
+  return span?._tag === "ExternalSpan" || context.mapUnsafe.has(Tracer.TracerKey) ? span : undefined
+}
+
+/**
  * Writes the first event of a run, and others that follow it at once. If it is executed here, `rest` waits until this worker
  * does nothing more with it; with `ahead` it may begin before it is durable.
  */
@@ -73,7 +85,7 @@ export const create = Effect.fnUntraced(function* (
   const { codec, store } = journals
   const here = starter?.has(given.flow, given.version) === true ? starter : undefined
   const span = here === undefined ? undefined : yield* here.span(run, given.flow)
-  const trace = span ?? Option.getOrUndefined(yield* Effect.serviceOption(Tracer.ParentSpan))
+  const trace = span ?? around(yield* Effect.context())
   const first =
     trace === undefined ? given : { ...given, trace: { traceId: trace.traceId, spanId: trace.spanId } }
   const bodies: ReadonlyArray<Body> = [first, ...(options.following ?? [])]

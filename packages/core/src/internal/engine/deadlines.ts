@@ -9,6 +9,7 @@ import type { Body } from "../../Event.ts"
 import type { RunState } from "../../RunState.ts"
 import { hasCompensated } from "../compensation.ts"
 import { isTerminal } from "../status.ts"
+import * as Waking from "./waking.ts"
 
 /** Whether the run's time counts: not while it is paused, and not once it is about to end. */
 export const isTimed = (state: RunState): boolean =>
@@ -20,6 +21,13 @@ export const isTimed = (state: RunState): boolean =>
 
 /** Whether the run has taken too long. */
 export const isExpired = (state: RunState, now: number): boolean => isTimed(state) && now >= state.deadline!
+
+/** When a run that rests has something to do by itself: the next of its waits is over, or its time. */
+export const nextDue = (state: RunState): number =>
+  Math.min(
+    Waking.nextDue(state) ?? Number.POSITIVE_INFINITY,
+    isTimed(state) ? state.deadline! : Number.POSITIVE_INFINITY
+  )
 
 /** What becomes of it then. */
 export const expire = ({ run, timeout }: RunState): Body => ({

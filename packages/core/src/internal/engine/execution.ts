@@ -1,7 +1,8 @@
 /**
  * The execution of one run by the worker that owns it: visits, commands, pauses, the end.
  */
-import * as Context from "effect/Context"
+import type * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
@@ -11,16 +12,19 @@ import * as Tracer from "effect/Tracer"
 import type { PauseReason } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
 import type { NodeMiddleware, ToolMiddleware } from "../../Middleware.ts"
-import type { OpenVisit, RunState } from "../../RunState.ts"
+import type { IllegalEvent, OpenVisit, RunState } from "../../RunState.ts"
 import type * as Store from "../../Store.ts"
 import type { ToolExecutor } from "../../ToolExecutor.ts"
 import * as Snapshot from "../snapshot.ts"
 import { isTerminal } from "../status.ts"
-import { visitIn } from "../visits.ts"
+import { visitIn, visitsOf } from "../visits.ts"
 import * as Branching from "./branching.ts"
+import { checked } from "./checking.ts"
 import * as Commands from "./commands.ts"
 import * as Compensation from "./compensation.ts"
 import * as Deadlines from "./deadlines.ts"
+import * as Due from "./due.ts"
+import * as Failures from "./failure.ts"
 import * as Grace from "./grace.ts"
 import * as Joins from "./joins.ts"
 import * as Limits from "./limits.ts"
@@ -28,6 +32,7 @@ import * as Outbox from "./outbox.ts"
 import * as Outcomes from "./outcomes.ts"
 import type { Starter } from "./pool.ts"
 import type { Journals } from "./reader.ts"
+import * as Spans from "./spans.ts"
 import * as Versions from "./versions.ts"
 import * as Views from "./views.ts"
 import * as Visiting from "./visiting.ts"
@@ -37,6 +42,7 @@ import type { Bodies, WriteError, Writer } from "./writer.ts"
 /** What all executions of a worker share. */
 export interface Environment extends Journals, Grace.Options {
   readonly deadlines: Deadlines.Deadlines
+  readonly places: Places
   readonly executor: ToolExecutor
   readonly nodeMiddlewares: ReadonlyArray<NodeMiddleware>
   readonly toolMiddlewares: ReadonlyArray<ToolMiddleware>
@@ -47,6 +53,14 @@ export interface Environment extends Journals, Grace.Options {
   readonly starter?: Starter | undefined
 }
 
+/** The places of a worker: so many runs execute something at once. Each execution begins with one. */
+export interface Places {
+  /** The run executes nothing for a while: another one may have its place. */
+  readonly leave: (run: string) => void
+  /** It has to go on: `granted` is called when it has a place, perhaps at once. */
+  readonly ask: (run: string, granted: () => void) => void
+}
+
 /** Why an execution has to stop before the run itself stops. */
 type Stop =
   | { readonly _tag: "Drain" }
@@ -54,6 +68,7 @@ type Stop =
   | { readonly _tag: "Deadline" }
   | { readonly _tag: "Pause"; readonly reason: PauseReason }
   | { readonly _tag: "Lost"; readonly error: WriteError }
+  | { readonly _tag: "Died"; readonly cause: Cause.Cause<never> }
 
 /** How the run came to this execution, if it was taken over from another owner. */
 export interface Claim {
@@ -61,8 +76,14 @@ export interface Claim {
   readonly previous: { readonly epoch: number; readonly seq: number; readonly hash: string }
 }
 
-/** How an execution ended: at rest (ended, paused, waiting, drained), or because nothing more could be written. */
-export type Outcome = { readonly _tag: "AtRest" } | { readonly _tag: "Lost"; readonly error: WriteError }
+/**
+ * How an execution ended: at rest (ended, paused, waiting, drained), because nothing more could be written, or by
+ * something that nobody expected.
+ */
+export type Outcome =
+  | { readonly _tag: "AtRest" }
+  | { readonly _tag: "Lost"; readonly error: WriteError }
+  | { readonly _tag: "Died"; readonly cause: Cause.Cause<never> }
 
 export interface Execution {
   readonly run: string
@@ -121,19 +142,20 @@ export const make = (
   let wake: (() => void) | undefined
   const inbox: Array<Commands.Opened> = []
 
-  /** Stops the execution; the first reason counts, but losing the right to write overrides the others. */
+  /** Stops the execution; the first reason counts, but that nothing can be written any more overrides the others. */
   const halt = (reason: Stop): void => {
-    if (stop === undefined || reason._tag === "Lost") stop = reason
+    const isFinal = reason._tag === "Lost" || reason._tag === "Died"
+    if (stop === undefined || isFinal) stop = reason
     // A drain has a limit of its own.
     const isUnlimited = reason._tag === "Drain"
     main.grace.interrupt(isUnlimited)
     branching?.interrupt(isUnlimited)
     // What the end of the handlers leads to is not meant, if that is already under way.
-    if (draining || reason._tag === "Lost") undoing?.interrupt(isUnlimited)
+    if (draining || isFinal) undoing?.interrupt(isUnlimited)
     wake?.()
   }
 
-  const isLost = (): boolean => stop?._tag === "Lost"
+  const isLost = (): boolean => stop?._tag === "Lost" || stop?._tag === "Died"
 
   const timer = (millis: number, callback: () => void): (() => void) => {
     const sleeping = runFork(
@@ -153,8 +175,50 @@ export const make = (
     }
   }
 
+  let away = false
+  /** Handlers that are to go on and have no place to do so. */
+  const entering = new Set<() => void>()
+
+  const leavePlace = (): void => {
+    away = true
+    environment.places.leave(run)
+  }
+
+  const askForPlace = (): void =>
+    environment.places.ask(run, () => {
+      away = false
+      wake?.()
+      for (const enter of entering) enter()
+    })
+
+  /** Until the run has a place again, or something else is to be done; whether it has one. */
+  const enter: Effect.Effect<boolean> = Effect.suspend(() => {
+    if (!away) return Effect.succeed(true)
+    return Effect.callback<boolean>((resume) => {
+      wake = () => {
+        wake = undefined
+        resume(Effect.sync(() => !away))
+      }
+      askForPlace()
+    })
+  })
+
+  /** The same for a handler, which is interrupted if something else is to be done. */
+  const reenter: Effect.Effect<void> = Effect.suspend(() => {
+    if (!away) return Effect.void
+    return Effect.callback<void>((resume) => {
+      const go = () => {
+        entering.delete(go)
+        resume(Effect.void)
+      }
+      entering.add(go)
+      askForPlace()
+      return Effect.sync(() => entering.delete(go))
+    })
+  })
+
   /** Until something is to be done, or so many milliseconds have passed. */
-  const idle = (millis: number): Effect.Effect<void> =>
+  const idle = (millis: number, isQuiet = true): Effect.Effect<void> =>
     Effect.callback<void>((resume) => {
       const cancel = Number.isFinite(millis) ? timer(Math.max(1, millis), () => wake?.()) : () => {}
       wake = () => {
@@ -162,6 +226,7 @@ export const make = (
         cancel()
         resume(Effect.void)
       }
+      if (isQuiet && millis > Due.moment) leavePlace()
     })
 
   const touched = (bodies: Bodies): void => {
@@ -178,7 +243,12 @@ export const make = (
       writer,
       touched,
       timer,
-      poke: () => wake?.()
+      poke: () => {
+        const isSeenTo = wake !== undefined || stop !== undefined
+        wake?.()
+        return isSeenTo
+      },
+      fork: (effect) => runFork(Effect.catch(effect, (error) => Effect.sync(() => course.lost(error))))
     }))
   const isSending = (): boolean => !HashMap.isEmpty(writer.state.outbox) && outbox().isDue()
   const flush = Effect.suspend(() => (isSending() ? outbox().flush : Effect.void))
@@ -193,11 +263,16 @@ export const make = (
     inherited: claim === undefined ? -1 : writer.state.seq,
     isStopping: () => stop !== undefined,
     isHalted: () => stop !== undefined && stop._tag !== "Cancel" && stop._tag !== "Deadline",
+    unwound: new Set(),
     isLost,
     lost: (error) => halt({ _tag: "Lost", error }),
     pause: (reason) => halt({ _tag: "Pause", reason }),
     touched,
-    timer
+    timer,
+    parked: (branch) => {
+      if (branch === "" || branching?.isQuiet() === true) leavePlace()
+    },
+    reenter
   }
   const visiting = Visiting.make(course)
 
@@ -214,6 +289,8 @@ export const make = (
       course,
       visiting,
       idle,
+      isAway: () => away,
+      enter,
       poke: () => wake?.(),
       afterVisit: isStrict ? writer.sync : Effect.void,
       betweenVisits: Effect.suspend(warnIfDue).pipe(Effect.flatMap(snapshotIfDue), Effect.andThen(flush)),
@@ -234,6 +311,7 @@ export const make = (
         surroundings: {
           context: environment.context,
           executor: environment.executor,
+          limits: environment,
           middlewares: environment.toolMiddlewares,
           traced: environment.traced
         },
@@ -241,6 +319,7 @@ export const make = (
         stopping: () => draining || isLost(),
         execute: undoing.execute,
         sleep: idle,
+        enter,
         obey: Effect.suspend(() => (inbox.length > 0 ? obey() : Effect.void))
       }),
       () => {
@@ -270,13 +349,28 @@ export const make = (
     if (!inbox.some((other) => sameCommand(other, received))) inbox.push(received)
   }
 
+  /** A command that cannot be carried out is told of as such: it must not hold up the others, nor the run. */
+  const carryOut = (
+    appendTo: Writer["appendTo"],
+    command: Commands.Opened
+  ): Effect.Effect<unknown, WriteError> => {
+    return Effect.catchDefect(
+      appendTo((state) => Commands.carryOut(state, checked(service, state, command))),
+      (defect) => {
+        if (!isIllegalEvent(defect)) return Effect.die(defect)
+        return appendTo((state) =>
+          Commands.carryOut(state, { ...command, problem: ["doesNotFit", defect.message] })
+        )
+      }
+    )
+  }
+
   /** Carries out the commands that have come in. Those that change the state make it decoded anew. */
   const obey = () =>
     Effect.gen(function* () {
       for (let received = inbox.shift(); received !== undefined; received = inbox.shift()) {
         const { restarts } = writer.state
-        const next = received
-        yield* writer.appendTo((state) => Commands.carryOut(state, next))
+        yield* carryOut((decide) => writer.appendTo(decide), received)
         if (writer.state.restarts === restarts) continue
         environment.deadlines.add(run, writer.state.deadline)
         views.reset()
@@ -289,15 +383,21 @@ export const make = (
     return warning === undefined ? Effect.void : writer.append(warning)
   }
 
+  /** Until the next attempt of the main line. */
+  let sleeping: Due.Due | undefined
+
   /** Executes the open visit of the main line: one attempt, and the events that come of it. */
   const step = ({ due }: OpenVisit): Effect.Effect<unknown, WriteError> => {
-    const wait = due === undefined ? 0 : due - clock.currentTimeMillisUnsafe()
+    if (due !== undefined && sleeping?.at !== due) sleeping = Due.make(clock, due)
+    const wait = due === undefined ? 0 : sleeping!.left()
     if (wait > 0) {
-      // What comes after a long sleep should not have to begin before it.
+      // What comes after a long sleep should not have to begin before it. Clocks may be set meanwhile.
+      const look = Math.min(wait, Due.lookInterval)
       return Effect.flatMap(writer.sync, () =>
-        stop !== undefined || inbox.length > 0 ? Effect.void : idle(wait)
+        stop !== undefined || inbox.length > 0 ? Effect.void : idle(look)
       )
     }
+    if (away) return Effect.asVoid(enter)
     if (main.gone) main = Visiting.lineOf(environment, "")
     main.suspended = false
     main.evicted = false
@@ -305,6 +405,36 @@ export const make = (
       stop !== undefined || main.suspended ? Effect.void : afterVisit()
     )
   }
+
+  /**
+   * A run ends whose handlers wait and were not kept: they are executed up to their waits again and interrupted there, so
+   * that their finalizers can call tools, as those of handlers that are kept. Whether there was something to do.
+   */
+  const unwind = Effect.fnUntraced(function* (why: "Cancel" | "Deadline") {
+    const { fingerprint, maxRecoveries, recoveries, version } = writer.state
+    const waiting = [...visitsOf(writer.state)].filter(
+      ([branch, visit]) => visit.waiting.length > 0 && !course.unwound.has(branch)
+    )
+    if (waiting.length === 0 || recoveries > maxRecoveries || isLost()) return false
+    // Without a handler that the run fits there is nothing to be executed.
+    if (version !== flow.version || fingerprint !== flow.fingerprint || incompatible() !== undefined)
+      return false
+    stop ??= { _tag: why }
+    for (const [branch] of waiting) {
+      if (draining || isLost()) break
+      main = Visiting.lineOf(environment, branch)
+      main.unwinding = "under way"
+      const { grace } = main
+      // Nobody knows whether it comes to its wait again.
+      const cancel = Duration.isFinite(environment.grace)
+        ? timer(Duration.toMillis(environment.grace), () => grace.interrupt())
+        : () => {}
+      yield* Effect.ensuring(visiting.attempt(main), Effect.sync(cancel))
+      course.unwound.add(branch)
+    }
+    main = Visiting.lineOf(environment, "")
+    return true
+  })
 
   /** Opens the epoch. After a crash that is durable before any code of the flow's author runs. */
   const takeOver = ({ cause, previous }: Claim) =>
@@ -357,21 +487,35 @@ export const make = (
     return writer.append({ kind: "paused", reason })
   }
 
-  /** Ends the run early: first what it started, then what it did. */
-  const end = (state: RunState): Effect.Effect<unknown, WriteError> => {
-    if (state.status !== "cancelling" || state.compensating !== undefined) return undo
-    return Effect.flatMap(outbox().endChildren, (ended): Effect.Effect<unknown, WriteError> => {
+  const endChildren = Effect.suspend(() =>
+    Effect.flatMap(outbox().endChildren, (ended): Effect.Effect<unknown, WriteError> => {
       if (ended) return undo
       if (draining) return rest()
       return inbox.length === 0 ? idle(Outbox.tryAgain) : Effect.void
     })
-  }
+  )
+
+  /** Does something about a run that ends early, unless its handlers have to be unwound before. */
+  const unwound = (
+    why: "Cancel" | "Deadline",
+    then: () => Effect.Effect<unknown, WriteError>
+  ): Effect.Effect<unknown, WriteError> =>
+    Effect.flatMap(unwind(why), (isBusy): Effect.Effect<unknown, WriteError> => {
+      if (!isBusy) return then()
+      return draining ? rest() : Effect.void
+    })
+
+  /** Ends the run early: first what it started, then what it did. */
+  const end = (state: RunState): Effect.Effect<unknown, WriteError> =>
+    state.status === "cancelling" && state.compensating === undefined
+      ? unwound("Cancel", () => endChildren)
+      : undo
 
   /** Does what is to be done next: one thing, after which it is looked again. */
   const turn = (): Effect.Effect<unknown, WriteError> => {
     const { state } = writer
     if (stop !== undefined) {
-      if (stop._tag === "Lost" || stop._tag === "Drain") return rest()
+      if (isLost() || stop._tag === "Drain") return rest()
       const { status } = state
       if (stop._tag === "Pause" && status !== "cancelling" && !isTerminal(status)) return pause(stop.reason)
     }
@@ -381,9 +525,11 @@ export const make = (
     if (state.status === "cancelling" || state.compensating !== undefined) return end(state)
     const isOver = stop?._tag === "Deadline" && Deadlines.isTimed(state)
     if (isOver || Deadlines.isExpired(state, clock.currentTimeMillisUnsafe())) {
-      // Whoever retries the run gives it time again.
-      if (isOver) stop = undefined
-      return writer.append(Deadlines.expire(state))
+      return unwound("Deadline", () => {
+        // Whoever retries the run gives it time again.
+        if (isOver) stop = undefined
+        return writer.append(Deadlines.expire(state))
+      })
     }
     if (!isRead) {
       if (!Versions.isCurrent(flow, state)) return follow
@@ -403,25 +549,41 @@ export const make = (
     }
     if (visit.waiting.length > 0) return rest()
     const exceeded = Limits.exceededBy(state, visit)
-    if (exceeded !== undefined) return writer.append(Joins.failRun(state, exceeded))
+    if (exceeded !== undefined) {
+      if (Limits.pausesAt(flow, exceeded)) return pause(exceeded)
+      return writer.append(Joins.failRun(state, exceeded))
+    }
     const warning = Limits.warningOf(flow, state)
     return warning === undefined ? step(visit) : writer.append(warning)
   }
+
+  /** Whether nothing is under way any more that might append something, or has to be waited for. */
+  const isQuiet = (): boolean =>
+    (branching === undefined || branching.isEmpty()) && (sending === undefined || !sending.isBusy())
 
   const turns = Effect.whileLoop({ while: () => !through, body: turn, step: () => {} })
   const executing = Effect.suspend(() => {
     phase = "executing"
     return Effect.flatMap(turns, (): Effect.Effect<Outcome, WriteError> => {
       phase = "resting"
-      return stop?._tag === "Lost" ? Effect.fail(stop.error) : Effect.as(writer.finish, atRest)
+      if (stop?._tag === "Lost") return Effect.fail(stop.error)
+      if (stop?._tag === "Died") return Effect.failCause(stop.cause)
+      return Effect.as(isQuiet() ? writer.finish : writer.sync, atRest)
     })
   })
   const loop = (claim === undefined ? executing : Effect.andThen(takeOver(claim), executing)).pipe(
     Effect.catch((error): Effect.Effect<Outcome> => Effect.succeed({ _tag: "Lost", error })),
+    Effect.catchCause((cause) =>
+      Effect.sync((): Outcome => {
+        halt({ _tag: "Died", cause })
+        return { _tag: "Died", cause }
+      })
+    ),
     Effect.onExit(() => {
       phase = "resting"
-      const ended = branching === undefined ? Effect.void : branching.end
-      return sending === undefined ? ended : Effect.andThen(ended, Effect.sync(sending.end))
+      if (branching === undefined && sending === undefined) return Effect.void
+      const endSending = Effect.suspend(() => (sending === undefined ? Effect.void : sending.end))
+      return branching === undefined ? endSending : Effect.andThen(branching.end, endSending)
     })
   )
 
@@ -435,8 +597,8 @@ export const make = (
     }
     const { trace } = writer.state
     const before = trace === undefined ? undefined : Tracer.externalSpan({ ...trace, sampled: true })
-    return Effect.withSpan(effect, spanName(flow.id), {
-      attributes: spanAttributes(run, flow.id, writer.lease.epoch),
+    return Effect.withSpan(effect, Spans.nameOf(flow.id), {
+      attributes: Spans.attributesOf(run, flow.id, writer.lease.epoch),
       root: true,
       ...(before === undefined ? undefined : { links: [{ span: before, attributes: {} }] })
     })
@@ -445,7 +607,7 @@ export const make = (
   /** The request is in the journal before anything is interrupted: a crash in between goes on cancelling. */
   const cancel = (command: Commands.Opened): Effect.Effect<unknown, WriteError> =>
     Effect.map(
-      writer.appendTo((state) => Commands.carryOut(state, command)),
+      carryOut((decide) => writer.appendTo(decide), command),
       () => {
         if (writer.state.status === "cancelling") halt({ _tag: "Cancel" })
       }
@@ -457,10 +619,7 @@ export const make = (
       if (isCancel(command)) return cancel(command)
       if (Commands.isForWait(command)) {
         // Nothing else may happen for long that would make it durable.
-        return Effect.andThen(
-          visiting.appendTo((state) => Commands.carryOut(state, command)),
-          writer.sync
-        )
+        return Effect.andThen(carryOut(visiting.appendTo, command), writer.sync)
       }
     }
     enqueue(command)
@@ -493,6 +652,7 @@ export const make = (
     deliver: (commands) =>
       Effect.forEach(commands, receive, { discard: true }).pipe(
         Effect.catch((error) => Effect.sync(() => halt({ _tag: "Lost", error }))),
+        Effect.catchCause((cause) => Effect.sync(() => halt({ _tag: "Died", cause }))),
         Effect.andThen(
           Effect.sync(() => {
             if (inbox.length === 0) return
@@ -506,19 +666,7 @@ export const make = (
   }
 }
 
-const spanName = (flow: string): string => `run ${flow}`
-
-const spanAttributes = (run: string, flow: string, epoch: number) => ({
-  "waymark.run": run,
-  "waymark.flow": flow,
-  "waymark.epoch": epoch
-})
-
-/** The span of a new run, under the one that it is started in. */
-export const startSpan = (environment: Environment, run: string, flow: string): Effect.Effect<Tracer.Span> =>
-  Effect.makeSpan(spanName(flow), { attributes: spanAttributes(run, flow, 0) }).pipe(
-    Effect.provideService(Tracer.Tracer, Context.get(environment.context, Tracer.Tracer))
-  )
+const isIllegalEvent = (defect: unknown): defect is IllegalEvent => Failures.tagOf(defect) === "IllegalEvent"
 
 const isCancel = ({ command }: Store.Received): boolean => command.request.type === "cancel"
 

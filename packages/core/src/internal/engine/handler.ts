@@ -20,6 +20,7 @@ import type * as Wait from "../../Wait.ts"
 import * as Calls from "./calls.ts"
 import * as Children from "./children.ts"
 import * as Claims from "./claims.ts"
+import * as Grace from "./grace.ts"
 import * as Telling from "./telling.ts"
 import { SeededRandom, VisitClock } from "./visitClock.ts"
 import * as Waits from "./waits.ts"
@@ -89,6 +90,9 @@ class Doing implements Children.Place {
   readonly clock: VisitClock
   readonly scope = Scope.makeUnsafe()
   self: Fiber.Fiber<unknown, unknown> | undefined
+  /** Fibers that live as long as the visit are known by its scope. */
+  readonly isAlone = (asking: Fiber.Fiber<unknown, unknown>): boolean =>
+    asking === this.self && this.scope.state._tag === "Empty" && !hasChildren(asking)
   private closed = false
   private claims: Claims.Claims | undefined
   private calls: Calls.Calls | undefined
@@ -172,8 +176,7 @@ class Doing implements Children.Place {
       clock: this.live,
       open: host.open,
       waits: () => waitsOf(host.open(), host),
-      // Fibers that live as long as the visit are known by its scope.
-      isAlone: (asking) => asking === this.self && this.scope.state._tag === "Empty" && !hasChildren(asking)
+      isAlone: this.isAlone
     }))
   }
 }
@@ -224,15 +227,17 @@ class VisitOf implements VisitService {
   }
 }
 
-/** Inside a visit time stands still, chance is repeatable, tools are durable, and resources last as long as the visit. */
+/** Inside a visit time passes as it is recorded and slept, chance is repeatable, tools are durable, and resources last as long as the visit. */
 export const prepare = (
   { clock, nodeMiddlewares, traced }: Surroundings,
   { context: base, flow, handlers }: Flow.HandlersService,
   run: string,
-  host: () => Host,
+  given: () => Host,
   attempted: Attempt
 ): Prepared => {
   const { branch, timeout, visit } = attempted
+  let left = false
+  const host = timeout === undefined ? given : until(() => left, visit, given)
   const { attempt, node } = visit
   const handler = handlers[node]!
   const doing = new Doing(clock, flow, host, attempted)
@@ -255,9 +260,12 @@ export const prepare = (
   }
   if (timeout !== undefined) {
     const millis = Duration.toMillis(timeout)
-    effect = Effect.timeoutOrElse(effect, {
-      duration: timeout,
-      orElse: () => Effect.die(new Node.NodeTimeout({ node, millis }))
+    const over = Effect.die(new Node.NodeTimeout({ node, millis }))
+    // The visit's own clock would go on by that.
+    effect = Grace.limited(given().limits, effect, Effect.andThen(clock.sleep(timeout), over), {
+      place: { run, branch, node, visit: visit.visit },
+      what: "an attempt",
+      onLeft: () => (left = true)
     })
   }
   if (traced) {
@@ -269,6 +277,28 @@ export const prepare = (
   return plain
     ? { effect, context: own, close }
     : { effect: Effect.provideContext(effect, base), context: undefined, close }
+}
+
+/** A host that does nothing any more for an attempt that was left behind. */
+const until = (isLeft: () => boolean, visit: OpenVisit, given: () => Host): (() => Host) => {
+  let made: Host | undefined
+  return () => (made ??= limitedHost(isLeft, visit, given()))
+}
+
+const limitedHost = (isLeft: () => boolean, visit: OpenVisit, host: Host): Host => {
+  const orRefuse = <A>(effect: () => Effect.Effect<A>): Effect.Effect<A> =>
+    Effect.suspend(() => (isLeft() ? host.refused : effect()))
+  return {
+    ...host,
+    open: () => (isLeft() ? visit : host.open()),
+    append: (body) => orRefuse(() => host.append(body)),
+    appendTo: (decide) => orRefuse(() => host.appendTo(decide)),
+    openWaits: (bodies) => orRefuse(() => host.openWaits(bodies)),
+    deliver: (message, of) => orRefuse(() => host.deliver(message, of)),
+    pause: (reason) => orRefuse(() => host.pause(reason)),
+    park: orRefuse(() => host.park),
+    halted: () => isLeft() || host.halted()
+  }
 }
 
 /** Whether a fiber has forked others that still run; `true` if that cannot be told. */

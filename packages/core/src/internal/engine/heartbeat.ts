@@ -9,8 +9,8 @@ import * as Tool from "../../Tool.ts"
 export interface Heart {
   /** The try is alive. */
   readonly beat: Effect.Effect<void>
-  /** Interrupts the try when it has not shown that for too long. */
-  readonly watch: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Fails when the try has not shown that for too long. */
+  readonly stalled: Effect.Effect<never>
 }
 
 const nanosPerMilli = 1e6
@@ -33,5 +33,5 @@ export const make = (heartbeat: Duration.Duration, name: string): Heart => {
       )
     )
   )
-  return { beat, watch: (effect) => Effect.andThen(beat, Effect.raceFirst(effect, stalled)) }
+  return { beat, stalled }
 }

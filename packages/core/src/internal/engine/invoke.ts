@@ -11,6 +11,8 @@ import * as Tracer from "effect/Tracer"
 import type { ToolMiddleware } from "../../Middleware.ts"
 import * as Tool from "../../Tool.ts"
 import type { Request, ToolExecutor } from "../../ToolExecutor.ts"
+import * as Grace from "./grace.ts"
+import { twoOf } from "../definition/site.ts"
 import * as Heartbeat from "./heartbeat.ts"
 
 export interface Surroundings {
@@ -19,6 +21,8 @@ export interface Surroundings {
   readonly executor: ToolExecutor
   readonly middlewares: ReadonlyArray<ToolMiddleware>
   readonly traced: boolean
+  /** What becomes of tries that take too long and do not stop. */
+  readonly limits: Omit<Grace.Options, "context">
 }
 
 const missing = (name: string, what: string): Effect.Effect<never> =>
@@ -30,6 +34,7 @@ const handlerFor = (
   provided: Tool.HandlerService | undefined
 ): Effect.Effect<unknown, unknown, any> => {
   if (provided === undefined) return missing(tool.name, "handler")
+  if (provided.tool !== tool) return Effect.die(new Error(twoOf("tool", tool.name, provided.tool, tool)))
   if (undo === undefined) return Effect.suspend(() => provided.handler(input))
   const { compensate } = provided
   return compensate === undefined
@@ -67,14 +72,18 @@ export const invoke = (
         ? inContext
         : compensate(request, inContext)
   for (let i = host.middlewares.length - 1; i >= 0; i--) effect = host.middlewares[i]!(effect, request)
-  if (heart !== undefined) effect = heart.watch(effect)
+  const limited = (limit: Effect.Effect<never>) => {
+    const { branch, node, run, visit } = invocation
+    const place = { run, branch, node, visit, tool: tool.name }
+    const what = undo === undefined ? "a tool call" : "what undoes a tool call"
+    return Grace.limited(host.limits, effect, limit, { place, what })
+  }
+  if (heart !== undefined) effect = Effect.andThen(heart.beat, limited(heart.stalled))
   const timeout = undo === undefined ? tool.timeout : tool.compensate?.timeout
   if (timeout !== undefined) {
     const millis = Duration.toMillis(timeout)
-    effect = Effect.timeoutOrElse(effect, {
-      duration: timeout,
-      orElse: () => Effect.die(new Tool.ToolTimeout({ tool: tool.name, millis }))
-    })
+    const over = Effect.die(new Tool.ToolTimeout({ tool: tool.name, millis }))
+    effect = limited(Effect.andThen(Effect.sleep(timeout), over))
   }
   if (host.traced) {
     effect = Effect.withSpan(effect, `${undo === undefined ? "tool" : "undo"} ${tool.name}`, {

@@ -51,12 +51,21 @@ const completedOf = ({ ended, policy }: FanOut): ReadonlyArray<EndedBranch> => {
 type Merged =
   | { readonly _tag: "List"; readonly items: Array<Json> }
   | { readonly _tag: "Record"; readonly entries: { [key: string]: Json } }
-  | { readonly _tag: "Sum"; sum: number }
+  | { readonly _tag: "Sum"; readonly sum: number }
   | { readonly _tag: "Combined"; value: unknown }
   | { readonly _tag: "Plain"; op: Op; readonly branch: string; node: string }
 
+/** What the flow's own code throws, its reducers for one, is a failure, too. */
+const total = <A>(made: () => Result.Result<A, Failure>): Result.Result<A, Failure> => {
+  try {
+    return made()
+  } catch (defect) {
+    return Result.fail(Failures.store({ _tag: "Defect", defect }, []))
+  }
+}
+
 /** The updates of the branches as one, or the channel that two of them wrote. */
-export const merge = (channels: Channels, fanOut: FanOut): Result.Result<Ops | undefined, Failure> => {
+const merge = (channels: Channels, fanOut: FanOut): Result.Result<Ops | undefined, Failure> => {
   const merged = new Map<string, Merged>()
   for (const { index } of completedOf(fanOut)) {
     const branch = branchId(fanOut.id, index)
@@ -96,8 +105,11 @@ const take = (
     for (const key of Object.keys(op.merge)) Cell.define(entries, key, op.merge[key]!)
     if (before?._tag !== "Record") merged.set(channel, { _tag: "Record", entries })
   } else if ("add" in op) {
-    if (before?._tag === "Sum") before.sum += op.add
-    else merged.set(channel, { _tag: "Sum", sum: op.add })
+    const sum = (before?._tag === "Sum" ? before.sum : 0) + op.add
+    if (!Number.isFinite(sum)) {
+      return Failures.encoding(`channel ${JSON.stringify(channel)}`, "the sum is too large for a number")
+    }
+    merged.set(channel, { _tag: "Sum", sum })
   } else if ("combine" in op) {
     const { reducer, schema } = channels[channel]!
     const exit = makeCodec(schema).decode(op.combine)
@@ -196,18 +208,17 @@ export const joining = (
   state: RunState,
   channels: Channels,
   branch: string,
-  /** What the update of the whole run comes to. */
+  /** What the update of the branch, or of the whole run, comes to. */
   final: (ops: Ops) => Result.Result<Ops, Failure>
 ): Bodies => {
   const fanOut = fanOutBy(state, branch)!
-  const merged = merge(channels, fanOut)
+  const merged = total(() =>
+    Result.flatMap(merge(channels, fanOut), (ops) =>
+      ops === undefined ? Result.succeed(undefined) : final(ops)
+    )
+  )
   if (Result.isFailure(merged)) return cannotJoin(state, branch, merged.failure)
-  let ops = merged.success
-  if (ops !== undefined && branch === "") {
-    const made = final(ops)
-    if (Result.isFailure(made)) return cannotJoin(state, branch, made.failure)
-    ops = made.success
-  }
+  const ops = merged.success
   const dropped = openIn(state, branch).visits.length
   return [
     {

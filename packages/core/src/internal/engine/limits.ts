@@ -65,18 +65,37 @@ export const problemOf = (
   return undefined
 }
 
+type Exceeded = Extract<Failure, { readonly kind: "stepLimit" | "visitLimit" }>
+
 /** The limit that a visit would exceed. */
 export const exceededBy = (
   { maxSteps, maxVisits, steps }: RunState,
   { node, nth }: OpenVisit
-): Failure | undefined => {
+): Exceeded | undefined => {
   if (steps >= maxSteps) return { kind: "stepLimit", limit: maxSteps }
   const limit = nth === undefined ? undefined : maxVisits?.[node]
   return limit !== undefined && nth! > limit ? { kind: "visitLimit", node, limit } : undefined
 }
 
-/** The warning that a run has taken many of the steps that it may take, unless it was given. */
-export const warningOf = (flow: Flow.Any, { maxSteps, steps, warned }: RunState): Body | undefined =>
-  warned === undefined && flow.warnAt !== undefined && steps >= flow.warnAt * maxSteps
-    ? { kind: "limitWarned", steps, limit: maxSteps }
-    : undefined
+/** Whether the run pauses, and does not fail, when it would exceed a limit. */
+export const pausesAt = (flow: Flow.Any, exceeded: Exceeded): boolean =>
+  (exceeded.kind === "stepLimit" ? flow : flow.nodes[exceeded.node])?.onExceeded === "pause"
+
+/** A warning that is due: that much of a limit is used up, and it was not given yet. */
+export const warningOf = (
+  flow: Flow.Any,
+  { maxSteps, maxVisits, steps, visits, warned, warnedNodes }: RunState
+): Body | undefined => {
+  if (warned === undefined && flow.warnAt !== undefined && steps >= flow.warnAt * maxSteps) {
+    return { kind: "limitWarned", steps, limit: maxSteps }
+  }
+  // Of most runs no visits are counted.
+  for (const node in visits) {
+    const limit = maxVisits?.[node]
+    const warnAt = flow.nodes[node]?.warnAt
+    if (limit === undefined || warnAt === undefined || visits[node]! < warnAt * limit) continue
+    if (warnedNodes?.includes(node) !== true)
+      return { kind: "limitWarned", node, steps: visits[node]!, limit }
+  }
+  return undefined
+}

@@ -284,6 +284,8 @@ const migrateBy = Effect.fnUntraced(function* (
     ops: opsBetween(state.channels, channels)
   }
   if (canonical(input) !== canonical(state.input.value)) body.input = input
+  const signals = Object.keys(flow.signals)
+  if (canonical(signals) !== canonical(state.keeps ?? [])) body.signals = signals
   const renamed = rename(chain)
   const nodes: { [node: string]: string } = {}
   const name = (node: string): void => {

@@ -5,6 +5,7 @@
  * the run that it makes. So delivering it twice comes to the same as once.
  */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type { Json } from "effect/Schema"
@@ -39,8 +40,10 @@ export interface Outbox {
   readonly deliver: (message: string, flow?: Flow.Any) => Effect.Effect<void, WriteError>
   /** Cancels the runs that are waited for, as far as that can be done now; whether all of them have ended. */
   readonly endChildren: Effect.Effect<boolean, WriteError>
-  /** Nothing is tried again by itself any more. */
-  readonly end: () => void
+  /** Whether something is being tried again by itself. */
+  readonly isBusy: () => boolean
+  /** Nothing is tried again by itself any more; waits for what is. */
+  readonly end: Effect.Effect<void>
 }
 
 /**
@@ -73,8 +76,10 @@ export const make = (options: {
   readonly touched: (bodies: Bodies) => void
   /** Calls back after so many milliseconds, unless the result is called before. */
   readonly timer: (millis: number, callback: () => void) => () => void
-  /** Something is due again. */
-  readonly poke: () => void
+  /** Something is due again: whether somebody sees to it. */
+  readonly poke: () => boolean
+  /** Does something beside what is executed. */
+  readonly fork: (effect: Effect.Effect<void, WriteError>) => Fiber.Fiber<void>
 }): Outbox => {
   const { creator, touched, writer } = options
   const { clock, codec, store } = creator
@@ -82,6 +87,7 @@ export const make = (options: {
   /** Messages that could not be delivered, until they are tried again. */
   const stuck = new Set<string>()
   let stopTrying: (() => void) | undefined
+  let retrying: Fiber.Fiber<void> | undefined
   /** Messages that are being delivered. */
   const underWay = new Set<string>()
   /** Waits whose runs were asked to end, and when they are to be asked again. */
@@ -113,9 +119,8 @@ export const make = (options: {
 
   const send = Effect.fnUntraced(function* (to: string, id: string, plain: Request) {
     const request = yield* Commands.seal(codec, to, plain)
-    const { actor } = writer.state
-    const command = { id, run: to, time: clock.currentTimeMillisUnsafe(), request }
-    yield* store.send(actor === undefined ? command : { ...command, actor })
+    const time = clock.currentTimeMillisUnsafe()
+    yield* store.send({ id, run: to, time, ...Waking.senderOf(writer.state), request })
   })
 
   const reasonOf = ({ cancel }: RunState): string =>
@@ -240,7 +245,8 @@ export const make = (options: {
         stopTrying ??= options.timer(tryAgain, () => {
           stopTrying = undefined
           stuck.clear()
-          options.poke()
+          // A visit may take long.
+          if (!options.poke()) retrying = options.fork(flush)
         })
         return Effect.logWarning("a message to another run could not be delivered; it is tried again later", {
           run,
@@ -310,5 +316,19 @@ export const make = (options: {
     return true
   })
 
-  return { isDue: () => nextDue() !== undefined, flush, deliver, endChildren, end: () => stopTrying?.() }
+  return {
+    isDue: () => nextDue() !== undefined,
+    flush,
+    deliver,
+    endChildren,
+    isBusy: () => retrying !== undefined && retrying.pollUnsafe() === undefined,
+    end: Effect.suspend(() => {
+      const fiber = retrying
+      const ended = fiber === undefined ? Effect.void : Effect.asVoid(Fiber.await(fiber))
+      return Effect.andThen(
+        ended,
+        Effect.sync(() => stopTrying?.())
+      )
+    })
+  }
 }

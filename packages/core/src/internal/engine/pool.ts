@@ -1,9 +1,9 @@
 /**
  * The runs that a worker has: those it executes, those that wait for a place, and how it comes by more.
  */
+import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
@@ -22,7 +22,7 @@ import * as Commands from "./commands.ts"
 import * as Deadlines from "./deadlines.ts"
 import * as Execution from "./execution.ts"
 import * as Reader from "./reader.ts"
-import * as Waking from "./waking.ts"
+import * as Spans from "./spans.ts"
 import * as Writer from "./writer.ts"
 
 /** Takes a run that was just created with a lease for this worker; how {@link Runs} starts runs where they are executed. */
@@ -68,6 +68,10 @@ const runnable: ReadonlySet<string> = new Set(["pending", "running", "cancelling
 /** Waits before a run whose journal could not be written is taken up again. */
 const retakeDelay = Duration.seconds(1)
 
+/** The same for one whose execution died for the nth time in a row: what broke may do so every time. */
+const retakeDelayAfter = (deaths: number): Duration.Duration =>
+  Duration.seconds(Math.min(2 ** (deaths - 1), 60))
+
 /** Whether reading again would come to the same: then a run is left alone until its journal has changed. */
 const isLasting = (error: Reader.ReadError): boolean =>
   error._tag === "CodecError" ||
@@ -77,6 +81,11 @@ const isLasting = (error: Reader.ReadError): boolean =>
 interface Held {
   readonly execution: Execution.Execution
   launched: boolean
+  /** Whether it has one of the places. */
+  placed: boolean
+  queued: boolean
+  /** Told when it has a place again, if it asked for one. */
+  onPlace: (() => void) | undefined
   fiber: Fiber.Fiber<void> | undefined
   rest: Rest | undefined
   onRest: ((rest: Rest) => void) | undefined
@@ -85,7 +94,7 @@ interface Held {
 let holders = 0
 
 export const make = Effect.fnUntraced(function* (
-  given: Omit<Execution.Environment, "deadlines">,
+  given: Omit<Execution.Environment, "deadlines" | "places">,
   services: ReadonlyMap<string, Flow.HandlersService>,
   options: Options
 ): Effect.fn.Return<Pool, never, Scope.Scope> {
@@ -120,8 +129,10 @@ export const make = Effect.fnUntraced(function* (
   const heldUp = new Set<string>()
   /** Runs that came to rest with messages that could not be delivered: not to be taken up for them all the time. */
   const stuck = new Set<string>()
-  /** Runs whose journals could not be written, until they are taken up again. */
+  /** Runs whose journals could not be written or whose executions died, until they are taken up again. */
   const lost = new Map<string, Lease>()
+  /** How often in a row the executions of runs died here: taking them up again counts as a recovery. */
+  const deaths = new Map<string, number>()
   let active = 0
   let filling = false
   let draining = false
@@ -133,7 +144,7 @@ export const make = Effect.fnUntraced(function* (
     holder,
     has: (flow, version) => serviceFor(flow, version) !== undefined && !draining,
     span: (run, flow) =>
-      environment.traced ? Execution.startSpan(environment, run, flow) : Effect.succeed(undefined),
+      environment.traced ? Spans.start(environment, run, flow) : Effect.succeed(undefined),
     start: (lease, state, head, span) => {
       if (draining) return Effect.as(Fiber.await(runFork(release(lease))), {})
       const service = services.get(state.flow)!
@@ -147,7 +158,21 @@ export const make = Effect.fnUntraced(function* (
       })
     }
   }
-  const environment: Execution.Environment = { ...given, deadlines, starter }
+  const places: Execution.Places = {
+    leave: (run) => {
+      const held = executions.get(run)
+      if (held === undefined) return
+      held.onPlace = undefined
+      vacate(held)
+    },
+    ask: (run, granted) => {
+      const held = executions.get(run)
+      if (held === undefined) return
+      held.onPlace = granted
+      enter(held)
+    }
+  }
+  const environment: Execution.Environment = { ...given, deadlines, places, starter }
 
   const report = (message: string, run: string, error: { readonly message: string }) =>
     Effect.logWarning(message, { run, error: error.message })
@@ -164,13 +189,19 @@ export const make = Effect.fnUntraced(function* (
   const has = (execution: Execution.Execution): boolean =>
     executions.get(execution.run)?.execution === execution
 
+  const vacate = (held: Held): void => {
+    if (!held.placed) return
+    held.placed = false
+    active -= 1
+    next()
+  }
+
   /** Frees the place of a run, and answers whoever waits for it. */
   const rest = (held: Held, how: Rest): void => {
     if (held.rest !== undefined) return
     held.rest = how
-    active -= 1
     held.onRest?.(how)
-    next()
+    vacate(held)
   }
 
   const atRest = (held: Held): Effect.Effect<void> => {
@@ -179,6 +210,7 @@ export const make = Effect.fnUntraced(function* (
     const { outbox, status } = writer.state
     if (HashMap.isEmpty(outbox)) stuck.delete(run)
     else stuck.add(run)
+    deaths.delete(run)
     const ended = isTerminal(status)
     rest(held, ended && writer.last !== undefined ? { ended: writer.last } : {})
     if (ended) released.add(run)
@@ -186,13 +218,14 @@ export const make = Effect.fnUntraced(function* (
       executions.delete(run)
       // A command may have come in after the run looked for the last time.
       const unread = execution.hasUnread() ? consider(run, "commanded") : Effect.void
-      const { state } = writer
-      const due = state.status === "waiting" ? Waking.nextDue(state) : undefined
-      if (due !== undefined && due < noted) {
-        noted = due
-        lookNow?.()
-      }
-      return unread
+      return Effect.map(unread, () => {
+        const { state } = writer
+        const due = state.status === "waiting" ? Deadlines.nextDue(state) : Number.POSITIVE_INFINITY
+        if (due < noted) {
+          noted = due
+          lookNow?.()
+        }
+      })
     })
   }
 
@@ -203,17 +236,46 @@ export const make = Effect.fnUntraced(function* (
     return Effect.flatMap(report(message, run, error), () => {
       if (error._tag === "LeaseLost") return Effect.void
       if (error._tag === "StoreError" && isLasting(error)) unreadable.set(run, writer.state.seq)
-      // After a failed sync the lease is void, and releasing it does nothing. Until it is released nobody takes the run
-      // up again: a store that fails is not to be asked all the time.
-      lost.set(run, writer.lease)
-      return Effect.asVoid(Effect.forkIn(Effect.andThen(Effect.sleep(retakeDelay), retake(run)), scope))
+      return leave(execution, retakeDelay)
     })
   }
 
   const finished = (held: Held, outcome: Execution.Outcome): Effect.Effect<void> => {
     deadlines.remove(held.execution.run)
-    return outcome._tag === "AtRest" ? atRest(held) : failed(held, outcome.error)
+    switch (outcome._tag) {
+      case "AtRest":
+        return atRest(held)
+      case "Lost":
+        return failed(held, outcome.error)
+      case "Died":
+        return died(held, outcome.cause)
+    }
   }
+
+  /**
+   * After a failed sync the lease is void, and releasing it does nothing. Until it is released nobody takes the run up
+   * again: a store that fails is not to be asked all the time.
+   */
+  const leave = ({ run, writer }: Execution.Execution, delay: Duration.Duration): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      lost.set(run, writer.lease)
+      return Effect.asVoid(Effect.forkIn(Effect.andThen(Effect.sleep(delay), retake(run)), scope))
+    })
+
+  /** Something broke that nobody expected: the run goes back to what is durable, and on from there. */
+  const died = (held: Held, cause: Cause.Cause<never>): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const { execution } = held
+      const { run } = execution
+      if (has(execution)) executions.delete(run)
+      deadlines.remove(run)
+      const count = (deaths.get(run) ?? 0) + 1
+      deaths.set(run, count)
+      return Effect.andThen(
+        Effect.logError(`the execution of run ${JSON.stringify(run)} died`, cause),
+        leave(execution, retakeDelayAfter(count))
+      )
+    })
 
   /** Lets go of a run whose journal could not be written, so that it can be taken up again. */
   const retake = (run: string): Effect.Effect<void> =>
@@ -226,17 +288,23 @@ export const make = Effect.fnUntraced(function* (
 
   const launch = (run: string): void => {
     const held = executions.get(run)
-    if (held === undefined || held.launched) return
-    held.launched = true
+    if (held === undefined || held.placed || held.rest !== undefined) return
+    const { launched, onPlace } = held
+    if (launched && onPlace === undefined) return
+    held.placed = true
     active += 1
+    if (launched) {
+      held.onPlace = undefined
+      return onPlace?.()
+    }
+    held.launched = true
     held.fiber = runFork(
       held.execution.execute.pipe(
         Effect.flatMap((outcome) => finished(held, outcome)),
-        Effect.onExit((exit) => {
+        Effect.catchCause((cause) => died(held, cause)),
+        Effect.onExit(() => {
           rest(held, {})
-          if (Exit.isSuccess(exit)) return Effect.void
-          if (has(held.execution)) executions.delete(run)
-          return Effect.logError(`the execution of run ${JSON.stringify(run)} died`, exit.cause)
+          return Effect.void
         })
       ),
       // Only handlers are interrupted, by the execution itself.
@@ -248,17 +316,38 @@ export const make = Effect.fnUntraced(function* (
   const next = (): void => {
     if (filling) return
     filling = true
-    while (active < options.concurrency && queue.length > 0 && !draining) launch(queue.shift()!)
+    while (active < options.concurrency && queue.length > 0 && !draining) {
+      const run = queue.shift()!
+      const held = executions.get(run)
+      if (held !== undefined) held.queued = false
+      launch(run)
+    }
     filling = false
   }
 
+  /** Gives a run a place, now or in its turn. One that is to end early need not wait for that. */
+  const enter = (held: Held): void => {
+    const { run } = held.execution
+    if (active < options.concurrency || draining || held.execution.isUrgent()) return launch(run)
+    if (held.queued) return
+    held.queued = true
+    queue.push(run)
+  }
+
   const submit = (execution: Execution.Execution): Held => {
-    const held: Held = { execution, launched: false, fiber: undefined, rest: undefined, onRest: undefined }
+    const held: Held = {
+      execution,
+      launched: false,
+      placed: false,
+      queued: false,
+      onPlace: undefined,
+      fiber: undefined,
+      rest: undefined,
+      onRest: undefined
+    }
     executions.set(execution.run, held)
     deadlines.add(execution.run, execution.writer.state.deadline)
-    // A run that is to end early need not wait for a place.
-    if (active < options.concurrency || execution.isUrgent()) launch(execution.run)
-    else queue.push(execution.run)
+    enter(held)
     return held
   }
 
@@ -287,7 +376,7 @@ export const make = Effect.fnUntraced(function* (
         service,
         Writer.make({ ...environment, lease, state, head }),
         {
-          cause: previous,
+          cause: deaths.has(run) ? "crash" : previous,
           previous: { epoch: state.epoch, seq: head.seq, hash: head.hash }
         }
       )
@@ -302,7 +391,12 @@ export const make = Effect.fnUntraced(function* (
           }
           yield* release(lease)
         })
-      )
+      ),
+      // A codec that breaks, say: it would do so again.
+      Effect.tapDefect(() => {
+        unreadable.set(run, seq)
+        return release(lease)
+      })
     )
   }, Effect.uninterruptible)
 

@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Json } from "effect/Schema"
 import * as SchemaRepresentation from "effect/SchemaRepresentation"
+import { canonical } from "./canonical.ts"
 
 const documents = new WeakMap<object, Json>()
 
@@ -19,6 +20,21 @@ export const record = (schema: Schema.Codec<any, any>): Json => {
   }
   return document
 }
+
+/** Texts for people may change; what they are about is the same. */
+const bare = (document: unknown): unknown => {
+  if (Array.isArray(document)) return document.map(bare)
+  if (typeof document !== "object" || document === null) return document
+  return Object.fromEntries(
+    Object.entries(document).flatMap(([key, value]) =>
+      (key === "title" || key === "description") && typeof value === "string" ? [] : [[key, bare(value)]]
+    )
+  )
+}
+
+/** Whether two recorded schemas take the same values, as far as that can be told. */
+export const isSame = (a: Json | undefined, b: Json | undefined): boolean =>
+  a === undefined || b === undefined ? a === b : canonical(bare(a) as Json) === canonical(bare(b) as Json)
 
 type Decode = (value: unknown) => Exit.Exit<unknown, Schema.SchemaError>
 

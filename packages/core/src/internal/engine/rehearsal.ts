@@ -4,11 +4,12 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { PauseReason } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
@@ -17,9 +18,11 @@ import type { OpenVisit, RunState } from "../../RunState.ts"
 import type { Difference } from "../definition/difference.ts"
 import { fanOutAround, visitsOf } from "../visits.ts"
 import * as Failures from "./failure.ts"
+import * as Grace from "./grace.ts"
 import * as Handler from "./handler.ts"
 import * as Outcomes from "./outcomes.ts"
 import type { Journals } from "./reader.ts"
+import * as RecordedSchema from "./recordedSchema.ts"
 import { makeSleep } from "./replay.ts"
 import * as Versions from "./versions.ts"
 import * as Views from "./views.ts"
@@ -67,12 +70,13 @@ const rehearseVisit = Effect.fnUntraced(function* (
   const context = Context.add(service.context, Clock.Clock, clock)
   let end: { readonly finding: Finding | undefined } | undefined
   let running: Fiber.Fiber<Next, unknown> | undefined
+  const refusal = Grace.refusal({ refusals: 0 })
   /** The journal ends here, or is not followed any more. */
   const stop = (finding: Finding | undefined): Effect.Effect<never> =>
     Effect.suspend(() => {
       end ??= { finding }
       running?.interruptUnsafe()
-      return Effect.interrupt
+      return refusal
     })
   const host: Handler.Host = {
     run: state.run,
@@ -80,6 +84,7 @@ const rehearseVisit = Effect.fnUntraced(function* (
     hash: journals.hash,
     context: context as Context.Context<never>,
     executor: { execute: () => Effect.never },
+    limits: { clock, grace: Duration.zero, stuck: new Set() },
     middlewares: [],
     traced: false,
     encrypts: true,
@@ -91,9 +96,20 @@ const rehearseVisit = Effect.fnUntraced(function* (
     openWaits: () => stop(undefined),
     deliver: () => stop(undefined),
     park: stop(undefined),
+    reopened: (waits) => {
+      const changed = waits.find(([id, schema]) => {
+        const wait = Option.getOrUndefined(HashMap.get(state.waits, id))
+        return wait !== undefined && !RecordedSchema.isSame(wait.schema, schema)
+      })
+      if (changed === undefined) return Effect.void
+      const message = `${placeOf(branch, visit)} waits by another schema than the one that wait ${changed[0]} was opened with`
+      return stop({ kind: "wait", message })
+    },
     sync: Effect.never,
     stopping: () => true,
     halted: () => end !== undefined,
+    refused: refusal,
+    resting: (sleep) => sleep,
     pause: (reason) =>
       stop(
         reason.kind === "diverged"

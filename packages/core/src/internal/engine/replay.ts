@@ -17,6 +17,7 @@ import * as Store from "../../Store.ts"
 import { fanOutAround, visitIn } from "../visits.ts"
 import { canonical } from "./canonical.ts"
 import * as Failures from "./failure.ts"
+import * as Grace from "./grace.ts"
 import * as Handler from "./handler.ts"
 import * as Joins from "./joins.ts"
 import * as Outcomes from "./outcomes.ts"
@@ -140,11 +141,12 @@ export const replay = <F extends Flow.Any>(
       const item = node.item === undefined ? undefined : { value: yield* read(views.itemOf(visit)) }
       let refused: Json | undefined
       let running: Fiber.Fiber<unknown, unknown> | undefined
+      const refusal = Grace.refusal({ refusals: 0 })
       const refuse = (got: Json): Effect.Effect<never> =>
         Effect.suspend(() => {
           refused ??= got
           running?.interruptUnsafe()
-          return Effect.interrupt
+          return refusal
         })
       const host: Handler.Host = {
         run,
@@ -152,6 +154,7 @@ export const replay = <F extends Flow.Any>(
         hash,
         context: surroundings,
         executor: { execute: (_request, local) => local },
+        limits: { clock, grace: Duration.zero, stuck: new Set() },
         middlewares: [],
         traced: false,
         encrypts: true,
@@ -166,6 +169,8 @@ export const replay = <F extends Flow.Any>(
         sync: Effect.never,
         stopping: () => true,
         halted: () => refused !== undefined,
+        refused: refusal,
+        resting: (sleep) => sleep,
         pause: (reason) => refuse(reason),
         refuse: ({ call, input: got, tool }) => refuse({ tool, call, input: got })
       }

@@ -43,6 +43,8 @@ export const make = (schedule: Schedule.Schedule<unknown, any>): Retry => {
         stepped += 1
         delay = yield* step(time, error).pipe(
           Effect.map(([, duration]) => Duration.toMillis(duration)),
+          // A try that comes after an infinite delay does not come.
+          Effect.map((millis) => (Number.isFinite(millis) ? millis : undefined)),
           Pull.catchDone(() => Effect.succeed(undefined))
         )
         if (delay === undefined) return undefined

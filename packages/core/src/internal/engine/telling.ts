@@ -66,7 +66,7 @@ export const allowed = <A>(
   effect: () => Effect.Effect<A>
 ): Effect.Effect<A> => {
   if (telling.closed) return outlived(what, telling)
-  return telling.host.halted() ? Effect.interrupt : effect()
+  return telling.host.halted() ? telling.host.refused : effect()
 }
 
 /** Appends events that follow from the state, as long as the visit is open. */

@@ -271,7 +271,11 @@ const applyOp = (
   }
   const before: unknown = cell._tag === "Plain" ? cell.value : undefined
   if ("add" in op) {
-    return typeof before === "number" ? Result.succeed(Cell.plain(before + op.add)) : wrongKind(what)
+    if (typeof before !== "number") return wrongKind(what)
+    const sum = before + op.add
+    return Number.isFinite(sum)
+      ? Result.succeed(Cell.plain(sum))
+      : Result.fail({ what, message: "the sum is too large for a number" })
   }
   if (channel.reducer === undefined) return wrongKind(what)
   const exit = makeCodec(channel.schema).decode(op.combine)

@@ -2,7 +2,7 @@
  * Time and chance inside a visit: the same every time the visit is executed.
  */
 import type * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type { OpenVisit } from "../../RunState.ts"
@@ -10,8 +10,9 @@ import type { OpenVisit } from "../../RunState.ts"
 const nanosPerMilli = BigInt(1_000_000)
 
 /**
- * A clock that stands still at the time of the last event that the visit consumed. Sleeping takes real time, and so do
- * the durations of spans, which read the clock through `currentTimeNanosUnsafe`.
+ * A clock that tells the time of the last event that the visit consumed, and that the visit slept since: sleeping takes
+ * real time, and afterwards it is as much later, every time the visit is executed. Else it stands still. The durations of
+ * spans are real, which read the clock through `currentTimeNanosUnsafe`.
  */
 export class VisitClock implements Clock.Clock {
   now: number
@@ -39,7 +40,13 @@ export class VisitClock implements Clock.Clock {
     return this.live.monotonicTimeNanos
   }
   sleep(duration: Duration.Duration): Effect.Effect<void> {
-    return this.live.sleep(duration)
+    return Effect.suspend(() => {
+      const until = this.now + Duration.toMillis(duration)
+      return Effect.map(this.live.sleep(duration), () => {
+        // Something else may have happened meanwhile.
+        if (until > this.now) this.now = until
+      })
+    })
   }
 }
 

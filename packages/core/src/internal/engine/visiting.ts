@@ -12,9 +12,11 @@ import { BranchFailed } from "../../Next.ts"
 import type { BranchResult } from "../../Next.ts"
 import { apply } from "../../RunState.ts"
 import type { EndedBranch, OpenVisit, RunState } from "../../RunState.ts"
+import { isEnding } from "../compensation.ts"
 import { isTerminal } from "../status.ts"
 import { fanOutAround, visitIn } from "../visits.ts"
 import type { Environment } from "./execution.ts"
+import * as Due from "./due.ts"
 import * as Failures from "./failure.ts"
 import * as Grace from "./grace.ts"
 import * as Handler from "./handler.ts"
@@ -44,6 +46,12 @@ export interface Line {
   parked: { readonly wake: () => void; readonly since: number } | undefined
   /** It is not to be kept any longer. */
   evicted: boolean
+  /** Its handler sleeps and does nothing else. */
+  resting: boolean
+  /** It is executed up to its wait only, to be interrupted there; and whether it came there. */
+  unwinding: "not" | "under way" | "done"
+  /** How often it was refused something because it is to stop. */
+  refusals: number
 }
 
 export const lineOf = (options: Grace.Options, branch: string): Line => ({
@@ -54,12 +62,15 @@ export const lineOf = (options: Grace.Options, branch: string): Line => ({
   suspended: false,
   gone: false,
   parked: undefined,
-  evicted: false
+  evicted: false,
+  resting: false,
+  unwinding: "not",
+  refusals: 0
 })
 
 /** Whether a branch's visit was ended by somebody else: what is appended is known before whoever it concerns is told. */
 const isOverFor = ({ branch, gone }: Line, state: RunState): boolean =>
-  gone || (branch !== "" && (state.ending !== undefined || visitIn(state, branch) === undefined))
+  gone || (branch !== "" && (isEnding(state) || visitIn(state, branch) === undefined))
 
 /** The state as it will be after these events, for what is to be appended with them. */
 const ahead = (state: RunState, bodies: Bodies): RunState => {
@@ -90,6 +101,8 @@ export interface Course {
   readonly isStopping: () => boolean
   readonly isHalted: () => boolean
   readonly isLost: () => boolean
+  /** The branches whose handlers were interrupted because the run ends: their finalizers have been executed. */
+  readonly unwound: Set<string>
   /** The journal cannot be written any more. */
   readonly lost: (error: WriteError) => void
   readonly pause: (reason: PauseReason) => void
@@ -97,10 +110,11 @@ export interface Course {
   readonly touched: (bodies: Bodies) => void
   /** Calls back after so many milliseconds, unless the result is called before. */
   readonly timer: (millis: number, callback: () => void) => () => void
+  /** A handler is kept while it waits, or sleeps: it needs no place for now. */
+  readonly parked: (branch: string) => void
+  /** Until the run has a place for a handler that goes on. */
+  readonly reenter: Effect.Effect<void>
 }
-
-/** How long a wait that is kept goes without a look at the clock, in milliseconds: it may be set. */
-export const lookInterval = 30_000
 
 export interface Visiting {
   /** Executes an attempt. It is not to be interrupted itself; its handler is. */
@@ -128,11 +142,13 @@ export const make = (course: Course): Visiting => {
   const joining = (state: RunState, branch: string): readonly [Bodies, TypedState | undefined] => {
     let after: TypedState | undefined
     const bodies = Joins.joining(state, flow.state, branch, (ops) => {
-      const view = views.of(state, "")
+      const view = views.of(state, branch)
       const applied = Result.isFailure(view) ? view : view.success.apply(ops)
       if (Result.isFailure(applied)) {
         return Result.fail(Failures.encoding(applied.failure.what, applied.failure.message))
       }
+      // What branches of a branch combine is decided further out.
+      if (branch !== "") return Result.succeed(ops)
       after = applied.success
       return Joins.finish(flow.state, ops, after)
     })
@@ -182,16 +198,16 @@ export const make = (course: Course): Visiting => {
   const hostOf = (line: Line): Handler.Host => {
     const { branch } = line
     const halted = () => line.suspended || line.gone || course.isHalted()
+    const refused = Grace.refusal(line)
     const isGone = (state: RunState) => isOverFor(line, state)
 
     /**
-     * For code that runs inside a handler: a run that cannot be written stops there. It interrupts itself besides being
-     * interrupted, since it may stand in a region that cannot be.
+     * For code that runs inside a handler: a run that cannot be written stops there.
      */
     const orHalt = <A>(effect: Effect.Effect<A, WriteError>): Effect.Effect<A> =>
       Effect.catch(effect, (error) => {
         course.lost(error)
-        return Effect.interrupt
+        return refused
       })
 
     /** Keeps the handler until something happened that may have ended its wait, or for as long as it may be kept. */
@@ -202,7 +218,7 @@ export const make = (course: Course): Visiting => {
         const { waiting } = visitIn(writer.state, branch)!
         let due = Number.POSITIVE_INFINITY
         for (const id of waiting) due = Math.min(due, HashMap.getUnsafe(writer.state.waits, id).due ?? due)
-        const until = Math.max(1, Math.min(due - now, since + millis - now, lookInterval))
+        const until = Math.max(1, Math.min(due - now, since + millis - now, Due.lookInterval))
         const wake = () => {
           cancel()
           line.parked = undefined
@@ -215,6 +231,7 @@ export const make = (course: Course): Visiting => {
           resume(Effect.void)
         })
         line.parked = { wake, since }
+        course.parked(branch)
         return Effect.sync(cancel)
       })
 
@@ -246,6 +263,7 @@ export const make = (course: Course): Visiting => {
       hash: environment.hash,
       context: environment.context,
       executor: environment.executor,
+      limits: environment,
       middlewares: environment.toolMiddlewares,
       traced: environment.traced,
       encrypts: environment.codec?.encrypts === true,
@@ -263,7 +281,7 @@ export const make = (course: Course): Visiting => {
                 isLate = isGone(state)
                 return isLate ? undefined : [body]
               }),
-              () => (isLate || line.gone ? Effect.interrupt : Effect.succeed(undefined))
+              () => (isLate || line.gone ? refused : Effect.succeed(undefined))
             )
           )
         }),
@@ -273,10 +291,22 @@ export const make = (course: Course): Visiting => {
       deliver: (message, of) => orHalt(course.deliver(message, of)),
       stopping: () => line.suspended || line.gone || course.isStopping(),
       halted,
+      refused,
+      resting: (sleep) =>
+        Effect.suspend(() => {
+          // The limit of an attempt is not to count the time for which it waits for a place.
+          if (flow.nodes[visitIn(writer.state, branch)!.node]!.timeout !== undefined) return sleep
+          line.resting = true
+          course.parked(branch)
+          const awake = Effect.sync(() => {
+            line.resting = false
+          })
+          return Effect.andThen(Effect.ensuring(sleep, awake), course.reenter)
+        }),
       pause: (reason) =>
         Effect.suspend(() => {
           if (!line.gone) course.pause(reason)
-          return Effect.interrupt
+          return refused
         }),
       openWaits: (bodies) =>
         Effect.suspend(() => {
@@ -294,10 +324,13 @@ export const make = (course: Course): Visiting => {
       park: Effect.suspend(() => {
         // The limit of an attempt does not count the time for which it waits: then it has to leave.
         const { timeout } = flow.nodes[visitIn(writer.state, branch)!.node]!
-        const keepWaiting = timeout === undefined ? environment.keepWaiting : 0
+        const keepWaiting = timeout === undefined && line.unwinding === "not" ? environment.keepWaiting : 0
         const suspend = Effect.suspend(() => {
-          line.suspended = true
-          return Effect.interrupt
+          // A handler that does not end now is left behind.
+          if (!halted()) line.grace.interrupt()
+          if (line.unwinding === "not") line.suspended = true
+          else line.unwinding = "done"
+          return refused
         })
         // A run that comes to rest is synced then; what goes on while somebody waits is not held up by it.
         if (line.evicted || halted() || keepWaiting <= 0 || waitsForRun()) {
@@ -307,7 +340,10 @@ export const make = (course: Course): Visiting => {
           orHalt(writer.sync),
           Effect.andThen(
             Effect.suspend(() => (isOver() ? Effect.void : kept(keepWaiting))),
-            endEarly
+            Effect.andThen(
+              endEarly,
+              Effect.suspend(() => (isOver() && !line.evicted ? course.reenter : Effect.void))
+            )
           )
         )
       })
@@ -353,6 +389,7 @@ export const make = (course: Course): Visiting => {
   /** The handler was interrupted and does not stop: whatever it still does is none of the run's business. */
   const leaveBehind = (line: Line, { node, visit }: OpenVisit): Effect.Effect<unknown, WriteError> => {
     line.gone = true
+    course.unwound.add(line.branch)
     const { run } = writer.lease
     const warning = Effect.logWarning("a handler does not stop and is left behind", { run, node, visit })
     return Effect.flatMap(warning, (): Effect.Effect<unknown, WriteError> => {
@@ -400,7 +437,10 @@ export const make = (course: Course): Visiting => {
     attempted: Outcomes.Attempted,
     exit: Exit.Exit<any, unknown>
   ): Effect.Effect<unknown, WriteError> => {
-    if (line.suspended || isOverFor(line, writer.state) || course.isStopping()) return Effect.void
+    if (line.suspended || isOverFor(line, writer.state) || course.isStopping()) {
+      if (!line.suspended) course.unwound.add(line.branch)
+      return Effect.void
+    }
     if (Exit.isSuccess(exit)) return conclude(line, attempted, outcomes.answered(attempted, exit.value))
     return Effect.flatMap(outcomes.failed(attempted, Failures.outcomeOf(exit.cause)), (outcome) =>
       conclude(line, attempted, outcome)
@@ -440,8 +480,12 @@ export const make = (course: Course): Visiting => {
       timeout: node.timeout
     })
     line.visit = visit
+    line.refusals = 0
     const place = { run, branch, node: visit.node, visit: visit.visit }
-    const stopping = () => line.gone || course.isStopping()
+    const stopping = () =>
+      line.gone ||
+      line.suspended ||
+      (line.unwinding === "under way" ? course.isHalted() : course.isStopping())
     return Effect.flatMap(
       line.grace.execute(Effect.onExit(effect, close), place, stopping, context),
       (exit) => (exit === undefined ? leaveBehind(line, visit) : settle(line, attempted, exit))

@@ -4,21 +4,26 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import type * as Schema from "effect/Schema"
 import type { Json } from "effect/Schema"
 import type { Body, PauseReason, WaitTarget } from "../../Event.ts"
-import { Unencodable } from "../../Failures.ts"
 import type { OpenVisit, OpenWait } from "../../RunState.ts"
 import { JobFailed, WaitMisplaced, WaitTimeout } from "../../Wait.ts"
 import type * as Wait from "../../Wait.ts"
 import { makeCodec } from "../definition/codec.ts"
+import { inspect } from "../definition/inspect.ts"
+import type { Finding } from "../definition/inspect.ts"
 import type { Claims, Recorded } from "./claims.ts"
 import * as Failures from "./failure.ts"
+import { canonical } from "./canonical.ts"
 import * as RecordedSchema from "./recordedSchema.ts"
 import type { WaitOutcome } from "./waking.ts"
 import type { VisitClock } from "./visitClock.ts"
 
 /** What a visit's waits need of the run they belong to. */
 export interface Host {
+  /** Whether what is stored is encrypted. */
+  readonly encrypts: boolean
   readonly open: () => OpenVisit
   /** Opens waits, and ends them at once if they are over already. If that fails, the run is stopped. */
   readonly openWaits: (bodies: ReadonlyArray<Body>) => Effect.Effect<void>
@@ -27,7 +32,13 @@ export interface Host {
    */
   readonly park: Effect.Effect<void>
   readonly halted: () => boolean
+  /** What is asked for then is answered by this. */
+  readonly refused: Effect.Effect<never>
   readonly pause: (reason: PauseReason) => Effect.Effect<never>
+  /** In a rehearsal: the visit asks for waits that are open, with these schemas. */
+  readonly reopened?: (
+    waits: ReadonlyArray<readonly [wait: string, schema: Json | undefined]>
+  ) => Effect.Effect<void>
   /** In a replay: a wait that has no recorded outcome. */
   readonly refuse?: (call: {
     readonly tool: string
@@ -64,6 +75,8 @@ export interface Waits {
       readonly ids: ReadonlyArray<string>
       readonly on: WaitTarget
       readonly open: () => Effect.Effect<void>
+      /** What comes first if they are open. */
+      readonly reopened?: Effect.Effect<void> | undefined
     }
   ) => Effect.Effect<Ended>
   /** Pauses the run if something that is recorded is not asked for, but this, which is not. */
@@ -118,8 +131,12 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
     if (!("value" in outcome) || schema === undefined) return Effect.void
     const exit = makeCodec(schema).decode(outcome.value)
     if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
-    const failure = Failures.mismatch(`what ended the wait for ${name}`, exit)
-    return Effect.die(new Unencodable({ what: failure.what, detail: Failures.detailOf(failure) }))
+    // The run is not failed for what another version of the handler waited for.
+    const why = host.encrypts ? "" : `: ${Failures.detailOf(Failures.mismatch("", exit))}`
+    return host.pause({
+      kind: "incompatible",
+      message: `what ended the wait for ${name} in visit ${visit} of node ${node} does not fit the schema that the handler waits with${why}`
+    })
   }
 
   /** A run that is retried goes on now; no event that its visits consumed tells when that is. */
@@ -133,8 +150,13 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
     ids: ReadonlyArray<string>
   ): ReadonlyArray<Body> => {
     const now = begins()
-    return requests.map(({ limit, on, schema }, i): Body => {
+    return requests.map(({ limit, name, on, schema }, i): Body => {
       const due = limit?.(now)
+      if (due !== undefined && !Number.isFinite(due)) {
+        throw new RangeError(
+          `the wait for ${name} in node ${node} is to be over at ${due}: give a time that exists, or a signal to wait for`
+        )
+      }
       return {
         kind: "waitOpened",
         ...where,
@@ -149,7 +171,7 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
 
   const outcome = (ids: ReadonlyArray<string>): Effect.Effect<Ended> =>
     Effect.suspend(() => {
-      if (host.halted()) return Effect.interrupt
+      if (host.halted()) return host.refused
       const over = recorded(ids)
       return over === undefined ? Effect.andThen(host.park, outcome(ids)) : Effect.succeed(over)
     })
@@ -170,11 +192,14 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
           new Error(`something that outlived visit ${visit} of node ${node} waits for ${name}`)
         )
       }
-      if (host.halted()) return Effect.interrupt
+      if (host.halted()) return host.refused
       if (fiber !== place.fiber()) return Effect.die(new WaitMisplaced({ node, wait: name }))
-      const { ids, on, open } = plan()
+      const { ids, on, open, reopened } = plan()
       for (const id of ids) claims.claim(id)
-      if (host.open().waiting.includes(ids[0]!) || recorded(ids) !== undefined) return outcome(ids)
+      if (recorded(ids) !== undefined) return outcome(ids)
+      if (host.open().waiting.includes(ids[0]!)) {
+        return reopened === undefined ? outcome(ids) : Effect.andThen(reopened, outcome(ids))
+      }
       const got = { tool: "wait", call: ids[0]!, input: on }
       if (host.refuse !== undefined) return host.refuse(got)
       return Effect.andThen(Effect.andThen(orDiverge(got), Effect.suspend(open)), outcome(ids))
@@ -186,9 +211,23 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
     wait: (requests) => {
       const [first] = requests
       if (first === undefined) return Effect.die(new Error("a race of no waits is never over"))
+      for (const { name, schema } of requests) {
+        const problem = schema && problemWith(schema, host.encrypts)
+        if (problem !== undefined) return Effect.die(new Error(`the wait for ${name} ${problem}`))
+      }
       const ended = until(first.name, () => {
         const ids = requests.map(idOf)
-        return { ids, on: first.on, open: () => host.openWaits(opening(requests, ids)) }
+        const { reopened } = host
+        return {
+          ids,
+          on: first.on,
+          open: () => host.openWaits(opening(requests, ids)),
+          reopened:
+            reopened &&
+            Effect.suspend(() =>
+              reopened(requests.map(({ schema }, i) => [ids[i]!, schema && RecordedSchema.record(schema)]))
+            )
+        }
       })
       return Effect.flatMap(ended, ({ index, outcome: over }) =>
         Effect.map(serve(requests[index]!, over), (value) => ({ index, value }))
@@ -197,9 +236,23 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
   }
 }
 
+const findings = new WeakMap<Schema.Constraint, ReadonlyArray<Finding>>()
+
+/** Why what ends a wait cannot be stored, if that is so. */
+const problemWith = (schema: Schema.Constraint, encrypts: boolean): string | undefined => {
+  let found = findings.get(schema)
+  if (found === undefined) findings.set(schema, (found = inspect(schema, "its schema")))
+  for (const { kind, path, what } of found) {
+    if (kind === "redacted") {
+      if (!encrypts) return "has Redacted values: provide a Codec that encrypts what is stored"
+    } else return `cannot be stored: ${path} (${what}) does not say how; describe it, or use Schema.Json`
+  }
+  return undefined
+}
+
 /** Whether an answer is one that a person could give. */
 export const isChoice = ({ on }: OpenWait, value: Json): boolean => {
   if (on.type !== "user" || on.choices === undefined || on.freeText === true) return true
-  const text = JSON.stringify(value)
-  return Array.isArray(on.choices) && on.choices.some((choice) => JSON.stringify(choice) === text)
+  const text = canonical(value)
+  return Array.isArray(on.choices) && on.choices.some((choice) => canonical(choice) === text)
 }

@@ -4,17 +4,33 @@
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type { Json } from "effect/Schema"
+import type { Command } from "../../Command.ts"
 import type { Body, CommandRef, Of } from "../../Event.ts"
 import type { KeptSignal, OpenWait, RunState } from "../../RunState.ts"
+import type { Mutable } from "../record.ts"
 import { visitIn } from "../visits.ts"
 
 type Bodies = readonly [Body, ...ReadonlyArray<Body>]
 export type WaitOutcome = Of<"waitEnded">["outcome"]
 
+/** Who sent a command: stands in the events that come of it. */
+export type Sender = Pick<Command, "actor" | "session" | "correlation">
+
+export const senderOf = ({
+  actor,
+  correlation,
+  session
+}: { readonly [Field in keyof Sender]: Sender[Field] | undefined }): Sender => {
+  const sender: Mutable<Sender> = {}
+  if (actor !== undefined) sender.actor = actor
+  if (session !== undefined) sender.session = session
+  if (correlation !== undefined) sender.correlation = correlation
+  return sender
+}
+
 /** What ended a wait besides its time. */
-export interface By {
+export interface By extends Sender {
   readonly command?: CommandRef
-  readonly actor?: string
   readonly signal?: number
 }
 
@@ -97,6 +113,15 @@ export const endEarly = (
   }
   return due === undefined ? undefined : end(state, due, { timedOut: true })
 }
+
+/** The keys with which a signal of this name is waited for. */
+export const keysOf = (state: RunState, name: string): ReadonlyArray<string> => [
+  ...new Set(
+    [...HashMap.values(state.waits)].flatMap(({ on }) =>
+      on.type === "event" && on.name === name && on.key !== undefined ? [on.key] : []
+    )
+  )
+]
 
 /** The open waits that a signal may end, the one opened first in front. */
 export const meantBy = (

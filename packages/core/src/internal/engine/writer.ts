@@ -1,17 +1,21 @@
 /**
  * Appending to the journal of a run that this process owns.
  */
+import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import type { Codec, CodecError } from "../../Codec.ts"
-import type { Body, Event } from "../../Event.ts"
+import type { Body, Event, Kind } from "../../Event.ts"
 import * as Journal from "../../Journal.ts"
 import * as RunState from "../../RunState.ts"
+import { StoreError } from "../../Store.ts"
 import type * as Store from "../../Store.ts"
+import { isEvent } from "../isEvent.ts"
 import { entailed } from "./endings.ts"
+import * as Failures from "./failure.ts"
 import { seal } from "./reader.ts"
 
 export type WriteError = Store.LeaseLost | Store.SeqConflict | Store.StoreError | CodecError
@@ -66,6 +70,34 @@ export interface Options {
 }
 
 /**
+ * Kinds whose events the engine makes of nothing but what it has checked. They are most of all events: to look at each
+ * one would cost half as much as to write it.
+ */
+const checked: ReadonlySet<Kind> = new Set([
+  "callCompleted",
+  "callStarted",
+  "completed",
+  "joined",
+  "snapshot",
+  "snapshotPart",
+  "visited"
+])
+
+/** Nothing is written that could not be read again: `null` in place of a number that JSON does not have, for one. */
+const assertReadable = ({ event, line }: Journal.Entry): void => {
+  if (checked.has(event.kind) || isEvent(event)) return
+  const read = Journal.parse(line)
+  if (Result.isSuccess(read)) return
+  const { kind, run, seq } = event
+  throw new RunState.IllegalEvent({
+    run,
+    seq,
+    kind,
+    detail: `nobody could read it again: ${read.failure.detail}`
+  })
+}
+
+/**
  * Adds events to a journal that stands at `head`: the entries to store, the state and head after them, and the last one.
  */
 export const extend = (
@@ -91,6 +123,7 @@ export const extend = (
     const time = Math.max(at.time, next?.time ?? 0)
     const header = { run: at.run, seq, epoch: at.epoch, time, prev }
     const entry = Journal.entry(header, sealed[i]!)
+    assertReadable(entry)
     const event: Event = plain[i] === sealed[i] ? entry.event : ({ ...entry.event, ...plain[i]! } as Event)
     last = event
     const folded = RunState.apply(next, event, entry.line.length)
@@ -105,6 +138,14 @@ export const extend = (
     head: { seq, hash: prev },
     last
   }
+}
+
+/** A store that breaks has failed: what it holds now is not known, as after any other error. */
+const errorOf = (operation: string, cause: Cause.Cause<WriteError>): Cause.Cause<WriteError> => {
+  const defect = cause.reasons.find((reason) => reason._tag === "Die")?.defect
+  if (defect === undefined) return cause
+  const detail = `the store broke: ${Failures.detailOf(Failures.store({ _tag: "Defect", defect }, []))}`
+  return Cause.fail(new StoreError({ operation, reason: { _tag: "Invalid", detail }, cause: defect }))
 }
 
 /**
@@ -155,7 +196,9 @@ class RunWriter implements Writer {
 
   private durable(release: boolean): Effect.Effect<void, WriteError> {
     if (this.broken !== undefined) return Effect.fail(this.broken)
-    return Effect.catch(this.options.store.sync(this.lease, { release }), (error) => this.fail(error))
+    return Effect.catchCause(this.options.store.sync(this.lease, { release }), (cause) =>
+      Effect.catch(Effect.failCause(errorOf("sync", cause)), (error) => this.fail(error))
+    )
   }
 
   private fail(error: WriteError): Effect.Effect<never, WriteError> {
@@ -221,8 +264,9 @@ class RunWriter implements Writer {
         return next === undefined ? accepted : Effect.as(this.flush(next), first)
       },
       onFailure: (cause) => {
-        for (const each of this.queue.splice(0)) each.accepted?.(Exit.failCause(cause))
-        return Effect.catch(Effect.failCause(cause), (error) => this.fail(error))
+        const failed = errorOf("append", cause)
+        for (const each of this.queue.splice(0)) each.accepted?.(Exit.failCause(failed))
+        return Effect.catch(Effect.failCause(failed), (error) => this.fail(error))
       }
     })
   }

@@ -14,8 +14,13 @@ export const branch = { branch: optional(Schema.String) }
  */
 export const visit = { ...branch, node: Schema.String, visit: Count, attempt: Count }
 
-/** The command that an event answers, and who sent it. */
-export const command = { command: optional(CommandRef), actor: optional(Schema.String) }
+/** The command that an event answers, and who sent it: for which session, and on which occasion. */
+export const command = {
+  command: optional(CommandRef),
+  actor: optional(Schema.String),
+  session: optional(Schema.String),
+  correlation: optional(Schema.String)
+}
 
 const header = {
   run: Schema.String,

@@ -87,12 +87,17 @@ export const BudgetWarned = event("budgetWarned", {
 })
 
 /**
- * The run has taken so many of the steps that it may take that somebody wished to be told.
+ * The run has taken so many of the steps that it may take that somebody wished to be told; with a `node`, so many of the
+ * visits of that node.
  *
  * @category events
  * @since 0.1.0
  */
-export const LimitWarned = event("limitWarned", { steps: Count, limit: Count })
+export const LimitWarned = event("limitWarned", {
+  node: optional(Schema.String),
+  steps: Count,
+  limit: Count
+})
 
 /**
  * Somebody changed the limits of the run.

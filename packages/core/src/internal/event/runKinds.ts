@@ -3,7 +3,18 @@
  */
 import * as Schema from "effect/Schema"
 import { branch, command, event } from "./fields.ts"
-import { Count, Durability, Failure, optional, Ops, PauseReason, TraceRef, Undone, Value } from "./values.ts"
+import {
+  Count,
+  Durability,
+  Failure,
+  optional,
+  Ops,
+  PauseReason,
+  RefusalReason,
+  TraceRef,
+  Undone,
+  Value
+} from "./values.ts"
 
 /**
  * A run was started. It fails if it takes longer than `timeout` (milliseconds).
@@ -111,7 +122,11 @@ export const Resumed = event("resumed", command)
  * @category events
  * @since 0.1.0
  */
-export const CommandIgnored = event("commandIgnored", { ...command, note: Schema.String })
+export const CommandIgnored = event("commandIgnored", {
+  ...command,
+  reason: optional(RefusalReason),
+  note: Schema.String
+})
 
 /**
  * A signal came before the run waited for it, and is kept until it does.
@@ -203,6 +218,7 @@ export const Snapshot = event("snapshot", { at: Count, head: Value, previous: op
  * - `ops`: what became of the channels; `input`: the input, if it became another
  * - `nodes`: the new names of the nodes at which visits or fan-outs are open, by their old names
  * - `updates`: what the branches of open fan-outs changed, as it would have been, by fan-out and branch
+ * - `signals`: the names of the signals that are kept from now on, if they became others
  *
  * @category events
  * @since 0.1.0
@@ -214,7 +230,8 @@ export const Migrated = event("migrated", {
   ops: Ops,
   input: optional(Value),
   nodes: optional(Schema.Record(Schema.String, Schema.String)),
-  updates: optional(Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Array(Ops))))
+  updates: optional(Schema.Record(Schema.String, Schema.Record(Schema.String, Schema.Array(Ops)))),
+  signals: optional(Schema.Array(Schema.String))
 })
 
 /**

@@ -235,6 +235,41 @@ export const Outcome = Schema.Struct({
 export type Outcome = typeof Outcome.Type
 
 /**
+ * Why a command comes to nothing.
+ *
+ * - `ended`, `ending`: the run has ended, or is being cancelled or undoing its calls; `status`: it is in another status than
+ *   those that the command is for
+ * - `nothingWaits`: nothing waits for it; `wrongKey`: something does, with another key; `ambiguous`: several do
+ * - `notAChoice`: the answer is none of the choices; `doesNotFit`: what was given does not fit its schema
+ * - `full`: so many signals are kept that no more are
+ * - `notInDoubt`: the call is not in doubt
+ * - `unknown`: it names something that the run does not have
+ * - `unreadable`: the codec could not open it
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const RefusalReason = Schema.Literals([
+  "ended",
+  "ending",
+  "status",
+  "nothingWaits",
+  "wrongKey",
+  "ambiguous",
+  "notAChoice",
+  "doesNotFit",
+  "full",
+  "notInDoubt",
+  "unknown",
+  "unreadable"
+])
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type RefusalReason = typeof RefusalReason.Type
+
+/**
  * Why a run is paused.
  *
  * - `requested`: somebody asked for it
@@ -243,6 +278,7 @@ export type Outcome = typeof Outcome.Type
  * - `inDoubt`: an at-most-once call has no result and waits for a person
  * - `incompatible`: the journal was written by another version or shape of the flow
  * - `budget`: more of a budget was spent than there is; it goes on when the limit was raised
+ * - `stepLimit`, `visitLimit`: the run took as many steps, or visited a node as often, as it may; the same
  *
  * @category schemas
  * @since 0.1.0
@@ -271,7 +307,9 @@ export const PauseReason = Schema.Union([
     budget: Schema.String,
     spent: Schema.Finite,
     limit: Schema.Finite
-  })
+  }),
+  Schema.Struct({ kind: Schema.Literal("stepLimit"), limit: Count }),
+  Schema.Struct({ kind: Schema.Literal("visitLimit"), node: Schema.String, limit: Count })
 ])
 /**
  * @category models

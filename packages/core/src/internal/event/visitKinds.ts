@@ -97,7 +97,8 @@ export const CallCompleted = event("callCompleted", {
 
 /**
  * A call failed for good. The same attempt of the visit is served this failure; the next attempt calls again, unless the
- * call may have taken effect: then it is in doubt for that one, too.
+ * call may have taken effect: then it is in doubt for that one, too. After what the tool did not declare, that is so for
+ * at-most-once calls: the event says that it is `undecided`.
  *
  * @category events
  * @since 0.1.0
@@ -107,7 +108,8 @@ export const CallFailed = event("callFailed", {
   ...command,
   call: Schema.String,
   tool: Schema.String,
-  error: Failure
+  error: Failure,
+  undecided: optional(Schema.Literal(true))
 })
 
 /**

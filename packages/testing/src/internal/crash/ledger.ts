@@ -82,8 +82,9 @@ export const recordOf = (ledger: RunLedger, key: string): KeyRecord => {
   return record
 }
 
-/** Whether a failed try is known to have had no effect: the tool itself said that it failed. */
-const isKnown = (error: Failure): boolean => error.kind === "error" || error.kind === "encoding"
+/** Whether a failed try is known to have had no effect: the tool itself said that it failed, or a person. */
+const isKnown = (error: Failure): boolean =>
+  error.kind === "error" || (error.kind === "inDoubt" && error.undecided !== true)
 
 /** What the fold lets through, and yet must not happen: a command counts once, and no time is over early. */
 const faultOf = (

@@ -18,11 +18,20 @@ const delivered: Body = { kind: "delivered", message: "m" }
 
 const cancelling: Body = { kind: "cancelRequested", reason: "enough" }
 
+const keyed = {
+  kind: "waitOpened",
+  node: "work",
+  attempt: 1,
+  wait: "1",
+  on: { type: "event", name: "approval", key: "k" }
+} as const
+
 /** How a run goes on after its first event, to reach each of the statuses. */
 const stories: ReadonlyArray<ReadonlyArray<Step>> = [
   [],
   [Journal.visited(), Journal.bookmarked(0, "start", ["look", "é 😀"])],
   [Journal.waitOpened("approval")],
+  [({ visits }) => ({ ...keyed, visit: visits + 1 })],
   [Journal.waitOpened("timer", 5_000)],
   [Journal.waitOpened("timer", 9_000)],
   [Journal.visited(), Journal.paused],
@@ -105,6 +114,12 @@ const queries: ReadonlyArray<ListQuery> = [
   { bookmark: "é 😀" },
   { bookmark: "loo" },
   { bookmark: "look", status: ["completed"], attributes: { customer: "c-3" } },
+  { wait: {} },
+  { wait: { type: "event" } },
+  { wait: { type: "user" } },
+  { wait: { name: "approval" } },
+  { wait: { type: "event", name: "other" } },
+  { wait: { key: "k" } },
   { createdAfter: 1_030 },
   { createdBefore: 1_030 },
   { createdAfter: 1_020, createdBefore: 1_050 },
