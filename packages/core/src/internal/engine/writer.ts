@@ -257,9 +257,10 @@ class RunWriter implements Writer {
     const first = pending.expected + 1
     return Effect.matchCauseEffect(this.options.store.append(this.lease, pending.expected, pending.batch), {
       onSuccess: () => {
-        this.queue.shift()
         const accepted = Exit.succeed(first)
+        // Whoever is told may go on at once, and append more: that must find that somebody sees to the queue.
         pending.accepted?.(accepted)
+        this.queue.shift()
         const next = this.queue[0]
         return next === undefined ? accepted : Effect.as(this.flush(next), first)
       },
