@@ -12,19 +12,23 @@ import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import {
   Chain,
+  Fan,
   Growing,
   Marked,
   Replacing,
   Stopping,
   StrictChain,
   Untouched,
+  Waiting,
   chainHandlers,
+  fanHandlers,
   growingHandlers,
   markedHandlers,
   replacingHandlers,
   stoppingHandlers,
   strictChainHandlers,
-  untouchedHandlers
+  untouchedHandlers,
+  waitingHandlers
 } from "./flows.ts"
 
 const handlers = Layer.mergeAll(
@@ -34,10 +38,12 @@ const handlers = Layer.mergeAll(
   untouchedHandlers,
   growingHandlers,
   replacingHandlers,
-  stoppingHandlers
+  stoppingHandlers,
+  fanHandlers,
+  waitingHandlers
 )
 
-const flows = [Chain, StrictChain, Marked, Untouched, Growing, Replacing, Stopping] as const
+const flows = [Chain, StrictChain, Marked, Untouched, Growing, Replacing, Stopping, Fan, Waiting] as const
 
 /** The hasher that a Node process has when its store brings none. */
 export const nodeHasher: Layer.Layer<never> = Layer.succeed(Hasher, {

@@ -7,6 +7,7 @@ import * as Flow from "@waymark/core/Flow"
 import * as Next from "@waymark/core/Next"
 import * as Node from "@waymark/core/Node"
 import * as State from "@waymark/core/State"
+import * as Wait from "@waymark/core/Wait"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 
@@ -153,5 +154,51 @@ export const stoppingHandlers = Stopping.toLayer({
     if (state.at < input.steps) return next.to("step", { at: 1 })
     reach({ time: performance.now(), at: state.at })
     return yield* Effect.never
+  })
+})
+
+/** So many branches, which add up at their join. */
+export const Fan = Flow.make("fan", {
+  input: Schema.Struct({ tasks: Schema.Int }),
+  state: { done: State.counter() },
+  output: Schema.Int,
+  start: "split",
+  maxSteps,
+  nodes: {
+    split: Node.make({ to: [], fanOut: { to: ["task"], join: "merge" } }),
+    task: Node.make({ to: ["merge"], item: Schema.Int }),
+    merge: Node.make({ to: ["end"] })
+  }
+})
+
+export const fanHandlers = Fan.toLayer({
+  split: Effect.fn("split")(function* ({ input, next }) {
+    return next.each(
+      Array.from({ length: input.tasks }, (_, task) => task),
+      "task"
+    )
+  }),
+  task: Effect.fn("task")(function* ({ next }) {
+    return next.to("merge", { done: 1 })
+  }),
+  merge: Effect.fn("merge")(function* ({ next, state }) {
+    return next.end(state.done)
+  })
+})
+
+/** A run that waits for a signal, or until a time (milliseconds since 1970), and tells when it went on. */
+export const Waiting = Flow.make("waiting", {
+  input: Schema.Struct({ until: Schema.NullOr(Schema.Finite) }),
+  state: {},
+  output: Schema.Finite,
+  start: "wait",
+  nodes: { wait: Node.make({ to: ["end"] }) }
+})
+
+export const waitingHandlers = Waiting.toLayer({
+  wait: Effect.fn("wait")(function* ({ input, next }) {
+    if (input.until === null) yield* Wait.event("go", { schema: Schema.Int })
+    else yield* Wait.until(input.until)
+    return next.end(performance.timeOrigin + performance.now())
   })
 })

@@ -34,7 +34,7 @@ const { positionals, values: options } = parseArgs({
 })
 
 /** Longer than any case should take, in milliseconds. */
-const timeout = 300_000
+const timeout = 900_000
 
 const execArgv = options.source ? ["--conditions=@waymark/source"] : []
 const profiled = [

@@ -27,6 +27,8 @@ const modules: ReadonlyArray<readonly [load: () => Promise<Cases>, names: Readon
     ["depth-memory", "depth-fs", "untouched-memory", "untouched-fs", "list-memory", "list-fs"]
   ],
   [() => import("./many.ts"), ["many-memory", "many-fs"]],
+  [() => import("./fanOut.ts"), ["fan-out-memory", "fan-out-fs"]],
+  [() => import("./waiting.ts"), ["waiting", "signal"]],
   [() => import("./recovery.ts"), ["recovery", "history", "open"]],
   [() => import("./pause.ts"), ["pause-memory", "pause-fs"]],
   [() => import("./build.ts"), ["types", "size"]]

@@ -42,6 +42,12 @@ export const median = (samples: ReadonlyArray<number>): number => {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
+/** What so large a share of the samples does not exceed. */
+export const percentile = (samples: ReadonlyArray<number>, share: number): number => {
+  const sorted = [...samples].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+}
+
 /** The figure of each round divided by the baselines of the same round. */
 export const ratiosOf = ({ baselines, samples }: Measurement): ReadonlyArray<number> =>
   baselines.length === 0

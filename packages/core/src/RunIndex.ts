@@ -62,6 +62,12 @@ const parseCursor = (cursor: string): { readonly at: number; readonly run: strin
   return colon < 1 || Number.isNaN(at) ? undefined : { at, run: cursor.slice(colon + 1) }
 }
 
+/** Statuses of runs that go on by themselves. */
+const moving: ReadonlySet<string> = new Set(["pending", "running", "cancelling"])
+
+/** So many rows are put in order for a page; if there are more, it is looked through all. */
+const fewRows = 1000
+
 interface Due {
   readonly run: string
   readonly due: number
@@ -78,13 +84,37 @@ export const make = (): RunIndex => {
   // Oldest first, each row as it was when it was added: neither its id nor its time of creation ever changes.
   const order: Array<RunInfo> = []
 
+  // Workers ask for these again and again, and usually they are few among very many.
+  const movingRuns = new Set<string>()
+  const sendingRuns = new Set<string>()
+
+  const note = (runs: Set<string>, run: string, belongs: boolean): void => {
+    if (belongs) runs.add(run)
+    else if (runs.size > 0) runs.delete(run)
+  }
+
+  /** The rows among which all that match are, oldest first. */
+  const among = (query: ListQuery): ReadonlyArray<RunInfo> => {
+    const runs =
+      query.sending === true
+        ? sendingRuns
+        : query.status?.every((status) => moving.has(status)) === true
+          ? movingRuns
+          : undefined
+    if (runs === undefined || runs.size > fewRows || runs.size * 4 > order.length) return order
+    return Array.from(runs, (run) => rows.get(run)!).sort((a, b) => (precedes(a, b) ? -1 : 1))
+  }
+
   /** The first position whose row does not precede `info`. */
-  const search = (info: Pick<RunInfo, "createdAt" | "run">): number => {
+  const search = (
+    info: Pick<RunInfo, "createdAt" | "run">,
+    within: ReadonlyArray<RunInfo> = order
+  ): number => {
     let low = 0
-    let high = order.length
+    let high = within.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      if (precedes(order[middle]!, info as RunInfo)) low = middle + 1
+      if (precedes(within[middle]!, info as RunInfo)) low = middle + 1
       else high = middle
     }
     return low
@@ -152,6 +182,8 @@ export const make = (): RunIndex => {
     const known = rows.get(info.run)
     rows.set(info.run, info)
     setDue(info.run, known?.due, info.due)
+    note(movingRuns, info.run, moving.has(info.status))
+    note(sendingRuns, info.run, (info.outbox ?? 0) > 0)
     if (known !== undefined && known.createdAt === info.createdAt) return
     if (known !== undefined) order.splice(search(known), 1)
     const last = order[order.length - 1]
@@ -170,6 +202,8 @@ export const make = (): RunIndex => {
       if (known === undefined) return
       setDue(run, known.due, undefined)
       rows.delete(run)
+      movingRuns.delete(run)
+      sendingRuns.delete(run)
       order.splice(search(known), 1)
     },
     values: function* () {
@@ -180,16 +214,17 @@ export const make = (): RunIndex => {
       if (query.order === "due") return listDue(query, facts)
       const newest = query.order !== "oldest"
       const step = newest ? -1 : 1
-      let at = newest ? order.length - 1 : 0
+      const found = among(query)
+      let at = newest ? found.length - 1 : 0
       if (query.cursor !== undefined) {
         const cursor = parseCursor(query.cursor)
         if (cursor === undefined) return undefined
-        at = search({ createdAt: cursor.at, run: cursor.run })
+        at = search({ createdAt: cursor.at, run: cursor.run }, found)
         if (newest) at -= 1
-        else if (order[at]?.run === cursor.run) at += 1
+        else if (found[at]?.run === cursor.run) at += 1
       }
       const rowAt = () => {
-        const row = order[at]
+        const row = found[at]
         at += step
         return row === undefined ? undefined : rows.get(row.run)
       }

@@ -665,9 +665,8 @@ export const make = Effect.fnUntraced(function* (options: {
   ) {
     const { created, joined, run } = yield* begin(flow, input, startOptions, true)
     if (created?.rest === undefined) return yield* awaitRun(run)
-    const { ended } = yield* created.rest
-    if (ended !== undefined) {
-      const last = yield* Reader.eventAt(journals, run.id, ended)
+    const { ended: last } = yield* created.rest
+    if (last !== undefined) {
       // The end may be followed by the answer to a command that came too late, or by what else was to be done.
       const isEnd = last.kind === "completed" || last.kind === "failed" || last.kind === "cancelled"
       return yield* isEnd ? resultOf(run, last) : awaitRun(run)

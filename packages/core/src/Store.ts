@@ -419,8 +419,14 @@ export class Store extends Context.Service<
      *
      * When it fails, nothing that was appended after the last successful sync can be relied on: the lease is void and
      * the run has to be acquired and read again. A store never answers success after a failed write of the same bytes.
+     *
+     * `release` says that nothing is appended any more, and that the run is released next: a store may let go of it with
+     * the same write. Then there is nothing left to do for `release`.
      */
-    readonly sync: (lease: Lease) => Effect.Effect<void, LeaseLost | StoreError>
+    readonly sync: (
+      lease: Lease,
+      options?: { readonly release?: boolean | undefined }
+    ) => Effect.Effect<void, LeaseLost | StoreError>
 
     /**
      * Takes the lease on a run that nobody alive holds. `holder` names who in this process wants it; a run that another

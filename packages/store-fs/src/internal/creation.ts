@@ -91,77 +91,76 @@ export const make = (options: Options): Creation => {
   const creating = new Map<string, Array<() => void>>()
 
   /** Claims the id and writes the entries; whoever else wants this id waits until `finished`. */
-  const write = (
+  const write = Effect.fnUntraced(function* (
     batch: Batch,
     holder: string | undefined,
     ahead: boolean,
     restore: <A, E>(self: Effect.Effect<A, E>) => Effect.Effect<A, E>,
     finished: () => void
-  ): Effect.Effect<Lease, RunExists | StoreError> =>
-    Effect.gen(function* () {
-      const { event } = batch.entries[0]
-      const id = event.run
-      const origin = event.kind === "forked" ? event.from.run : undefined
-      const { claim, series } = yield* claimId(id, origin).pipe(
-        Effect.onError(() =>
-          Effect.sync(() => {
-            finished()
-            wakeups.flush()
-          })
-        )
+  ): Effect.fn.Return<Lease, RunExists | StoreError> {
+    const { event } = batch.entries[0]
+    const id = event.run
+    const origin = event.kind === "forked" ? event.from.run : undefined
+    const { claim, series } = yield* claimId(id, origin).pipe(
+      Effect.onError(() =>
+        Effect.sync(() => {
+          finished()
+          wakeups.flush()
+        })
       )
-      const run = catalog.expect(id)
-      run.incarnation = claim.incarnation
-      const accepted = batch.entries[batch.entries.length - 1]!.event.seq
-      let lease: Lease =
-        holder !== undefined && ahead
-          ? leases.hold(run, series, 0, holder, accepted)
-          : { run: id, owner: series.owner, epoch: 0 }
-      let abandoned = false
-      const outcome = ahead ? undefined : Deferred.makeUnsafe<Lease, StoreError>()
-      const answer = (effect: Effect.Effect<Lease, StoreError>): void => {
-        if (outcome !== undefined) wakeups.later(() => Deferred.doneUnsafe(outcome, effect))
-      }
-      const enqueue = ahead ? pump.enqueueSoon : pump.enqueue
-      enqueue({
-        run,
-        batch,
-        before:
-          claim.incarnation === 1
-            ? []
-            : [formatControl({ $: "born", run: id, ...withIncarnation(claim.incarnation) })],
-        after: holder === undefined ? [releasedLine(run, 0, false)] : [],
-        done: () => {
-          if (claim.incarnation !== 1) series.incarnations.set(id, claim.incarnation)
-          if (holder === undefined) {
-            run.owner = undefined
-            run.accepted = run.last
-          } else if (!ahead) {
-            lease = leases.hold(run, series, 0, holder, accepted)
-            if (abandoned) wakeups.fork(Effect.ignore(leases.release(lease)))
-          }
-          finished()
-          answer(Effect.succeed(lease))
-        },
-        failed: (why) => {
-          finished()
-          wakeups.fork(Effect.ignore(claims.withdraw(series.id, claim)))
-          answer(Effect.fail(asError(why)))
+    )
+    const run = catalog.expect(id)
+    run.incarnation = claim.incarnation
+    const accepted = batch.entries[batch.entries.length - 1]!.event.seq
+    let lease: Lease =
+      holder !== undefined && ahead
+        ? leases.hold(run, series, 0, holder, accepted)
+        : { run: id, owner: series.owner, epoch: 0 }
+    let abandoned = false
+    const outcome = ahead ? undefined : Deferred.makeUnsafe<Lease, StoreError>()
+    const answer = (effect: Effect.Effect<Lease, StoreError>): void => {
+      if (outcome !== undefined) wakeups.later(() => Deferred.doneUnsafe(outcome, effect))
+    }
+    const enqueue = ahead ? pump.enqueueSoon : pump.enqueue
+    enqueue({
+      run,
+      batch,
+      before:
+        claim.incarnation === 1
+          ? []
+          : [formatControl({ $: "born", run: id, ...withIncarnation(claim.incarnation) })],
+      after: holder === undefined ? [releasedLine(run, 0, false)] : [],
+      done: () => {
+        if (claim.incarnation !== 1) series.incarnations.set(id, claim.incarnation)
+        if (holder === undefined) {
+          run.owner = undefined
+          run.accepted = run.last
+        } else if (!ahead) {
+          lease = leases.hold(run, series, 0, holder, accepted)
+          if (abandoned) wakeups.fork(Effect.ignore(leases.release(lease)))
         }
-      })
-      if (outcome === undefined) return lease
-      return yield* restore(Deferred.await(outcome)).pipe(
-        // Whoever wanted it is gone: nobody would ever let go of it.
-        Effect.onInterrupt(() =>
-          Effect.suspend(() => {
-            abandoned = true
-            return holder !== undefined && run.lease?.epoch === 0
-              ? Effect.ignore(leases.release(lease))
-              : Effect.void
-          })
-        )
-      )
+        finished()
+        answer(Effect.succeed(lease))
+      },
+      failed: (why) => {
+        finished()
+        wakeups.fork(Effect.ignore(claims.withdraw(series.id, claim)))
+        answer(Effect.fail(asError(why)))
+      }
     })
+    if (outcome === undefined) return lease
+    return yield* restore(Deferred.await(outcome)).pipe(
+      // Whoever wanted it is gone: nobody would ever let go of it.
+      Effect.onInterrupt(() =>
+        Effect.suspend(() => {
+          abandoned = true
+          return holder !== undefined && run.lease?.epoch === 0
+            ? Effect.ignore(leases.release(lease))
+            : Effect.void
+        })
+      )
+    )
+  })
 
   const create: Creation["create"] = (batch, holder, ahead) =>
     Effect.uninterruptibleMask((restore) =>

@@ -36,8 +36,12 @@ export interface Leases {
   readonly refusal: (lease: Lease) => Effect.Effect<never, LeaseLost | StoreError>
   /** Fails unless the lease is still there on disk. */
   readonly confirm: (lease: Lease) => Effect.Effect<void, LeaseLost | StoreError>
-  /** Waits until all that was accepted is durable. */
-  readonly awaitDurable: (run: Run, lease: Lease) => Effect.Effect<void, LeaseLost | StoreError>
+  /** Waits until all that was accepted is durable; with `isLast` the run is let go of with the same write. */
+  readonly awaitDurable: (
+    run: Run,
+    lease: Lease,
+    isLast: boolean
+  ) => Effect.Effect<void, LeaseLost | StoreError>
   /** Who holds a run and is there. */
   readonly ownerOf: (run: Run) => string | undefined
   /** Makes leases void: those with something unsynced, or all if this instance was taken over. */
@@ -124,6 +128,28 @@ export const make = ({ catalog, claims, contest, observer, ownership, pump, wake
   // -----------------------------------------------------------------------------------------------------------------
   // taking
 
+  /** Claims an epoch; `undefined` if another instance has done so, which is out of the way now. */
+  const contend = Effect.fnUntraced(function* (run: Run, claim: Claim, series: Series) {
+    const { epoch, run: id } = claim
+    const { holder, renewed } = yield* claims.claim(series.id, claim)
+    if (renewed) yield* observer.survey
+    if (holder === series.id) {
+      if (catalog.find(id) === run && run.epoch === epoch - 1 && series.own) return { run, epoch, series }
+      yield* claims.withdraw(series.id, claim)
+      return undefined
+    }
+    yield* observer.survey
+    if (holder !== undefined && contest.isGone(holder)) {
+      yield* claims.withdraw(holder, claim)
+      return undefined
+    }
+    const other = holder === undefined ? undefined : catalog.series.get(holder)
+    if (other === undefined || run.epoch >= epoch) return undefined
+    if (observer.isLive(other)) return yield* new LeaseHeld({ run: id, owner: other.owner })
+    yield* contest.dispossess(other)
+    return undefined
+  })
+
   /** Claims the next epoch of a run that nobody holds, for this instance. */
   const claimEpoch = Effect.fnUntraced(function* (id: string) {
     while (true) {
@@ -151,25 +177,7 @@ export const make = ({ catalog, claims, contest, observer, ownership, pump, wake
       const release = Effect.sync(() => {
         run.busy = false
       })
-      const taken = yield* Effect.gen(function* () {
-        const { holder, renewed } = yield* claims.claim(series.id, claim)
-        if (renewed) yield* observer.survey
-        if (holder === series.id) {
-          if (catalog.find(id) === run && run.epoch === epoch - 1 && series.own) return { run, epoch, series }
-          yield* claims.withdraw(series.id, claim)
-          return undefined
-        }
-        yield* observer.survey
-        if (holder !== undefined && contest.isGone(holder)) {
-          yield* claims.withdraw(holder, claim)
-          return undefined
-        }
-        const other = holder === undefined ? undefined : catalog.series.get(holder)
-        if (other === undefined || run.epoch >= epoch) return undefined
-        if (observer.isLive(other)) return yield* new LeaseHeld({ run: id, owner: other.owner })
-        yield* contest.dispossess(other)
-        return undefined
-      }).pipe(Effect.onError(() => release))
+      const taken = yield* contend(run, claim, series).pipe(Effect.onError(() => release))
       if (taken !== undefined) return taken
       yield* release
     }
@@ -246,7 +254,51 @@ export const make = ({ catalog, claims, contest, observer, ownership, pump, wake
       return Effect.fail(new LeaseLost({ run: lease.run, epoch: lease.epoch }))
     })
 
-  const awaitDurable: Leases["awaitDurable"] = (run, lease) =>
+  /** Runs that are being let go of, and the outcome. */
+  const releasing = new Map<
+    Run,
+    { readonly epoch: number; readonly outcome: Deferred.Deferred<void, StoreError> }
+  >()
+
+  /** Enqueues that a run is let go of, behind all that was appended to it. */
+  const letGoOf = (run: Run, lease: Lease): Deferred.Deferred<void, StoreError> => {
+    const { accepted } = run
+    const outcome = Deferred.makeUnsafe<void, StoreError>()
+    const settle = (effect: Effect.Effect<void, StoreError>): void => {
+      run.busy = false
+      releasing.delete(run)
+      wakeups.later(() => Deferred.doneUnsafe(outcome, effect))
+    }
+    run.lease = undefined
+    run.busy = true
+    held.delete(run)
+    releasing.set(run, { epoch: lease.epoch, outcome })
+    pump.enqueue({
+      run: undefined,
+      batch: undefined,
+      before: [releasedLine(run, lease.epoch, false)],
+      after: [],
+      done: () => {
+        catalog.takeReleased(run.id, lease.epoch, run.incarnation, false)
+        settle(Effect.void)
+      },
+      failed: (why) => {
+        wakeWaiters(run, why)
+        if (why === "lost") return settle(Effect.void)
+        run.voided = { epoch: lease.epoch, error: why }
+        run.accepted = run.last
+        if (run.last >= 0) {
+          run.owner = undefined
+          run.crashed = accepted > run.last
+          pump.enqueueLazily(releasedLine(run, lease.epoch, run.crashed))
+        }
+        settle(Effect.fail(why))
+      }
+    })
+    return outcome
+  }
+
+  const awaitDurable: Leases["awaitDurable"] = (run, lease, isLast) =>
     Effect.callback<void, LeaseLost | StoreError>((resume) => {
       const waiter = {
         seq: run.accepted,
@@ -259,62 +311,22 @@ export const make = ({ catalog, claims, contest, observer, ownership, pump, wake
       }
       const waiters = (run.waiters ??= [])
       waiters.push(waiter)
-      pump.hurry()
+      if (isLast) letGoOf(run, lease)
+      else pump.hurry()
       return Effect.sync(() => {
         const at = run.waiters?.indexOf(waiter) ?? -1
         if (at >= 0) run.waiters!.splice(at, 1)
       })
     })
 
-  /** Runs that are being let go of, and the outcome. */
-  const releasing = new Map<
-    Run,
-    { readonly epoch: number; readonly outcome: Deferred.Deferred<void, StoreError> }
-  >()
-
   const release = (lease: Lease): Effect.Effect<void, StoreError> =>
     Effect.suspend(() => {
       const run = holding(lease)
-      if (run === undefined) {
-        const known = catalog.runs.get(lease.run)
-        const under = known === undefined ? undefined : releasing.get(known)
-        if (under?.epoch === lease.epoch) return Deferred.await(under.outcome)
-        return known?.voided?.epoch === lease.epoch ? Effect.fail(known.voided.error) : Effect.void
-      }
-      const { accepted } = run
-      const outcome = Deferred.makeUnsafe<void, StoreError>()
-      const settle = (effect: Effect.Effect<void, StoreError>): void => {
-        run.busy = false
-        releasing.delete(run)
-        wakeups.later(() => Deferred.doneUnsafe(outcome, effect))
-      }
-      run.lease = undefined
-      run.busy = true
-      held.delete(run)
-      releasing.set(run, { epoch: lease.epoch, outcome })
-      pump.enqueue({
-        run: undefined,
-        batch: undefined,
-        before: [releasedLine(run, lease.epoch, false)],
-        after: [],
-        done: () => {
-          catalog.takeReleased(run.id, lease.epoch, run.incarnation, false)
-          settle(Effect.void)
-        },
-        failed: (why) => {
-          wakeWaiters(run, why)
-          if (why === "lost") return settle(Effect.void)
-          run.voided = { epoch: lease.epoch, error: why }
-          run.accepted = run.last
-          if (run.last >= 0) {
-            run.owner = undefined
-            run.crashed = accepted > run.last
-            pump.enqueueLazily(releasedLine(run, lease.epoch, run.crashed))
-          }
-          settle(Effect.fail(why))
-        }
-      })
-      return Deferred.await(outcome)
+      if (run !== undefined) return Deferred.await(letGoOf(run, lease))
+      const known = catalog.runs.get(lease.run)
+      const under = known === undefined ? undefined : releasing.get(known)
+      if (under?.epoch === lease.epoch) return Deferred.await(under.outcome)
+      return known?.voided?.epoch === lease.epoch ? Effect.fail(known.voided.error) : Effect.void
     })
 
   return {

@@ -385,13 +385,15 @@ export const make = Effect.fnUntraced(function* (
         return pump.isFull() ? pump.awaitRoom : Effect.void
       }),
 
-    sync: (lease) =>
+    sync: (lease, options) =>
       Effect.suspend((): Effect.Effect<void, Store.LeaseLost | Store.StoreError> => {
         if (closing) return operation("sync", () => Effect.void)
         const run = leases.holding(lease)
         if (run === undefined) return named("sync")(leases.refusal(lease))
         return named("sync")(
-          run.accepted === run.last ? leases.confirm(lease) : leases.awaitDurable(run, lease)
+          run.accepted === run.last
+            ? leases.confirm(lease)
+            : leases.awaitDurable(run, lease, options?.release === true)
         )
       }),
 

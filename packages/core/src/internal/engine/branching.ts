@@ -28,6 +28,8 @@ export interface Branching {
   readonly evict: () => void
   /** Whether nothing is executed: all handlers that there are wait. */
   readonly isQuiet: () => boolean
+  /** Whether there are no handlers at all, not even such as are to stop. */
+  readonly isEmpty: () => boolean
   /** Waits until nothing is executed any more. */
   readonly end: Effect.Effect<void>
 }
@@ -103,9 +105,13 @@ export const make = (options: Options): Branching => {
     const line = Visiting.lineOf(course.environment, branch)
     branches.started(line)
     return Effect.map(
-      Effect.forkDetach(Effect.uninterruptible(Effect.andThen(visiting.attempt(line), options.afterVisit)), {
-        startImmediately: true
-      }),
+      Effect.forkDetach(
+        Effect.andThen(
+          Effect.suspend(() => visiting.attempt(line)),
+          options.afterVisit
+        ),
+        { startImmediately: true, uninterruptible: true }
+      ),
       (fiber) => {
         line.fiber = fiber
         fiber.addObserver((exit) => finished(line, exit))
@@ -226,6 +232,7 @@ export const make = (options: Options): Branching => {
     leave: () => branches.running.forEach(({ grace }) => grace.leave()),
     evict: () => branches.running.forEach(evict),
     isQuiet,
+    isEmpty: () => branches.running.size === 0,
     end: Effect.suspend(() =>
       Effect.forEach(
         [...branches.running.values()],

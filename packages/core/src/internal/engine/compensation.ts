@@ -21,7 +21,7 @@ import type { Surroundings } from "./invoke.ts"
 import { eventAt, open } from "./reader.ts"
 import type { Journals } from "./reader.ts"
 import * as Retry from "./retry.ts"
-import type { Bodies, Writer, WriteError } from "./writer.ts"
+import type { Writer, WriteError } from "./writer.ts"
 
 /** What undoing needs of the execution of the run. */
 export interface Host {
@@ -43,45 +43,11 @@ export interface Host {
   readonly obey: Effect.Effect<void, WriteError>
 }
 
-const fails = ({ kind }: Body): boolean => kind === "failed"
-
-/** The events by which a run fails: one that has something to undo does not end yet. */
-export const instead = (state: RunState, bodies: Bodies): Bodies =>
-  bodies.some(fails) && isDue(state)
-    ? (bodies.map((body): Body =>
-        body.kind === "failed" ? { ...body, kind: "compensating" } : body
-      ) as unknown as Bodies)
-    : bodies
-
 /** What may have taken effect, and is not undone because nobody knows. */
 const reported = (state: RunState): ReadonlyArray<Undone> =>
   callsInDoubt(state).flatMap(({ call, place }) =>
     call.undoable === "completed" ? [{ ...place, started: call.seq, inDoubt: true as const }] : []
   )
-
-/** The same for whatever is appended to a run. */
-export const guard = (writer: Writer): Writer => {
-  const appendTo: Writer["appendTo"] = (decide) =>
-    writer.appendTo((state) => {
-      const bodies = decide(state)
-      return bodies === undefined ? undefined : instead(state, bodies)
-    })
-  return {
-    lease: writer.lease,
-    get state() {
-      return writer.state
-    },
-    get broken() {
-      return writer.broken
-    },
-    append: (...bodies) =>
-      bodies.some(fails) && isDue(writer.state)
-        ? writer.append(...instead(writer.state, bodies))
-        : writer.append(...bodies),
-    appendTo,
-    sync: writer.sync
-  }
-}
 
 /** The last event of a run that has nothing left to undo. */
 const ending = (state: RunState): Body => {

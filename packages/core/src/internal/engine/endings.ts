@@ -1,12 +1,13 @@
 /**
- * What a run tells others along with what happens to it: the run that waits for its end how it ended, and the runs that
- * branches waited for which are given up that nobody does any more.
+ * What goes along with what happens to a run: what it has to undo before it fails, what it tells the run that waits for
+ * its end, and that the runs that branches waited for which are given up are not to be done any more.
  */
 import * as HashMap from "effect/HashMap"
 import type { Request } from "../../Command.ts"
 import type { Body } from "../../Event.ts"
 import type { RunState } from "../../RunState.ts"
 import { fanOutId } from "../branch.ts"
+import { isDue } from "../compensation.ts"
 import type { Bodies } from "./writer.ts"
 
 export type Ended = Extract<Request, { readonly type: "ended" }>
@@ -28,6 +29,14 @@ const outcomeOf = (run: string, body: Body): Outcome | undefined => {
       return undefined
   }
 }
+
+/** A run that has something to undo does not fail before that is done. */
+const undoneFirst = (state: RunState, bodies: Bodies): Bodies =>
+  isDue(state)
+    ? (bodies.map((body): Body =>
+        body.kind === "failed" ? { ...body, kind: "compensating" } : body
+      ) as unknown as Bodies)
+    : bodies
 
 /** The fan-out of which branches are given up. */
 const givenUp = (body: Body): string | undefined => {
@@ -53,7 +62,7 @@ const cancelling = ({ run, seq, waits }: RunState, fanOut: string): ReadonlyArra
 }
 
 /** Puts the messages before what they tell of, in one batch with it. */
-export const announced = (state: RunState, bodies: Bodies): Bodies => {
+const announced = (state: RunState, bodies: Bodies): Bodies => {
   const { parent, restarts, run, waits } = state
   if (parent?.wait === undefined && HashMap.isEmpty(waits)) return bodies
   const all: Array<Body> = []
@@ -69,3 +78,15 @@ export const announced = (state: RunState, bodies: Bodies): Bodies => {
   }
   return all as unknown as Bodies
 }
+
+/** Whether something may go along with it: with an end, and with what gives up branches. */
+const isTold = ({ kind }: Body): boolean =>
+  kind === "completed" ||
+  kind === "failed" ||
+  kind === "cancelled" ||
+  kind === "joined" ||
+  kind === "branchFailed"
+
+/** The events that are appended for those that somebody decided on: most entail nothing, and stay as they are. */
+export const entailed = (state: RunState, bodies: Bodies): Bodies =>
+  bodies.some(isTold) ? announced(state, undoneFirst(state, bodies)) : bodies

@@ -12,7 +12,7 @@ import * as Tracer from "effect/Tracer"
 import type { PauseReason } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
 import type { NodeMiddleware, ToolMiddleware } from "../../Middleware.ts"
-import type { IllegalEvent } from "../../RunState.ts"
+import type { IllegalEvent, OpenVisit, RunState } from "../../RunState.ts"
 import type * as Store from "../../Store.ts"
 import type { ToolExecutor } from "../../ToolExecutor.ts"
 import * as Snapshot from "../snapshot.ts"
@@ -91,7 +91,7 @@ export type Outcome =
 export interface Execution {
   readonly run: string
   readonly writer: Writer
-  /** Executes the run until it rests, on a fiber of its own: it is stopped by `drain` and in no other way. */
+  /** Executes the run until it rests, on a fiber of its own that nobody interrupts: it is stopped by `drain`. */
   readonly execute: Effect.Effect<Outcome>
   /** Stops executing and writes what there is; the run goes on wherever it is taken up next. */
   readonly drain: Effect.Effect<void>
@@ -111,19 +111,28 @@ export interface Execution {
 
 const atRest: Outcome = { _tag: "AtRest" }
 
+const takeSnapshot = Effect.fnUntraced(function* (writer: Writer) {
+  const { run } = writer.lease
+  const plan = Snapshot.plan(writer.state)
+  const at = writer.state.seq
+  for (const piece of plan.pieces) {
+    piece.placed(run, yield* writer.append(Snapshot.pieceBody(piece, at)))
+    yield* Effect.yieldNow
+  }
+  yield* writer.appendTo((state) => [Snapshot.headBody(plan, state, at)])
+})
+
 export const make = (
   environment: Environment,
   /** The flow and its handlers, their context merged with the worker's. */
   service: Flow.HandlersService,
-  given: Writer,
+  writer: Writer,
   claim: Claim | undefined,
   /** The run's span, if it begins with this execution and is traced. */
   span?: Tracer.Span
 ): Execution => {
   const { clock } = environment
   const { flow } = service
-  // A run that has something to undo does not fail before that is done.
-  const writer = Compensation.guard(given)
   const run = writer.lease.run
   const runFork = Effect.runForkWith(environment.context)
 
@@ -145,7 +154,7 @@ export const make = (
     main.grace.interrupt(isUnlimited)
     branching?.interrupt(isUnlimited)
     // What the end of the handlers leads to is not meant, if that is already under way.
-    if (draining || isFinal) undoing.interrupt(isUnlimited)
+    if (draining || isFinal) undoing?.interrupt(isUnlimited)
     wake?.()
   }
 
@@ -229,18 +238,23 @@ export const make = (
     if (writer.state.open[""] === undefined || writer.state.status === "cancelling") wake?.()
   }
 
-  const outbox = Outbox.make({
-    creator: { ...environment, starter: environment.starter },
-    writer,
-    touched,
-    timer,
-    poke: () => {
-      const isSeenTo = wake !== undefined || stop !== undefined
-      wake?.()
-      return isSeenTo
-    },
-    fork: (effect) => runFork(Effect.catch(effect, (error) => Effect.sync(() => course.lost(error))))
-  })
+  /** Most runs send nothing to others. */
+  let sending: Outbox.Outbox | undefined
+  const outbox = (): Outbox.Outbox =>
+    (sending ??= Outbox.make({
+      creator: { ...environment, starter: environment.starter },
+      writer,
+      touched,
+      timer,
+      poke: () => {
+        const isSeenTo = wake !== undefined || stop !== undefined
+        wake?.()
+        return isSeenTo
+      },
+      fork: (effect) => runFork(Effect.catch(effect, (error) => Effect.sync(() => course.lost(error))))
+    }))
+  const isSending = (): boolean => !HashMap.isEmpty(writer.state.outbox) && outbox().isDue()
+  const flush = Effect.suspend(() => (isSending() ? outbox().flush : Effect.void))
 
   const course: Visiting.Course = {
     environment,
@@ -248,7 +262,7 @@ export const make = (
     writer,
     views,
     outcomes: Outcomes.make(flow, clock),
-    outbox,
+    deliver: (message, of) => outbox().deliver(message, of),
     inherited: claim === undefined ? -1 : writer.state.seq,
     isStopping: () => stop !== undefined,
     isHalted: () => stop !== undefined && stop._tag !== "Cancel" && stop._tag !== "Deadline",
@@ -265,21 +279,11 @@ export const make = (
   }
   const visiting = Visiting.make(course)
 
-  const takeSnapshot = Effect.fnUntraced(function* () {
-    const plan = Snapshot.plan(writer.state)
-    const at = writer.state.seq
-    for (const piece of plan.pieces) {
-      piece.placed(run, yield* writer.append(Snapshot.pieceBody(piece, at)))
-      yield* Effect.yieldNow
-    }
-    yield* writer.appendTo((state) => [Snapshot.headBody(plan, state, at)])
-  })
-
   const isStrict = writer.state.durability === "strict"
-  const snapshotIfDue = Effect.suspend((): Effect.Effect<void, WriteError> =>
-    Snapshot.isDue(writer.state) && !isTerminal(writer.state.status) ? takeSnapshot() : Effect.void
-  )
-  const afterVisit = isStrict ? Effect.andThen(writer.sync, snapshotIfDue) : snapshotIfDue
+  const snapshotIfDue = (): Effect.Effect<void, WriteError> =>
+    Snapshot.isDue(writer.state) && !isTerminal(writer.state.status) ? takeSnapshot(writer) : Effect.void
+  const afterVisit = (): Effect.Effect<void, WriteError> =>
+    isStrict ? Effect.flatMap(writer.sync, snapshotIfDue) : snapshotIfDue()
 
   /** Most runs have no branches. */
   let branching: Branching.Branching | undefined
@@ -292,30 +296,39 @@ export const make = (
       enter,
       poke: () => wake?.(),
       afterVisit: isStrict ? writer.sync : Effect.void,
-      betweenVisits: Effect.andThen(Effect.andThen(warnIfDue, snapshotIfDue), outbox.flush),
+      betweenVisits: Effect.suspend(warnIfDue).pipe(Effect.flatMap(snapshotIfDue), Effect.andThen(flush)),
       isDisturbed: () => stop !== undefined || inbox.length > 0
     })
     return branching.execute
   })
 
-  const undoing = Grace.make(environment)
-  const undo = Compensation.make({
-    journals: environment,
-    writer,
-    clock,
-    surroundings: {
-      context: environment.context,
-      executor: environment.executor,
-      limits: environment,
-      middlewares: environment.toolMiddlewares,
-      traced: environment.traced
-    },
-    tools: service.context as Context.Context<never>,
-    stopping: () => draining || isLost(),
-    execute: undoing.execute,
-    sleep: idle,
-    enter,
-    obey: Effect.suspend(() => (inbox.length > 0 ? obey() : Effect.void))
+  /** Most runs have nothing to undo. */
+  let undoing: Grace.Grace | undefined
+  const undo = Effect.suspend(() => {
+    undoing ??= Grace.make(environment)
+    return Effect.map(
+      Compensation.make({
+        journals: environment,
+        writer,
+        clock,
+        surroundings: {
+          context: environment.context,
+          executor: environment.executor,
+          limits: environment,
+          middlewares: environment.toolMiddlewares,
+          traced: environment.traced
+        },
+        tools: service.context as Context.Context<never>,
+        stopping: () => draining || isLost(),
+        execute: undoing.execute,
+        sleep: idle,
+        enter,
+        obey: Effect.suspend(() => (inbox.length > 0 ? obey() : Effect.void))
+      }),
+      () => {
+        if (!isLost() && !isTerminal(writer.state.status)) through = true
+      }
+    )
   })
 
   /** What the flow cannot read pauses the run; it does not fail it. */
@@ -357,36 +370,35 @@ export const make = (
   }
 
   /** Carries out the commands that have come in. Those that change the state make it decoded anew. */
-  const obey = Effect.fnUntraced(function* () {
-    for (let received = inbox.shift(); received !== undefined; received = inbox.shift()) {
-      const { restarts } = writer.state
-      yield* carryOut(writer.appendTo, received)
-      if (writer.state.restarts === restarts) continue
-      environment.deadlines.add(run, writer.state.deadline)
-      views.reset()
-      isRead = false
-    }
-  })
+  const obey = () =>
+    Effect.gen(function* () {
+      for (let received = inbox.shift(); received !== undefined; received = inbox.shift()) {
+        const { restarts } = writer.state
+        yield* carryOut((decide) => writer.appendTo(decide), received)
+        if (writer.state.restarts === restarts) continue
+        environment.deadlines.add(run, writer.state.deadline)
+        views.reset()
+        isRead = false
+      }
+    })
 
-  const warnIfDue = Effect.suspend((): Effect.Effect<unknown, WriteError> => {
+  const warnIfDue = (): Effect.Effect<unknown, WriteError> => {
     const warning = Limits.warningOf(flow, writer.state)
     return warning === undefined ? Effect.void : writer.append(warning)
-  })
+  }
 
   /** Until the next attempt of the main line. */
   let sleeping: Due.Due | undefined
 
   /** Executes the open visit of the main line: one attempt, and the events that come of it. */
-  const step: Effect.Effect<void, WriteError> = Effect.suspend(() => {
-    const { due } = writer.state.open[""]!
+  const step = ({ due }: OpenVisit): Effect.Effect<unknown, WriteError> => {
     if (due !== undefined && sleeping?.at !== due) sleeping = Due.make(clock, due)
     const wait = due === undefined ? 0 : sleeping!.left()
     if (wait > 0) {
       // What comes after a long sleep should not have to begin before it. Clocks may be set meanwhile.
       const look = Math.min(wait, environment.lookInterval)
-      return Effect.andThen(
-        writer.sync,
-        Effect.suspend(() => (stop !== undefined || inbox.length > 0 ? Effect.void : idle(look)))
+      return Effect.flatMap(writer.sync, () =>
+        stop !== undefined || inbox.length > 0 ? Effect.void : idle(look)
       )
     }
     if (away) return Effect.asVoid(enter)
@@ -394,9 +406,9 @@ export const make = (
     main.suspended = false
     main.evicted = false
     return Effect.flatMap(visiting.attempt(main), () =>
-      stop !== undefined || main.suspended ? Effect.void : afterVisit
+      stop !== undefined || main.suspended ? Effect.void : afterVisit()
     )
-  })
+  }
 
   /** Then an earlier process has seen to the finalizers, as far as it came: handlers are not executed any more. */
   const wasCancelling = writer.state.status === "cancelling"
@@ -432,118 +444,141 @@ export const make = (
   })
 
   /** Opens the epoch. After a crash that is durable before any code of the flow's author runs. */
-  const takeOver = Effect.fnUntraced(function* ({ cause, previous }: Claim) {
-    const { owner } = writer.lease
-    const span = environment.traced ? yield* Effect.serviceOption(Tracer.ParentSpan) : Option.none()
-    yield* writer.append(
-      Option.isNone(span)
-        ? { kind: "claimed", owner, cause, previous }
-        : {
-            kind: "claimed",
-            owner,
-            cause,
-            previous,
-            trace: { traceId: span.value.traceId, spanId: span.value.spanId }
-          }
-    )
-    const { compensating, maxRecoveries, recoveries, status } = writer.state
-    // A run that is about to end has limits of its own for what it still does.
-    const isEnding = status === "cancelling" || compensating !== undefined
-    if (recoveries > maxRecoveries && !isTerminal(status) && !isEnding) {
-      yield* writer.append(Joins.failRun(writer.state, { kind: "recoveries", limit: maxRecoveries }))
-    }
-    if (cause === "crash") yield* writer.sync
-  })
+  const takeOver = ({ cause, previous }: Claim) =>
+    Effect.gen(function* () {
+      const { owner } = writer.lease
+      const span = environment.traced ? yield* Effect.serviceOption(Tracer.ParentSpan) : Option.none()
+      yield* writer.append(
+        Option.isNone(span)
+          ? { kind: "claimed", owner, cause, previous }
+          : {
+              kind: "claimed",
+              owner,
+              cause,
+              previous,
+              trace: { traceId: span.value.traceId, spanId: span.value.spanId }
+            }
+      )
+      const { compensating, maxRecoveries, recoveries, status } = writer.state
+      // A run that is about to end has limits of its own for what it still does.
+      const isEnding = status === "cancelling" || compensating !== undefined
+      if (recoveries > maxRecoveries && !isTerminal(status) && !isEnding) {
+        yield* writer.append(Joins.failRun(writer.state, { kind: "recoveries", limit: maxRecoveries }))
+      }
+      if (cause === "crash") yield* writer.sync
+    })
 
-  /** Lets the run go on until there is nothing to do for it now. */
-  const goOn = Effect.gen(function* (): Effect.fn.Return<WriteError | undefined, WriteError> {
-    while (true) {
-      if (stop !== undefined) {
-        if (stop._tag === "Lost") return stop.error
-        if (stop._tag === "Died") return yield* Effect.failCause(stop.cause)
-        if (stop._tag === "Drain") return undefined
-        const { status } = writer.state
-        if (stop._tag === "Pause" && status !== "cancelling" && !isTerminal(status)) {
-          yield* writer.append({ kind: "paused", reason: stop.reason })
-          return undefined
-        }
-      }
-      if (inbox.length > 0) yield* obey()
-      if (outbox.isDue()) yield* outbox.flush
-      const { state } = writer
-      if (isTerminal(state.status) || state.status === "paused") return undefined
-      if (state.status === "cancelling" && state.compensating === undefined && (yield* unwind("Cancel"))) {
-        if (draining) return undefined
-        continue
-      }
-      if (state.status === "cancelling" && state.compensating === undefined && !(yield* outbox.endChildren)) {
-        if (draining) return undefined
-        if (inbox.length === 0) yield* idle(Outbox.tryAgain)
-        continue
-      }
-      if (state.status === "cancelling" || state.compensating !== undefined) {
-        yield* undo
-        if (isLost() || isTerminal(writer.state.status)) continue
-        return undefined
-      }
-      const isOver = stop?._tag === "Deadline" && Deadlines.isTimed(state)
-      if (isOver || Deadlines.isExpired(state, clock.currentTimeMillisUnsafe())) {
-        if (yield* unwind("Deadline")) {
-          if (draining) return undefined
-          continue
-        }
+  /** Brings the run to the version of the flow, or pauses it because that cannot be done. */
+  const follow = Effect.suspend(() =>
+    Effect.flatMap(Versions.follow(environment, flow, writer.state), (change) => {
+      if (change === undefined) return Effect.void
+      // A cancel may have come in meanwhile, which comes first.
+      const appended = writer.appendTo((now) => (now.status === "cancelling" ? undefined : [change]))
+      return Effect.flatMap(appended, () => {
+        views.reset()
+        return change.kind === "migrated" && writer.state.version === flow.version
+          ? takeSnapshot(writer)
+          : Effect.void
+      })
+    })
+  )
+
+  /** Nothing is left to do for the run now. */
+  let through = false
+  const rest = (): Effect.Effect<void> => {
+    through = true
+    return Effect.void
+  }
+  const pause = (reason: PauseReason): Effect.Effect<unknown, WriteError> => {
+    through = true
+    return writer.append({ kind: "paused", reason })
+  }
+
+  const endChildren = Effect.suspend(() =>
+    Effect.flatMap(outbox().endChildren, (ended): Effect.Effect<unknown, WriteError> => {
+      if (ended) return undo
+      if (draining) return rest()
+      return inbox.length === 0 ? idle(Outbox.tryAgain) : Effect.void
+    })
+  )
+
+  /** Does something about a run that ends early, unless its handlers have to be unwound before. */
+  const unwound = (
+    why: "Cancel" | "Deadline",
+    then: () => Effect.Effect<unknown, WriteError>
+  ): Effect.Effect<unknown, WriteError> =>
+    Effect.flatMap(unwind(why), (isBusy): Effect.Effect<unknown, WriteError> => {
+      if (!isBusy) return then()
+      return draining ? rest() : Effect.void
+    })
+
+  /** Ends the run early: first what it started, then what it did. */
+  const end = (state: RunState): Effect.Effect<unknown, WriteError> =>
+    state.status === "cancelling" && state.compensating === undefined
+      ? unwound("Cancel", () => endChildren)
+      : undo
+
+  /** Does what is to be done next: one thing, after which it is looked again. */
+  const turn = (): Effect.Effect<unknown, WriteError> => {
+    const { state } = writer
+    if (stop !== undefined) {
+      if (isLost() || stop._tag === "Drain") return rest()
+      const { status } = state
+      if (stop._tag === "Pause" && status !== "cancelling" && !isTerminal(status)) return pause(stop.reason)
+    }
+    if (inbox.length > 0) return obey()
+    if (isSending()) return outbox().flush
+    if (isTerminal(state.status) || state.status === "paused") return rest()
+    if (state.status === "cancelling" || state.compensating !== undefined) return end(state)
+    const isOver = stop?._tag === "Deadline" && Deadlines.isTimed(state)
+    if (isOver || Deadlines.isExpired(state, clock.currentTimeMillisUnsafe())) {
+      return unwound("Deadline", () => {
         // Whoever retries the run gives it time again.
         if (isOver) stop = undefined
-        yield* writer.append(Deadlines.expire(state))
-        continue
-      }
-      if (!isRead) {
-        const change = yield* Versions.follow(environment, flow, state)
-        if (change !== undefined) {
-          // A cancel may have come in meanwhile, which comes first.
-          yield* writer.appendTo((now) => (now.status === "cancelling" ? undefined : [change]))
-          views.reset()
-          if (change.kind === "migrated" && writer.state.version === flow.version) yield* takeSnapshot()
-          continue
-        }
-      }
-      const reason = isRead ? undefined : incompatible()
-      if (reason !== undefined) {
-        yield* writer.append({ kind: "paused", reason })
-        return undefined
-      }
-      if (!HashMap.isEmpty(state.waits)) {
-        yield* writer.appendTo((now) => Waking.endOverdue(now, clock.currentTimeMillisUnsafe()))
-      }
-      const visit = visitIn(writer.state, "")
-      if (visit === undefined) {
-        if (HashMap.isEmpty(writer.state.fanOuts)) return undefined
-        if (yield* inBranches) return undefined
-      } else if (visit.waiting.length > 0) return undefined
-      else {
-        const exceeded = Limits.exceededBy(writer.state, visit)
-        if (exceeded === undefined) {
-          yield* warnIfDue
-          yield* step
-        } else if (Limits.pausesAt(flow, exceeded)) {
-          yield* writer.append({ kind: "paused", reason: exceeded })
-          return undefined
-        } else yield* writer.append(Joins.failRun(writer.state, exceeded))
-      }
+        return writer.append(Deadlines.expire(state))
+      })
     }
-  })
+    if (!isRead) {
+      if (!Versions.isCurrent(flow, state)) return follow
+      const reason = incompatible()
+      if (reason !== undefined) return pause(reason)
+    }
+    if (!HashMap.isEmpty(state.waits)) {
+      const overdue = (now: RunState) => Waking.endOverdue(now, clock.currentTimeMillisUnsafe())
+      if (overdue(state) !== undefined) return writer.appendTo(overdue)
+    }
+    const visit = visitIn(state, "")
+    if (visit === undefined) {
+      if (HashMap.isEmpty(state.fanOuts)) return rest()
+      return Effect.map(inBranches, (isWaiting) => {
+        if (isWaiting) through = true
+      })
+    }
+    if (visit.waiting.length > 0) return rest()
+    const exceeded = Limits.exceededBy(state, visit)
+    if (exceeded !== undefined) {
+      if (Limits.pausesAt(flow, exceeded)) return pause(exceeded)
+      return writer.append(Joins.failRun(state, exceeded))
+    }
+    const warning = Limits.warningOf(flow, state)
+    return warning === undefined ? step(visit) : writer.append(warning)
+  }
 
-  const loop = Effect.uninterruptible(
-    Effect.gen(function* (): Effect.fn.Return<Outcome, WriteError> {
-      if (claim !== undefined) yield* takeOver(claim)
-      phase = "executing"
-      const lost = yield* goOn
+  /** Whether nothing is under way any more that might append something, or has to be waited for. */
+  const isQuiet = (): boolean =>
+    (branching === undefined || branching.isEmpty()) && (sending === undefined || !sending.isBusy())
+
+  const turns = Effect.whileLoop({ while: () => !through, body: turn, step: () => {} })
+  const executing = Effect.suspend(() => {
+    phase = "executing"
+    return Effect.flatMap(turns, (): Effect.Effect<Outcome, WriteError> => {
       phase = "resting"
-      if (lost !== undefined) return { _tag: "Lost", error: lost }
-      yield* writer.sync
-      return atRest
+      if (stop?._tag === "Lost") return Effect.fail(stop.error)
+      if (stop?._tag === "Died") return Effect.failCause(stop.cause)
+      return Effect.as(isQuiet() ? writer.finish : writer.sync, atRest)
     })
-  ).pipe(
+  })
+  const loop = (claim === undefined ? executing : Effect.andThen(takeOver(claim), executing)).pipe(
     Effect.catch((error): Effect.Effect<Outcome> => Effect.succeed({ _tag: "Lost", error })),
     Effect.catchCause((cause) =>
       Effect.sync((): Outcome => {
@@ -551,9 +586,12 @@ export const make = (
         return { _tag: "Died", cause }
       })
     ),
-    Effect.ensuring(Effect.suspend(() => branching?.end ?? Effect.void)),
-    Effect.ensuring(outbox.end),
-    Effect.tap(() => Effect.sync(() => (phase = "resting")))
+    Effect.onExit(() => {
+      phase = "resting"
+      if (branching === undefined && sending === undefined) return Effect.void
+      const endSending = Effect.suspend(() => (sending === undefined ? Effect.void : sending.end))
+      return branching === undefined ? endSending : Effect.andThen(branching.end, endSending)
+    })
   )
 
   /** A span for the execution: the run's own, or one that is linked to that of the execution before it. */
@@ -575,9 +613,12 @@ export const make = (
 
   /** The request is in the journal before anything is interrupted: a crash in between goes on cancelling. */
   const cancel = (command: Commands.Opened): Effect.Effect<unknown, WriteError> =>
-    Effect.map(carryOut(writer.appendTo, command), () => {
-      if (writer.state.status === "cancelling") halt({ _tag: "Cancel" })
-    })
+    Effect.map(
+      carryOut((decide) => writer.appendTo(decide), command),
+      () => {
+        if (writer.state.status === "cancelling") halt({ _tag: "Cancel" })
+      }
+    )
 
   const receive = (command: Commands.Opened): Effect.Effect<unknown, WriteError> => {
     // Before and after, nothing is executed that could be interrupted, or that waits.
@@ -607,7 +648,7 @@ export const make = (
     }),
     abandon: Effect.sync(() => {
       main.grace.leave()
-      undoing.leave()
+      undoing?.leave()
       branching?.leave()
     }),
     hasUnread: () => inbox.length > 0,

@@ -36,13 +36,14 @@ export interface Options {
 
 export interface Grace {
   /**
-   * Executes something; `undefined` if it was left behind. What `stopping` says when it has begun counts for what asked
-   * to stop before it could be interrupted.
+   * Executes something, with a context of its own or that of the fiber that asks; `undefined` if it was left behind. What
+   * `stopping` says when it has begun counts for what asked to stop before it could be interrupted.
    */
   readonly execute: <A, E>(
     effect: Effect.Effect<A, E>,
     place: Omit<Stuck, "since">,
-    stopping: () => boolean
+    stopping: () => boolean,
+    context?: Context.Context<never>
   ) => Effect.Effect<Exit.Exit<A, E> | undefined>
   /** Interrupts what is executing. Unless that is unlimited, it has the grace time to end. */
   readonly interrupt: (unlimited?: boolean) => void
@@ -130,8 +131,8 @@ interface Running {
 }
 
 export const make = ({ clock, context, grace, stuck }: Options): Grace => {
-  const running = new Set<Running>()
-  const runFork = Effect.runForkWith(context)
+  /** Most of what is executed is through at once. */
+  let running: Set<Running> | undefined
 
   const follow = <A, E>(
     fiber: Fiber.Fiber<A, E>,
@@ -139,14 +140,15 @@ export const make = ({ clock, context, grace, stuck }: Options): Grace => {
     stopping: () => boolean
   ): Effect.Effect<Exit.Exit<A, E> | undefined> =>
     Effect.callback((resume) => {
+      const all = (running ??= new Set())
       let timer: Fiber.Fiber<unknown> | undefined
       const settle = (exit: Exit.Exit<A, E> | undefined): void => {
-        running.delete(self)
+        all.delete(self)
         timer?.interruptUnsafe()
         resume(Effect.succeed(exit))
       }
       const leave = (): void => {
-        if (!running.has(self)) return
+        if (!all.has(self)) return
         const left: Stuck = { ...place, since: clock.currentTimeMillisUnsafe() }
         stuck.add(left)
         fiber.addObserver(() => stuck.delete(left))
@@ -156,31 +158,34 @@ export const make = ({ clock, context, grace, stuck }: Options): Grace => {
         leave,
         interrupt: (unlimited) => {
           fiber.interruptUnsafe()
-          if (unlimited || timer !== undefined || !running.has(self) || !Duration.isFinite(grace)) return
-          timer = runFork(Effect.andThen(clock.sleep(grace), Effect.sync(leave)))
+          if (unlimited || timer !== undefined || !all.has(self) || !Duration.isFinite(grace)) return
+          timer = Effect.runForkWith(context)(Effect.andThen(clock.sleep(grace), Effect.sync(leave)))
         }
       }
-      running.add(self)
+      all.add(self)
       fiber.addObserver((exit) => {
-        if (running.has(self)) settle(exit)
+        if (all.has(self)) settle(exit)
       })
       if (stopping()) self.interrupt(false)
     })
 
   return {
-    execute: (effect, place, stopping) =>
-      Effect.flatMap(Effect.forkDetach(effect, { startImmediately: true }), (fiber) => {
+    execute: (effect, place, stopping, own) => {
+      const begun = <A, E>(fiber: Fiber.Fiber<A, E>): Effect.Effect<Exit.Exit<A, E> | undefined> => {
         const exit = fiber.pollUnsafe()
-        // Most visits take no time.
         return exit === undefined ? follow(fiber, place, stopping) : Effect.succeed(exit)
-      }),
+      }
+      return own === undefined
+        ? Effect.flatMap(Effect.forkDetach(effect, { startImmediately: true }), begun)
+        : Effect.suspend(() => begun(Effect.runForkWith(own)(effect)))
+    },
     interrupt: (unlimited = false) => {
       // What ends at once may be followed by something else at once, which is not meant.
-      const now = [...running]
+      const now = [...(running ?? [])]
       for (const one of now) one.interrupt(unlimited)
     },
     leave: () => {
-      const now = [...running]
+      const now = [...(running ?? [])]
       for (const one of now) one.leave()
     }
   }

@@ -14,7 +14,9 @@ import type { NodeMiddleware } from "../../Middleware.ts"
 import * as Next from "../../Next.ts"
 import * as Node from "../../Node.ts"
 import type { OpenVisit } from "../../RunState.ts"
+import type * as Tool from "../../Tool.ts"
 import { Visit } from "../../Visit.ts"
+import type * as Wait from "../../Wait.ts"
 import * as Calls from "./calls.ts"
 import * as Children from "./children.ts"
 import * as Claims from "./claims.ts"
@@ -50,9 +52,15 @@ export interface Attempt {
 
 export interface Prepared {
   readonly effect: Effect.Effect<Next.Next, unknown>
+  /** What the effect is to be executed with; `undefined` if that is provided already, around it. */
+  readonly context: Context.Context<never> | undefined
   /** To be run when the effect is done: its tool calls are over, and its scope is closed. */
   readonly close: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 }
+
+/** The handler as an effect that needs nothing. */
+export const complete = ({ context, effect }: Prepared): Effect.Effect<Next.Next, unknown> =>
+  context === undefined ? effect : Effect.setContext(effect, context)
 
 const contextOf = ({ branches, input, item, state }: Attempt): object => {
   const context: { [key: string]: unknown } = { state, input, next: Next.nexts }
@@ -72,121 +80,213 @@ function* waitsOf(visit: OpenVisit, host: Host) {
   for (const id of waiting) yield [id, host.openedAt(id)] as const
 }
 
+/** What a visit may do, as far as its handler has come to do it: most call no tool and wait for nothing. */
+class Doing implements Children.Place {
+  readonly branch: string
+  readonly node: string
+  readonly visit: number
+  readonly attempt: number
+  readonly openedAs: string | undefined
+  readonly clock: VisitClock
+  readonly scope = Scope.makeUnsafe()
+  self: Fiber.Fiber<unknown, unknown> | undefined
+  /** Fibers that live as long as the visit are known by its scope. */
+  readonly isAlone = (asking: Fiber.Fiber<unknown, unknown>): boolean =>
+    asking === this.self && this.scope.state._tag === "Empty" && !hasChildren(asking)
+  private closed = false
+  private claims: Claims.Claims | undefined
+  private calls: Calls.Calls | undefined
+  private waits: Waits.Waits | undefined
+  private children: Children.Children | undefined
+  private telling: Telling.Telling | undefined
+  private readonly live: Clock.Clock
+  readonly flow: Flow.Any
+  private readonly host: () => Host
+  private readonly attempted: Attempt
+
+  constructor(live: Clock.Clock, flow: Flow.Any, host: () => Host, attempted: Attempt) {
+    const { branch, visit } = attempted
+    this.branch = branch
+    this.node = visit.node
+    this.visit = visit.visit
+    this.attempt = visit.attempt
+    this.openedAs = visit.openedAs
+    const lastFailure = visit.failures[visit.failures.length - 1]
+    // Another attempt begins when it was due, not when the one before it failed.
+    this.clock = new VisitClock(live, Math.max(lastFailure?.time ?? visit.since.time, visit.due ?? 0))
+    this.clock.isAlone = this.isAlone
+    this.live = live
+    this.flow = flow
+    this.host = host
+    this.attempted = attempted
+  }
+
+  fiber(): Fiber.Fiber<unknown, unknown> | undefined {
+    return this.self
+  }
+
+  isClosed(): boolean {
+    return this.closed
+  }
+
+  call(tool: Tool.Any, given: unknown, options: Tool.CallOptions | undefined): Effect.Effect<any, any> {
+    this.calls ??= Calls.make(this.host(), this.claiming(), this)
+    if (this.closed) this.calls.close()
+    return this.calls.call(tool, given, options)
+  }
+
+  wait(requests: ReadonlyArray<Wait.Request>): ReturnType<Waits.Waits["wait"]> {
+    return this.waiting().wait(requests)
+  }
+
+  child(
+    of: Flow.Any,
+    given: unknown,
+    options: Flow.ChildOptions | undefined,
+    how: "call" | "start"
+  ): Effect.Effect<any, any> {
+    this.children ??= Children.make(this.host(), this.waiting(), this)
+    return this.children.child(of, given, options, how)
+  }
+
+  tell<A>(use: (telling: Telling.Telling) => Effect.Effect<A>): Effect.Effect<A> {
+    return Effect.suspend(() => {
+      this.telling ??= Telling.make(this.host(), this.flow, this.branch, this.attempted.visit, this.live)
+      if (this.closed) this.telling.closed = true
+      return use(this.telling)
+    })
+  }
+
+  close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    this.closed = true
+    this.calls?.close()
+    const rest = this.scope.state._tag === "Empty" ? Effect.void : Scope.close(this.scope, exit)
+    return this.telling === undefined ? rest : Effect.andThen(Telling.close(this.telling, exit), rest)
+  }
+
+  private waiting(): Waits.Waits {
+    return (this.waits ??= Waits.make(this.host(), this.claiming(), this))
+  }
+
+  private claiming(): Claims.Claims {
+    const host = this.host()
+    return (this.claims ??= Claims.make({
+      attempt: this.attempt,
+      recovered: this.attempted.recovered,
+      began: this.clock.now,
+      clock: this.live,
+      open: host.open,
+      waits: () => waitsOf(host.open(), host),
+      isAlone: this.isAlone
+    }))
+  }
+}
+
+type VisitService = Visit["Service"]
+
+/**
+ * The visit as its handler and the functions that it uses see it. What it does may be taken out of it; most visits do
+ * nothing of it, and pay for nothing.
+ */
+class VisitOf implements VisitService {
+  readonly run: string
+  readonly flow: string
+  readonly branch: string
+  readonly node: string
+  readonly visit: number
+  readonly attempt: number
+  readonly #doing: Doing
+
+  constructor(run: string, flow: string, doing: Doing) {
+    this.run = run
+    this.flow = flow
+    this.branch = doing.branch
+    this.node = doing.node
+    this.visit = doing.visit
+    this.attempt = doing.attempt
+    this.#doing = doing
+  }
+
+  get call(): VisitService["call"] {
+    const doing = this.#doing
+    return (tool, given, options) => doing.call(tool, given, options)
+  }
+
+  get wait(): VisitService["wait"] {
+    const doing = this.#doing
+    return (requests) => doing.wait(requests)
+  }
+
+  get child(): VisitService["child"] {
+    const doing = this.#doing
+    return (of, given, options, how) => doing.child(of, given, options, how)
+  }
+
+  get tell(): VisitService["tell"] {
+    const doing = this.#doing
+    return (use) => doing.tell(use)
+  }
+}
+
 /** Inside a visit time passes as it is recorded and slept, chance is repeatable, tools are durable, and resources last as long as the visit. */
 export const prepare = (
   { clock, nodeMiddlewares, traced }: Surroundings,
   { context: base, flow, handlers }: Flow.HandlersService,
-  given: Host,
+  run: string,
+  given: () => Host,
   attempted: Attempt
 ): Prepared => {
-  const { branch, recovered, timeout, visit } = attempted
+  const { branch, timeout, visit } = attempted
   let left = false
   const host = timeout === undefined ? given : until(() => left, visit, given)
   const { attempt, node } = visit
   const handler = handlers[node]!
-  const lastFailure = visit.failures[visit.failures.length - 1]
-  // Another attempt begins when it was due, not when the one before it failed.
-  const visitClock = new VisitClock(clock, Math.max(lastFailure?.time ?? visit.since.time, visit.due ?? 0))
-  let closed = false
-  let fiber: Fiber.Fiber<unknown, unknown> | undefined
-  const place = {
-    branch,
-    node,
-    visit: visit.visit,
-    attempt,
-    openedAs: visit.openedAs,
-    clock: visitClock,
-    flow,
-    fiber: () => fiber,
-    isClosed: () => closed,
-    // Fibers that live as long as the visit are known by its scope.
-    isAlone: (asking: Fiber.Fiber<unknown, unknown>) =>
-      asking === fiber && scope.state._tag === "Empty" && !hasChildren(asking)
-  }
-  visitClock.isAlone = place.isAlone
-  // Most visits call no tool and wait for nothing.
-  let known: Claims.Claims | undefined
-  const claims = () =>
-    (known ??= Claims.make({
-      attempt,
-      recovered,
-      began: visitClock.now,
-      clock,
-      open: host.open,
-      waits: () => waitsOf(host.open(), host),
-      isAlone: place.isAlone
-    }))
-  let calls: Calls.Calls | undefined
-  const call: Visit["Service"]["call"] = (tool, given, options) => {
-    calls ??= Calls.make(host, claims(), place)
-    if (closed) calls.close()
-    return calls.call(tool, given, options)
-  }
-  let waits: Waits.Waits | undefined
-  const waiting = () => (waits ??= Waits.make(host, claims(), place))
-  const wait: Visit["Service"]["wait"] = (requests) => waiting().wait(requests)
-  let children: Children.Children | undefined
-  const child: Visit["Service"]["child"] = (of, given, options, how) => {
-    children ??= Children.make(host, waiting(), place)
-    return children.child(of, given, options, how)
-  }
-  let telling: Telling.Telling | undefined
-  const tell: Visit["Service"]["tell"] = (use) =>
-    Effect.suspend(() => {
-      telling ??= Telling.make(host, flow, branch, visit, clock)
-      if (closed) telling.closed = true
-      return use(telling)
-    })
-  const info = { run: host.run, flow: flow.id, branch, node, visit: visit.visit, attempt }
-  const scope = Scope.makeUnsafe()
+  const doing = new Doing(clock, flow, host, attempted)
   // What middleware adds to the context, and the spans around the handler, are to reach it: then the rest of the context
-  // is provided around them. Otherwise it is set at once, since merging contexts would cost more than the rest of this.
+  // is provided around them. Otherwise it is executed with all of it, since merging contexts would cost more than the rest
+  // of this.
   const plain = !traced && nodeMiddlewares.length === 0
-  const own = (plain ? base : Context.empty()).pipe(
-    Context.add(Visit, { ...info, call, child, tell, wait }),
-    Context.add(Clock.Clock, visitClock),
-    Context.add(
-      Random.Random,
-      new SeededRandom(() => JSON.stringify([host.run, branch, visit.openedAs ?? node, visit.visit]))
-    ),
-    Context.add(Scope.Scope, scope)
-  ) as Context.Context<any>
-  const handled = Effect.withFiber((self) => {
-    fiber = self
-    return handler(contextOf(attempted))
+  const inVisit = Context.add(plain ? base : Context.empty(), Visit, new VisitOf(run, flow.id, doing))
+  const inTime = Context.add(inVisit, Clock.Clock, doing.clock)
+  const seeded = Context.add(inTime, Random.Random, new SeededRandom(run, branch, visit))
+  const own = Context.add(seeded, Scope.Scope, doing.scope) as Context.Context<never>
+  let effect: Effect.Effect<Next.Next, unknown> = Effect.withFiber((self) => {
+    doing.self = self
+    return handler(contextOf(attempted)) as Effect.Effect<Next.Next, unknown>
   })
-  let effect: Effect.Effect<Next.Next, unknown> = plain
-    ? Effect.setContext(handled, own)
-    : Effect.provideContext(handled, own)
-  for (let i = nodeMiddlewares.length - 1; i >= 0; i--) effect = nodeMiddlewares[i]!(effect, info)
+  if (!plain) {
+    effect = Effect.provideContext(effect, own)
+    const info = { run, flow: flow.id, branch, node, visit: visit.visit, attempt }
+    for (let i = nodeMiddlewares.length - 1; i >= 0; i--) effect = nodeMiddlewares[i]!(effect, info)
+  }
   if (timeout !== undefined) {
     const millis = Duration.toMillis(timeout)
     const over = Effect.die(new Node.NodeTimeout({ node, millis }))
-    effect = Grace.limited(host.limits, effect, Effect.andThen(Effect.sleep(timeout), over), {
-      place: { run: host.run, branch, node, visit: visit.visit },
+    // The visit's own clock would go on by that.
+    effect = Grace.limited(given().limits, effect, Effect.andThen(clock.sleep(timeout), over), {
+      place: { run, branch, node, visit: visit.visit },
       what: "an attempt",
       onLeft: () => (left = true)
     })
   }
   if (traced) {
     effect = Effect.withSpan(effect, `node ${node}`, {
-      attributes: { "waymark.run": host.run, "waymark.node": node, "waymark.visit": visit.visit }
+      attributes: { "waymark.run": run, "waymark.node": node, "waymark.visit": visit.visit }
     })
   }
-  if (!plain) effect = Effect.provideContext(effect, base)
-  return {
-    effect,
-    close: (exit) => {
-      closed = true
-      calls?.close()
-      const rest = scope.state._tag === "Empty" ? Effect.void : Scope.close(scope, exit)
-      return telling === undefined ? rest : Effect.andThen(Telling.close(telling, exit), rest)
-    }
-  }
+  const close = (exit: Exit.Exit<unknown, unknown>) => doing.close(exit)
+  return plain
+    ? { effect, context: own, close }
+    : { effect: Effect.provideContext(effect, base), context: undefined, close }
 }
 
 /** A host that does nothing any more for an attempt that was left behind. */
-const until = (isLeft: () => boolean, visit: OpenVisit, host: Host): Host => {
+const until = (isLeft: () => boolean, visit: OpenVisit, given: () => Host): (() => Host) => {
+  let made: Host | undefined
+  return () => (made ??= limitedHost(isLeft, visit, given()))
+}
+
+const limitedHost = (isLeft: () => boolean, visit: OpenVisit, host: Host): Host => {
   const orRefuse = <A>(effect: () => Effect.Effect<A>): Effect.Effect<A> =>
     Effect.suspend(() => (isLeft() ? host.refused : effect()))
   return {

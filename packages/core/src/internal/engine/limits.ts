@@ -26,6 +26,11 @@ export const initial = (
   }
 }
 
+const isEmpty = (limits: object): boolean => {
+  for (const _ in limits) return false
+  return true
+}
+
 /** What is wrong with limits that somebody gives a run of a flow, if anything is. */
 export const problemOf = (
   {
@@ -39,6 +44,7 @@ export const problemOf = (
   },
   flow: Flow.Any | undefined
 ): string | undefined => {
+  if (maxSteps === undefined && isEmpty(maxVisits) && isEmpty(budgets)) return undefined
   const given: ReadonlyArray<readonly [what: string, value: number, least: number, isKnown: boolean]> = [
     ...(maxSteps === undefined ? [] : [["maxSteps", maxSteps, 1, true] as const]),
     ...Object.entries(maxVisits).map(

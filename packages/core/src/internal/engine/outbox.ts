@@ -40,6 +40,8 @@ export interface Outbox {
   readonly deliver: (message: string, flow?: Flow.Any) => Effect.Effect<void, WriteError>
   /** Cancels the runs that are waited for, as far as that can be done now; whether all of them have ended. */
   readonly endChildren: Effect.Effect<boolean, WriteError>
+  /** Whether something is being tried again by itself. */
+  readonly isBusy: () => boolean
   /** Nothing is tried again by itself any more; waits for what is. */
   readonly end: Effect.Effect<void>
 }
@@ -319,6 +321,7 @@ export const make = (options: {
     flush,
     deliver,
     endChildren,
+    isBusy: () => retrying !== undefined && retrying.pollUnsafe() === undefined,
     end: Effect.suspend(() => {
       const fiber = retrying
       const ended = fiber === undefined ? Effect.void : Effect.asVoid(Fiber.await(fiber))

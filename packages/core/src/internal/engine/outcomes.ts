@@ -88,19 +88,64 @@ const fanningOut = (
   })
 }
 
+const ending = (flow: Flow.Any, output: unknown, before: Body, state: TypedState): Outcome => {
+  const encoded = makeCodec(flow.output).encode(output)
+  return Exit.isFailure(encoded)
+    ? { failure: Failures.mismatch("the output of the flow", encoded) }
+    : { bodies: [before, { kind: "completed", output: encoded.value }], state }
+}
+
+/** How far the retry policy of an open visit has come. */
+interface Retries {
+  readonly node: string
+  readonly visit: number
+  readonly policy: Retry.Retry
+}
+
+/** The events that the policies of a node make of a failure. */
+const failed = Effect.fnUntraced(function* (
+  flow: Flow.Any,
+  clock: Clock.Clock,
+  retries: Map<string, Retries>,
+  attempted: Attempted,
+  outcome: Failures.Outcome
+): Effect.fn.Return<Outcome> {
+  const { branch, join, state, visit } = attempted
+  const node = flow.nodes[visit.node]!
+  const schemas = [node.error, flow.error]
+  const error = Failures.store(outcome, schemas)
+  const place = { ...placeOf(attempted), error }
+
+  const retried = node.retry === undefined ? undefined : retryable(node, outcome)
+  if (retried !== undefined) {
+    let retry = retries.get(branch)
+    if (retry?.node !== visit.node || retry.visit !== visit.visit) {
+      retry = { node: visit.node, visit: visit.visit, policy: Retry.make(node.retry!) }
+      retries.set(branch, retry)
+    }
+    const now = clock.currentTimeMillisUnsafe()
+    const last = { time: now, error: retried.value }
+    const delay = yield* Retry.delayAfter(retry.policy, visit.failures, schemas, last)
+    if (delay !== undefined) return { bodies: [{ kind: "attemptFailed", ...place, due: now + delay }], state }
+  }
+
+  const route = routeFor(node, outcome)
+  if (route === undefined || (typeof route !== "string" && route.status === "stop")) return { failure: error }
+  const decided =
+    typeof route === "string"
+      ? { status: "failed" as const, to: route }
+      : { status: route.status, to: route.to }
+  const body: Body = {
+    kind: "visitFailed",
+    ...place,
+    outcome: decided.to === join ? { ...decided, joins: true } : decided
+  }
+  return decided.to === "end" ? ending(flow, undefined, body, state) : { bodies: [body], state }
+})
+
 /** For one execution: it remembers how far the retry policies of open visits have come. */
 export const make = (flow: Flow.Any, clock: Clock.Clock): Outcomes => {
-  const retries = new Map<
-    string,
-    { readonly node: string; readonly visit: number; readonly policy: Retry.Retry }
-  >()
-
-  const ending = (output: unknown, before: Body, state: TypedState): Outcome => {
-    const encoded = makeCodec(flow.output).encode(output)
-    return Exit.isFailure(encoded)
-      ? { failure: Failures.mismatch("the output of the flow", encoded) }
-      : { bodies: [before, { kind: "completed", output: encoded.value }], state }
-  }
+  const retries = new Map<string, Retries>()
 
   const answered = (attempted: Attempted, given: Next.Next): Outcome => {
     const { branch, join, state: before, visit } = attempted
@@ -124,7 +169,7 @@ export const make = (flow: Flow.Any, clock: Clock.Clock): Outcomes => {
         : { kind: "visited", ...placeOf(attempted), ops, next: to }
     switch (next._tag) {
       case "End":
-        return ending(next.output, visited({ end: true }), state)
+        return ending(flow, next.output, visited({ end: true }), state)
       case "To":
         return { bodies: [visited(next.to === join ? { to: next.to, joins: true } : { to: next.to })], state }
       case "FanOut": {
@@ -133,45 +178,6 @@ export const make = (flow: Flow.Any, clock: Clock.Clock): Outcomes => {
       }
     }
   }
-
-  const failed = Effect.fnUntraced(function* (
-    attempted: Attempted,
-    outcome: Failures.Outcome
-  ): Effect.fn.Return<Outcome> {
-    const { branch, join, state, visit } = attempted
-    const node = flow.nodes[visit.node]!
-    const schemas = [node.error, flow.error]
-    const error = Failures.store(outcome, schemas)
-    const place = { ...placeOf(attempted), error }
-
-    const retried = node.retry === undefined ? undefined : retryable(node, outcome)
-    if (retried !== undefined) {
-      let retry = retries.get(branch)
-      if (retry?.node !== visit.node || retry.visit !== visit.visit) {
-        retry = { node: visit.node, visit: visit.visit, policy: Retry.make(node.retry!) }
-        retries.set(branch, retry)
-      }
-      const now = clock.currentTimeMillisUnsafe()
-      const last = { time: now, error: retried.value }
-      const delay = yield* Retry.delayAfter(retry.policy, visit.failures, schemas, last)
-      if (delay !== undefined)
-        return { bodies: [{ kind: "attemptFailed", ...place, due: now + delay }], state }
-    }
-
-    const route = routeFor(node, outcome)
-    if (route === undefined || (typeof route !== "string" && route.status === "stop"))
-      return { failure: error }
-    const decided =
-      typeof route === "string"
-        ? { status: "failed" as const, to: route }
-        : { status: route.status, to: route.to }
-    const body: Body = {
-      kind: "visitFailed",
-      ...place,
-      outcome: decided.to === join ? { ...decided, joins: true } : decided
-    }
-    return decided.to === "end" ? ending(undefined, body, state) : { bodies: [body], state }
-  })
 
   return {
     answered: (attempted, next) => {
@@ -182,6 +188,8 @@ export const make = (flow: Flow.Any, clock: Clock.Clock): Outcomes => {
       }
     },
     failed: (attempted, outcome) =>
-      Effect.catchDefect(failed(attempted, outcome), (defect) => Effect.succeed(broke(defect)))
+      Effect.catchDefect(failed(flow, clock, retries, attempted, outcome), (defect) =>
+        Effect.succeed(broke(defect))
+      )
   }
 }

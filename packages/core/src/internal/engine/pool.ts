@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
+import type { Event } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
 import type { Head } from "../../Journal.ts"
 import type { RunInfo } from "../../RunInfo.ts"
@@ -40,9 +41,9 @@ export interface Starter {
   ) => Effect.Effect<Rest>
 }
 
-/** How far this worker came with a run: to its end, which is durable and at a position; or not so far. */
+/** How far this worker came with a run: to its end, which is durable; or not so far. */
 export interface Rest {
-  readonly ended?: number
+  readonly ended?: Event
 }
 
 export interface Pool {
@@ -147,7 +148,8 @@ export const make = Effect.fnUntraced(function* (
     start: (lease, state, head, span) => {
       if (draining) return Effect.as(Fiber.await(runFork(release(lease))), {})
       const service = services.get(state.flow)!
-      const writer = Writer.make({ ...environment, lease, state, head })
+      const { clock, codec, hash } = environment
+      const writer = Writer.make({ store, codec, hash, clock, lease, state, head })
       const held = submit(Execution.make(environment, service, writer, undefined, span))
       return Effect.callback<Rest>((resume) => {
         const answer = (rest: Rest) => resume(Effect.succeed(rest))
@@ -202,52 +204,62 @@ export const make = Effect.fnUntraced(function* (
     vacate(held)
   }
 
-  const finished = (held: Held, outcome: Execution.Outcome): Effect.Effect<void> =>
-    Effect.gen(function* () {
-      const { execution } = held
-      const { run } = execution
-      deadlines.remove(run)
-      if (outcome._tag === "AtRest") {
-        if (HashMap.isEmpty(execution.writer.state.outbox)) stuck.delete(run)
-        else stuck.add(run)
-        deaths.delete(run)
-        const { seq, status } = execution.writer.state
-        const ended = isTerminal(status)
-        rest(held, ended ? { ended: seq } : {})
-        if (ended) released.add(run)
-        yield* release(execution.writer.lease)
-        executions.delete(run)
-        // A command may have come in after the run looked for the last time.
-        if (execution.hasUnread()) yield* consider(run, "commanded")
-        const { state } = execution.writer
+  const atRest = (held: Held): Effect.Effect<void> => {
+    const { execution } = held
+    const { run, writer } = execution
+    const { outbox, status } = writer.state
+    if (HashMap.isEmpty(outbox)) stuck.delete(run)
+    else stuck.add(run)
+    deaths.delete(run)
+    const ended = isTerminal(status)
+    rest(held, ended && writer.last !== undefined ? { ended: writer.last } : {})
+    if (ended) released.add(run)
+    return Effect.flatMap(release(writer.lease), () => {
+      executions.delete(run)
+      // A command may have come in after the run looked for the last time.
+      const unread = execution.hasUnread() ? consider(run, "commanded") : Effect.void
+      return Effect.map(unread, () => {
+        const { state } = writer
         const due = state.status === "waiting" ? Deadlines.nextDue(state) : Number.POSITIVE_INFINITY
         if (due < noted) {
           noted = due
           lookNow?.()
         }
-        return
-      }
-      executions.delete(run)
-      if (outcome._tag === "Died") return yield* died(held, outcome.cause)
-      const { error } = outcome
-      yield* report(
-        "the journal of a run cannot be written; the run goes back to what is durable",
-        run,
-        error
-      )
-      if (error._tag === "LeaseLost") return
-      if (error._tag === "StoreError" && isLasting(error)) unreadable.set(run, execution.writer.state.seq)
-      yield* leave(execution, retakeDelay)
+      })
     })
+  }
+
+  const failed = ({ execution }: Held, error: Writer.WriteError): Effect.Effect<void> => {
+    const { run, writer } = execution
+    executions.delete(run)
+    const message = "the journal of a run cannot be written; the run goes back to what is durable"
+    return Effect.flatMap(report(message, run, error), () => {
+      if (error._tag === "LeaseLost") return Effect.void
+      if (error._tag === "StoreError" && isLasting(error)) unreadable.set(run, writer.state.seq)
+      return leave(execution, retakeDelay)
+    })
+  }
+
+  const finished = (held: Held, outcome: Execution.Outcome): Effect.Effect<void> => {
+    deadlines.remove(held.execution.run)
+    switch (outcome._tag) {
+      case "AtRest":
+        return atRest(held)
+      case "Lost":
+        return failed(held, outcome.error)
+      case "Died":
+        return died(held, outcome.cause)
+    }
+  }
 
   /**
    * After a failed sync the lease is void, and releasing it does nothing. Until it is released nobody takes the run up
    * again: a store that fails is not to be asked all the time.
    */
-  const leave = ({ run, writer }: Execution.Execution, delay: Duration.Duration) =>
+  const leave = ({ run, writer }: Execution.Execution, delay: Duration.Duration): Effect.Effect<void> =>
     Effect.suspend(() => {
       lost.set(run, writer.lease)
-      return Effect.forkIn(Effect.andThen(Effect.sleep(delay), retake(run)), scope)
+      return Effect.asVoid(Effect.forkIn(Effect.andThen(Effect.sleep(delay), retake(run)), scope))
     })
 
   /** Something broke that nobody expected: the run goes back to what is durable, and on from there. */
@@ -290,10 +302,13 @@ export const make = Effect.fnUntraced(function* (
       held.execution.execute.pipe(
         Effect.flatMap((outcome) => finished(held, outcome)),
         Effect.catchCause((cause) => died(held, cause)),
-        Effect.ensuring(Effect.sync(() => rest(held, {}))),
-        // Only handlers are interrupted, by the execution itself.
-        Effect.uninterruptible
-      )
+        Effect.onExit(() => {
+          rest(held, {})
+          return Effect.void
+        })
+      ),
+      // Only handlers are interrupted, by the execution itself.
+      { uninterruptible: true }
     )
   }
 

@@ -120,10 +120,11 @@ const rehearseVisit = Effect.fnUntraced(function* (
             : undefined
       )
   }
-  const { close, effect } = Handler.prepare(
+  const prepared = Handler.prepare(
     { clock, nodeMiddlewares: [], traced: false },
     { ...service, context },
-    host,
+    state.run,
+    () => host,
     {
       visit,
       branch,
@@ -136,7 +137,7 @@ const rehearseVisit = Effect.fnUntraced(function* (
     }
   )
   // It may be where it cannot be interrupted: then nobody waits for it.
-  const handler = yield* Effect.forkDetach(effect)
+  const handler = yield* Effect.forkDetach(Handler.complete(prepared))
   running = handler
   const exit = yield* Effect.raceFirst(Fiber.await(handler), Effect.as(live.sleep(timeout), undefined)).pipe(
     Effect.ensuring(Effect.sync(() => handler.interruptUnsafe()))
@@ -146,7 +147,7 @@ const rehearseVisit = Effect.fnUntraced(function* (
     const message = `${placeOf(branch, visit)} does not come to an end, nor to a call that is not recorded`
     return { kind: "handler", message }
   }
-  yield* close(exit)
+  yield* prepared.close(exit)
   if (end !== undefined) return end.finding
   const outcomes = Outcomes.make(flow, clock)
   const join = branch === "" ? undefined : fanOutAround(state, branch)!.join

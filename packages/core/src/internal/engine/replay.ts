@@ -175,10 +175,11 @@ export const replay = <F extends Flow.Any>(
         pause: (reason) => refuse(reason),
         refuse: ({ call, input: got, tool }) => refuse({ tool, call, input: got })
       }
-      const { close, effect } = Handler.prepare(
+      const prepared = Handler.prepare(
         { clock, nodeMiddlewares: [], traced: false },
         service,
-        host,
+        run,
+        () => host,
         {
           visit,
           branch,
@@ -190,10 +191,10 @@ export const replay = <F extends Flow.Any>(
           timeout: undefined
         }
       )
-      const fiber = yield* Effect.forkChild(effect)
+      const fiber = yield* Effect.forkChild(Handler.complete(prepared))
       running = fiber
       const exit = yield* Fiber.await(fiber)
-      yield* close(exit)
+      yield* prepared.close(exit)
       if (refused !== undefined) return { refused }
       const join = branch === "" ? undefined : fanOutAround(state, branch)!.join
       const attempted = { branch, join, visit, started: 0, state: typed }

@@ -60,7 +60,11 @@ export const unfit = ({ message, what }: Mismatch): Difference => ({
   message: `${what}: ${message}`
 })
 
-/** `undefined` if the flow can go on with the run as it is. */
+/** Whether the flow can go on with the run as it is. */
+export const isCurrent = (flow: Flow.Any, { fingerprint, version }: RunState): boolean =>
+  version === flow.version && fingerprint === flow.fingerprint
+
+/** `undefined` if it can. */
 export type Assessment = Result.Result<Extract<Body, { kind: "migrated" }>, ReadonlyArray<Difference>>
 
 export const assess = (
@@ -69,7 +73,7 @@ export const assess = (
   state: RunState
 ): Effect.Effect<Assessment | undefined> => {
   const { fingerprint, version } = state
-  if (version === flow.version && fingerprint === flow.fingerprint) return Effect.succeed(undefined)
+  if (isCurrent(flow, state)) return Effect.succeed(undefined)
   const first = flow.migrations.find(({ from }) => from.version === version)
   if (first !== undefined) return first["~engine"].migrate(flow, state)
   return Effect.map(Effect.result(store.getArtifact(fingerprint)), (kept) => {

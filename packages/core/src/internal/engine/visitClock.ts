@@ -6,6 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
+import type { OpenVisit } from "../../RunState.ts"
 
 const nanosPerMilli = BigInt(1_000_000)
 
@@ -51,15 +52,24 @@ export class VisitClock implements Clock.Clock {
   }
 }
 
-/** Random numbers that follow from a seed, which is worked out when the first number is asked for. */
+/** Random numbers that follow from where a visit is; the seed is worked out when the first one is asked for. */
 export class SeededRandom {
   private source: { nextIntUnsafe(): number; nextDoubleUnsafe(): number } | undefined
-  private readonly seed: () => string
-  constructor(seed: () => string) {
-    this.seed = seed
+  private readonly run: string
+  private readonly branch: string
+  private readonly visit: OpenVisit
+  constructor(run: string, branch: string, visit: OpenVisit) {
+    this.run = run
+    this.branch = branch
+    this.visit = visit
   }
   private get numbers() {
-    return (this.source ??= Effect.runSync(Random.withSeed(Random.Random, this.seed())))
+    if (this.source === undefined) {
+      const { node, openedAs, visit } = this.visit
+      const seed = JSON.stringify([this.run, this.branch, openedAs ?? node, visit])
+      this.source = Effect.runSync(Random.withSeed(Random.Random, seed))
+    }
+    return this.source
   }
   nextIntUnsafe(): number {
     return this.numbers.nextIntUnsafe()

@@ -92,7 +92,8 @@ export interface Course {
   readonly writer: Writer
   readonly views: Views
   readonly outcomes: Outcomes.Outcomes
-  readonly outbox: Outbox
+  /** Sees to it that a message that was sent arrives. */
+  readonly deliver: Outbox["deliver"]
   /** What stands before this position was written before this execution. */
   readonly inherited: number
   /** Whether the execution stops, by whatever; and whether it does so without ending the run. */
@@ -116,7 +117,7 @@ export interface Course {
 
 export interface Visiting {
   /** Executes an attempt. It is not to be interrupted itself; its handler is. */
-  readonly attempt: (line: Line) => Effect.Effect<void, WriteError>
+  readonly attempt: (line: Line) => Effect.Effect<unknown, WriteError>
   /**
    * Appends what follows from the state, and with it the join that it makes possible: in between the run might look as
    * if all that is left of it waits. Tells of the branches that it concerns.
@@ -288,7 +289,7 @@ export const make = (course: Course): Visiting => {
       appendTo: (decide) => orHalt(writer.appendTo((state) => (isGone(state) ? undefined : decide(state)))),
       state: () => writer.state,
       sync: orHalt(writer.sync),
-      deliver: (message, of) => orHalt(course.outbox.deliver(message, of)),
+      deliver: (message, of) => orHalt(course.deliver(message, of)),
       stopping: () => line.suspended || line.gone || course.isStopping(),
       halted,
       refused,
@@ -350,45 +351,54 @@ export const make = (course: Course): Visiting => {
     }
   }
 
-  /** The main line may take many steps. */
+  /** Most visits need nothing of their run; the main line may take many steps. */
   let onMain: { readonly line: Line; readonly host: Handler.Host } | undefined
-  const mainHost = (line: Line): Handler.Host => {
-    if (onMain?.line !== line) onMain = { line, host: hostOf(line) }
-    return onMain.host
+  const hosting = (line: Line): (() => Handler.Host) => {
+    if (line.branch === "") {
+      return () => {
+        if (onMain?.line !== line) onMain = { line, host: hostOf(line) }
+        return onMain.host
+      }
+    }
+    let host: Handler.Host | undefined
+    return () => (host ??= hostOf(line))
   }
 
   const restarted = Restart.make(flow)
 
   /** A visit failed for good: its run is restarted from there, or goes on or ends as its fan-outs say. */
-  const failed = Effect.fnUntraced(function* (
+  const failed = (
     line: Line,
     { branch, started, visit }: Outcomes.Attempted,
     failure: Failure
-  ) {
-    if (isOverFor(line, writer.state)) return
+  ): Effect.Effect<unknown, WriteError> => {
+    if (isOverFor(line, writer.state)) return Effect.void
     const bodies = Joins.failed(writer.state, branch, visit, failure)
     const now = clock.currentTimeMillisUnsafe()
-    const [first] = yield* restarted(writer.state, started, now, bodies)
-    const again = first?.kind === "attemptFailed" ? first : undefined
-    // It may have been the policy that broke.
-    const why = first?.kind === "failed" ? first.error : failure
-    yield* appendTo((state) => {
-      if (isOverFor(line, state)) return undefined
-      const made: Bodies = again === undefined ? Joins.failed(state, branch, visit, why) : [again]
-      return withLost(Waking.lose(state, branch), made)
+    return Effect.flatMap(restarted(writer.state, started, now, bodies), ([first]) => {
+      const again = first?.kind === "attemptFailed" ? first : undefined
+      // It may have been the policy that broke.
+      const why = first?.kind === "failed" ? first.error : failure
+      return appendTo((state) => {
+        if (isOverFor(line, state)) return undefined
+        const made: Bodies = again === undefined ? Joins.failed(state, branch, visit, why) : [again]
+        return withLost(Waking.lose(state, branch), made)
+      })
     })
-  })
+  }
 
   /** The handler was interrupted and does not stop: whatever it still does is none of the run's business. */
-  const leaveBehind = Effect.fnUntraced(function* (line: Line, { node, visit }: OpenVisit) {
+  const leaveBehind = (line: Line, { node, visit }: OpenVisit): Effect.Effect<unknown, WriteError> => {
     line.gone = true
     course.unwound.add(line.branch)
     const { run } = writer.lease
-    yield* Effect.logWarning("a handler does not stop and is left behind", { run, node, visit })
-    if (course.isLost() || isTerminal(writer.state.status)) return
-    const note = `visit ${visit} of node ${node} was interrupted, does not stop, and is left behind`
-    yield* writer.append({ kind: "annotated", note, data: { node, visit } })
-  })
+    const warning = Effect.logWarning("a handler does not stop and is left behind", { run, node, visit })
+    return Effect.flatMap(warning, (): Effect.Effect<unknown, WriteError> => {
+      if (course.isLost() || isTerminal(writer.state.status)) return Effect.void
+      const note = `visit ${visit} of node ${node} was interrupted, does not stop, and is left behind`
+      return writer.append({ kind: "annotated", note, data: { node, visit } })
+    })
+  }
 
   const conclude = (
     line: Line,
@@ -438,58 +448,50 @@ export const make = (course: Course): Visiting => {
     )
   }
 
-  const attempt = (line: Line): Effect.Effect<void, WriteError> =>
-    Effect.suspend((): Effect.Effect<void, WriteError> => {
-      const { branch } = line
-      const { state } = writer
-      const visit = visitIn(state, branch)!
-      const node = flow.nodes[visit.node]!
-      const view = views.of(state, branch)
-      const input = views.inputOf(state)
-      const item = node.item === undefined ? undefined : views.itemOf(visit)
-      if (
-        Result.isFailure(view) ||
-        Result.isFailure(input) ||
-        (item !== undefined && Result.isFailure(item))
-      ) {
-        const problem = [view, input, item].find((result) => result !== undefined && Result.isFailure(result))
-        course.pause(incompatible((problem as Result.Failure<unknown, Mismatch>).failure))
-        return Effect.void
-      }
-      const { joined } = visit
-      const attempted: Outcomes.Attempted = {
-        branch,
-        join: branch === "" ? undefined : fanOutAround(state, branch)!.join,
-        visit,
-        started: clock.currentTimeMillisUnsafe(),
-        state: view.success
-      }
-      const { close, effect } = Handler.prepare(
-        environment,
-        service,
-        branch === "" ? mainHost(line) : hostOf(line),
-        {
-          visit,
-          branch,
-          state: view.success.view,
-          input: input.success,
-          item: item === undefined ? undefined : { value: item.success },
-          branches: joined === undefined ? undefined : () => branchesOf(flow, joined),
-          recovered: visit.since.seq <= course.inherited || hasEnded(visit),
-          timeout: node.timeout
-        }
-      )
-      line.visit = visit
-      line.refusals = 0
-      const place = { run: writer.lease.run, branch, node: visit.node, visit: visit.visit }
-      const stopping = () =>
-        line.gone ||
-        line.suspended ||
-        (line.unwinding === "under way" ? course.isHalted() : course.isStopping())
-      return Effect.flatMap(line.grace.execute(closing(effect, close), place, stopping), (exit) =>
-        exit === undefined ? leaveBehind(line, visit) : settle(line, attempted, exit)
-      )
+  const attempt = (line: Line): Effect.Effect<unknown, WriteError> => {
+    const { branch } = line
+    const { state } = writer
+    const visit = visitIn(state, branch)!
+    const node = flow.nodes[visit.node]!
+    const view = views.of(state, branch)
+    const input = views.inputOf(state)
+    const item = node.item === undefined ? undefined : views.itemOf(visit)
+    if (Result.isFailure(view) || Result.isFailure(input) || (item !== undefined && Result.isFailure(item))) {
+      const problem = [view, input, item].find((result) => result !== undefined && Result.isFailure(result))
+      course.pause(incompatible((problem as Result.Failure<unknown, Mismatch>).failure))
+      return Effect.void
+    }
+    const { joined } = visit
+    const attempted: Outcomes.Attempted = {
+      branch,
+      join: branch === "" ? undefined : fanOutAround(state, branch)!.join,
+      visit,
+      started: clock.currentTimeMillisUnsafe(),
+      state: view.success
+    }
+    const { run } = writer.lease
+    const { close, context, effect } = Handler.prepare(environment, service, run, hosting(line), {
+      visit,
+      branch,
+      state: view.success.view,
+      input: input.success,
+      item: item === undefined ? undefined : { value: item.success },
+      branches: joined === undefined ? undefined : () => branchesOf(flow, joined),
+      recovered: visit.since.seq <= course.inherited || hasEnded(visit),
+      timeout: node.timeout
     })
+    line.visit = visit
+    line.refusals = 0
+    const place = { run, branch, node: visit.node, visit: visit.visit }
+    const stopping = () =>
+      line.gone ||
+      line.suspended ||
+      (line.unwinding === "under way" ? course.isHalted() : course.isStopping())
+    return Effect.flatMap(
+      line.grace.execute(Effect.onExit(effect, close), place, stopping, context),
+      (exit) => (exit === undefined ? leaveBehind(line, visit) : settle(line, attempted, exit))
+    )
+  }
 
   return { attempt, appendTo, join }
 }
@@ -503,18 +505,6 @@ export const branchesOf = (
     const outcome = Failures.load(error!, [flow.nodes[node]?.error ?? flow.error, flow.error])
     return outcome._tag === "Error" ? outcome.error : new BranchFailed({ index, node, failure: error! })
   })
-
-/** A handler, and what its visit leaves open; most leave nothing. */
-const closing = <A>(
-  effect: Effect.Effect<A, unknown>,
-  close: Handler.Prepared["close"]
-): Effect.Effect<A, unknown> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Effect.exit(restore(effect)), (exit) => {
-      const rest = close(exit)
-      return rest === Effect.void ? exit : Effect.flatMap(rest, () => exit)
-    })
-  )
 
 const hasEnded = ({ ended }: OpenVisit): boolean => {
   for (const _ in ended) return true

@@ -14,7 +14,7 @@ import * as RunState from "../../RunState.ts"
 import { StoreError } from "../../Store.ts"
 import type * as Store from "../../Store.ts"
 import { isEvent } from "../isEvent.ts"
-import { announced } from "./endings.ts"
+import { entailed } from "./endings.ts"
 import * as Failures from "./failure.ts"
 import { seal } from "./reader.ts"
 
@@ -31,6 +31,8 @@ export interface Writer {
   /** The state after the last appended event, durable or not. */
   readonly state: RunState.RunState
   readonly broken: WriteError | undefined
+  /** The last event that was appended here. */
+  readonly last: Event | undefined
   /**
    * Appends events that belong together. Succeeds when the store has accepted them, with the first one's position. It is
    * to be used where nothing interrupts.
@@ -45,6 +47,8 @@ export interface Writer {
   ) => Effect.Effect<unknown, WriteError>
   /** Waits until everything appended is durable and was written under a valid lease. */
   readonly sync: Effect.Effect<void, WriteError>
+  /** The same for the last time: nothing is appended any more, and the run is released next. */
+  readonly finish: Effect.Effect<void, WriteError>
 }
 
 export type Bodies = readonly [Body, ...ReadonlyArray<Body>]
@@ -52,7 +56,7 @@ export type Bodies = readonly [Body, ...ReadonlyArray<Body>]
 interface Pending {
   readonly expected: number
   readonly batch: Store.Batch
-  accepted: ((exit: Exit.Exit<void, WriteError>) => void) | undefined
+  accepted: ((exit: Exit.Exit<number, WriteError>) => void) | undefined
 }
 
 export interface Options {
@@ -94,7 +98,7 @@ const assertReadable = ({ event, line }: Journal.Entry): void => {
 }
 
 /**
- * Adds events to a journal that stands at `head`: the entries to store, and the state and head after them.
+ * Adds events to a journal that stands at `head`: the entries to store, the state and head after them, and the last one.
  */
 export const extend = (
   options: Pick<Options, "hash">,
@@ -103,8 +107,14 @@ export const extend = (
   head: Journal.Head,
   plain: ReadonlyArray<Body>,
   sealed: ReadonlyArray<Body>
-): { readonly batch: Store.Batch; readonly state: RunState.RunState; readonly head: Journal.Head } => {
+): {
+  readonly batch: Store.Batch
+  readonly state: RunState.RunState
+  readonly head: Journal.Head
+  readonly last: Event | undefined
+} => {
   const entries: Array<Journal.Entry> = []
+  let last: Event | undefined
   let { hash: prev, seq } = head
   let next = state
   for (let i = 0; i < plain.length; i++) {
@@ -115,6 +125,7 @@ export const extend = (
     const entry = Journal.entry(header, sealed[i]!)
     assertReadable(entry)
     const event: Event = plain[i] === sealed[i] ? entry.event : ({ ...entry.event, ...plain[i]! } as Event)
+    last = event
     const folded = RunState.apply(next, event, entry.line.length)
     if (Result.isFailure(folded)) throw folded.failure
     next = folded.success
@@ -124,7 +135,8 @@ export const extend = (
   return {
     batch: { entries: entries as unknown as Store.Batch["entries"], head: prev },
     state: next!,
-    head: { seq, hash: prev }
+    head: { seq, hash: prev },
+    last
   }
 }
 
@@ -136,120 +148,129 @@ const errorOf = (operation: string, cause: Cause.Cause<WriteError>): Cause.Cause
   return Cause.fail(new StoreError({ operation, reason: { _tag: "Invalid", detail }, cause: defect }))
 }
 
-export const make = (options: Options): Writer => {
-  const { clock, codec, lease, store } = options
-  let state = options.state
-  let head = options.head
-  let broken: WriteError | undefined
-  let flushing = false
-  const queue: Array<Pending> = []
+/**
+ * A class, since there is one for each run: the methods are made once, and nothing of a run that is over is held on to. (An
+ * object with accessors of its own is kept by V8 until the old generation is collected.)
+ */
+class RunWriter implements Writer {
+  readonly lease: Store.Lease
+  readonly sync: Effect.Effect<void, WriteError>
+  readonly finish: Effect.Effect<void, WriteError>
+  state: RunState.RunState
+  broken: WriteError | undefined
+  last: Event | undefined
+  private head: Journal.Head
+  private readonly options: Options
+  /** Batches that the store has not accepted yet; it has been given the first. */
+  private readonly queue: Array<Pending> = []
+  /** Sealing takes time: what was asked for first is appended first, and nothing comes between deciding and appending. */
+  private sealing: Semaphore.Semaphore | undefined
 
-  const fail = (error: WriteError): Effect.Effect<never, WriteError> => {
-    broken ??= error
-    return Effect.fail(broken)
+  constructor(options: Options) {
+    this.options = options
+    this.lease = options.lease
+    this.state = options.state
+    this.head = options.head
+    this.broken = undefined
+    this.last = undefined
+    this.sync = Effect.suspend(() => this.durable(false))
+    this.finish = Effect.suspend(() => this.durable(true))
   }
 
-  const settle = (pending: Pending, exit: Exit.Exit<void, WriteError>): void => pending.accepted?.(exit)
-
-  /** Hands the queue to the store, one batch after the other. */
-  const flush: Effect.Effect<void, WriteError> = Effect.suspend(() => {
-    const pending = queue[0]
-    if (pending === undefined) {
-      flushing = false
-      return Effect.void
-    }
-    return Effect.matchCauseEffect(store.append(lease, pending.expected, pending.batch), {
-      onSuccess: () => {
-        queue.shift()
-        settle(pending, Exit.void)
-        return queue.length === 0 ? ((flushing = false), Effect.void) : flush
-      },
-      onFailure: (cause) => {
-        flushing = false
-        const waiting = queue.splice(0)
-        const failed = errorOf("append", cause)
-        for (const each of waiting) settle(each, Exit.failCause(failed))
-        return Effect.catch(Effect.failCause(failed), fail)
-      }
-    })
-  })
-
-  const plainly = (decided: Bodies): Effect.Effect<number, WriteError> => {
-    const bodies = announced(state, decided)
-    return enqueue(bodies, bodies)
+  append(...bodies: Bodies): Effect.Effect<number, WriteError> {
+    const { codec } = this.options
+    return codec === undefined ? Effect.suspend(() => this.plainly(bodies)) : this.sealed(codec, () => bodies)
   }
 
-  const enqueue = (
-    plain: ReadonlyArray<Body>,
-    sealed: ReadonlyArray<Body>
-  ): Effect.Effect<number, WriteError> => {
-    if (broken !== undefined) return Effect.fail(broken)
-    const expected = head.seq
-    const time = clock.currentTimeMillisUnsafe()
-    const extended = extend(options, { run: lease.run, epoch: lease.epoch, time }, state, head, plain, sealed)
-    state = extended.state
-    head = extended.head
-    const pending: Pending = { expected, batch: extended.batch, accepted: undefined }
-    queue.push(pending)
-    const first = expected + 1
-    if (!flushing) {
-      flushing = true
-      return Effect.as(flush, first)
-    }
-    return Effect.callback<number, WriteError>((resume) => {
-      pending.accepted = (exit) =>
-        resume(Exit.isSuccess(exit) ? Effect.succeed(first) : Effect.failCause(exit.cause))
-    })
+  appendTo(decide: (state: RunState.RunState) => Bodies | undefined): Effect.Effect<unknown, WriteError> {
+    const { codec } = this.options
+    return Effect.uninterruptible(
+      codec === undefined
+        ? Effect.suspend((): Effect.Effect<unknown, WriteError> => {
+            const bodies = decide(this.state)
+            return bodies === undefined ? Effect.void : this.plainly(bodies)
+          })
+        : this.sealed(codec, decide)
+    )
   }
 
-  // Sealing takes time: what was asked for first is appended first, and nothing comes between deciding and appending.
-  const sealing = Semaphore.makeUnsafe(1)
+  private durable(release: boolean): Effect.Effect<void, WriteError> {
+    if (this.broken !== undefined) return Effect.fail(this.broken)
+    return Effect.catchCause(this.options.store.sync(this.lease, { release }), (cause) =>
+      Effect.catch(Effect.failCause(errorOf("sync", cause)), (error) => this.fail(error))
+    )
+  }
 
-  const sealed = (
-    by: Codec,
+  private fail(error: WriteError): Effect.Effect<never, WriteError> {
+    this.broken ??= error
+    return Effect.fail(this.broken)
+  }
+
+  private plainly(decided: Bodies): Effect.Effect<number, WriteError> {
+    const bodies = entailed(this.state, decided)
+    return this.enqueue(bodies, bodies)
+  }
+
+  private sealed(
+    codec: Codec,
     decide: (state: RunState.RunState) => Bodies | undefined
-  ): Effect.Effect<number, WriteError> =>
-    sealing
+  ): Effect.Effect<number, WriteError> {
+    this.sealing ??= Semaphore.makeUnsafe(1)
+    return this.sealing
       .withPermit(
         Effect.suspend((): Effect.Effect<Effect.Effect<number, WriteError>, WriteError> => {
-          if (broken !== undefined) return Effect.fail(broken)
-          const decided = decide(state)
-          if (decided === undefined) return Effect.succeed(Effect.succeed(head.seq))
-          const bodies = announced(state, decided)
-          return Effect.forEach(bodies, (body) => seal(by, lease.run, body)).pipe(
-            Effect.catch(fail),
+          if (this.broken !== undefined) return Effect.fail(this.broken)
+          const decided = decide(this.state)
+          if (decided === undefined) return Effect.succeed(Effect.succeed(this.head.seq))
+          const bodies = entailed(this.state, decided)
+          return Effect.forEach(bodies, (body) => seal(codec, this.lease.run, body)).pipe(
+            Effect.catch((error) => this.fail(error)),
             // Its place is taken in this step; waiting for the store is done outside.
-            Effect.map((stored) => enqueue(bodies, stored))
+            Effect.map((stored) => this.enqueue(bodies, stored))
           )
         })
       )
       .pipe(Effect.flatten)
+  }
 
-  return {
-    lease,
-    get state() {
-      return state
-    },
-    get broken() {
-      return broken
-    },
-    append: (...bodies) =>
-      codec === undefined ? Effect.suspend(() => plainly(bodies)) : sealed(codec, () => bodies),
-    appendTo: (decide) =>
-      Effect.uninterruptible(
-        codec === undefined
-          ? Effect.suspend((): Effect.Effect<unknown, WriteError> => {
-              const bodies = decide(state)
-              return bodies === undefined ? Effect.void : plainly(bodies)
-            })
-          : sealed(codec, decide)
-      ),
-    sync: Effect.suspend(() =>
-      broken === undefined
-        ? Effect.catchCause(store.sync(lease), (cause) =>
-            Effect.catch(Effect.failCause(errorOf("sync", cause)), fail)
-          )
-        : Effect.fail(broken)
-    )
+  private enqueue(
+    plain: ReadonlyArray<Body>,
+    sealed: ReadonlyArray<Body>
+  ): Effect.Effect<number, WriteError> {
+    if (this.broken !== undefined) return Effect.fail(this.broken)
+    const { head, lease, options } = this
+    const at = { run: lease.run, epoch: lease.epoch, time: options.clock.currentTimeMillisUnsafe() }
+    const extended = extend(options, at, this.state, head, plain, sealed)
+    this.state = extended.state
+    this.head = extended.head
+    this.last = extended.last
+    const pending: Pending = { expected: head.seq, batch: extended.batch, accepted: undefined }
+    this.queue.push(pending)
+    if (this.queue.length === 1) return this.flush(pending)
+    return Effect.callback((resume) => {
+      pending.accepted = resume
+    })
+  }
+
+  /** Hands the queue to the store, one batch after the other, from this one on; the position of its first event. */
+  private flush(pending: Pending): Effect.Effect<number, WriteError> {
+    const first = pending.expected + 1
+    return Effect.matchCauseEffect(this.options.store.append(this.lease, pending.expected, pending.batch), {
+      onSuccess: () => {
+        const accepted = Exit.succeed(first)
+        // Whoever is told may go on at once, and append more: that must find that somebody sees to the queue.
+        pending.accepted?.(accepted)
+        this.queue.shift()
+        const next = this.queue[0]
+        return next === undefined ? accepted : Effect.as(this.flush(next), first)
+      },
+      onFailure: (cause) => {
+        const failed = errorOf("append", cause)
+        for (const each of this.queue.splice(0)) each.accepted?.(Exit.failCause(failed))
+        return Effect.catch(Effect.failCause(failed), (error) => this.fail(error))
+      }
+    })
   }
 }
+
+export const make = (options: Options): Writer => new RunWriter(options)

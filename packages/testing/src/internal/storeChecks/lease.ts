@@ -312,6 +312,41 @@ export const leaseChecks: ReadonlyArray<Check> = [
   ),
   check(
     "release",
+    "a last sync may let go of the lease, and the release that follows comes to the same",
+    [],
+    Effect.fnUntraced(function* (trial) {
+      const store = yield* trial.open
+      const run = yield* begin(store, "run")
+      yield* store.sync(run.lease, { release: true })
+      yield* shows(store, run.journal)
+      yield* store.release(run.lease)
+      const first = yield* store.acquire("run", "first")
+      const again = yield* claim(store, first, run.journal)
+      yield* again.append(Journal.visited(), Journal.visited())
+      yield* store.sync(again.lease, { release: true })
+      yield* shows(store, again.journal)
+      yield* store.release(again.lease)
+      const acquired = yield* store.acquire("run", "second")
+      yield* same("how the owner before let go", acquired.previous, "handover")
+      const next = yield* claim(store, acquired, again.journal)
+      yield* next.sync
+      yield* shows(store, next.journal)
+    })
+  ),
+  check(
+    "release",
+    "what a last sync made durable survives a power cut",
+    ["crash"],
+    Effect.fnUntraced(function* (trial) {
+      const store = yield* trial.open
+      const run = yield* begin(store, "run")
+      yield* run.append(Journal.visited(), Journal.visited())
+      yield* store.sync(run.lease, { release: true })
+      yield* shows(yield* restart(trial), run.journal)
+    })
+  ),
+  check(
+    "release",
     "what was appended before a release survives a power cut",
     ["crash"],
     Effect.fnUntraced(function* (trial) {
