@@ -72,8 +72,12 @@ export interface Loaded {
 }
 
 /** The state of a run after event `upTo`, or after its last durable event. */
-export const load = (journals: Journals, run: string, upTo?: number): Effect.Effect<Loaded, ReadError> =>
-  Effect.gen(function* () {
+export const load: (journals: Journals, run: string, upTo?: number) => Effect.Effect<Loaded, ReadError> =
+  Effect.fnUntraced(function* (
+    journals: Journals,
+    run: string,
+    upTo?: number
+  ): Effect.fn.Return<Loaded, ReadError> {
     const { codec, hash, store } = journals
     const stored = yield* store.get(run)
     const target = Math.min(upTo ?? stored.head.seq, stored.head.seq)
