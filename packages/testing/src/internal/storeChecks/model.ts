@@ -481,20 +481,20 @@ export const modelChecks: ReadonlyArray<Check> = [
     "random operations of one instance do what a simple model says",
     [],
     (trial) => property(trial, false, false),
-    4
+    10
   ),
   check(
     "model",
     "random operations, with power cuts between them, do what a simple model says",
     ["reopen", "crash"],
     (trial) => property(trial, false, true),
-    4
+    10
   ),
   check(
     "model",
     "random operations of two instances, with power cuts and frozen owners, do what a simple model says",
     ["several", "reopen", "crash", "lapse"],
     (trial) => property(trial, true, true),
-    4
+    10
   )
 ]
