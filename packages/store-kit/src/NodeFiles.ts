@@ -65,11 +65,15 @@ const later = <A>(
   call: (done: (cause: NodeJS.ErrnoException | null, value?: A) => void) => void
 ): Result<A> =>
   Effect.callback<A, PlatformError.PlatformError>((resume) => {
-    call((cause, value) => {
-      // Node says `undefined` instead of `null` at times.
-      if (cause === null || cause === undefined) resume(Effect.succeed(value as A))
-      else resume(Effect.fail(failed(method, pathOrDescriptor, cause)))
-    })
+    try {
+      call((cause, value) => {
+        // Node says `undefined` instead of `null` at times.
+        if (cause === null || cause === undefined) resume(Effect.succeed(value as A))
+        else resume(Effect.fail(failed(method, pathOrDescriptor, cause)))
+      })
+    } catch (cause) {
+      resume(Effect.fail(failed(method, pathOrDescriptor, cause)))
+    }
   })
 
 const typeOf = (stats: NodeFs.BigIntStats): FileSystem.File.Type => {
@@ -101,21 +105,40 @@ class OpenFile implements FileSystem.File {
   readonly [FileSystem.FileTypeId]: typeof FileSystem.FileTypeId = FileSystem.FileTypeId
   readonly stat: Result<FileSystem.File.Info>
   readonly sync: Result<void>
-  private readonly fd: number
+  private readonly opened: number
   private readonly appends: boolean
+  private closed = false
   private position = 0n
 
-  constructor(fd: number, appends: boolean) {
-    this.fd = fd
+  constructor(opened: number, appends: boolean) {
+    this.opened = opened
     this.appends = appends
-    this.stat = now("stat", fd, () => infoOf(NodeFs.fstatSync(fd, { bigint: true })))
+    this.stat = now("stat", opened, () => infoOf(NodeFs.fstatSync(this.fd, { bigint: true })))
     // Nobody needs the times of what was appended to be durable; of a directory everything counts.
     const sync = appends ? NodeFs.fdatasync : NodeFs.fsync
-    this.sync = later<void>("sync", fd, (done) => sync(fd, done))
+    this.sync = later<void>("sync", opened, (done) => sync(this.fd, done))
+  }
+
+  /** What the system calls the file, as long as it is open: afterwards the number may be another file's. */
+  private get fd(): number {
+    if (this.closed) throw Object.assign(new Error("EBADF: the file was closed"), { code: "EBADF" })
+    return this.opened
+  }
+
+  /** Closes it for the system; it is closed for its users from now on. */
+  close(): Result<void> {
+    this.closed = true
+    return this.appends
+      ? later<void>("close", this.opened, (done) => NodeFs.close(this.opened, done))
+      : now("close", this.opened, () => NodeFs.closeSync(this.opened))
   }
 
   seek(offset: bigint, from: FileSystem.SeekMode): Result<bigint> {
-    return now("seek", this.fd, () => (this.position = from === "start" ? offset : this.position + offset))
+    return now(
+      "seek",
+      this.opened,
+      () => (this.position = from === "start" ? offset : this.position + offset)
+    )
   }
 
   read(buffer: Uint8Array, options?: FileSystem.File.ReadOptions): Result<number> {
@@ -124,8 +147,8 @@ class OpenFile implements FileSystem.File {
       const place = { position, length: buffer.length }
       const read =
         this.appends && buffer.length <= atOnce
-          ? now("read", this.fd, () => NodeFs.readSync(this.fd, buffer, place))
-          : later<number>("read", this.fd, (done) =>
+          ? now("read", this.opened, () => NodeFs.readSync(this.fd, buffer, place))
+          : later<number>("read", this.opened, (done) =>
               NodeFs.read(this.fd, buffer, 0, buffer.length, position, done)
             )
       return options?.position === undefined
@@ -144,20 +167,20 @@ class OpenFile implements FileSystem.File {
   }
 
   truncate(length?: number): Result<void> {
-    return later<void>("truncate", this.fd, (done) => NodeFs.ftruncate(this.fd, length, done))
+    return later<void>("truncate", this.opened, (done) => NodeFs.ftruncate(this.fd, length, done))
   }
 
   write(buffer: Uint8Array): Result<number> {
     return buffer.length <= atOnce
-      ? now("write", this.fd, () => NodeFs.writeSync(this.fd, buffer))
-      : later<number>("write", this.fd, (done) => NodeFs.write(this.fd, buffer, done))
+      ? now("write", this.opened, () => NodeFs.writeSync(this.fd, buffer))
+      : later<number>("write", this.opened, (done) => NodeFs.write(this.fd, buffer, done))
   }
 
   writeAll(buffer: Uint8Array): Result<void> {
     return Effect.flatMap(this.write(buffer), (count) => {
       if (count === buffer.length) return Effect.void
       return count === 0
-        ? Effect.fail(failed("writeAll", this.fd, { code: "ENOSPC" }))
+        ? Effect.fail(failed("writeAll", this.opened, { code: "ENOSPC" }))
         : // The rest does not fit, and the next call says so; or else it fits.
           this.writeAll(buffer.subarray(count))
     })
@@ -171,16 +194,14 @@ const open = (
 ): ReturnType<FileSystem.FileSystem["open"]> => {
   const reads = flag === "r"
   return Effect.acquireRelease(
-    reads
-      ? now("open", path, () => NodeFs.openSync(path, flag))
-      : later<number>("open", path, (done) => NodeFs.open(path, flag, mode, done)),
-    (fd) =>
-      Effect.orDie(
-        reads
-          ? now("close", fd, () => NodeFs.closeSync(fd))
-          : later<void>("close", fd, (done) => NodeFs.close(fd, done))
-      )
-  ).pipe(Effect.map((fd) => new OpenFile(fd, !reads)))
+    Effect.map(
+      reads
+        ? now("open", path, () => NodeFs.openSync(path, flag))
+        : later<number>("open", path, (done) => NodeFs.open(path, flag, mode, done)),
+      (fd) => new OpenFile(fd, !reads)
+    ),
+    (file) => Effect.orDie(file.close())
+  )
 }
 
 /** What a small file holds; `undefined` if it is not small. */

@@ -141,6 +141,8 @@ describe("the file system that FsStore.layer uses", () => {
       const file = yield* Scope.provide(fs.open(`${directory}/log`, { flag: "a+" }), scope)
       yield* file.writeAll(small)
       yield* Scope.close(scope, Exit.void)
+      // The system gives the number of what was closed to what is opened next.
+      const next = yield* fs.open(`${directory}/next`, { flag: "a+" })
       for (const call of [
         file.write(small),
         file.writeAll(large),
@@ -152,6 +154,7 @@ describe("the file system that FsStore.layer uses", () => {
         assert.strictEqual(codeOf(yield* Effect.flip(call)), "EBADF")
       }
       assert.strictEqual(NodeFs.readFileSync(`${directory}/log`, "utf8"), "small")
+      assert.strictEqual(Number((yield* next.stat).size), 0)
     }).pipe(Effect.scoped, Effect.provide(NodeFiles.layer))
   )
 
