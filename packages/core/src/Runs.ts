@@ -30,7 +30,7 @@ import {
 } from "./RunError.ts"
 import type { RunInfo, RunStatus } from "./RunInfo.ts"
 import type * as RunState from "./RunState.ts"
-import { Store } from "./Store.ts"
+import type { Store } from "./Store.ts"
 import type * as StoreModule from "./Store.ts"
 
 export { AwaitTimeout, CommandRefused, InvalidCheckpoint, InvalidValue, RunCancelled, RunConflict, RunFailed }
