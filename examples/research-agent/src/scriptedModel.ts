@@ -1,6 +1,6 @@
 /**
- * A language model that needs no network: it plays its part by looking at what has been said so far. To use a real one,
- * provide the `LanguageModel` layer of a provider instead of this.
+ * A language model that needs no network: it plays its part by looking at what has been said so far. A real one is in
+ * `chatModel.ts`.
  */
 import { Effect, Layer, Stream } from "effect"
 import { AiError, LanguageModel, type Prompt, type Response } from "effect/ai"

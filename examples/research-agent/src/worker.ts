@@ -8,6 +8,7 @@ import { FsStore } from "@waymark/store-fs"
 import { Effect, Layer, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Agent, ai } from "./agent.ts"
+import * as ChatModel from "./chatModel.ts"
 import { AgentHandlers } from "./handlers.ts"
 import { Folders, ResearchTools } from "./library.ts"
 import * as ScriptedModel from "./scriptedModel.ts"
@@ -56,8 +57,8 @@ const work = Command.make(
         Worker.layer({ flows: [Agent] }).pipe(
           Layer.provide(AgentHandlers),
           Layer.provide(ai.layer),
-          // A real model goes here: the `LanguageModel` layer of a provider.
-          Layer.provide([ScriptedModel.layer(Effect.sleep("50 millis")), ResearchTools]),
+          // A real model, if there is a key for one in the environment.
+          Layer.provide([ChatModel.layerOr(ScriptedModel.layer(Effect.sleep("50 millis"))), ResearchTools]),
           Layer.provide([
             Witness.layer(witness, killer(Option.getOrUndefined(killIn))),
             Layer.succeed(Folders, { library, reports }),
