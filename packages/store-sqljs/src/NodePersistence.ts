@@ -145,9 +145,10 @@ export const make = Effect.fnUntraced(function* (
   const keepMarked = Effect.gen(function* () {
     const file = yield* disk.open(markPath, "w")
     let marked = ""
-    yield* Effect.forever(
+    const current = () => formatMark(written?.log ?? 0, written?.end ?? 0)
+    return yield* Effect.forever(
       Effect.gen(function* () {
-        const text = written === undefined ? formatMark(0, 0) : formatMark(written.log, written.end)
+        const text = current()
         if (text !== marked) {
           yield* Effect.mapError(
             Effect.andThen(file.seek(0n, "start"), file.writeAll(Buffer.from(text))),
@@ -157,6 +158,7 @@ export const make = Effect.fnUntraced(function* (
           yield* identity.pause(markInterval, "idle")
         } else {
           yield* Effect.callback<void>((resume) => {
+            if (current() !== marked) return resume(Effect.void)
             wakeMarker = () => {
               wakeMarker = undefined
               resume(Effect.void)

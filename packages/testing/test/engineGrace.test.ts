@@ -29,7 +29,7 @@ for (const { durability, name, ...how } of variants) {
         yield* Book.call({ what: "room" })
         if (input === "stops") {
           // It tidies up, and that takes a while.
-          yield* Effect.onInterrupt(Effect.never, () =>
+          return yield* Effect.onInterrupt(Effect.never, () =>
             Effect.andThen(Effect.sleep("4 seconds"), Effect.orDie(Note.call({ text: "tidied up" })))
           )
         }

@@ -11,9 +11,12 @@ const problemOf = (script: Script): Effect.Effect<string | undefined> =>
   Effect.map(
     Effect.exit(
       Effect.flatMap(play(script), (played) =>
-        Effect.try({
-          try: () => judge(played),
-          catch: (error) => new Error(`${(error as Error).message}\n\n${played.timeline()}`)
+        Effect.sync(() => {
+          try {
+            judge(played)
+          } catch (error) {
+            throw new Error(`${(error as Error).message}\n\n${played.timeline()}`, { cause: error })
+          }
         })
       )
     ),

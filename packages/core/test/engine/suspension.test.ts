@@ -287,7 +287,7 @@ describe("a handler that waits and is not kept, and whose run is cancelled,", ()
         ({ next }) =>
           Effect.gen(function* () {
             if (++executed > 1) {
-              yield* Effect.onInterrupt(Effect.never, () => Effect.sync(() => log.push("interrupted")))
+              return yield* Effect.onInterrupt(Effect.never, () => Effect.sync(() => log.push("interrupted")))
             }
             return next.end(yield* go)
           }),
