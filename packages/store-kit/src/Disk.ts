@@ -128,7 +128,10 @@ export const make = (
       yield* syncDirectory(parent)
     })
 
-  const writeSynced = (name: string, content: Parameters<Disk["replace"]>[1]): Effect.Effect<void, StoreError> =>
+  const writeSynced = (
+    name: string,
+    content: Parameters<Disk["replace"]>[1]
+  ): Effect.Effect<void, StoreError> =>
     Effect.scoped(
       Effect.flatMap(open(name, "w"), (file) =>
         Effect.mapError(

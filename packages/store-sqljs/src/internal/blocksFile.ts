@@ -78,7 +78,11 @@ export interface Blocks {
 }
 
 /** What such a file says. It got its name when it was whole: whatever cannot be read is damage. */
-export const parse = (path: string, bytes: Uint8Array, blockSize: number): Effect.Effect<Blocks, StoreError> => {
+export const parse = (
+  path: string,
+  bytes: Uint8Array,
+  blockSize: number
+): Effect.Effect<Blocks, StoreError> => {
   const pieces: Array<{ readonly at: number; readonly bytes: Uint8Array }> = []
   const damaged = (offset: number) =>
     failure({
@@ -89,7 +93,8 @@ export const parse = (path: string, bytes: Uint8Array, blockSize: number): Effec
     })
   for (let at = 0; ;) {
     const lineEnd = bytes.indexOf(0x0a, at)
-    const line = lineEnd < 0 ? undefined : decodeLine(Buffer.from(bytes.subarray(at, lineEnd)).toString("utf8"))
+    const line =
+      lineEnd < 0 ? undefined : decodeLine(Buffer.from(bytes.subarray(at, lineEnd)).toString("utf8"))
     if (line === undefined || Exit.isFailure(line) || line.value.at !== at) return damaged(at)
     if (line.value.$ === "end") {
       return lineEnd + 1 === bytes.length

@@ -65,14 +65,14 @@ export const make = ({ disk, numbered, place, temporary }: Options): DatabaseFil
 
   const writePieces = (
     size: number,
-    write: (put: (at: number, bytes: Uint8Array) => Effect.Effect<void, PlatformError>) => Effect.Effect<void, PlatformError>
+    write: (
+      put: (at: number, bytes: Uint8Array) => Effect.Effect<void, PlatformError>
+    ) => Effect.Effect<void, PlatformError>
   ): Effect.Effect<void, StoreError> =>
     Effect.scoped(
       Effect.flatMap(disk.open(place, "r+"), (file) =>
         Effect.gen(function* () {
-          yield* write((at, bytes) =>
-            Effect.andThen(file.seek(BigInt(at), "start"), file.writeAll(bytes))
-          )
+          yield* write((at, bytes) => Effect.andThen(file.seek(BigInt(at), "start"), file.writeAll(bytes)))
           if (Number((yield* file.stat).size) > size) yield* file.truncate(size)
           yield* file.sync
         }).pipe(Effect.mapError(fromPlatform(place)))

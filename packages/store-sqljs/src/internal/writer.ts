@@ -237,9 +237,8 @@ export const make = (options: Options): Writer => {
       )
       if (begun === undefined) return
       const { capture, folded, generation } = begun
-      yield* Effect.onExit(
-        persistence.fold({ ...capture, blockSize, generation }),
-        (exit) => Effect.sync(() => capture.end(Exit.isSuccess(exit)))
+      yield* Effect.onExit(persistence.fold({ ...capture, blockSize, generation }), (exit) =>
+        Effect.sync(() => capture.end(Exit.isSuccess(exit)))
       )
       loggedBytes -= folded
       // The log before stays until the next fold: whoever reads it can go on from its end.
