@@ -1,8 +1,12 @@
-/** Adds up the JSON reports that Vitest leaves in each project. */
+/** Adds up the JSON reports that Vitest leaves in each project, and those of end-to-end tests, which are like them. */
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 
-export const reportFile = "test-results/report.json"
+/** The report that each script leaves in its project's folder. */
+const reportFiles = { test: "test-results/report.json", "test:e2e": "test-results/e2e.json" } as const
+type Script = keyof typeof reportFiles
+
+export const reportFile = reportFiles.test
 
 interface Assertion {
   readonly status: string
@@ -26,18 +30,18 @@ export interface Totals {
   readonly lines: ReadonlyArray<string>
 }
 
-/** The folders below `root` whose package has a `test` script. */
-export const projectsOf = (root: string): ReadonlyArray<string> => {
+/** The folders below `root` whose package has a script. */
+export const projectsOf = (root: string, script: Script = "test"): ReadonlyArray<string> => {
   const manifest: { readonly workspaces: ReadonlyArray<string> } = JSON.parse(
     readFileSync(join(root, "package.json"), "utf8")
   )
   return manifest.workspaces
     .flatMap((pattern) => globSync(`${pattern}/package.json`, { cwd: root }))
     .filter((file) => {
-      const { scripts }: { readonly scripts?: { readonly test?: string } } = JSON.parse(
+      const { scripts }: { readonly scripts?: { readonly [name in Script]?: string } } = JSON.parse(
         readFileSync(join(root, file), "utf8")
       )
-      return scripts?.test !== undefined
+      return scripts?.[script] !== undefined
     })
     .map((file) => dirname(file).replaceAll("\\", "/"))
     .sort()
@@ -52,11 +56,18 @@ export const totalsOf = (root: string): Totals => {
   let failed = 0
   let skipped = 0
   const lines: Array<string> = []
-  for (const project of projectsOf(root)) {
-    const file = join(root, project, reportFile)
+  const expected = (["test", "test:e2e"] as const).flatMap((script) =>
+    projectsOf(root, script).map((folder) => ({
+      folder,
+      project: script === "test" ? folder : `${folder} in the editor`,
+      name: reportFiles[script]
+    }))
+  )
+  for (const { folder, name, project } of expected) {
+    const file = join(root, folder, name)
     if (!existsSync(file)) {
       failed++
-      lines.push(`${project}: there is no ${reportFile}: its tests did not run to their end`)
+      lines.push(`${project}: there is no ${name}: its tests did not run to their end`)
       continue
     }
     const report: VitestReport = JSON.parse(readFileSync(file, "utf8"))

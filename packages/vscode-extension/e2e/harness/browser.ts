@@ -76,7 +76,7 @@ export const openWindow = async (
   options: {
     readonly out: string
     readonly payload?: ReadonlyArray<readonly [string, string]>
-    readonly prepare?: (page: Page) => Promise<void>
+    readonly prepare?: (page: Page) => Promise<unknown>
   }
 ): Promise<Window> => {
   const context = await browser.newContext({
@@ -85,6 +85,8 @@ export const openWindow = async (
     permissions: ["clipboard-read", "clipboard-write"]
   })
   const page = await context.newPage()
+  // A slow machine is no failure.
+  page.setDefaultTimeout(120_000)
   const said: Array<string> = []
   page.on("console", (message) => said.push(message.text()))
   page.on("pageerror", (error) => said.push(String(error)))
@@ -92,7 +94,7 @@ export const openWindow = async (
   const payload = [["skipWelcome", "true"], ["skipReleaseNotes", "true"], ...(options.payload ?? [])]
   const query = `folder=${encodeURIComponent(folder)}&payload=${encodeURIComponent(JSON.stringify(payload))}`
   await page.goto(`http://127.0.0.1:${port}/?${query}`)
-  await page.waitForSelector(".monaco-workbench .statusbar-item", { timeout: 60_000 })
+  await page.waitForSelector(".monaco-workbench .statusbar-item", { timeout: 120_000 })
 
   const choice = (text: string | RegExp) =>
     page.locator(".quick-input-list .monaco-list-row", { hasText: text }).first()
@@ -106,22 +108,22 @@ export const openWindow = async (
       for (let i = 0; ; i++) {
         await page.keyboard.press("F1")
         await page.locator(".quick-input-widget .quick-input-filter input").fill(`>${title}`)
-        const isThere = await row.waitFor({ timeout: 1500 }).then(
+        const isThere = await row.waitFor({ timeout: 8000 }).then(
           () => true,
           () => false
         )
         if (isThere) return row.click()
         await page.keyboard.press("Escape")
-        if (i === 20) throw new Error(`there is no command ${title}`)
+        if (i === 8) throw new Error(`there is no command ${title}`)
       }
     },
     openSideBar: async () => {
-      await page.locator('.activitybar .action-label[aria-label^="Waymark"]').click({ timeout: 60_000 })
-      await page.locator('.pane-header[aria-label^="Runs Section"]').waitFor({ timeout: 30_000 })
+      await page.locator('.activitybar .action-label[aria-label^="Waymark"]').click({ timeout: 120_000 })
+      await page.locator('.pane-header[aria-label^="Runs Section"]').waitFor()
     },
     row: (view, text) =>
       page
-        .locator(".pane", { has: page.locator(`.pane-header[aria-label^="${view} Section"]`) })
+        .locator(".pane", { has: page.locator(`.pane-header[aria-label^="${view}" i]`) })
         .locator(".monaco-list-row", { hasText: text })
         .first(),
     panel: () =>
