@@ -56,6 +56,9 @@ describe("the panel of a run", () => {
           assert.isAtLeast(row.ended!, row.started ?? row.queued)
           assert.isAtLeast(row.to, row.from)
         }
+        // The time in which it waited for an answer is not one in which it was queued.
+        const [approve, wait] = [rows[4]!, rows[5]!]
+        assert.isAtMost(approve.started!, wait.queued)
         // Every event belongs to a row, and the last one to the call or visit that failed.
         assert.strictEqual(rows[timeline.rowAt(timeline.seq)]!.name, "pay")
         assert.strictEqual(rows[timeline.rowAt(0)]!.name, "receive")
@@ -115,7 +118,8 @@ describe("the panel of a run", () => {
           assert.isTrue(a.x >= 0 && a.x <= graph.width && a.y >= 0 && a.y <= graph.height)
           for (const b of graph.nodes) {
             const apart =
-              Math.abs(a.x - b.x) >= (a.width + b.width) / 2 || Math.abs(a.y - b.y) >= (a.height + b.height) / 2
+              Math.abs(a.x - b.x) >= (a.width + b.width) / 2 ||
+              Math.abs(a.y - b.y) >= (a.height + b.height) / 2
             assert.isTrue(a.id === b.id || apart, `${a.id} and ${b.id}`)
           }
         }

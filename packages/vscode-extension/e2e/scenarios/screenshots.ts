@@ -40,6 +40,7 @@ export const screenshots = async (context: Context): Promise<void> => {
     await inThemes("diff")
     await command("View: Close All Editors")
     await command("Waymark: Step Through Its History")
+    await page.locator(`.activitybar .action-label[aria-label^="Run and Debug"]`).click()
     await page.locator(".debug-variables .monaco-list-row", { hasText: "0000-1111" }).first().waitFor()
     await page.locator('.debug-toolbar .action-label[aria-label^="Step Back"]').click()
     await page.locator(".debug-call-stack .stack-frame", { hasText: "approve: completed" }).first().waitFor()

@@ -18,6 +18,7 @@ import { Sources } from "../source/Sources.ts"
 import * as HistoryAdapter from "./HistoryAdapter.ts"
 import * as HistorySession from "./HistorySession.ts"
 import type { Reader } from "./Journey.ts"
+import { RequestRefused } from "./RequestRefused.ts"
 
 /** What a launch configuration says. Without a store, the one that has the run is taken. */
 const Configuration = Schema.Struct({
@@ -55,7 +56,7 @@ const make = Effect.gen(function* () {
       if (store !== undefined) return absolute(store, yield* editor.folders)
       const found = stores.sources().find(({ catalog }) => catalog.get(run) !== undefined)
       if (found !== undefined) return found.place.path
-      return yield* new HistorySession.RequestRefused({
+      return yield* new RequestRefused({
         detail: `No store of this workspace has a run ${JSON.stringify(run)}.`
       })
     })

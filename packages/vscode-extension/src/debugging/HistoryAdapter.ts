@@ -22,8 +22,7 @@ export const make = (
 ): Adapter => {
   let session: Session | undefined
   let seq = 1
-  const send = (event: string, body: unknown): void =>
-    post({ type: "event", seq: seq++, event, body } as Message)
+  const send = (event: string, body: unknown): void => post({ type: "event", seq: seq++, event, body })
   const respond = (request: DebugProtocol.Request, success: boolean, rest: object): void =>
     post({
       type: "response",
@@ -32,7 +31,7 @@ export const make = (
       command: request.command,
       success,
       ...rest
-    } as Message)
+    })
 
   const meet = (request: DebugProtocol.Request): Effect.Effect<unknown, Error> => {
     switch (request.command) {

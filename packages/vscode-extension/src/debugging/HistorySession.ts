@@ -3,10 +3,9 @@
  * It speaks the debug adapter protocol and knows nothing of the editor.
  */
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import type { DebugProtocol } from "@vscode/debugprotocol"
 import type { Event } from "@waymark/core/Event"
-import { openVisits, stateOf } from "@waymark/core/RunState"
+import { openVisits } from "@waymark/core/RunState"
 import { kindText, placeText } from "../reading/Checkpoints.ts"
 import { failureOf, failureText } from "../reading/Documents.ts"
 import { clock, line } from "../reading/Text.ts"
@@ -14,16 +13,9 @@ import { siteAt, siteOf } from "../source/Sources.ts"
 import type { Site } from "../source/Sources.ts"
 import * as Journey from "./Journey.ts"
 import type { Reader } from "./Journey.ts"
+import { RequestRefused } from "./RequestRefused.ts"
+import * as Scopes from "./Scopes.ts"
 import * as Values from "./Values.ts"
-
-/** A request that cannot be met; the message is shown to the person. */
-export class RequestRefused extends Schema.TaggedError<RequestRefused>()("RequestRefused", {
-  detail: Schema.String
-}) {
-  override get message(): string {
-    return this.detail
-  }
-}
 
 export const capabilities: DebugProtocol.Capabilities = {
   supportsConfigurationDoneRequest: true,
@@ -192,81 +184,9 @@ export const make = ({ moved, reader, send }: Options): Session => {
       return { stackFrames: frames, totalFrames: frames.length }
     })
 
-  const inputOf = (event: Event, input: unknown): unknown => {
-    if (event.kind === "created") return event.input
-    return input
-  }
-
-  const scopes = Effect.gen(function* () {
-    const event = yield* here
-    const state = yield* reader.stateAt(event.seq)
-    const found: Array<DebugProtocol.Scope> = []
-    const add = (name: string, value: unknown, path: string, hint?: string) => {
-      const reference = values.refer(value, path)
-      if (reference === 0) return
-      found.push({
-        name,
-        variablesReference: reference,
-        expensive: false,
-        ...(hint === undefined ? {} : { presentationHint: hint })
-      })
-    }
-    add("State", stateOf(state), "state", "locals")
-    add("Changes", Journey.changesOf(event), "changes")
-    const failure = failureOf(event)
-    if (failure !== undefined) add("Error", failure, "error")
-    const output: { [name: string]: unknown } = {}
-    if (event.kind === "completed") output["output"] = event.output
-    if (event.kind === "visited") output["next"] = event.next
-    if (event.kind === "visitFailed") output["outcome"] = event.outcome
-    if (event.kind === "waitOpened") output["waits for"] = event.on
-    if (event.kind === "waitEnded") output["outcome"] = event.outcome
-    const visit = [...openVisits(state)].find(([branch]) => branch === Journey.branchOf(event))?.[1]
-    const item = visit?.item
-    add(
-      "Input",
-      { input: inputOf(event, state.input.value), ...(item === undefined ? {} : { item }) },
-      "input"
-    )
-    add("Output", output, "output")
-    const { prev: _, ...rest } = event
-    add("Event", rest, "event")
-    return { scopes: found }
-  })
-
-  /** What paths begin with; anything else is a channel. */
-  const roots = Effect.gen(function* () {
-    const event = yield* here
-    const state = yield* reader.stateAt(event.seq)
-    const plain = stateOf(state)
-    return {
-      ...plain,
-      state: plain,
-      input: state.input.value,
-      changes: Journey.changesOf(event) ?? {},
-      event,
-      error: failureOf(event)
-    }
-  })
-
+  const scopes = Effect.flatMap(here, (event) => Scopes.scopesOf(reader, values, event))
   const evaluate = (expression: string) =>
-    Effect.gen(function* () {
-      const keys = Values.keysOf(expression)
-      if (keys === undefined) {
-        return yield* new RequestRefused({
-          detail: "A history executes nothing: name a channel or a path, such as state.items[0]."
-        })
-      }
-      const value = Values.lookUp(yield* roots, keys)
-      if (value === undefined) return yield* new RequestRefused({ detail: `There is no ${expression} here.` })
-      const {
-        evaluateName: __,
-        name: ___,
-        value: result,
-        ...variable
-      } = values.describe(expression, value, expression)
-      return { result, ...variable }
-    })
+    Effect.flatMap(here, (event) => Scopes.lookUp(reader, values, event, expression))
 
   const setBreakpoints = ({ breakpoints = [], source }: DebugProtocol.SetBreakpointsArguments) =>
     Effect.gen(function* () {

@@ -134,7 +134,13 @@ export const make = (): Timeline => {
     return row
   }
 
-  /** A visit, or an attempt of one, is over: its handler began when the event says. */
+  /** A visit asks for something: its handler has begun. */
+  const begin = (branch: string, event: Event): void => {
+    const row = visits.get(branch)
+    if (row !== undefined && Number.isNaN(started.at(row))) started.set(row, event.time)
+  }
+
+  /** A visit, or an attempt of one, is over. */
   const leave = (
     branch: string,
     event: Extract<Event, { readonly kind: "visited" | "visitFailed" | "attemptFailed" }>,
@@ -142,7 +148,9 @@ export const make = (): Timeline => {
   ): void => {
     const row = visits.get(branch) ?? enter(branch, event.node, event)
     visits.delete(branch)
-    started.set(row, event.started)
+    // Of a visit that waited the event tells when it was executed last; it began no later than what it asked for first.
+    const begun = started.at(row)
+    started.set(row, Number.isNaN(begun) ? event.started : Math.min(begun, event.started))
     attempts.set(row, event.attempt)
     close(row, status, event)
   }
@@ -196,6 +204,7 @@ export const make = (): Timeline => {
         dropAll("cancelled", event, `${event.fanOut}.`)
         break
       case "callStarted": {
+        begin(branch, event)
         const row = add("call", event.tool, branch, event, event.time)
         calls.set(`${branch}\0${event.call}`, row)
         current = row
@@ -213,6 +222,7 @@ export const make = (): Timeline => {
         break
       }
       case "waitOpened": {
+        begin(branch, event)
         const { on } = event
         const name = "name" in on ? on.name : on.type === "job" ? on.id : on.type === "run" ? on.run : "time"
         current = add("wait", `${on.type}: ${name}`, branch, event, event.time)

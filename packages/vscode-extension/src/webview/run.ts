@@ -9,6 +9,7 @@ import { makeTimeline } from "./timeline.ts"
 
 const api = acquireVsCodeApi()
 const decode = Schema.decodeUnknownExit(ToPage)
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- this is the editor, not a window
 const tell = (message: FromPage): void => api.postMessage(message)
 
 const title = html("h1", {}, "…")
@@ -32,10 +33,10 @@ const timeline = makeTimeline({
 const steps = html(
   "div",
   { class: "steps", role: "toolbar", "aria-label": "Through time" },
-  button("⏮", "First checkpoint (Home)", () => tell({ _tag: "step", by: "first" })),
+  button("|◀", "First checkpoint (Home)", () => tell({ _tag: "step", by: "first" })),
   button("◀", "Previous checkpoint (Left)", () => tell({ _tag: "step", by: "previous" })),
   button("▶", "Next checkpoint (Right)", () => tell({ _tag: "step", by: "next" })),
-  button("⏭", "Last checkpoint (End)", () => tell({ _tag: "step", by: "last" })),
+  button("▶|", "Last checkpoint (End)", () => tell({ _tag: "step", by: "last" })),
   slider,
   where
 )

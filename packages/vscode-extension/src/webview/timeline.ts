@@ -82,7 +82,7 @@ export const makeTimeline = (actions: TimelineActions): TimelineView => {
 
   const fill = (line: Line, row: Row, from: number, span: number): void => {
     const end = row.ended ?? from + span
-    const begun = row.started ?? (row.status === "open" ? row.queued : end)
+    const begun = row.started ?? row.queued
     const queued = Math.max(0, begun - row.queued)
     const worked = Math.max(0, end - begun)
     line.element.className = `row ${row.kind} ${row.status}${row.index === selected ? " selected" : ""}`
