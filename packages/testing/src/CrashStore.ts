@@ -22,7 +22,7 @@
  * })
  * ```
  *
- * It stands on `Faults`. `CrashPoints` does this for every point of a scenario.
+ * It stands on `Faults`. `CrashExplorer` does this for every point of a scenario.
  *
  * @since 0.1.0
  */

@@ -91,8 +91,9 @@ export const play = (options: Options): Effect.Effect<Outcome, never, Scope.Scop
     let resent = 0
     let turn = 0
 
-    const later = (millis: number, work: () => void) =>
-      FiberSet.run(delayed, Effect.andThen(Effect.sleep(millis), Effect.sync(work)))
+    const start = yield* FiberSet.runtime(delayed)<never>()
+    const later = (millis: number, work: () => void): void =>
+      void start(Effect.andThen(Effect.sleep(millis), Effect.sync(work)))
 
     const settle = (job: Job, answer: string): void => {
       unanswered -= 1
@@ -159,7 +160,7 @@ export const play = (options: Options): Effect.Effect<Outcome, never, Scope.Scop
       victim.stop()
       stops += 1
       if (isLong) longStops += 1
-      yield* later(millis, victim.proceed)
+      later(millis, victim.proceed)
       return true
     })
 

@@ -110,7 +110,7 @@ export const judge = (
         return flaws
       })
       const flaws = yield* Effect.catch(read, (error) =>
-        Effect.succeed([`${(error as { readonly message: string }).message}`])
+        Effect.succeed([(error as { readonly message: string }).message])
       )
       for (const flaw of flaws) problems.push(`${id}: ${flaw}`)
     }
