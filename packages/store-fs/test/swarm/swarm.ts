@@ -91,7 +91,7 @@ export const play = (options: Options): Effect.Effect<Outcome, never, Scope.Scop
     let resent = 0
     let turn = 0
 
-    const start = yield* FiberSet.runtime(delayed)<never>()
+    const start = yield* FiberSet.runtime(delayed)()
     const later = (millis: number, work: () => void): void =>
       void start(Effect.andThen(Effect.sleep(millis), Effect.sync(work)))
 
