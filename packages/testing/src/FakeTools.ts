@@ -46,9 +46,11 @@ import * as Schema from "effect/Schema"
 import * as Tool from "@waymark/core/Tool"
 import { ToolExecutor } from "@waymark/core/ToolExecutor"
 import { differences } from "./internal/differences.ts"
+import { ExpectationFailed } from "./internal/expectation.ts"
 import { ok } from "./internal/fakeReplies.ts"
 import type { Reply, ReplyOf } from "./internal/fakeReplies.ts"
 
+export { ExpectationFailed }
 export * from "./internal/fakeReplies.ts"
 
 /**
@@ -230,22 +232,6 @@ export interface FakeTools<in out Names extends string> {
 }
 
 type HandlersOf<Names> = Names extends string ? Tool.Handler<Names> : never
-
-/**
- * An expectation about fake tools does not hold; Vitest shows `expected` and `actual` side by side.
- *
- * @category errors
- * @since 0.1.0
- */
-export class ExpectationFailed extends Schema.TaggedError<ExpectationFailed>()("ExpectationFailed", {
-  detail: Schema.String,
-  expected: Schema.Unknown,
-  actual: Schema.Unknown
-}) {
-  override get message(): string {
-    return this.detail
-  }
-}
 
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
 
