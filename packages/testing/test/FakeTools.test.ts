@@ -176,7 +176,7 @@ describe("FakeTools", () => {
       )
       assert.throws(
         () => tools.expectDone(),
-        /not all scripted replies were given: 1 of tool search are left/
+        /not all replies were given: 1 of tool search are left/
       )
     }).pipe(Effect.provide(runtime(tools)))
   })
