@@ -227,8 +227,7 @@ export const check = <const Flows extends ReadonlyArray<Flow.Any>, E>(
           { run: "?", flow: "?", verdict: "broken", detail: error.message, visits: 0 }
         ])
       ),
-      Effect.provide(Layer.merge(own, Runs.layer)),
-      Effect.provide(base)
+      Effect.provide(Layer.provideMerge(Layer.merge(own, Runs.layer), base))
     )
   })
 

@@ -31,7 +31,7 @@ const sample = <S extends Schema.Constraint>(
   size: number
 ): Effect.Effect<S["Type"]> =>
   Arbitrary.sampleEffect(Arbitrary.schema(schema), { count: 1, seed, size }).pipe(
-    Effect.map(([value]) => value as S["Type"]),
+    Effect.map(([value]) => value),
     Effect.catch(({ discards }) =>
       Effect.die(new Error(`no value was found that fits the schema, after ${discards} that do not`))
     )

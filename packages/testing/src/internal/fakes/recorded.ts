@@ -31,7 +31,7 @@ export type RecordedTry = { readonly input: Schema.Json; readonly after?: Durati
 const parse: { readonly onExcessProperty: "error" } = { onExcessProperty: "error" }
 
 const jsonOf = <S extends Schema.Codec<any, any>>(schema: S): Schema.Codec<S["Type"], Schema.Json> =>
-  Schema.toCodecJson(schema) as never
+  Schema.toCodecJson(schema)
 
 /** What was recorded does not fit the tool any more. */
 const unfit = (tool: Tool.Any, what: string, error: Schema.SchemaError): Error =>
