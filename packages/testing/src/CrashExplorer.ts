@@ -27,6 +27,7 @@
  * import * as FakeTools from "@waymark/testing/FakeTools"
  * import * as Effect from "effect/Effect"
  * import * as Layer from "effect/Layer"
+ * import * as Schema from "effect/Schema"
  *
  * const Charge = Tool.make("charge", { input: { amount: Schema.Int }, output: Schema.String })
  * const Order = Flow.make("order", {
