@@ -147,10 +147,11 @@ for (const [mode, keepWaiting] of [
         assert.deepStrictEqual(yield* runs.await(run), ["fast", "told", "it"])
         yield* untilEnded(runs, run.id)
         const { runs: children } = yield* runs.list({ parent: run.id, order: "oldest" })
-        assert.deepStrictEqual(
-          children.map(({ status }) => status).sort(),
-          ["cancelled", "cancelled", "completed"]
-        )
+        assert.deepStrictEqual(children.map(({ status }) => status).sort(), [
+          "cancelled",
+          "cancelled",
+          "completed"
+        ])
         assert.deepStrictEqual(
           (yield* eventsOf(run, "waitEnded")).map(({ outcome }) => Object.keys(outcome)[0]),
           ["value", "lost", "lost", "value", "lost"]
