@@ -46,7 +46,7 @@ const fragile = (place: MemoryPlace): Persistence["Service"] => {
   return {
     ...memory,
     readDatabase: live(memory.readDatabase),
-    replaceDatabase: (bytes) => writing(memory.replaceDatabase(bytes)),
+    fold: (snapshot) => writing(memory.fold(snapshot)),
     listLogs: live(memory.listLogs),
     readLog: (log, from) => live(memory.readLog(log, from)),
     writeLog: (log, at, bytes) => writing(memory.writeLog(log, at, bytes)),
