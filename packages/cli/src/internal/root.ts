@@ -1,0 +1,22 @@
+/**
+ * The command and its subcommands.
+ */
+import * as Command from "effect/cli/Command"
+import { events } from "./commands/events.ts"
+import { graph } from "./commands/graph.ts"
+import { history } from "./commands/history.ts"
+import { runs } from "./commands/runs.ts"
+import { show } from "./commands/show.ts"
+import { blame, diff, state } from "./commands/state.ts"
+import { verify } from "./commands/verify.ts"
+import { Output } from "./output.ts"
+import * as Settings from "./settings.ts"
+
+export const root = Command.make("waymark").pipe(
+  Command.withDescription("Look into runs of Waymark flows, steer them, and execute them."),
+  Command.withSubcommands([
+    { group: "Look", commands: [runs, show, history, state, diff, blame, events, graph, verify] }
+  ]),
+  Command.provide(Output.layer),
+  Command.withGlobalFlags(Settings.all)
+)
