@@ -16,6 +16,7 @@ import { root } from "./root.ts"
 import * as StandardOutput from "./standardOutput.ts"
 import * as Text from "./text.ts"
 import { version } from "./version.ts"
+import * as LastError from "./worker/lastError.ts"
 
 const tell = (told: Told, json: boolean): void => {
   if (json) {
@@ -45,7 +46,10 @@ export const main = (args: ReadonlyArray<string>): void => {
       if (Exit.isFailure(exit)) {
         const ending = endingOf(exit.cause as Cause.Cause<unknown>)
         code = ending.code === ExitCode.interrupted && isTerminated.current ? ExitCode.terminated : ending.code
-        if (ending.told !== undefined) tell(ending.told, json)
+        if (ending.told !== undefined) {
+          if (LastError.hasBegun()) LastError.leave(ending.told)
+          else tell(ending.told, json)
+        }
       }
       // The code of flows may have left something open, which is no reason to go on.
       StandardOutput.flushed(() => process.exit(code))

@@ -13,6 +13,7 @@ import { runs } from "./commands/runs.ts"
 import { show } from "./commands/show.ts"
 import { blame, diff, state } from "./commands/state.ts"
 import { verify } from "./commands/verify.ts"
+import { worker } from "./commands/worker.ts"
 import { Output } from "./output.ts"
 import * as Settings from "./settings.ts"
 
@@ -21,7 +22,7 @@ export const root = Command.make("waymark").pipe(
   Command.withSubcommands([
     { group: "Look", commands: [runs, show, history, state, diff, blame, events, graph, verify] },
     { group: "Steer", commands: [answer, signal, pause, resume, retry, cancel, fork] },
-    { group: "Execute", commands: [run, replay, check] }
+    { group: "Execute", commands: [run, worker, replay, check] }
   ]),
   Command.provide(Output.layer),
   Command.withGlobalFlags(Settings.all)

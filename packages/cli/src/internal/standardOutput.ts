@@ -28,3 +28,8 @@ export const endWithReader = (): void => {
     })
   }
 }
+
+/** Writes bytes, and calls back when they are out. */
+export const writeBytes = (bytes: Uint8Array, done: (error?: Error | null) => void): void => {
+  original(bytes, done)
+}
