@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { Runs } from "@waymark/core"
-import { CrashPoints, FakeTools, TestRuntime } from "@waymark/testing"
+import { CrashExplorer, FakeTools, TestRuntime } from "@waymark/testing"
 import { Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { desk, questionsFor } from "../src/desk.ts"
@@ -199,8 +199,7 @@ for (const [verdict, outcome, undone] of [
   it.effect(
     `a purchase that the head is to ${verdict} comes to the same wherever the power is cut`,
     () =>
-      CrashPoints.explore({
-        flows: executed(office()).flows,
+      CrashExplorer.explore(executed(office()).flows, {
         world: office,
         handlers: (tools) => executed(tools).handlers,
         timeLimit: "30 days",

@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { Runs, type Tool } from "@waymark/core"
-import { CrashPoints, FakeTools, TestRuntime } from "@waymark/testing"
+import { CrashExplorer, FakeTools, TestRuntime } from "@waymark/testing"
 import { Effect, Layer } from "effect"
 import type { Response } from "effect/ai"
 import { Agent, ai, NotThere, Turn } from "../src/agent.ts"
@@ -172,8 +172,7 @@ it.effect(
   "with the power cut at any point it comes to the same, and no completed call is made again",
   () =>
     Effect.gen(function* () {
-      const report = yield* CrashPoints.explore({
-        flows: [Agent],
+      const report = yield* CrashExplorer.explore(Agent, {
         world,
         handlers: (tools) => Layer.provide(AgentHandlers, tools.layer),
         nested: "none",

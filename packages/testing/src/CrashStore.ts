@@ -22,7 +22,7 @@
  * })
  * ```
  *
- * `CrashPoints` does this for every point of a scenario.
+ * `CrashExplorer` does this for every point of a scenario.
  *
  * @since 0.1.0
  */

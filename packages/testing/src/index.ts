@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-export * as CrashPoints from "./CrashPoints.ts"
+export * as CrashExplorer from "./CrashExplorer.ts"
 export * as CrashStore from "./CrashStore.ts"
 export * as FakeTools from "./FakeTools.ts"
 export * as JournalBuilder from "./JournalBuilder.ts"

@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as FakeTools from "../src/FakeTools.ts"
 import { sameJournal, variants, waitsFor, when } from "./engineWaiting.ts"
 
@@ -203,8 +203,7 @@ for (const [name, story] of Object.entries(stories)) {
           () => {
             const flow = flowOf({ durability, policy: story.policy })
             const check = journals()
-            return CrashPoints.explore({
-              flows: [flow],
+            return CrashExplorer.explore(flow, {
               ...conditions,
               ...(story.isRace === true ? { compare: ({ status }) => status } : undefined),
               worker,
@@ -245,7 +244,6 @@ describe("a run in branches", () => {
       const base = {
         ...conditions,
         nested: "none",
-        flows: [flow],
         worker,
         world,
         handlers: (tools: ReturnType<typeof world>) => Layer.provide(handlersOf(flow), tools.layer)
@@ -254,7 +252,7 @@ describe("a run in branches", () => {
       it.effect(
         `that is paused and resumed comes to the same after a crash at any point (${circumstances}, fibers are ${how})`,
         () =>
-          CrashPoints.explore({
+          CrashExplorer.explore(flow, {
             ...base,
             scenario: ({ once }) =>
               Effect.gen(function* () {
@@ -283,7 +281,7 @@ describe("a run in branches", () => {
       it.effect(
         `that is cancelled stays so after a crash at any point (${circumstances}, fibers are ${how})`,
         () =>
-          CrashPoints.explore({
+          CrashExplorer.explore(flow, {
             ...base,
             scenario: () =>
               Effect.gen(function* () {

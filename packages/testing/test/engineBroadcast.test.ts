@@ -7,7 +7,7 @@ import * as Runs from "@waymark/core/Runs"
 import * as Wait from "@waymark/core/Wait"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import { variants } from "./engineVariants.ts"
 
 const names = ["a", "b", "c"] as const
@@ -34,9 +34,9 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "loses no run of those that a broadcast is for, and none hears it twice; nor does any other",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(Listening, {
           ...how,
-          flows: [Listening],
+
           world: () => undefined,
           handlers: () => handlers,
           scenario: () =>

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as FakeTools from "../src/FakeTools.ts"
 import { variants } from "./engineVariants.ts"
 
@@ -78,7 +78,7 @@ const shop = () => {
 }
 
 /** What children were: their ids by input are known by nobody, so by their journals. */
-const childrenIn = ({ journal, runs }: CrashPoints.Outcome<any, any, any>) =>
+const childrenIn = ({ journal, runs }: CrashExplorer.Outcome<any, any, any>) =>
   Object.values(runs)
     .filter(({ flow }) => flow === "line")
     .map(({ run, status }) => ({ run, status, events: journal(run) }))
@@ -89,7 +89,6 @@ for (const { durability, name, ...how } of variants) {
   const base = {
     ...how,
     nested: name === "pipelined" ? 2 : "none",
-    flows: shopping.flows,
     world: shop,
     handlers: ({ tools }: ReturnType<typeof shop>) => Layer.provide(shopping.handlers, tools.layer)
   } as const
@@ -98,7 +97,7 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "of a run that calls others, or of one of these: no wake-up is lost, none counts twice",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(shopping.flows, {
           ...base,
           scenario: () =>
             Effect.gen(function* () {
@@ -133,7 +132,7 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "of a run that is cancelled while it waits for another leaves both cancelled",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(shopping.flows, {
           ...base,
           scenario: () =>
             Effect.gen(function* () {
@@ -158,7 +157,7 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "of a run whose child fails tries it again, and once it succeeds goes on with its output",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(shopping.flows, {
           ...base,
           world: () => {
             const world = shop()

@@ -10,7 +10,7 @@ import * as Tool from "@waymark/core/Tool"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as FakeTools from "../src/FakeTools.ts"
 import { variants } from "./engineVariants.ts"
 
@@ -63,7 +63,6 @@ for (const { durability, name, ...how } of variants) {
   const { Job, handlers } = jobs(durability)
   const base = {
     ...how,
-    flows: [Job],
     world: printing,
     handlers: (tools: ReturnType<typeof printing>) => Layer.provide(handlers, tools.layer)
   } as const
@@ -72,7 +71,7 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "of a run that is paused and resumed comes to the same",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(Job, {
           ...base,
           scenario: ({ once }) =>
             Effect.gen(function* () {
@@ -94,7 +93,7 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "of a run that is cancelled leaves it cancelled, and nothing of it is executed afterwards",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(Job, {
           ...base,
           scenario: () =>
             Effect.gen(function* () {
@@ -122,7 +121,7 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "of a failed run that is retried with an edited state goes on from the visit that failed",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(Job, {
           ...base,
           world: () => {
             const paper = { isThere: false }
@@ -161,7 +160,7 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "of a run that is forked within a visit serves the fork what had finished",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(Job, {
           ...base,
           scenario: () =>
             Effect.gen(function* () {
@@ -193,7 +192,7 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "of a run whose worker is down for a day goes on then",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(Job, {
           ...base,
           nested: "none",
           downtime: "1 day",
@@ -210,8 +209,7 @@ describe("the durability that a run is started with", () => {
     it.effect(
       `is that of the run, whatever its flow says (${durability})`,
       () =>
-        CrashPoints.explore({
-          flows: [Job],
+        CrashExplorer.explore(Job, {
           world: printing,
           handlers: (tools) => Layer.provide(handlers, tools.layer),
           nested: "none",

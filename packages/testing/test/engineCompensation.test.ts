@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as FakeTools from "../src/FakeTools.ts"
 import { variants } from "./engineVariants.ts"
 
@@ -154,7 +154,6 @@ for (const { durability, name, ...how } of variants) {
   const { Trip, handlers } = trips(durability)
   const base = {
     ...how,
-    flows: [Trip],
     world: makeWorld,
     handlers: ({ tools }: Made) => Layer.provide(handlers, tools.layer)
   } as const
@@ -163,7 +162,7 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "of a run that fails and undoes what it did, one thing in vain, comes to the same",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(Trip, {
           ...base,
           scenario: () =>
             Effect.gen(function* () {
@@ -192,7 +191,7 @@ for (const { durability, name, ...how } of variants) {
       it.effect(
         `of a run that is cancelled after ${seconds} seconds leaves nothing that is neither undone nor named`,
         () =>
-          CrashPoints.explore({
+          CrashExplorer.explore(Trip, {
             ...base,
             nested: how.nested === 6 ? 3 : how.nested,
             world: () => {
@@ -222,7 +221,7 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "of a run that is retried to undo what it could not comes to the same",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(Trip, {
           ...base,
           nested: how.nested === 6 ? 3 : how.nested,
           scenario: ({ world: { world } }) =>

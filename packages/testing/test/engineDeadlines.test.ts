@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as FakeTools from "../src/FakeTools.ts"
 import { variants } from "./engineVariants.ts"
 
@@ -99,10 +99,10 @@ for (const { durability, name, ...how } of variants) {
       it.effect(
         `of a run that ${doing} leaves it the time that it has, and then it undoes what it did and fails`,
         () =>
-          CrashPoints.explore({
+          CrashExplorer.explore(Limited, {
             ...how,
             nested: how.nested === 6 ? 3 : how.nested,
-            flows: [Limited],
+
             world: makeTools,
             handlers: (tools) => Layer.provide(limited, tools.layer),
             scenario: () =>
@@ -143,9 +143,9 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "of a visit that takes too long gives each execution its time, without what it waits",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(Patient, {
           ...how,
-          flows: [Patient],
+
           world: () => {
             const tries = { count: 0 }
             return FakeTools.make(

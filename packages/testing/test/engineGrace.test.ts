@@ -7,7 +7,7 @@ import * as Tool from "@waymark/core/Tool"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as FakeTools from "../src/FakeTools.ts"
 import { variants } from "./engineVariants.ts"
 
@@ -51,9 +51,9 @@ for (const { durability, name, ...how } of variants) {
           ? "of a run that is cancelled lets its handler end, and then undoes what it did"
           : "of a run that is cancelled leaves its handler behind, which does nothing any more",
         () =>
-          CrashPoints.explore({
+          CrashExplorer.explore(Slow, {
             ...how,
-            flows: [Slow],
+
             world: () =>
               FakeTools.make(
                 FakeTools.answer(Book, ({ what }) =>

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as FakeTools from "../src/FakeTools.ts"
 import { variants } from "./engineVariants.ts"
 
@@ -62,9 +62,9 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "of a run whose tools stall: each try has all the time that it shows signs of life, and no try is hung on to",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(Backup, {
           ...how,
-          flows: [Backup],
+
           world: () =>
             FakeTools.make(
               FakeTools.answer(Copy, (_, { attempt }) =>

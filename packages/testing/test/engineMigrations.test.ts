@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as FakeTools from "../src/FakeTools.ts"
 import * as JournalBuilder from "../src/JournalBuilder.ts"
 import { variants } from "./engineVariants.ts"
@@ -117,9 +117,9 @@ for (const { durability, name, ...how } of variants) {
               : next.end([first, second, state.note])
           })
         })
-        return CrashPoints.explore({
+        return CrashExplorer.explore([V2], {
           ...how,
-          flows: [V2],
+
           world: () =>
             FakeTools.make(
               FakeTools.answer(Ship, ({ item }) =>

@@ -9,7 +9,7 @@ import * as Tool from "@waymark/core/Tool"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as FakeTools from "../src/FakeTools.ts"
 import { variants } from "./engineVariants.ts"
 
@@ -60,7 +60,6 @@ const jobs = (durability: "pipelined" | "strict" | "ephemeral", Print: ReturnTyp
   return {
     Job,
     explored: {
-      flows: [Job],
       world: printer,
       handlers: ({ tools }: ReturnType<typeof printer>) => Layer.provide(handlers, tools.layer)
     }
@@ -91,7 +90,7 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "loses no note and no bookmark, and leaves none of them twice: by the worker, and after the end",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(Job, {
           ...base,
           scenario: () =>
             Effect.gen(function* () {
@@ -120,7 +119,7 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "of a client that retries a failed run leaves it retried, once, and nobody is told of the old failure",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(again.Job, {
           ...how,
           ...again.explored,
           scenario: ({ once, world: { paper } }) =>
@@ -152,7 +151,7 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "that leaves an at-most-once call in doubt leaves it so, however often the run is retried, until it is settled",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(Job, {
           ...base,
           scenario: () =>
             Effect.gen(function* () {

@@ -10,7 +10,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as FakeTools from "../src/FakeTools.ts"
 import { variants } from "./engineVariants.ts"
 
@@ -77,13 +77,13 @@ for (const { durability, name, ...how } of variants) {
     },
     expected: {
       readonly output: string
-      readonly check: (outcome: CrashPoints.Outcome<any, any, any>) => void
+      readonly check: (outcome: CrashExplorer.Outcome<any, any, any>) => void
     }
   ) =>
-    CrashPoints.explore({
+    CrashExplorer.explore([Whole, Part], {
       ...how,
       nested: how.nested === 6 ? 2 : "none",
-      flows: [Whole, Part],
+
       store: failing(options.fails),
       ...(options.sweep === undefined ? undefined : { worker: { sweep: options.sweep } }),
       world: () =>
@@ -114,7 +114,7 @@ for (const { durability, name, ...how } of variants) {
         })
     })
 
-  const bornAt = ({ journal, runs }: CrashPoints.Outcome<any, any, any>): number =>
+  const bornAt = ({ journal, runs }: CrashExplorer.Outcome<any, any, any>): number =>
     journal(Object.values(runs).find(({ flow }) => flow === "part")!.run)[0]!.time
 
   describe(`a crash at any point (${name})`, () => {

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as FakeTools from "../src/FakeTools.ts"
 import { variants } from "./engineVariants.ts"
 
@@ -48,9 +48,9 @@ for (const { durability, name, ...how } of variants) {
             return next.end(text)
           })
         })
-        return CrashPoints.explore({
+        return CrashExplorer.explore(Copy, {
           ...how,
-          flows: [Copy],
+
           world: () => {
             const failed = new Set<number>()
             return {
@@ -129,9 +129,9 @@ for (const { durability, name, ...how } of variants) {
           rescue: ({ next }) => Effect.succeed(next.to("last", { log: ["rescued"] })),
           last: ({ next, state }) => Effect.succeed(next.end(state.log))
         })
-        return CrashPoints.explore({
+        return CrashExplorer.explore(Path, {
           ...how,
-          flows: [Path],
+
           world: () =>
             FakeTools.make(
               FakeTools.always(Slow, FakeTools.hang),
@@ -157,9 +157,9 @@ for (const { durability, name, ...how } of variants) {
           maxSteps: 6,
           nodes: { round: Node.make({ to: ["round", "end"] }) }
         })
-        return CrashPoints.explore({
+        return CrashExplorer.explore(Forever, {
           ...how,
-          flows: [Forever],
+
           handlers: Forever.toLayer({ round: ({ next }) => Effect.succeed(next.to("round", { rounds: 1 })) }),
           scenario: () => execute(Forever, undefined),
           check: ({ runs }) =>
@@ -192,9 +192,9 @@ for (const { durability, name, ...how } of variants) {
           durability,
           nodes: { grow: Node.make({ to: ["grow", "end"] }) }
         })
-        return CrashPoints.explore({
+        return CrashExplorer.explore(Grow, {
           ...how,
-          flows: [Grow],
+
           handlers: Grow.toLayer({
             grow: ({ input, next, state }) => {
               const n = state.items.length
@@ -242,10 +242,10 @@ describe("several runs at once", () => {
           return n >= 2 ? next.end(n) : next.to("add", { total: 1 })
         })
       })
-      return CrashPoints.explore({
+      return CrashExplorer.explore(Count, {
         nested: 4,
         latency: "1 millis",
-        flows: [Count],
+
         world: () =>
           FakeTools.make(
             FakeTools.answer(Add, ({ n, run }) =>

@@ -13,7 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as FakeTools from "../src/FakeTools.ts"
 import type { Pick } from "./picking.ts"
 import { picking } from "./picking.ts"
@@ -151,8 +151,7 @@ describe("a crash at any point of a flow that is made up", () => {
     it.effect(
       `comes to the same (seed ${seed}: ${durability}, ${what})`,
       () =>
-        CrashPoints.explore({
-          flows: [flow],
+        CrashExplorer.explore(flow, {
           world,
           handlers: (tools) => Layer.provide(handlers, tools.layer),
           nested: "none",

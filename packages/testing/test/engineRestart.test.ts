@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as FakeTools from "../src/FakeTools.ts"
 import { variants } from "./engineVariants.ts"
 
@@ -59,7 +59,6 @@ for (const { durability, name, ...how } of variants) {
   }
   const base = {
     ...how,
-    flows: [Job],
     handlers: ({ tools }: ReturnType<ReturnType<typeof makeWorld>>) => Layer.provide(handlers, tools.layer)
   } as const
 
@@ -67,7 +66,7 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "of a run that is restarted neither adds nor forgets a restart, and waits no longer than it has to",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(Job, {
           ...base,
           world: makeWorld(3 * hour),
           scenario: ({ world: { world } }) =>
@@ -91,7 +90,7 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "of a run that fails after all its restarts undoes what it did once",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(Job, {
           ...base,
           world: makeWorld(Infinity),
           scenario: () =>
@@ -112,7 +111,7 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "of a run whose time is over before its restarts are fails then",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(Job, {
           ...base,
           world: makeWorld(Infinity),
           scenario: ({ world: { world } }) =>

@@ -15,7 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as FakeTools from "../src/FakeTools.ts"
 import { variants } from "./engineVariants.ts"
 
@@ -92,9 +92,9 @@ for (const { durability, name, ...how } of variants) {
             return round === 1 ? next.end(words + more) : next.to("write", { rounds: 1 })
           })
         })
-        return CrashPoints.explore({
+        return CrashExplorer.explore(Writer, {
           ...how,
-          flows: [Writer],
+
           world: models,
           handlers: (tools) => Layer.provide(handlers, tools.layer),
           scenario: () =>
@@ -168,9 +168,9 @@ for (const { durability, name, ...how } of variants) {
             return state.n === 1 ? next.end(state.n) : next.to("talk", { n: 1 })
           })
         })
-        return CrashPoints.explore({
+        return CrashExplorer.explore(Talk, {
           ...how,
-          flows: [Talk],
+
           world: models,
           handlers: (tools) => Layer.provide(handlers, tools.layer),
           scenario: ({ once }) =>
@@ -242,9 +242,9 @@ for (const { durability, name, ...how } of variants) {
           }),
           check: ({ next, state }) => Effect.succeed(state.n === 3 ? next.end(state.n) : next.to("ask"))
         })
-        return CrashPoints.explore({
+        return CrashExplorer.explore(Loop, {
           ...how,
-          flows: [Loop],
+
           world: models,
           handlers: (tools) => Layer.provide(handlers, tools.layer),
           scenario: () =>

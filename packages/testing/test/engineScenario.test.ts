@@ -6,7 +6,7 @@ import { isTerminal } from "@waymark/core/RunInfo"
 import { Store } from "@waymark/core/Store"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import { expectOnce, expectUndone } from "./engineScenarioChecks.ts"
 import * as Scenario from "./engineScenarioFlow.ts"
 import { variants } from "./engineVariants.ts"
@@ -121,12 +121,12 @@ for (const { durability, name, ...how } of circumstances) {
       it.effect(
         what,
         () =>
-          CrashPoints.explore({
+          CrashExplorer.explore(scenario.flows, {
             ...how,
             ...(story.until === undefined && story.order === undefined
               ? undefined
               : { nested: how.nested === 6 ? 1 : "none" }),
-            flows: scenario.flows,
+
             world: () => Scenario.makeTools(given.failures),
             handlers: (tools) => Layer.provide(scenario.handlers, tools.layer),
             scenario: () =>

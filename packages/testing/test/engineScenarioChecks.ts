@@ -1,7 +1,7 @@
 /** What has to hold of the journals of a scenario, whatever happened. */
 import { assert } from "@effect/vitest"
 import type { Event } from "@waymark/core/Event"
-import type * as CrashPoints from "../src/CrashPoints.ts"
+import type * as CrashExplorer from "../src/CrashExplorer.ts"
 import { endings, expectConsumedOnce } from "./engineWaiting.ts"
 
 /** How a run ended: whoever takes up a run that has ended may say so afterwards. */
@@ -24,7 +24,7 @@ const undoable = (journal: ReadonlyArray<Event>): ReadonlyArray<number> => {
 /** A run that failed or was cancelled has undone all that it did, the last first; any other has undone nothing. */
 export const expectUndone = (
   journal: ReadonlyArray<Event>,
-  executions: ReadonlyArray<CrashPoints.Execution>
+  executions: ReadonlyArray<CrashExplorer.Execution>
 ): void => {
   const { kind, run } = lastOf(journal)
   const did = undoable(journal)

@@ -17,7 +17,7 @@ import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
-import type * as CrashPoints from "../src/CrashPoints.ts"
+import type * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as CrashStore from "../src/CrashStore.ts"
 import { stateOf } from "../src/internal/crash/ledger.ts"
 import { render } from "../src/internal/crash/timeline.ts"
@@ -142,7 +142,7 @@ export interface Played {
     string,
     { readonly journal: ReadonlyArray<Event>; readonly states: ReadonlyArray<RunState> }
   >
-  readonly executions: ReadonlyArray<CrashPoints.Execution>
+  readonly executions: ReadonlyArray<CrashExplorer.Execution>
   /** What the computer's witness saw that must not be. */
   readonly problems: ReadonlyArray<string>
   readonly verified: ReadonlyMap<string, number>

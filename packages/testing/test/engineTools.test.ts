@@ -12,7 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as FakeTools from "../src/FakeTools.ts"
 import { variants } from "./engineVariants.ts"
 
@@ -48,9 +48,9 @@ for (const { durability, name, ...how } of variants) {
           check: ({ input, next, state }) =>
             Effect.succeed(state.seen.length < input ? next.to("add") : next.end(state.sum))
         })
-        return CrashPoints.explore({
+        return CrashExplorer.explore(Sum, {
           ...how,
-          flows: [Sum],
+
           world: () => FakeTools.make(FakeTools.answer(Square, ({ n }) => FakeTools.succeed(n * n))),
           handlers: (tools) => Layer.provide(handlers, tools.layer),
           scenario: () => execute(Sum, 4),
@@ -92,9 +92,9 @@ for (const { durability, name, ...how } of variants) {
           }),
           lost: ({ next, state }) => Effect.succeed(next.end(Object.keys(state.pages).length))
         })
-        return CrashPoints.explore({
+        return CrashExplorer.explore(Pages, {
           ...how,
-          flows: [Pages],
+
           world: () => ({
             hours: 0,
             tools: FakeTools.make(
@@ -153,9 +153,9 @@ for (const { durability, name, ...how } of variants) {
             return next.end([...first, ...again])
           })
         })
-        return CrashPoints.explore({
+        return CrashExplorer.explore(Survey, {
           ...how,
-          flows: [Survey],
+
           world: () =>
             FakeTools.make(
               FakeTools.answer(Look, ({ place }, { attempt }) =>
@@ -202,9 +202,9 @@ for (const { durability, name, ...how } of variants) {
             return next.end(parts)
           })
         })
-        return CrashPoints.explore({
+        return CrashExplorer.explore(Site, {
           ...how,
-          flows: [Site],
+
           world: () =>
             FakeTools.make(
               FakeTools.answer(Work, ({ millis, part }) => FakeTools.after(millis, FakeTools.succeed(part)))
@@ -243,9 +243,9 @@ for (const { durability, name, ...how } of variants) {
             return next.end([yield* slow, yield* winner, yield* silent, yield* Ask.call({ whom: "quick" })])
           })
         })
-        return CrashPoints.explore({
+        return CrashExplorer.explore(Poll, {
           ...how,
-          flows: [Poll],
+
           world: () =>
             FakeTools.make(
               FakeTools.answer(Ask, ({ whom }) =>
@@ -293,9 +293,9 @@ for (const { durability, name, ...how } of variants) {
             return drawn.length >= 6 ? next.end(drawn) : next.to("draw", { drawn })
           })
         })
-        return CrashPoints.explore({
+        return CrashExplorer.explore(Game, {
           ...how,
-          flows: [Game],
+
           world: () =>
             FakeTools.make(
               FakeTools.answer(Draw, ({ card }) => FakeTools.after("1 second", FakeTools.succeed(card + 1)))
@@ -340,9 +340,9 @@ for (const { durability, name, ...how } of variants) {
     it.effect(
       "that is in doubt waits for a person, who finds out and decides",
       () =>
-        CrashPoints.explore({
+        CrashExplorer.explore(Shop, {
           ...how,
-          flows: [Shop],
+
           world: () =>
             FakeTools.make(
               FakeTools.answer(
@@ -413,9 +413,9 @@ for (const { durability, name, ...how } of variants) {
           }),
           ask: ({ next }) => Effect.succeed(next.end("ask somebody"))
         })
-        return CrashPoints.explore({
+        return CrashExplorer.explore(Notify, {
           ...how,
-          flows: [Notify],
+
           world: () => FakeTools.make(FakeTools.always(Send, FakeTools.ok)),
           handlers: (tools) => Layer.provide(handlers, tools.layer),
           scenario: () => Effect.asVoid(execute(Notify, undefined)),

@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as FakeTools from "../src/FakeTools.ts"
 import { sameJournal, variants, waitsFor, when } from "./engineWaiting.ts"
 
@@ -220,8 +220,7 @@ for (const [name, story] of Object.entries(stories)) {
           () => {
             const flow = flowOf(durability)
             const check = journals()
-            return CrashPoints.explore({
-              flows: [flow],
+            return CrashExplorer.explore(flow, {
               ...conditions,
               worker,
               downtime: story.downtime,

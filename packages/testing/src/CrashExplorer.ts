@@ -22,9 +22,8 @@
  * ```ts
  * import * as Flow from "@waymark/core/Flow"
  * import * as Node from "@waymark/core/Node"
- * import * as Runs from "@waymark/core/Runs"
  * import * as Tool from "@waymark/core/Tool"
- * import * as CrashPoints from "@waymark/testing/CrashPoints"
+ * import * as CrashExplorer from "@waymark/testing/CrashExplorer"
  * import * as FakeTools from "@waymark/testing/FakeTools"
  * import * as Effect from "effect/Effect"
  * import * as Layer from "effect/Layer"
@@ -41,16 +40,15 @@
  *   pay: ({ input, next }) => Effect.map(Charge.call(input), (receipt) => next.end(receipt))
  * })
  *
- * export const test = CrashPoints.explore({
- *   flows: [Order],
+ * export const test = CrashExplorer.explore(Order, {
  *   // What outlives a crash: the outside world. Made anew for every crash point.
  *   world: () => FakeTools.make(FakeTools.answer(Charge, ({ amount }) => FakeTools.succeed(`receipt for ${amount}`))),
  *   handlers: (tools) => Layer.provide(handlers, tools.layer),
- *   scenario: () =>
- *     Effect.gen(function*() {
- *       const runs = yield* Runs.Runs
- *       return yield* runs.execute(Order, { amount: 5 }, { id: "order-1" })
- *     })
+ *   // One run with this input; or a `scenario` that starts runs, and does what your clients do with them.
+ *   input: { amount: 5 },
+ *   check: {
+ *     "the charge has one key": ({ world }) => new Set(world.calls(Charge).map(({ key }) => key)).size === 1
+ *   }
  * })
  * ```
  *
@@ -60,20 +58,21 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Flow from "@waymark/core/Flow"
 import { Hasher } from "@waymark/core/Hasher"
-import type * as Runs from "@waymark/core/Runs"
+import * as Runs from "@waymark/core/Runs"
 import type { Store } from "@waymark/core/Store"
 import type * as Worker from "@waymark/core/Worker"
 import type { Cut, Operation } from "./CrashStore.ts"
+import { CrashPointFailed, defaultSeed, nameOf, parseCuts } from "./internal/crash/failure.ts"
 import { slow } from "./internal/crash/latency.ts"
 import { causeText, compareOutcomes, whatCounts } from "./internal/crash/outcome.ts"
 import type { Execution, Outcome, PlacedCut, RunOutcome } from "./internal/crash/outcome.ts"
 import * as Trial from "./internal/crash/trial.ts"
 import type { HandlersOf } from "./internal/workerProcess.ts"
 
+export { CrashPointFailed }
 export type { Cut, Execution, Operation, Outcome, PlacedCut, RunOutcome }
 
 /**
@@ -94,13 +93,25 @@ export interface Given<World> {
 }
 
 /**
+ * Something that must hold of an outcome, whenever the power was cut. It does not if it gives `false`, throws, fails or
+ * dies; what it says then is part of the report.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Check<World, A, E> = (
+  outcome: Outcome<World, A, E>
+) => Effect.Effect<void | boolean, unknown> | void | boolean
+
+/**
  * What to explore.
  *
- * - `flows`, `handlers`: what the worker of each process executes; the layer is built anew in every process. Give the
- *   runs ids, since a scenario that begins again would start others
+ * - `handlers`: what the worker of each process executes; the layer is built anew in every process
  * - `world`: makes what outlives the processes, such as fake tools; called once for each crash point
- * - `scenario`: what a client does. Its result is part of the outcome
- * - `check`: fails, or dies, if an outcome is not what it should be; asked about the undisturbed one, too
+ * - `scenario`: what a client does. Its result is part of the outcome. Give the runs ids, since a scenario that begins
+ *   again would start others
+ * - `input`: instead of a scenario, the input of the one run that it consists of; the run's id is that of its flow
+ * - `check`: what else must hold of an outcome, the undisturbed one included: one check, or several by name
  * - `compare`: what of a run has to be the same as without a crash: everything in its outcome unless said otherwise, but
  *   of cancelled runs only that they were cancelled and why
  * - `nested`: a second cut at each point of each recovery (`"all"`, the default), at so many points spread over each
@@ -120,14 +131,12 @@ export interface Given<World> {
  * @category models
  * @since 0.1.0
  */
-export interface Options<Flows extends ReadonlyArray<Flow.Any>, World, A, E, LE, LR, R> {
-  readonly flows: Flows
+export interface Options<F extends Flow.Any, World, A, E, LE, LR> {
   readonly handlers:
-    | Layer.Layer<HandlersOf<Flows>, LE, LR>
-    | ((world: World) => Layer.Layer<HandlersOf<Flows>, LE, LR>)
-  readonly scenario: (given: Given<World>) => Effect.Effect<A, E, R>
+    | Layer.Layer<HandlersOf<ReadonlyArray<F>>, LE, LR>
+    | ((world: World) => Layer.Layer<HandlersOf<ReadonlyArray<F>>, LE, LR>)
   readonly world?: (() => World) | undefined
-  readonly check?: ((outcome: Outcome<World, A, E>) => Effect.Effect<void, unknown>) | undefined
+  readonly check?: Check<World, A, E> | { readonly [name: string]: Check<World, A, E> } | undefined
   readonly compare?: ((run: RunOutcome) => unknown) | undefined
   readonly nested?: "all" | "none" | number | undefined
   readonly only?: string | undefined
@@ -159,45 +168,21 @@ export interface Report {
   readonly same: number
 }
 
-/**
- * A scenario does not survive a power cut, or does not do without one what it should.
- *
- * @category errors
- * @since 0.1.0
- */
-export class CrashPointFailed extends Schema.TaggedError<CrashPointFailed>()("CrashPointFailed", {
-  /** The crash point, for `only`; `"none"` if it happens without a cut. */
-  at: Schema.String,
-  problems: Schema.Array(Schema.String),
-  /** The journals of the runs with the cuts among their entries, and the calls that were carried out. */
-  timeline: Schema.String
-}) {
-  override get message(): string {
-    const where =
-      this.at === "none"
-        ? "without any power cut, the scenario does not do what it should"
-        : `after a power cut at ${this.at} the scenario does not come to the same`
-    const lines = [where, ...this.problems.map((problem) => `- ${problem}`), "", this.timeline]
-    if (this.at !== "none")
-      lines.push("", `to repeat it: CrashPoints.explore({ …, only: ${JSON.stringify(this.at)} })`)
-    return lines.join("\n")
-  }
-}
+/** Why waiting for a run can fail, besides the errors of its flow. */
+type ExecuteError = Runs.RunConflict | Runs.InvalidValue | Runs.ResultError
 
-const nameOf = (cuts: ReadonlyArray<Cut>): string =>
-  cuts.length === 0 ? "none" : cuts.map(({ point, when }) => `${point}-${when}`).join("/")
+const isMany = (flows: Flow.Any | ReadonlyArray<Flow.Any>): flows is ReadonlyArray<Flow.Any> =>
+  Array.isArray(flows)
 
-const parseCuts = (name: string): ReadonlyArray<Cut> =>
-  name === "none"
-    ? []
-    : name.split("/").map((part) => {
-        const match = /^([1-9]\d*)-(before|after)$/.exec(part)
-        if (match === null)
-          throw new RangeError(
-            `${JSON.stringify(name)} is not the name of a crash point, such as "17-after/3-before"`
-          )
-        return { point: Number(match[1]), when: match[2] as Cut["when"] }
-      })
+/** The scenario of one run. */
+const executing =
+  <A, E>(flow: Flow.Any, input: unknown) =>
+  (): Effect.Effect<A, E, Runs.Runs> =>
+    Effect.flatMap(Runs.Runs, (runs) => runs.execute(flow, input, { id: flow.id })) as Effect.Effect<
+      A,
+      E,
+      Runs.Runs
+    >
 
 /** The same lines are digested again and again, since every trial begins alike. */
 const remembering = (hash: (text: string) => string): ((text: string) => string) => {
@@ -224,34 +209,70 @@ const describeOperation = ({ detail, operation, run }: Operation): string =>
 
 const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
 
+/** What the checks object to. */
+const objections = <World, A, E>(
+  check: Options<Flow.Any, World, A, E, never, never>["check"],
+  outcome: Outcome<World, A, E>
+): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.gen(function* () {
+    const checks: ReadonlyArray<readonly [string, Check<World, A, E>]> =
+      typeof check === "function" ? [["the check does not hold", check]] : Object.entries(check ?? {})
+    const found: Array<string> = []
+    for (const [name, holds] of checks) {
+      const exit = yield* Effect.exit(
+        Effect.suspend((): Effect.Effect<void | boolean, unknown> => {
+          const answer = holds(outcome)
+          return Effect.isEffect(answer) ? answer : Effect.succeed(answer)
+        })
+      )
+      if (Exit.isFailure(exit)) found.push(`${name}: ${causeText(exit.cause)}`)
+      else if (exit.value === false) found.push(`${name}: it is not so`)
+    }
+    return found
+  })
+
 /**
- * Explores the crash points of a scenario; fails with the first one after which something is wrong.
+ * Explores the crash points of a flow, or of several together, in a scenario; fails with the first crash point after which
+ * something is wrong.
  *
  * @category exploring
  * @since 0.1.0
  */
-export const explore = <
-  const Flows extends ReadonlyArray<Flow.Any>,
-  A,
-  E,
-  World = undefined,
-  LE = never,
-  LR = never,
-  R = never
->(
-  options: Options<Flows, World, A, E, LE, LR, R>
-): Effect.Effect<
-  Report,
-  CrashPointFailed,
-  Exclude<LR, Store | Scope.Scope> | Exclude<R, Runs.Runs | Worker.Worker | Store>
-> =>
+export const explore: {
+  <F extends Flow.Any, World = undefined, LE = never, LR = never>(
+    flow: F,
+    options: Options<F, World, Flow.Output<F>, Flow.Error<F> | ExecuteError, LE, LR> & {
+      readonly input: Flow.Input<F>
+      readonly scenario?: undefined
+    }
+  ): Effect.Effect<Report, CrashPointFailed, Exclude<LR, Store | Scope.Scope>>
+  <const F extends Flow.Any, A, E, World = undefined, LE = never, LR = never, R = never>(
+    flows: F | ReadonlyArray<F>,
+    options: Options<F, World, A, E, LE, LR> & {
+      readonly scenario: (given: Given<World>) => Effect.Effect<A, E, R>
+      readonly input?: undefined
+    }
+  ): Effect.Effect<
+    Report,
+    CrashPointFailed,
+    Exclude<LR, Store | Scope.Scope> | Exclude<R, Runs.Runs | Worker.Worker | Store>
+  >
+} = <World, A, E, LE>(
+  given: Flow.Any | ReadonlyArray<Flow.Any>,
+  options: Options<Flow.Any, World, A, E, LE, any> & {
+    readonly scenario?: ((given: Given<World>) => Effect.Effect<A, E, any>) | undefined
+    readonly input?: unknown
+  }
+): Effect.Effect<Report, CrashPointFailed, any> =>
   Effect.gen(function* () {
     const { check, handlers } = options
+    const flows: ReadonlyArray<Flow.Any> = isMany(given) ? given : [given]
+    const scenario = options.scenario ?? executing<A, E>(flows[0]!, options.input)
     const setting: Trial.Setting<World, A, E, LE, any> = {
-      flows: options.flows,
+      flows,
       world: options.world ?? (() => undefined as World),
       handlers: typeof handlers === "function" ? handlers : () => handlers,
-      scenario: options.scenario,
+      scenario,
       store: (store) => {
         const timed =
           options.latency === undefined ? store : slow(Duration.fromInputUnsafe(options.latency))(store)
@@ -260,7 +281,7 @@ export const explore = <
       // A store in memory tells of every change, and nobody sets the clock; without the sweep and the look at what is due
       // a worker that misses something is found out.
       worker: { sweep: Duration.infinity, timers: Duration.infinity, ...options.worker },
-      seed: options.seed ?? "waymark",
+      seed: options.seed ?? defaultSeed,
       start: options.start ?? 0,
       downtime: millis(options.downtime ?? 0),
       timeLimit: millis(options.timeLimit ?? "1 day"),
@@ -281,13 +302,15 @@ export const explore = <
         if (undisturbed !== undefined) {
           problems.push(...compareOutcomes(undisturbed, outcome, options.compare ?? whatCounts))
         }
-        if (check !== undefined) {
-          const exit = yield* Effect.exit(Effect.suspend(() => check(outcome)))
-          if (Exit.isFailure(exit)) problems.push(`the check does not hold: ${causeText(exit.cause)}`)
-        }
+        problems.push(...(yield* objections(check, outcome)))
       }
       if (problems.length > 0) {
-        return yield* new CrashPointFailed({ at: nameOf(cuts), problems, timeline: trial.timeline() })
+        return yield* new CrashPointFailed({
+          at: nameOf(cuts),
+          seed: setting.seed,
+          problems,
+          timeline: trial.timeline()
+        })
       }
       return trial
     })
@@ -306,7 +329,12 @@ export const explore = <
         operation === undefined ? "nothing" : describeOperation(operation)
       )
       const problem = `executed twice, the scenario does two different things: operation ${at + 1} was ${before}, then ${after}`
-      return yield* new CrashPointFailed({ at: "none", problems: [problem], timeline: "" })
+      return yield* new CrashPointFailed({
+        at: "none",
+        seed: setting.seed,
+        problems: [problem],
+        timeline: ""
+      })
     }
 
     const report = { points: operations.length, cuts: 0, nested: 0, same: 0 }
@@ -350,4 +378,4 @@ export const explore = <
       }
     }
     return report
-  }) as any
+  })

@@ -12,7 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
-import * as CrashPoints from "../src/CrashPoints.ts"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as FakeTools from "../src/FakeTools.ts"
 import * as Ledger from "../src/internal/crash/ledger.ts"
 import * as Witness from "../src/internal/crash/witness.ts"
@@ -36,34 +36,33 @@ const handlers = Order.toLayer({
 const world = () =>
   FakeTools.make(FakeTools.answer(Charge, ({ amount }) => FakeTools.succeed(`receipt ${amount}`)))
 const order = {
-  flows: [Order],
   world,
   handlers: (tools: ReturnType<typeof world>) => Layer.provide(handlers, tools.layer),
   scenario: () => Effect.flatMap(Runs.Runs, (runs) => runs.execute(Order, { steps: 2 }, { id: "o" }))
 } as const
 
-const failing = <A, R>(effect: Effect.Effect<A, CrashPoints.CrashPointFailed, R>) => Effect.flip(effect)
+const failing = <A, R>(effect: Effect.Effect<A, CrashExplorer.CrashPointFailed, R>) => Effect.flip(effect)
 
 /** A store that says that it has synced, and has not. */
 const lying = (store: Store["Service"]): Store["Service"] => ({ ...store, sync: () => Effect.void })
 
-describe("CrashPoints", () => {
+describe("CrashExplorer", () => {
   it.effect(
     "explores every point, before and after, and every point of every recovery",
     () =>
       Effect.gen(function* () {
-        const pruned = yield* CrashPoints.explore(order)
+        const pruned = yield* CrashExplorer.explore(Order, order)
         // putArtifact (the flow's shape), create, and twice: callStarted, sync, callCompleted, visited (the last time with the end), sync, release.
         assert.strictEqual(pruned.points, 12)
         assert.strictEqual(pruned.cuts, 24)
         assert.isAbove(pruned.nested, pruned.cuts)
-        const all = yield* CrashPoints.explore({ ...order, prune: false })
+        const all = yield* CrashExplorer.explore(Order, { ...order, prune: false })
         assert.deepInclude(all, { points: 12, cuts: 24, same: 0 })
         assert.isAbove(all.nested, 12 * 24)
-        const some = yield* CrashPoints.explore({ ...order, nested: 3, prune: false })
+        const some = yield* CrashExplorer.explore(Order, { ...order, nested: 3, prune: false })
         assert.isAtMost(some.nested, 3 * 24)
         assert.isAbove(some.nested, 2 * 24)
-        assert.strictEqual((yield* CrashPoints.explore({ ...order, nested: "none" })).nested, 0)
+        assert.strictEqual((yield* CrashExplorer.explore(Order, { ...order, nested: "none" })).nested, 0)
       }),
     60_000
   )
@@ -72,7 +71,7 @@ describe("CrashPoints", () => {
     "finds a store that acknowledges a sync without syncing",
     () =>
       Effect.gen(function* () {
-        const failure = yield* failing(CrashPoints.explore({ ...order, store: lying }))
+        const failure = yield* failing(CrashExplorer.explore(Order, { ...order, store: lying }))
         assert.strictEqual(failure.at, "none")
         assert.include(failure.message, 'tool charge with {"amount":0} at node pay (visit 1) of run "o", key')
         // Not even the run is durable.
@@ -86,8 +85,7 @@ describe("CrashPoints", () => {
     () =>
       Effect.gen(function* () {
         const failure = yield* failing(
-          CrashPoints.explore({
-            flows: [Order],
+          CrashExplorer.explore(Order, {
             world: () => ({ charged: 0 }),
             handlers: (bank) =>
               Order.toLayer({
@@ -117,10 +115,10 @@ describe("CrashPoints", () => {
       Effect.gen(function* () {
         const broken = {
           ...order,
-          check: ({ executions }: CrashPoints.Outcome<unknown, unknown, unknown>) =>
+          check: ({ executions }: CrashExplorer.Outcome<unknown, unknown, unknown>) =>
             executions.length > 2 ? Effect.fail("three charges for two steps") : Effect.void
         }
-        const failure = yield* failing(CrashPoints.explore(broken))
+        const failure = yield* failing(CrashExplorer.explore(Order, broken))
         assert.strictEqual(failure.at, "5-before")
         assert.deepStrictEqual(
           failure.message.split("\n").map((line) => line.trimEnd()),
@@ -133,7 +131,7 @@ describe("CrashPoints", () => {
             "",
             ...failure.timeline.split("\n"),
             "",
-            'to repeat it: CrashPoints.explore({ …, only: "5-before" })'
+            'to repeat it: CrashExplorer.explore(flow, { …, only: "5-before" })'
           ]
         )
         assert.include(failure.problems[0], "three charges for two steps")
@@ -141,9 +139,9 @@ describe("CrashPoints", () => {
           failure.timeline,
           /^run o of flow order: completed\n +0 +0 ms +epoch 0 +created +order \{"steps":2\}\n/
         )
-        const repeated = yield* failing(CrashPoints.explore({ ...broken, only: failure.at }))
+        const repeated = yield* failing(CrashExplorer.explore(Order, { ...broken, only: failure.at }))
         assert.strictEqual(repeated.message, failure.message)
-        const elsewhere = yield* CrashPoints.explore({ ...broken, only: "1-before" })
+        const elsewhere = yield* CrashExplorer.explore(Order, { ...broken, only: "1-before" })
         assert.strictEqual(elsewhere.cuts, 1)
       }),
     60_000
@@ -154,7 +152,7 @@ describe("CrashPoints", () => {
     () =>
       Effect.gen(function* () {
         const scenario = () => Effect.flatMap(Runs.Runs, (runs) => runs.execute(Order, { steps: 1 }))
-        const failure = yield* failing(CrashPoints.explore({ ...order, scenario }))
+        const failure = yield* failing(CrashExplorer.explore(Order, { ...order, scenario }))
         assert.include(failure.message, "did the scenario start it twice? Give it an id")
       }),
     60_000
@@ -165,7 +163,7 @@ describe("CrashPoints", () => {
     () =>
       Effect.gen(function* () {
         let asked = 0
-        const report = yield* CrashPoints.explore({
+        const report = yield* CrashExplorer.explore(Order, {
           ...order,
           nested: "none",
           prune: false,
@@ -197,12 +195,12 @@ describe("CrashPoints", () => {
       Effect.gen(function* () {
         const hanging = { ...order, world: () => FakeTools.make(FakeTools.always(Charge, FakeTools.hang)) }
         const sweeping = { ...hanging, timeLimit: "1 minute", worker: { sweep: "15 seconds" } } as const
-        const failure = yield* failing(CrashPoints.explore(sweeping))
+        const failure = yield* failing(CrashExplorer.explore(Order, sweeping))
         assert.strictEqual(failure.at, "none")
         assert.include(failure.message, "the scenario had not ended after 1m of virtual time in process 1")
         assert.include(failure.message, "run o of flow order: running")
         assert.match(failure.message, /charge \{"amount":0\} {2}o pay\/1 {2}key \w+ {2}try 1 {2}no answer/)
-        const stalled = yield* failing(CrashPoints.explore({ ...hanging, stallAfter: "20 millis" }))
+        const stalled = yield* failing(CrashExplorer.explore(Order, { ...hanging, stallAfter: "20 millis" }))
         assert.include(stalled.message, "nothing happens any more in process 1")
       }),
     60_000
@@ -214,7 +212,7 @@ describe("CrashPoints", () => {
       Effect.gen(function* () {
         let count = 0
         const failure = yield* failing(
-          CrashPoints.explore({
+          CrashExplorer.explore(Order, {
             ...order,
             scenario: () =>
               Effect.flatMap(Runs.Runs, (runs) => runs.execute(Order, { steps: ++count }, { id: "o" })),
@@ -223,7 +221,7 @@ describe("CrashPoints", () => {
         )
         assert.include(failure.message, "the result of the scenario is another one")
         const quiet = yield* failing(
-          CrashPoints.explore({
+          CrashExplorer.explore(Order, {
             ...order,
             scenario: () =>
               Effect.asVoid(
@@ -241,8 +239,7 @@ describe("CrashPoints", () => {
     "waits for promises of the real world",
     () =>
       Effect.gen(function* () {
-        const report = yield* CrashPoints.explore({
-          flows: [Order],
+        const report = yield* CrashExplorer.explore(Order, {
           handlers: Order.toLayer({
             pay: ({ next }) =>
               Effect.promise(() => new Promise((resolve) => setTimeout(() => resolve(next.end(1)), 1)))
@@ -260,7 +257,7 @@ describe("CrashPoints", () => {
     () =>
       Effect.gen(function* () {
         const failure = yield* failing(
-          CrashPoints.explore({
+          CrashExplorer.explore(Order, {
             ...order,
             handlers: Layer.effectDiscard(Effect.fail("no database")) as never
           })
@@ -275,7 +272,7 @@ describe("CrashPoints", () => {
     "throws for a name that is none",
     () =>
       Effect.gen(function* () {
-        const exit = yield* Effect.exit(CrashPoints.explore({ ...order, only: "7" }))
+        const exit = yield* Effect.exit(CrashExplorer.explore(Order, { ...order, only: "7" }))
         assert.include(String(exit), "is not the name of a crash point")
       }),
     60_000
@@ -288,7 +285,7 @@ describe("CrashPoints", () => {
         setFlagsFromString("--expose-gc")
         const collect = runInNewContext("gc") as () => void
         const worlds: Array<WeakRef<object>> = []
-        yield* CrashPoints.explore({
+        yield* CrashExplorer.explore(Order, {
           ...order,
           nested: "none",
           prune: false,
@@ -310,7 +307,7 @@ describe("CrashPoints", () => {
   )
 })
 
-describe("the witness of CrashPoints", () => {
+describe("the witness of CrashExplorer", () => {
   const Once = Tool.make("once", { input: Schema.Struct({}), delivery: "atMostOnce" })
   const place = { node: "work", visit: 1, attempt: 1, call: "c", tool: "t" }
   const started: JournalBuilder.Step = { kind: "callStarted", ...place, key: "k", input: {} }
