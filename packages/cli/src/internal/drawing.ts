@@ -3,7 +3,8 @@
  * were taken.
  */
 import * as CliOutput from "effect/cli/CliOutput"
-import type { Graph, GraphEdge, NodeStatus } from "./graph.ts"
+import type { NodeStatus } from "@waymark/core/Timeline"
+import type { Graph, GraphEdge } from "./graph.ts"
 import * as Text from "./text.ts"
 
 export const signs: { readonly [Status in NodeStatus]: string } = {
@@ -117,7 +118,7 @@ const gutterOf = (rails: ReadonlyArray<Rail>, lanes: number, rows: number, side:
     const head = heads.get(y)
     const tip = side === "left" ? "▶" : "◀"
     const touches = width > 0 && (row[0]! & left) !== 0
-    const line = touches ? (side === "left" ? light[12]! : light[12]!) : " "
+    const line = touches ? light[left | right]! : " "
     const arrow = head === undefined ? paint("gray", line) : paint(head ? "cyan" : "gray", tip)
     return side === "left" ? [...cells.reverse(), arrow].join("") : [arrow, ...cells].join("")
   })

@@ -10,7 +10,6 @@ import * as Place from "../place.ts"
 import { runNamed } from "../runNamed.ts"
 import * as RunText from "../runText.ts"
 import * as Text from "../text.ts"
-import { itemsOf } from "../timeline.ts"
 import * as TimelineText from "../timelineText.ts"
 
 const headOf = ({ info, state }: Look.Seen, owner: string | undefined, now: number, paint: Text.Paint): ReadonlyArray<string> => {
@@ -63,9 +62,8 @@ export const show = Command.make(
     const info = yield* runNamed(run)
     const { owner } = yield* Store.use((store) => store.get(info.run))
     const seen = yield* Look.look(info, most)
-    const timeline = itemsOf(seen.events)
+    const items = TimelineText.itemsOf(seen.timeline, seen.moments)
     const waits = RunText.waitsOf(seen.state)
-    const isWhole = seen.events[0]?.seq === 0
     const document = {
       run: seen.info,
       ...(owner === undefined ? undefined : { owner }),
@@ -73,9 +71,13 @@ export const show = Command.make(
       ...(seen.state.ending === undefined ? undefined : { ending: seen.state.ending }),
       ...(seen.state.pause === undefined ? undefined : { pause: seen.state.pause }),
       waits,
-      timeline: timeline.slice(-limit),
-      graph: seen.graph,
-      looked: { from: seen.events[0]?.seq ?? 0, to: seen.info.seq }
+      timeline: {
+        from: seen.from,
+        visits: seen.timeline.visits.slice(-limit),
+        moments: seen.moments.slice(-limit),
+        edges: seen.timeline.edges
+      },
+      graph: seen.graph
     }
     yield* output.document(document, () => {
       const { paint } = output
@@ -83,10 +85,11 @@ export const show = Command.make(
       const lines = [paint("bold", Text.inline(info.run, 100)), ...headOf(seen, owner, now, paint)]
       const waiting = [...RunText.pauseText(seen.state), ...waits.flatMap((wait) => RunText.waitText(info.run, wait, now))]
       if (waiting.length > 0) lines.push(...title("waits for"), ...waiting.map((line) => `  ${line}`))
-      const shown = timeline.slice(-limit)
-      const before = timeline.length - shown.length
-      const earlier = isWhole ? (before === 0 ? "" : `, ${before} before these`) : `, from seq ${seen.events[0]?.seq} on`
-      lines.push(...title(`timeline (${Text.count(timeline.length, "entry", "entries")}${earlier})`))
+      const shown = items.slice(-limit)
+      const before = items.length - shown.length
+      const since = seen.from === 0 ? "" : `, from seq ${seen.from} on`
+      const earlier = before === 0 ? "" : `, ${before} before these`
+      lines.push(...title(`timeline (${Text.count(items.length, "entry", "entries")}${since}${earlier})`))
       lines.push(...TimelineText.lines(shown, info.createdAt, paint))
       const of = seen.graph.known === "journal" ? ", as far as the run went" : ""
       lines.push(...title(`graph${of}`), ...Drawing.draw(seen.graph, paint))
