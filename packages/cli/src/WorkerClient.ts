@@ -9,6 +9,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import type { PlatformError } from "effect/PlatformError"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
@@ -70,6 +71,12 @@ const patience = "40 seconds"
 const kept = 16_000
 
 const decodeLast = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ error: LastError })))
+
+/** How a process ended that has no exit code. */
+const signalOf = ({ message, reason }: PlatformError): string => {
+  const { cause } = reason
+  return cause instanceof Error ? cause.message : message
+}
 
 /** What a worker said last on standard error, if that is an error as it tells them. */
 const lastErrorIn = (output: string): LastError | undefined => {
@@ -179,7 +186,7 @@ export const spawn = (options: {
     yield* Effect.gen(function* () {
       const exit = yield* child.exitCode.pipe(
         Effect.map((code) => `exit code ${code}`),
-        Effect.catch(({ message }) => Effect.succeed(message))
+        Effect.catch((error) => Effect.succeed(signalOf(error)))
       )
       // All that it said is read before it is told why it ended.
       yield* Fiber.await(reading)

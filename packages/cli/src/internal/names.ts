@@ -17,12 +17,13 @@ const distance = (a: string, b: string): number => {
 
 /** At most three of the names that are so like the given one that it may be a slip. */
 export const like = (name: string, known: Iterable<string>): ReadonlyArray<string> => {
-  const most = Math.max(1, Math.floor(name.length / 4))
+  const most = Math.max(2, Math.floor(name.length / 4))
   const near: Array<{ readonly name: string; readonly distance: number }> = []
   for (const one of known) {
     if (Math.abs(one.length - name.length) > most) continue
     const far = distance(name.toLowerCase(), one.toLowerCase())
-    if (far <= most) near.push({ name: one, distance: far })
+    // Of a short name not too much may be different.
+    if (far <= most && far < one.length / 2) near.push({ name: one, distance: far })
   }
   return near
     .sort((a, b) => a.distance - b.distance)

@@ -1,36 +1,14 @@
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
-import * as PubSub from "effect/PubSub"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as RpcServer from "effect/rpc/RpcServer"
 import * as Worker from "@waymark/core/Worker"
-import { version, WorkerRpcs } from "../../WorkerProtocol.ts"
-import type { LogLine } from "../../WorkerProtocol.ts"
 import * as ConfigFile from "../configFile.ts"
 import { BadInput } from "../failures.ts"
 import { Output } from "../output.ts"
 import * as Place from "../place.ts"
 import * as StandardOutput from "../standardOutput.ts"
-import * as Handlers from "../worker/handlers.ts"
 import * as LastError from "../worker/lastError.ts"
-import * as Transports from "../worker/transports.ts"
-
-/** Log lines go to the clients that want them, too. */
-const logging = (log: PubSub.PubSub<LogLine>) =>
-  Logger.layer(
-    [
-      Logger.make<unknown, void>(({ date, logLevel, message }) => {
-        const texts = (Array.isArray(message) ? message : [message]) as ReadonlyArray<unknown>
-        const text = texts.map((part) => (typeof part === "string" ? part : JSON.stringify(part))).join(" ")
-        PubSub.publishUnsafe(log, { time: date.getTime(), level: logLevel, message: text })
-      })
-    ],
-    { mergeWithExisting: true }
-  )
 
 export const worker = Command.make(
   "worker",
@@ -56,27 +34,16 @@ export const worker = Command.make(
     }
     const output = yield* Output
     const loaded = yield* Place.configured
-    const closed = yield* Deferred.make<void>()
-    if (!stdio && Option.isNone(path)) {
-      return yield* Effect.gen(function* () {
-        const { owner } = yield* Worker.Worker
-        const ids = loaded.config.flows.map(({ flow }) => flow.id)
-        yield* output.line({ worker: owner, flows: ids }, () => `executes ${ids.join(", ")}; Ctrl-C ends it in good order`)
-        yield* Effect.never
-      }).pipe(Effect.provide(Place.working))
+    if (stdio || Option.isSome(path)) {
+      const { serve } = yield* Effect.promise(() => import("../worker/serve.ts"))
+      return yield* serve(loaded, Option.getOrUndefined(path))
     }
-    const log = yield* PubSub.sliding<LogLine>(1000)
-    const transport = Option.isSome(path) ? Transports.socket(path.value) : Transports.stdio(closed)
-    const serving = RpcServer.layer(WorkerRpcs, { disableTracing: true }).pipe(
-      Layer.provide([Handlers.layer(loaded, log), transport]),
-      Layer.provide(Place.working),
-      Layer.provide(logging(log))
-    )
     yield* Effect.gen(function* () {
-      yield* Layer.build(serving)
-      if (Option.isSome(path)) yield* output.note(`listens at ${path.value}, protocol ${version}`)
-      yield* Deferred.await(closed)
-    }).pipe(Effect.scoped)
+      const { owner } = yield* Worker.Worker
+      const ids = loaded.config.flows.map(({ flow }) => flow.id)
+      yield* output.line({ worker: owner, flows: ids }, () => `executes ${ids.join(", ")}; Ctrl-C ends it in good order`)
+      yield* Effect.never
+    }).pipe(Effect.provide(Place.working))
   })
 ).pipe(
   Command.withDescription(
