@@ -106,7 +106,7 @@ export interface Options<Flows extends ReadonlyArray<Flow.Any>> extends Omit<Con
  * @since 0.1.0
  */
 export const defineConfig = <const Flows extends ReadonlyArray<Flow.Any>>(options: Options<Flows>): Config =>
-  options as Config
+  options
 
 /**
  * The store in a directory, `.waymark` by default.

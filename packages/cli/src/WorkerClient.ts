@@ -20,7 +20,15 @@ import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import * as RpcClient from "effect/rpc/RpcClient"
 import type { RpcClientError } from "effect/rpc/RpcClientError"
 import * as Socket from "effect/socket/Socket"
-import { LastError, type ProtocolMismatch, type RequestFailed, version, type Welcome, WorkerRpcs, layerSerialization } from "./WorkerProtocol.ts"
+import {
+  LastError,
+  type ProtocolMismatch,
+  type RequestFailed,
+  version,
+  type Welcome,
+  WorkerRpcs,
+  layerSerialization
+} from "./WorkerProtocol.ts"
 
 /**
  * A worker is not there any more, or never was.
@@ -91,7 +99,11 @@ const lastErrorIn = (output: string): LastError | undefined => {
 const greet = Effect.fnUntraced(function* (
   name: string,
   died: Effect.Effect<WorkerDied>
-): Effect.fn.Return<WorkerClient, WorkerDied | ProtocolMismatch | RequestFailed, Scope.Scope | Socket.Socket> {
+): Effect.fn.Return<
+  WorkerClient,
+  WorkerDied | ProtocolMismatch | RequestFailed,
+  Scope.Scope | Socket.Socket
+> {
   const protocol = yield* RpcClient.makeProtocolSocket({
     // A handler may keep a worker from answering for a while; that it is gone shows by itself.
     pingInterval: "30 seconds",
@@ -99,9 +111,7 @@ const greet = Effect.fnUntraced(function* (
     // A worker that is gone is not reached again under the same connection.
     retryPolicy: Schedule.recurs(0)
   }).pipe(Effect.provide(layerSerialization))
-  const requests = yield* RpcClient.make(WorkerRpcs).pipe(
-    Effect.provideService(RpcClient.Protocol, protocol)
-  )
+  const requests = yield* RpcClient.make(WorkerRpcs).pipe(Effect.provideService(RpcClient.Protocol, protocol))
   const orDied = <A, E, R>(request: Effect.Effect<A, E | RpcClientError, R>) =>
     Effect.catchIf(
       request,
@@ -142,7 +152,10 @@ export const connect = (options: {
       writer: socket.writer,
       reader: Effect.map(
         Effect.tapError(socket.reader, () => Deferred.succeed(gone, undefined)),
-        (reader) => ({ ...reader, pull: Effect.tapError(reader.pull, () => Deferred.succeed(gone, undefined)) })
+        (reader) => ({
+          ...reader,
+          pull: Effect.tapError(reader.pull, () => Deferred.succeed(gone, undefined))
+        })
       )
     })
     return yield* greet(options.name, died).pipe(Effect.provideService(Socket.Socket, watched))
@@ -167,9 +180,9 @@ export const spawn = (options: {
   Scope.Scope | ChildProcessSpawner
 > =>
   Effect.gen(function* () {
-    const { spawn: start } = yield* ChildProcessSpawner
+    const spawner = yield* ChildProcessSpawner
     const child = yield* Effect.mapError(
-      start(options.command),
+      spawner.spawn(options.command),
       ({ message }) => new WorkerDied({ exit: message, output: "" })
     )
     let output = ""
@@ -211,7 +224,9 @@ export const spawn = (options: {
       return Effect.asVoid(Queue.offer(outgoing, typeof chunk === "string" ? encoder.encode(chunk) : chunk))
     }
     const closed = () =>
-      new Socket.SocketError({ reason: new Socket.SocketReadError({ cause: new Error("the worker is gone") }) })
+      new Socket.SocketError({
+        reason: new Socket.SocketReadError({ cause: new Error("the worker is gone") })
+      })
     const socket = Socket.make({
       reader: Effect.map(Stream.toPull(child.stdout), (pull) => ({
         pull: Effect.mapError(pull, closed),
@@ -222,5 +237,7 @@ export const spawn = (options: {
         writeAll: (chunks) => Effect.forEach(chunks, offer, { discard: true })
       })
     })
-    return yield* greet(options.name, Deferred.await(ended)).pipe(Effect.provideService(Socket.Socket, socket))
+    return yield* greet(options.name, Deferred.await(ended)).pipe(
+      Effect.provideService(Socket.Socket, socket)
+    )
   })

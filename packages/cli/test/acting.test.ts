@@ -28,7 +28,11 @@ it("a run is executed until somebody has to answer, answered, and then executed 
   assert.strictEqual(answered.code, 8, answered.stderr)
   assert.include(answered.stdout, "waymark signal t decided <json>")
   const signalled = await json(["signal", "t", "decided", "grace", "--work"], here)
-  assert.deepStrictEqual(signalled, { run: "t", status: "completed", output: { verdict: "hold, says grace" } })
+  assert.deepStrictEqual(signalled, {
+    run: "t",
+    status: "completed",
+    output: { verdict: "hold, says grace" }
+  })
   const replayed = await json(["replay", "t"], here)
   assert.strictEqual(replayed.visits, 8)
   assert.notProperty(replayed, "divergence")
@@ -58,7 +62,10 @@ it("a run is forked with another state, and the original stays as it was", async
   const unfit = await waymark(["fork", "done-1@3", "--edit", "notes=[1]"], here)
   assert.strictEqual(unfit.code, 4)
   assert.include(unfit.stderr, 'channel "notes" is not valid')
-  const forked = await waymark(["fork", "done-1@3", "--edit", 'notes=["x","y"]', "--id", "other", "--work"], here)
+  const forked = await waymark(
+    ["fork", "done-1@3", "--edit", 'notes=["x","y"]', "--id", "other", "--work"],
+    here
+  )
   assert.strictEqual(forked.code, 0, forked.stderr)
   const { run } = await json(["show", "other"], here)
   assert.deepStrictEqual(run.forkOf, { run: "done-1", seq: 3 })
@@ -70,7 +77,10 @@ it("a run is forked with another state, and the original stays as it was", async
 
 it("a run is paused, resumed and cancelled", async () => {
   const here = { store: folder() }
-  const detached = await json(["run", "triage", "-i", '{"ticket":"T","ask":true}', "--id", "p", "--detach"], here)
+  const detached = await json(
+    ["run", "triage", "-i", '{"ticket":"T","ask":true}', "--id", "p", "--detach"],
+    here
+  )
   assert.deepStrictEqual(detached, { run: "p", status: "pending" })
   await json(["pause", "p", "--note", "lunch"], here)
   const resumedTooEarly = await waymark(["resume", "p"], here)

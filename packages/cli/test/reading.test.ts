@@ -30,14 +30,20 @@ describe("runs", () => {
   it("says what failed and what is waited for", async () => {
     const { code, stderr, stdout } = await waymark(["runs", ...at], there)
     assert.strictEqual(code, 0, stderr)
-    assert.match(stdout, /failed-1\s+✖ failed\s+triage\s+gather\s+0 steps\s+.*NothingFound: nothing is known of unknown 0/)
+    assert.match(
+      stdout,
+      /failed-1\s+✖ failed\s+triage\s+gather\s+0 steps\s+.*NothingFound: nothing is known of unknown 0/
+    )
     assert.match(stdout, /waits-1\s+◔ waiting\s+triage\s+decide\s+6 steps\s+.*for user verdict/)
     // A pipe is no terminal.
     assert.notInclude(stdout, "\u001b")
   })
 
   it("narrows the list", async () => {
-    const { runs } = await json(["runs", "--status", "completed", "--status", "failed", "--tag", "first", "--since", "1h", ...at], there)
+    const { runs } = await json(
+      ["runs", "--status", "completed", "--status", "failed", "--tag", "first", "--since", "1h", ...at],
+      there
+    )
     assert.deepStrictEqual(
       runs.map(({ run }: any) => run),
       ["done-1"]
@@ -61,20 +67,30 @@ describe("show", () => {
     assert.strictEqual(shown.run.run, "failed-1")
     assert.strictEqual(shown.ending.error.tag, "NothingFound")
     assert.deepStrictEqual(
-      shown.timeline.visits.map(({ calls, node, status }: any) => [node, status, calls.map((call: any) => call.status)]),
+      shown.timeline.visits.map(({ calls, node, status }: any) => [
+        node,
+        status,
+        calls.map((call: any) => call.status)
+      ]),
       [["gather", "failed", ["failed"]]]
     )
     assert.strictEqual(shown.graph.known, "store")
-    assert.deepStrictEqual(
-      shown.graph.nodes.map(({ name, status }: any) => `${name} ${status}`).sort(),
-      ["decide pending", "escalate pending", "gather failed", "read pending", "weigh pending"]
-    )
+    assert.deepStrictEqual(shown.graph.nodes.map(({ name, status }: any) => `${name} ${status}`).sort(), [
+      "decide pending",
+      "escalate pending",
+      "gather failed",
+      "read pending",
+      "weigh pending"
+    ])
   })
 })
 
 describe("the parts of a run", () => {
   it("are listed as checkpoints", async () => {
-    const { checkpoints } = await json(["history", "done-1", "--node", "gather", "--order", "oldest", ...at], there)
+    const { checkpoints } = await json(
+      ["history", "done-1", "--node", "gather", "--order", "oldest", ...at],
+      there
+    )
     assert.deepStrictEqual(
       checkpoints.map(({ kind, seq, visit }: any) => [seq, kind, visit]),
       [
@@ -105,7 +121,10 @@ describe("the parts of a run", () => {
 
   it("are printed as events, one on each line", async () => {
     const { stdout } = await waymark(["events", "done-1", "--json", "--kind", "callCompleted", ...at], there)
-    const lines = stdout.trimEnd().split("\n").map((line) => JSON.parse(line) as { readonly output: unknown })
+    const lines = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { readonly output: unknown })
     assert.deepStrictEqual(
       lines.map(({ output }) => output),
       [["about t1 0"], ["about t1 1"]]
@@ -115,7 +134,10 @@ describe("the parts of a run", () => {
   it("are verified", async () => {
     const { code, stdout } = await waymark(["verify", "--json", ...at], there)
     assert.strictEqual(code, 0)
-    const findings = stdout.trimEnd().split("\n").map((line) => JSON.parse(line) as { readonly ok: boolean })
+    const findings = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { readonly ok: boolean })
     assert.deepStrictEqual(
       findings.map(({ ok }) => ok),
       [true, true, true]

@@ -17,7 +17,7 @@ const commandFor = (args: ReadonlyArray<string>, store: string, cwd = project) =
   const [program, ...options] = node
   return ChildProcess.make(program, [...options, bin, "worker", ...args], {
     cwd,
-    env: environment(store) as Record<string, string>,
+    env: environment(store),
     extendEnv: false
   })
 }
@@ -26,56 +26,66 @@ const spawned = (store: string, cwd?: string) =>
   WorkerClient.spawn({ name: "test", command: commandFor(["--stdio"], store, cwd) })
 
 /** The first row of a run that is as it should be. */
-const until = (
-  { orDied, requests }: WorkerClient.WorkerClient,
-  run: string,
-  status: string
-) => requests.progress({ run }).pipe(Stream.filter((row) => row.status === status), Stream.runHead, orDied)
+const until = ({ orDied, requests }: WorkerClient.WorkerClient, run: string, status: string) =>
+  requests.progress({ run }).pipe(
+    Stream.filter((row) => row.status === status),
+    Stream.runHead,
+    orDied
+  )
 
-it.live("a worker is greeted, executes, forks, replays, and lets go of everything when its input closes", () =>
-  Effect.gen(function* () {
-    const store = folder()
-    const died = yield* Effect.scoped(
-      Effect.gen(function* () {
-        const worker = yield* spawned(store)
-        const { orDied, requests, welcome } = worker
-        assert.deepInclude(welcome, { protocol: version, config: join(project, "waymark.config.ts") })
-        assert.deepStrictEqual(
-          welcome.flows.map(({ id }) => id),
-          ["triage"]
-        )
+it.live(
+  "a worker is greeted, executes, forks, replays, and lets go of everything when its input closes",
+  () =>
+    Effect.gen(function* () {
+      const store = folder()
+      const died = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const worker = yield* spawned(store)
+          const { orDied, requests, welcome } = worker
+          assert.deepInclude(welcome, { protocol: version, config: join(project, "waymark.config.ts") })
+          assert.deepStrictEqual(
+            welcome.flows.map(({ id }) => id),
+            ["triage"]
+          )
 
-        const { run } = yield* orDied(requests.start({ flow: "triage", input: { ticket: "T", ask: true }, actor: "ada" }))
-        assert.isTrue(Option.isSome(yield* until(worker, run, "waiting")))
-        yield* orDied(requests.answer({ run, wait: "verdict", value: "ship", actor: "ada" }))
-        // The stream ends with the run.
-        const events = yield* orDied(Stream.runCollect(requests.events({ run })))
-        assert.strictEqual(events[0]!.kind, "created")
-        assert.strictEqual(events.at(-1)!.kind, "completed")
+          const { run } = yield* orDied(
+            requests.start({ flow: "triage", input: { ticket: "T", ask: true }, actor: "ada" })
+          )
+          assert.isTrue(Option.isSome(yield* until(worker, run, "waiting")))
+          yield* orDied(requests.answer({ run, wait: "verdict", value: "ship", actor: "ada" }))
+          // The stream ends with the run.
+          const events = yield* orDied(Stream.runCollect(requests.events({ run })))
+          assert.strictEqual(events[0]!.kind, "created")
+          assert.strictEqual(events.at(-1)!.kind, "completed")
 
-        const report = yield* orDied(requests.replay({ run }))
-        assert.deepInclude(report, { run, visits: 7 })
-        const forked = yield* orDied(
-          requests.fork({ run, seq: 3, edits: { set: { notes: ["x", "y"] }, empty: ["verdict"] }, id: "other" })
-        )
-        assert.deepStrictEqual(forked, { run: "other", from: { run, seq: 3 } })
-        assert.isTrue(Option.isSome(yield* until(worker, "other", "waiting")))
-        const { running } = yield* orDied(requests.status())
-        assert.deepStrictEqual(running, [])
+          const report = yield* orDied(requests.replay({ run }))
+          assert.deepInclude(report, { run, visits: 7 })
+          const forked = yield* orDied(
+            requests.fork({
+              run,
+              seq: 3,
+              edits: { set: { notes: ["x", "y"] }, empty: ["verdict"] },
+              id: "other"
+            })
+          )
+          assert.deepStrictEqual(forked, { run: "other", from: { run, seq: 3 } })
+          assert.isTrue(Option.isSome(yield* until(worker, "other", "waiting")))
+          const { running } = yield* orDied(requests.status())
+          assert.deepStrictEqual(running, [])
 
-        yield* orDied(requests.pause({ run: "other", note: "lunch" }))
-        assert.isTrue(Option.isSome(yield* until(worker, "other", "paused")))
-        yield* orDied(requests.resume({ run: "other" }))
-        assert.isTrue(Option.isSome(yield* until(worker, "other", "waiting")))
-        yield* orDied(requests.cancel({ run: "other", reason: "enough" }))
-        assert.isTrue(Option.isSome(yield* until(worker, "other", "cancelled")))
-        return worker.died
-      })
-    )
-    const { exit, lastError } = yield* died
-    assert.strictEqual(exit, "exit code 0")
-    assert.isUndefined(lastError)
-  }).pipe(Effect.provide(NodeServices.layer))
+          yield* orDied(requests.pause({ run: "other", note: "lunch" }))
+          assert.isTrue(Option.isSome(yield* until(worker, "other", "paused")))
+          yield* orDied(requests.resume({ run: "other" }))
+          assert.isTrue(Option.isSome(yield* until(worker, "other", "waiting")))
+          yield* orDied(requests.cancel({ run: "other", reason: "enough" }))
+          assert.isTrue(Option.isSome(yield* until(worker, "other", "cancelled")))
+          return worker.died
+        })
+      )
+      const { exit, lastError } = yield* died
+      assert.strictEqual(exit, "exit code 0")
+      assert.isUndefined(lastError)
+    }).pipe(Effect.provide(NodeServices.layer))
 )
 
 it.live("what is wrong with a request is told, and the worker goes on", () =>
@@ -126,12 +136,17 @@ it.live("a worker that dies on the way says why; one that is killed cannot, and 
     const crash = `process.on("SIGUSR2", () => { throw new TypeError("lost it") })\n`
     writeFileSync(
       join(cwd, "waymark.config.ts"),
-      config.replace('"./flows.ts"', JSON.stringify(join(project, "flows.ts"))).replace('"@waymark/cli"', JSON.stringify(join(project, "../../../src/index.ts"))) + crash
+      config
+        .replace('"./flows.ts"', JSON.stringify(join(project, "flows.ts")))
+        .replace('"@waymark/cli"', JSON.stringify(join(project, "../../../src/index.ts"))) + crash
     )
     const crashed = yield* spawned(folder(), cwd)
-    const lost = yield* Effect.forkChild(Effect.flip(crashed.orDied(Stream.runDrain(crashed.requests.log()))), {
-      startImmediately: true
-    })
+    const lost = yield* Effect.forkChild(
+      Effect.flip(crashed.orDied(Stream.runDrain(crashed.requests.log()))),
+      {
+        startImmediately: true
+      }
+    )
     process.kill(crashed.welcome.pid, "SIGUSR2")
     const died = yield* Fiber.join(lost)
     assert.strictEqual(died._tag, "WorkerDied")
@@ -151,34 +166,38 @@ it.live("a worker that dies on the way says why; one that is killed cannot, and 
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
 
-it.live("a worker listens at a socket, for several clients and after one that was killed, until SIGTERM", () =>
-  Effect.gen(function* () {
-    const place = folder()
-    const store = folder()
-    const path = join(place, "worker.sock")
-    const spawner = yield* ChildProcessSpawner
-    const connected = WorkerClient.connect({ name: "test" }).pipe(
-      Effect.provide(NodeSocket.layerNet({ path })),
-      Effect.retry(Schedule.spaced("50 millis"))
-    )
-    const first = yield* spawner.spawn(commandFor(["--socket", path], store))
-    yield* Effect.scoped(connected)
-    yield* first.kill({ killSignal: "SIGKILL" }).pipe(Effect.ignore)
-    assert.isTrue(existsSync(path))
+it.live(
+  "a worker listens at a socket, for several clients and after one that was killed, until SIGTERM",
+  () =>
+    Effect.gen(function* () {
+      const place = folder()
+      const store = folder()
+      const path = join(place, "worker.sock")
+      const spawner = yield* ChildProcessSpawner
+      const connected = WorkerClient.connect({ name: "test" }).pipe(
+        Effect.provide(NodeSocket.layerNet({ path })),
+        Effect.retry(Schedule.spaced("50 millis"))
+      )
+      const first = yield* spawner.spawn(commandFor(["--socket", path], store))
+      yield* Effect.scoped(connected)
+      yield* first.kill({ killSignal: "SIGKILL" }).pipe(Effect.ignore)
+      assert.isTrue(existsSync(path))
 
-    const second = yield* spawner.spawn(commandFor(["--socket", path], store))
-    const ended = yield* Deferred.make<number>()
-    yield* Effect.forkScoped(Effect.flatMap(second.exitCode, (code) => Deferred.succeed(ended, code)))
-    yield* Effect.gen(function* () {
-      const a = yield* connected
-      const b = yield* connected
-      assert.strictEqual(a.welcome.pid, b.welcome.pid)
-      assert.strictEqual(statSync(path).mode & 0o077, 0)
-      const { run } = yield* a.orDied(a.requests.start({ flow: "triage", input: { ticket: "T", ask: false } }))
-      assert.isTrue(Option.isSome(yield* until(b, run, "completed")))
-      yield* second.kill({ killSignal: "SIGTERM" })
-    }).pipe(Effect.scoped)
-    assert.strictEqual(yield* Deferred.await(ended), 143)
-    assert.isFalse(existsSync(`${path}.error.json`))
-  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+      const second = yield* spawner.spawn(commandFor(["--socket", path], store))
+      const ended = yield* Deferred.make<number>()
+      yield* Effect.forkScoped(Effect.flatMap(second.exitCode, (code) => Deferred.succeed(ended, code)))
+      yield* Effect.gen(function* () {
+        const a = yield* connected
+        const b = yield* connected
+        assert.strictEqual(a.welcome.pid, b.welcome.pid)
+        assert.strictEqual(statSync(path).mode & 0o077, 0)
+        const { run } = yield* a.orDied(
+          a.requests.start({ flow: "triage", input: { ticket: "T", ask: false } })
+        )
+        assert.isTrue(Option.isSome(yield* until(b, run, "completed")))
+        yield* second.kill({ killSignal: "SIGTERM" })
+      }).pipe(Effect.scoped)
+      assert.strictEqual(yield* Deferred.await(ended), 143)
+      assert.isFalse(existsSync(`${path}.error.json`))
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )

@@ -24,14 +24,18 @@ export const sendFlags = {
     Flag.optional
   ),
   applied: Flag.Boolean("applied").pipe(
-    Flag.withDescription("Wait until the run's journal says what came of it, and not only until it cannot be lost"),
+    Flag.withDescription(
+      "Wait until the run's journal says what came of it, and not only until it cannot be lost"
+    ),
     Flag.withDefault(false)
   )
 }
 
 export const work = Flag.Boolean("work").pipe(
   Flag.withAlias("w"),
-  Flag.withDescription("Execute the run here afterwards, until it ends or waits for somebody; needs a configuration"),
+  Flag.withDescription(
+    "Execute the run here afterwards, until it ends or waits for somebody; needs a configuration"
+  ),
   Flag.withDefault(false)
 )
 
@@ -78,5 +82,8 @@ export const act = <E, R>(
     })
     if (isWork) return yield* Following.conclude(info.run)
     const { status } = yield* runs.get(info.run)
-    yield* output.document({ run: info.run, done, status }, () => `${done}: ${Text.inline(info.run)} (${status})`)
+    yield* output.document(
+      { run: info.run, done, status },
+      () => `${done}: ${Text.inline(info.run)} (${status})`
+    )
   }).pipe(Effect.provide(isWork ? Place.working : Place.writing))

@@ -8,7 +8,9 @@ import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 import { BadInput } from "./failures.ts"
 
-export const run = Argument.String("run").pipe(Argument.withDescription("The run's id, or the beginning of it"))
+export const run = Argument.String("run").pipe(
+  Argument.withDescription("The run's id, or the beginning of it")
+)
 
 export const position = (name: string) =>
   Argument.String(name).pipe(Argument.withDescription("A run, or `run@seq` for how it was after that event"))
@@ -36,5 +38,7 @@ export const duration = (what: string, text: string): Effect.Effect<Duration.Dur
       : Option.some(Duration.millis(Number(amount) * units[unit]!))
   return Option.isSome(parsed)
     ? Effect.succeed(parsed.value)
-    : Effect.fail(new BadInput({ what, detail: `${JSON.stringify(text)} is no duration, as 30s or 5 minutes are` }))
+    : Effect.fail(
+        new BadInput({ what, detail: `${JSON.stringify(text)} is no duration, as 30s or 5 minutes are` })
+      )
 }

@@ -48,7 +48,9 @@ const hints: { readonly [code: string]: string } = {
 
 /** The first line of a stack that is in somebody's own code. */
 const placeOf = (stack: string | undefined): string => {
-  const line = stack?.split("\n").find((text) => /^\s+at .*file:\/\//.test(text) && !text.includes("/node_modules/"))
+  const line = stack
+    ?.split("\n")
+    .find((text) => /^\s+at .*file:\/\//.test(text) && !text.includes("/node_modules/"))
   const place = line === undefined ? undefined : /file:\/\/[^)\s]+/.exec(line)?.[0]
   return place === undefined ? "" : ` (${place})`
 }

@@ -4,13 +4,23 @@
 import type { Graph } from "./graph.ts"
 
 /** Text that can stand in quotes in either language. */
-const label = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll('"', "'").replaceAll(/[\r\n]+/g, " ")
+const label = (text: string): string =>
+  text
+    .replaceAll("\\", "\\\\")
+    .replaceAll('"', "'")
+    .replaceAll(/[\r\n]+/g, " ")
 
 const mermaidLabel = (text: string): string =>
-  text.replaceAll("&", "#amp;").replaceAll('"', "#quot;").replaceAll("<", "#lt;").replaceAll(">", "#gt;").replaceAll(/[\r\n]+/g, " ")
+  text
+    .replaceAll("&", "#amp;")
+    .replaceAll('"', "#quot;")
+    .replaceAll("<", "#lt;")
+    .replaceAll(">", "#gt;")
+    .replaceAll(/[\r\n]+/g, " ")
 
 /** What is told of an edge besides where it leads. */
-const kindsOf = (kinds: ReadonlyArray<string>): string => kinds.filter((kind) => kind !== "next" && kind !== "end").join(", ")
+const kindsOf = (kinds: ReadonlyArray<string>): string =>
+  kinds.filter((kind) => kind !== "next" && kind !== "end").join(", ")
 
 /** A Mermaid flowchart. */
 export const mermaid = ({ edges, nodes, start }: Graph): string => {
@@ -67,9 +77,13 @@ export const dot = ({ edges, flow, nodes, start }: Graph): string => {
     const attributes = [
       ...(told === "" ? [] : [`label="${label(told)}"`]),
       ...(taken > 0 ? ["penwidth=2"] : []),
-      ...(told.startsWith("route") || told.startsWith("skip") || told.startsWith("tolerate") ? ["style=dashed"] : [])
+      ...(told.startsWith("route") || told.startsWith("skip") || told.startsWith("tolerate")
+        ? ["style=dashed"]
+        : [])
     ]
-    lines.push(`  "${label(from)}" -> "${label(to)}"${attributes.length === 0 ? "" : ` [${attributes.join(", ")}]`}`)
+    lines.push(
+      `  "${label(from)}" -> "${label(to)}"${attributes.length === 0 ? "" : ` [${attributes.join(", ")}]`}`
+    )
   }
   return [...lines, "}"].join("\n")
 }

@@ -28,7 +28,8 @@ const checked = <A, E, R>(
   say: (value: A) => Finding | ReadonlyArray<Finding>
 ): Effect.Effect<ReadonlyArray<Finding>, never, R> =>
   Effect.map(Effect.exit(effect), (exit) => {
-    if (Exit.isFailure(exit)) return [finding(name, "problem", endingOf(exit.cause).told?.message ?? "interrupted")]
+    if (Exit.isFailure(exit))
+      return [finding(name, "problem", endingOf(exit.cause).told?.message ?? "interrupted")]
     const said = say(exit.value)
     return Array.isArray(said) ? (said as ReadonlyArray<Finding>) : [said as Finding]
   })
@@ -66,7 +67,11 @@ const total = Effect.fnUntraced(function* (query: Parameters<Runs.Runs["Service"
   let sum = 0
   let cursor: string | undefined
   do {
-    const page = yield* runs.list({ ...query, limit: 1000, ...(cursor === undefined ? undefined : { cursor }) })
+    const page = yield* runs.list({
+      ...query,
+      limit: 1000,
+      ...(cursor === undefined ? undefined : { cursor })
+    })
     sum += page.runs.length
     cursor = page.cursor
   } while (cursor !== undefined)
@@ -79,9 +84,13 @@ const runsIn = Effect.gen(function* () {
   const failed = yield* total({ status: ["failed"] })
   const waiting = yield* total({ wait: { type: "user" } })
   const found = [finding("runs", "ok", Text.count(all, "run"))]
-  if (left > 0) found.push(finding("runs", "note", `nobody executes ${left} of them: start \`waymark worker\``))
+  if (left > 0)
+    found.push(finding("runs", "note", `nobody executes ${left} of them: start \`waymark worker\``))
   if (failed > 0) found.push(finding("runs", "note", `${failed} failed: \`waymark runs --status failed\``))
-  if (waiting > 0) found.push(finding("runs", "note", `${waiting} ask somebody something: \`waymark runs --status waiting\``))
+  if (waiting > 0)
+    found.push(
+      finding("runs", "note", `${waiting} ask somebody something: \`waymark runs --status waiting\``)
+    )
   return found
 })
 
@@ -94,7 +103,8 @@ export const examine = Effect.gen(function* () {
     return found
   }
   const { config, where } = place.value
-  if (config === undefined) found.push(finding("project", "note", "no configuration: runs can be read and not executed"))
+  if (config === undefined)
+    found.push(finding("project", "note", "no configuration: runs can be read and not executed"))
   else {
     found.push(finding("project", "ok", config.file), ...copies(config), ...(yield* handlers(config)))
     const testing = findPackageJSON("@waymark/testing", pathToFileURL(config.file))
@@ -103,7 +113,10 @@ export const examine = Effect.gen(function* () {
     }
   }
   found.push(
-    ...(yield* checked("store", Effect.provide(runsIn, Place.reading), (runs) => [finding("store", "ok", where), ...runs]))
+    ...(yield* checked("store", Effect.provide(runsIn, Place.reading), (runs) => [
+      finding("store", "ok", where),
+      ...runs
+    ]))
   )
   return found
 })

@@ -32,13 +32,18 @@ export const colours: { readonly [Status in NodeStatus]: Parameters<Text.Paint>[
 /** Nodes so that what follows stands below, as far as there are no loops. */
 const orderOf = ({ edges, nodes, start }: Graph): ReadonlyArray<string> => {
   const next = new Map<string, Array<string>>()
-  for (const { from, to } of edges) next.set(from, [...(next.get(from) ?? []), to])
+  for (const { from, to } of edges) {
+    const ways = next.get(from)
+    if (ways === undefined) next.set(from, [to])
+    else ways.push(to)
+  }
+  const known = new Set(nodes.map(({ name }) => name))
   const seen = new Set<string>()
   const order: Array<string> = []
   // Depth first, without recursion: a flow may have very many nodes.
-  for (const root of [start, ...nodes.map(({ name }) => name)]) {
-    if (seen.has(root) || !nodes.some(({ name }) => name === root)) continue
-    const at = order.length
+  for (const root of [start, ...known]) {
+    if (seen.has(root) || !known.has(root)) continue
+    const found: Array<string> = []
     const stack: Array<{ readonly name: string; readonly rest: Array<string> }> = []
     const enter = (name: string) => {
       seen.add(name)
@@ -49,10 +54,11 @@ const orderOf = ({ edges, nodes, start }: Graph): ReadonlyArray<string> => {
       const top = stack[stack.length - 1]!
       const to = top.rest.pop()
       if (to === undefined) {
-        order.splice(at, 0, top.name)
+        found.push(top.name)
         stack.pop()
       } else if (!seen.has(to) && to !== "end") enter(to)
     }
+    order.push(...found.reverse())
   }
   return edges.some(({ to }) => to === "end") ? [...order, "end"] : order
 }
@@ -86,7 +92,13 @@ const lanesOf = (rails: Array<Rail>): number => {
 }
 
 /** The rails beside the rows, lane 0 next to the nodes; `side` is the direction from a rail to its nodes. */
-const gutterOf = (rails: ReadonlyArray<Rail>, lanes: number, rows: number, side: "left" | "right", paint: Text.Paint) => {
+const gutterOf = (
+  rails: ReadonlyArray<Rail>,
+  lanes: number,
+  rows: number,
+  side: "left" | "right",
+  paint: Text.Paint
+) => {
   const width = lanes * 2
   const bits = Array.from({ length: rows }, () => new Uint8Array(width))
   const taken = Array.from({ length: rows }, () => new Uint8Array(width))
@@ -138,7 +150,14 @@ export const draw = (graph: Graph, paint: Text.Paint): ReadonlyArray<string> => 
     if (from === undefined || to === undefined) continue
     if (from === to) loops.set(edge.from, edge)
     else {
-      const rail = { top: Math.min(from, to), bottom: Math.max(from, to), from, to, taken: edge.taken > 0, lane: 0 }
+      const rail = {
+        top: Math.min(from, to),
+        bottom: Math.max(from, to),
+        from,
+        to,
+        taken: edge.taken > 0,
+        lane: 0
+      }
       ;(from < to ? downwards : upwards).push(rail)
     }
   }

@@ -59,8 +59,13 @@ export const endingOf = (cause: Cause.Cause<unknown>): { readonly code: number; 
   const code = tag === undefined ? undefined : codes[tag]
   const message = has(error, "message") ? String(error.message) : String(error)
   if (code !== undefined && tag !== undefined) {
-    const reason = has(error, "reason") ? (tagOf(error.reason) ?? (typeof error.reason === "string" ? error.reason : undefined)) : undefined
-    return { code, told: { tag, ...(reason === undefined ? undefined : { reason }), message, exitCode: code } }
+    const reason = has(error, "reason")
+      ? (tagOf(error.reason) ?? (typeof error.reason === "string" ? error.reason : undefined))
+      : undefined
+    return {
+      code,
+      told: { tag, ...(reason === undefined ? undefined : { reason }), message, exitCode: code }
+    }
   }
   const name = tag ?? (has(error, "name") ? String(error.name) : "Error")
   const told = { tag: name, message, exitCode: ExitCode.unexpected, stack: Cause.pretty(cause) }

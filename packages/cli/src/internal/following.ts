@@ -16,7 +16,9 @@ import * as Text from "./text.ts"
 
 /** Whether a run will not go on by itself, as far as it knows: other runs that it waits for may. */
 const isQuiet = ({ status, waits }: RunInfo): boolean =>
-  isTerminal(status) || status === "paused" || (status === "waiting" && waits.every(({ type }) => type !== "until"))
+  isTerminal(status) ||
+  status === "paused" ||
+  (status === "waiting" && waits.every(({ type }) => type !== "until"))
 
 /** The first row after a position. */
 const after = (run: string, seq: number) =>
@@ -33,20 +35,13 @@ export const settled = (
 ): Effect.Effect<RunInfo, Effect.Error<ReturnType<typeof after>>, Runs.Runs> =>
   Effect.gen(function* () {
     while (true) {
-      const last = yield* Runs.progress(run).pipe(
-        Stream.tap(see),
-        Stream.takeUntil(isQuiet),
-        Stream.runLast
-      )
+      const last = yield* Runs.progress(run).pipe(Stream.tap(see), Stream.takeUntil(isQuiet), Stream.runLast)
       const info = Option.getOrUndefined(last)
       if (info === undefined) continue
       const [child] = info.waits.filter(({ type }) => type === "run")
       if (info.status !== "waiting" || child?.name === undefined) return info
       // It goes on when the other one ends; that one may wait for somebody.
-      const other = yield* Effect.raceFirst(
-        settled(child.name),
-        Effect.as(after(run, info.seq), undefined)
-      )
+      const other = yield* Effect.raceFirst(settled(child.name), Effect.as(after(run, info.seq), undefined))
       if (other === undefined) continue
       if (!isTerminal(other.status)) return info
       yield* after(run, info.seq)
@@ -64,7 +59,10 @@ export interface Outcome {
   readonly waits?: ReadonlyArray<RunText.OpenWait>
 }
 
-export const outcomeOf = ({ ending, pause, run, status }: RunState.RunState, waits: ReadonlyArray<RunText.OpenWait>): Outcome => ({
+export const outcomeOf = (
+  { ending, pause, run, status }: RunState.RunState,
+  waits: ReadonlyArray<RunText.OpenWait>
+): Outcome => ({
   run,
   status,
   ...(ending?.status === "completed" ? { output: ending.output } : undefined),
@@ -92,7 +90,10 @@ const watching = Effect.gen(function* () {
     Effect.sync(() => {
       if (!canAnimate) return
       const { node, progress, steps } = info
-      const far = progress === undefined ? "" : ` ${progress.done}/${progress.total} ${Text.inline(progress.note ?? "", 40)}`
+      const far =
+        progress === undefined
+          ? ""
+          : ` ${progress.done}/${progress.total} ${Text.inline(progress.note ?? "", 40)}`
       const line = Text.inline(`${node ?? ""}, ${Text.count(steps, "step")}${far}`, width - 16)
       if (line === shown) return
       process.stderr.write(`\r\u001b[K${RunText.statusOf(info, paint)} ${line}`)
@@ -115,7 +116,8 @@ export const conclude = Effect.fnUntraced(function* (run: string) {
     const { paint } = output
     const { ending } = state
     const head = `${RunText.statusOf(state, paint)} ${paint("gray", Text.inline(run, 80))}`
-    if (ending?.status === "completed") return ending.output === null ? [head] : [head, Text.block(ending.output)]
+    if (ending?.status === "completed")
+      return ending.output === null ? [head] : [head, Text.block(ending.output)]
     if (ending?.status === "failed") return [head, RunText.failureOf(ending.error), `  waymark show ${run}`]
     if (ending?.status === "cancelled") return [head, Text.clean(ending.reason, true)]
     return [head, ...RunText.pauseText(state), ...waits.flatMap((wait) => RunText.waitText(run, wait, now))]

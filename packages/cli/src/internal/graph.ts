@@ -78,7 +78,12 @@ export const graphOf = (drawn: Drawn, known: Graph["known"], timeline?: Timeline
     flow: drawn.flow,
     start: drawn.start,
     known,
-    nodes: nodes.map(({ node, status, visits }) => ({ name: node, status, visits, open: open.get(node) ?? 0 })),
+    nodes: nodes.map(({ node, status, visits }) => ({
+      name: node,
+      status,
+      visits,
+      open: open.get(node) ?? 0
+    })),
     edges: [...merged.entries()].map(([key, edge]) => ({ ...edge, taken: taken.get(key) ?? 0 }))
   }
 }

@@ -58,7 +58,9 @@ const without = (
   wanted: { readonly [name: string]: string },
   ...has: ReadonlyArray<{ readonly [name: string]: string }>
 ): { readonly [name: string]: string } =>
-  Object.fromEntries(Object.entries(wanted).filter(([name]) => !has.some((there) => Object.hasOwn(there, name))))
+  Object.fromEntries(
+    Object.entries(wanted).filter(([name]) => !has.some((there) => Object.hasOwn(there, name)))
+  )
 
 /** What is there is kept, and what is missing is added. */
 const manifestIn = Effect.fnUntraced(function* (folder: string) {
@@ -72,7 +74,9 @@ const manifestIn = Effect.fnUntraced(function* (folder: string) {
   }
   const { dependencies: has = {}, devDependencies: hasDev = {} } = there
   const manifest = {
-    name: Path.basename(folder).toLowerCase().replaceAll(/[^a-z0-9._-]/g, "-"),
+    name: Path.basename(folder)
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9._-]/g, "-"),
     private: true,
     ...there,
     type: "module",
@@ -88,7 +92,10 @@ export const write = Effect.fn("init")(function* (folder: string) {
   const fs = yield* FileSystem.FileSystem
   for (const to of Object.values(files)) {
     if (to !== ".gitignore" && to !== "tsconfig.json" && (yield* fs.exists(Path.join(folder, to)))) {
-      return yield* new BadInput({ what: Path.join(folder, to), detail: "it is there already; choose another folder" })
+      return yield* new BadInput({
+        what: Path.join(folder, to),
+        detail: "it is there already; choose another folder"
+      })
     }
   }
   yield* fs.makeDirectory(folder, { recursive: true })

@@ -3,7 +3,6 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -44,8 +43,9 @@ export const main = (args: ReadonlyArray<string>): void => {
     teardown: (exit) => {
       let code: number = ExitCode.success
       if (Exit.isFailure(exit)) {
-        const ending = endingOf(exit.cause as Cause.Cause<unknown>)
-        code = ending.code === ExitCode.interrupted && isTerminated.current ? ExitCode.terminated : ending.code
+        const ending = endingOf(exit.cause)
+        code =
+          ending.code === ExitCode.interrupted && isTerminated.current ? ExitCode.terminated : ending.code
         if (ending.told !== undefined) {
           if (LastError.hasBegun()) LastError.leave(ending.told)
           else tell(ending.told, json)

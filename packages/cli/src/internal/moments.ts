@@ -12,7 +12,8 @@ export interface Moment {
   readonly text: string
 }
 
-const by = (event: Event): string => ("actor" in event && event.actor !== undefined ? ` by ${event.actor}` : "")
+const by = (event: Event): string =>
+  "actor" in event && event.actor !== undefined ? ` by ${event.actor}` : ""
 
 const textOf = (event: Event): string | undefined => {
   switch (event.kind) {

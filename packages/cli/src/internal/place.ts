@@ -113,7 +113,9 @@ export const handlersOf = (file: string, { flow, handlers }: AnyFlowEntry): Laye
     const error = Cause.squash(cause)
     const detail = ConfigFile.detailOf(error)
     return Layer.effectDiscard(
-      Effect.fail(new ConfigError({ file, reason: { _tag: "Handlers", flow: flow.id, detail }, cause: error }))
+      Effect.fail(
+        new ConfigError({ file, reason: { _tag: "Handlers", flow: flow.id, detail }, cause: error })
+      )
     )
   }) as Layer.Layer<any, ConfigError>
 

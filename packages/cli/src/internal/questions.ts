@@ -22,7 +22,10 @@ export const choose = Effect.fnUntraced(function* (info: RunInfo, name: string |
     if (found.length === 1) return found[0]!
     if (found.length > 1) {
       const known = found.map(({ wait }) => wait).join(", ")
-      return yield* new BadInput({ what: "the question", detail: `several are called ${name}; name one as ${known}` })
+      return yield* new BadInput({
+        what: "the question",
+        detail: `several are called ${name}; name one as ${known}`
+      })
     }
     return yield* new UnknownName({
       what: "open question",
@@ -36,7 +39,8 @@ export const choose = Effect.fnUntraced(function* (info: RunInfo, name: string |
   if (only === undefined) {
     return yield* new BadInput({ what: "the question", detail: `the run is ${info.status} and asks nothing` })
   }
-  if (more.length > 0) return yield* new BadInput({ what: "the question", detail: `name one of ${names.join(", ")}` })
+  if (more.length > 0)
+    return yield* new BadInput({ what: "the question", detail: `name one of ${names.join(", ")}` })
   return only
 })
 

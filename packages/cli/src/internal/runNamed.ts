@@ -60,4 +60,6 @@ export const positionNamed = Effect.fnUntraced(function* (name: string) {
 export const seqGiven = (text: string): Effect.Effect<number, BadInput> =>
   /^\d+$/.test(text)
     ? Effect.succeed(Number(text))
-    : Effect.fail(new BadInput({ what: "the position", detail: `${JSON.stringify(text)} is no whole number from 0` }))
+    : Effect.fail(
+        new BadInput({ what: "the position", detail: `${JSON.stringify(text)} is no whole number from 0` })
+      )

@@ -66,22 +66,32 @@ export const waitsOf = (state: RunState.RunState): ReadonlyArray<OpenWait> =>
     ...(due === undefined ? undefined : { due })
   }))
 
-const quoted = (text: string): string => (/^[\w.:@/-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
+const quoted = (text: string): string =>
+  /^[\w.:@/-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 
 /** A wait in words, and how it is ended. */
 export const waitText = (run: string, wait: OpenWait, now: number): ReadonlyArray<string> => {
-  const due = wait.due === undefined ? "" : wait.due > now ? `, for another ${Text.span(wait.due - now)}` : ", and is due"
+  const due =
+    wait.due === undefined
+      ? ""
+      : wait.due > now
+        ? `, for another ${Text.span(wait.due - now)}`
+        : ", and is due"
   const name = Text.inline(wait.name ?? "", 60)
   switch (wait.type) {
     case "user": {
       const lines = [`an answer to ${name}${due}: ${Text.inline(wait.prompt, 300)}`]
-      if (Array.isArray(wait.choices)) lines.push(`  choices: ${wait.choices.map((one) => Text.inline(one, 40)).join(" | ")}`)
+      if (Array.isArray(wait.choices))
+        lines.push(`  choices: ${wait.choices.map((one) => Text.inline(one, 40)).join(" | ")}`)
       return [...lines, `  waymark answer ${quoted(run)} ${quoted(wait.name ?? "")} <json>`]
     }
     case "event": {
       const key = wait.key === undefined ? "" : ` with key ${Text.inline(wait.key, 40)}`
       const flag = wait.key === undefined ? "" : ` --key ${quoted(wait.key)}`
-      return [`signal ${name}${key}${due}`, `  waymark signal ${quoted(run)} ${quoted(wait.name ?? "")} <json>${flag}`]
+      return [
+        `signal ${name}${key}${due}`,
+        `  waymark signal ${quoted(run)} ${quoted(wait.name ?? "")} <json>${flag}`
+      ]
     }
     case "job":
       return [`job ${name}${due}`]
@@ -99,7 +109,10 @@ export const pauseText = (state: RunState.RunState): ReadonlyArray<string> => {
   const resume = `  waymark resume ${quoted(run)}`
   switch (pause.kind) {
     case "requested":
-      return [`paused on request${pause.note === undefined ? "" : `: ${Text.inline(pause.note, 200)}`}`, resume]
+      return [
+        `paused on request${pause.note === undefined ? "" : `: ${Text.inline(pause.note, 200)}`}`,
+        resume
+      ]
     case "incompatible":
       return [`the flow does not fit it: ${Text.clean(pause.message, true)}`]
     case "diverged":

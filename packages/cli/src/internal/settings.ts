@@ -15,7 +15,9 @@ export const Json = GlobalFlag.Setting("json")({
 /** Which store to use instead of that of the configuration. */
 export const StoreAt = GlobalFlag.Setting("store")({
   flag: Flag.String("store").pipe(
-    Flag.withDescription("A store's directory, or its .sqlite file; commands that only read need no configuration then"),
+    Flag.withDescription(
+      "A store's directory, or its .sqlite file; commands that only read need no configuration then"
+    ),
     Flag.withMetavar("path"),
     Flag.optional
   )

@@ -41,11 +41,17 @@ export const columns = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArr
   for (const row of rows) {
     row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, CliOutput.displayWidth(cell))))
   }
-  return rows.map((row) => row.map((cell, i) => pad(cell, widths[i]!)).join("  ").trimEnd())
+  return rows.map((row) =>
+    row
+      .map((cell, i) => pad(cell, widths[i]!))
+      .join("  ")
+      .trimEnd()
+  )
 }
 
 /** A time as people of any place read it. */
-export const moment = (millis: number): string => new Date(millis).toISOString().replace("T", " ").slice(0, 19)
+export const moment = (millis: number): string =>
+  new Date(millis).toISOString().replace("T", " ").slice(0, 19)
 
 /** How long something took, in its two largest units. */
 export const span = (millis: number): string =>

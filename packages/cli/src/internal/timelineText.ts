@@ -25,7 +25,10 @@ const nameOf = (on: WaitTarget): string =>
 /** How long it was open, and how much of that it waited. */
 const tookOf = ({ ended, opened, started, status, waits }: VisitEntry): string => {
   if (ended === undefined) return status
-  const waited = waits.reduce((most, wait) => Math.max(most, (wait.ended ?? ended).time - wait.opened.time), 0)
+  const waited = waits.reduce(
+    (most, wait) => Math.max(most, (wait.ended ?? ended).time - wait.opened.time),
+    0
+  )
   const began = waits.length === 0 ? (started ?? opened.time) : opened.time
   const took = Text.span(ended.time - began - waited)
   return waited > 0 ? `${took} + ${Text.span(waited)} waiting` : took
@@ -54,20 +57,27 @@ const callLine = ({ ended, started, status, tool, tries, undo }: CallEntry, pain
 }
 
 const detailsOf = (visit: VisitEntry, paint: Text.Paint): ReadonlyArray<string> => [
-  ...visit.failures.map(({ attempt, error }) => paint("yellow", `↻ attempt ${attempt}: ${Text.inline(describe(error), 200)}`)),
+  ...visit.failures.map(({ attempt, error }) =>
+    paint("yellow", `↻ attempt ${attempt}: ${Text.inline(describe(error), 200)}`)
+  ),
   ...visit.calls.flatMap((call) => [
     callLine(call, paint),
     ...(call.error === undefined ? [] : [`  ${paint("red", Text.inline(describe(call.error), 200))}`])
   ]),
   ...visit.waits.map(({ ended, on, opened, outcome }) => {
-    const took = ended === undefined ? "waiting" : `${Text.span(ended.time - opened.time)}, ${outcome ?? "ended"}`
+    const took =
+      ended === undefined ? "waiting" : `${Text.span(ended.time - opened.time)}, ${outcome ?? "ended"}`
     return `${paint("yellow", "◔")} ${on.type} ${Text.inline(nameOf(on), 60)} ${paint("gray", took)}`
   }),
   ...(visit.error === undefined ? [] : [paint("red", Text.inline(describe(visit.error), 300))])
 ]
 
 /** The lines of a timeline; times count from when the run was started. */
-export const lines = (items: ReadonlyArray<Item>, began: number, paint: Text.Paint): ReadonlyArray<string> => {
+export const lines = (
+  items: ReadonlyArray<Item>,
+  began: number,
+  paint: Text.Paint
+): ReadonlyArray<string> => {
   const rows = items.map((item) =>
     isVisit(item)
       ? visitLine(item, began, paint)

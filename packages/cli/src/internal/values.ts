@@ -9,17 +9,24 @@ import { UnknownName } from "./failures.ts"
 import { like } from "./names.ts"
 
 /** A value of a schema from its stored form: all that does not fit is told. */
-const decode = (schema: Schema.Codec<any, any>, json: unknown, what: string): Effect.Effect<any, InvalidValue> =>
-  Schema.decodeUnknownEffect(Schema.toCodecJson(schema), { errors: "all", onExcessProperty: "error" })(json).pipe(
-    Effect.mapError(({ message }) => new InvalidValue({ what, detail: message }))
-  )
+const decode = (
+  schema: Schema.Codec<any, any>,
+  json: unknown,
+  what: string
+): Effect.Effect<any, InvalidValue> =>
+  Schema.decodeUnknownEffect(Schema.toCodecJson(schema), { errors: "all", onExcessProperty: "error" })(
+    json
+  ).pipe(Effect.mapError(({ message }) => new InvalidValue({ what, detail: message })))
 
 /** The input of a flow. */
 export const input = (flow: Flow.Any, json: unknown): Effect.Effect<any, InvalidValue> =>
   decode(flow.input, json, `the input of flow ${JSON.stringify(flow.id)}`)
 
 /** Edits of a run's state: the whole new content of some channels; `undefined` empties one. */
-export const edits = Effect.fnUntraced(function* (flow: Flow.Any, given: { readonly [channel: string]: unknown }) {
+export const edits = Effect.fnUntraced(function* (
+  flow: Flow.Any,
+  given: { readonly [channel: string]: unknown }
+) {
   const content: { [channel: string]: unknown } = {}
   const known = Object.keys(flow.state)
   for (const name of Object.keys(given)) {
@@ -29,9 +36,14 @@ export const edits = Effect.fnUntraced(function* (flow: Flow.Any, given: { reado
     }
     const { kind, schema } = channel
     const whole: Schema.Codec<any, any> =
-      kind === "list" ? Schema.Array(schema) : kind === "record" ? Schema.Record(Schema.String, schema) : schema
+      kind === "list"
+        ? Schema.Array(schema)
+        : kind === "record"
+          ? Schema.Record(Schema.String, schema)
+          : schema
     const json = given[name]
-    content[name] = json === undefined ? undefined : yield* decode(whole, json, `channel ${JSON.stringify(name)}`)
+    content[name] =
+      json === undefined ? undefined : yield* decode(whole, json, `channel ${JSON.stringify(name)}`)
   }
   return content
 })

@@ -54,7 +54,10 @@ export interface Options {
 }
 
 /** Executes a program with pipes, to its end. */
-export const execute = (command: readonly [string, ...ReadonlyArray<string>], options: Options = {}): Promise<Ended> =>
+export const execute = (
+  command: readonly [string, ...ReadonlyArray<string>],
+  options: Options = {}
+): Promise<Ended> =>
   new Promise((done, failed) => {
     const [program, ...args] = command
     const child = spawn(program, args, {

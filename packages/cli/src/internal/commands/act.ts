@@ -30,7 +30,9 @@ export const answer = Command.make(
     yield* Acting.act(rest, "answered", (info, options) =>
       Effect.gen(function* () {
         const asked = yield* Questions.choose(info, Option.getOrUndefined(question))
-        const given = Option.isSome(value) ? yield* Given.value("the answer", value.value) : yield* Questions.ask(asked)
+        const given = Option.isSome(value)
+          ? yield* Given.value("the answer", value.value)
+          : yield* Questions.ask(asked)
         const runs = yield* Runs.Runs
         yield* runs.answer(info.run, asked.wait, given, options)
       })
@@ -60,19 +62,25 @@ export const signal = Command.make(
   Effect.fn("signal")(function* ({ key, name, payload, ...rest }) {
     const value = Option.isSome(payload) ? yield* Given.value("the payload", payload.value) : null
     yield* Acting.act(rest, "sent", (info, options) =>
-      Runs.Runs.use((runs) => runs.signal(info.run, name, value, { ...options, key: Option.getOrUndefined(key) }))
+      Runs.Runs.use((runs) =>
+        runs.signal(info.run, name, value, { ...options, key: Option.getOrUndefined(key) })
+      )
     )
   })
 ).pipe(
   Command.withDescription("Send a signal to a run."),
-  Command.withExamples([{ command: `waymark signal order-7 paid '{"cents":1200}'`, description: "With a payload" }])
+  Command.withExamples([
+    { command: `waymark signal order-7 paid '{"cents":1200}'`, description: "With a payload" }
+  ])
 )
 
 export const resume = Command.make(
   "resume",
   { run, ...Acting.flags },
   Effect.fn("resume")(function* (flags) {
-    yield* Acting.act(flags, "resumed", (info, options) => Runs.Runs.use((runs) => runs.resume(info.run, options)))
+    yield* Acting.act(flags, "resumed", (info, options) =>
+      Runs.Runs.use((runs) => runs.resume(info.run, options))
+    )
   })
 ).pipe(Command.withDescription("Let a paused run go on."))
 
@@ -105,14 +113,26 @@ export const cancel = Command.make(
       Runs.Runs.use((runs) => runs.cancel(info.run, reason, { ...options, until: "accepted" }))
     )
   })
-).pipe(Command.withDescription("Cancel a run: it undoes what can be undone, and ends. That takes a worker, here with --work."))
+).pipe(
+  Command.withDescription(
+    "Cancel a run: it undoes what can be undone, and ends. That takes a worker, here with --work."
+  )
+)
 
 const settlement = (call: string, value: unknown): Effect.Effect<Runs.Settlement, BadInput> => {
   if (value === "again" || value === "failed") return Effect.succeed(value)
   if (typeof value === "object" && value !== null && "output" in value) {
-    return Effect.succeed({ output: value.output as Runs.Settlement extends infer S ? (S extends { output: infer O } ? O : never) : never })
+    return Effect.succeed({
+      output: value.output as Runs.Settlement extends infer S
+        ? S extends { output: infer O }
+          ? O
+          : never
+        : never
+    })
   }
-  return Effect.fail(new BadInput({ what: `--settle ${call}`, detail: 'it is `again`, `failed` or {"output": …}' }))
+  return Effect.fail(
+    new BadInput({ what: `--settle ${call}`, detail: 'it is `again`, `failed` or {"output": …}' })
+  )
 }
 
 export const retry = Command.make(
@@ -121,10 +141,15 @@ export const retry = Command.make(
     run,
     edit: Acting.edit,
     settle: Flag.String("settle").pipe(
-      Flag.withDescription('What became of a call that is in doubt: call=again, call=failed or call={"output":…}'),
+      Flag.withDescription(
+        'What became of a call that is in doubt: call=again, call=failed or call={"output":…}'
+      ),
       Flag.atLeast(0)
     ),
-    maxSteps: Flag.Int("max-steps").pipe(Flag.withDescription("How many steps it may take from now on"), Flag.optional),
+    maxSteps: Flag.Int("max-steps").pipe(
+      Flag.withDescription("How many steps it may take from now on"),
+      Flag.optional
+    ),
     ...Acting.flags
   },
   Effect.fn("retry")(function* ({ edit, maxSteps, settle, ...rest }) {

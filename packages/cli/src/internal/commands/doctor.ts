@@ -14,8 +14,18 @@ export const doctor = Command.make(
     const { paint } = output
     const signs = { ok: paint("green", "✔"), note: paint("yellow", "!"), problem: paint("red", "✖") }
     yield* output.document({ findings }, () =>
-      Text.columns(findings.map(({ detail, level, name }) => [signs[level], paint("bold", name), Text.clean(detail, true)]))
+      Text.columns(
+        findings.map(({ detail, level, name }) => [
+          signs[level],
+          paint("bold", name),
+          Text.clean(detail, true)
+        ])
+      )
     )
     if (findings.some(({ level }) => level === "problem")) return yield* JsonPath.different
   })
-).pipe(Command.withDescription("Look whether everything is as it should be: Node, the configuration, the flows, the store."))
+).pipe(
+  Command.withDescription(
+    "Look whether everything is as it should be: Node, the configuration, the flows, the store."
+  )
+)

@@ -41,15 +41,17 @@ export const events = Command.make(
     const end = Option.getOrElse(to, () => (follow ? Number.MAX_SAFE_INTEGER : info.seq))
     const { paint } = output
     const client = yield* Runs.Runs
-    yield* client.events(info.run, { from, to: end, kinds: kind.length === 0 ? undefined : kind }).pipe(
-      Stream.runForEach((event) =>
-        output.line(
-          event,
-          () =>
-            `${paint("bold", String(event.seq).padStart(5))}  ${paint("gray", Text.moment(event.time))}  ${event.kind.padEnd(14)} ${rest(event)}`
+    yield* client
+      .events(info.run, { from, to: end, kinds: kind.length === 0 ? undefined : kind })
+      .pipe(
+        Stream.runForEach((event) =>
+          output.line(
+            event,
+            () =>
+              `${paint("bold", String(event.seq).padStart(5))}  ${paint("gray", Text.moment(event.time))}  ${event.kind.padEnd(14)} ${rest(event)}`
+          )
         )
       )
-    )
   }, Effect.provide(Place.reading))
 ).pipe(
   Command.withDescription("Print the events of a run. With --json, one on each line."),

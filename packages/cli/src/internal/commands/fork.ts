@@ -16,12 +16,21 @@ export const fork = Command.make(
   "fork",
   {
     position: Arguments.position("run"),
-    at: Flag.Int("at").pipe(Flag.withDescription("The checkpoint to fork from, if it is not given as run@seq"), Flag.optional),
+    at: Flag.Int("at").pipe(
+      Flag.withDescription("The checkpoint to fork from, if it is not given as run@seq"),
+      Flag.optional
+    ),
     edit: Acting.edit,
     id: Flag.String("id").pipe(Flag.withDescription("The id of the new run"), Flag.optional),
-    session: Flag.String("session").pipe(Flag.withDescription("The session that it belongs to"), Flag.optional),
+    session: Flag.String("session").pipe(
+      Flag.withDescription("The session that it belongs to"),
+      Flag.optional
+    ),
     actor: Arguments.actor,
-    tag: Flag.String("tag").pipe(Flag.withDescription("A tag to find it by; may be given several times"), Flag.atLeast(0)),
+    tag: Flag.String("tag").pipe(
+      Flag.withDescription("A tag to find it by; may be given several times"),
+      Flag.atLeast(0)
+    ),
     work: Acting.work
   },
   Effect.fn("fork")(function* ({ actor, at, edit, id, position, session, tag, work }) {
@@ -42,9 +51,17 @@ export const fork = Command.make(
         edits: edit.length === 0 ? undefined : edits
       })
       const { from } = forked
-      yield* output.note(output.paint("gray", `run ${Text.inline(forked.id)}, forked from ${Text.inline(from.run)}@${from.seq}`))
+      yield* output.note(
+        output.paint(
+          "gray",
+          `run ${Text.inline(forked.id)}, forked from ${Text.inline(from.run)}@${from.seq}`
+        )
+      )
       if (work) return yield* Following.conclude(forked.id)
-      yield* output.document({ run: forked.id, from, status: "pending" }, () => `forked: ${Text.inline(forked.id)}`)
+      yield* output.document(
+        { run: forked.id, from, status: "pending" },
+        () => `forked: ${Text.inline(forked.id)}`
+      )
     }).pipe(Effect.provide(work ? Place.working : Place.writing))
   })
 ).pipe(
@@ -52,7 +69,10 @@ export const fork = Command.make(
     "Start a new run from a checkpoint of another, with another state if you like. Calls that had finished by then are not made again."
   ),
   Command.withExamples([
-    { command: `waymark fork ticket-42@9 --edit verdict='"ship"' --work`, description: "And executes it here" },
+    {
+      command: `waymark fork ticket-42@9 --edit verdict='"ship"' --work`,
+      description: "And executes it here"
+    },
     { command: "waymark fork ticket-42 --at 9 --id ticket-42-again", description: "For a worker" }
   ])
 )

@@ -21,7 +21,8 @@ const graphNamed = Effect.fnUntraced(function* (name: Option.Option<string>) {
   const loaded = isStoreGiven ? undefined : yield* ConfigFile.choose(yield* ConfigAt)
   const flows = loaded?.config.flows ?? []
   const named = Option.getOrUndefined(name)
-  const entry = named === undefined && flows.length === 1 ? flows[0] : flows.find(({ flow }) => flow.id === named)
+  const entry =
+    named === undefined && flows.length === 1 ? flows[0] : flows.find(({ flow }) => flow.id === named)
   if (entry !== undefined) return Graph.graphOf(Graph.ofManifest(Manifest.manifest(entry.flow)), "flow")
   if (named === undefined) {
     const known = flows.map(({ flow }) => flow.id).join(", ")
@@ -59,6 +60,9 @@ export const graph = Command.make(
   Command.withDescription("Draw a flow, or a run in its flow."),
   Command.withExamples([
     { command: "waymark graph triage --format mermaid", description: "For a page of documentation" },
-    { command: "waymark graph ticket-42 --format dot | dot -Tsvg > ticket-42.svg", description: "What a run did" }
+    {
+      command: "waymark graph ticket-42 --format dot | dot -Tsvg > ticket-42.svg",
+      description: "What a run did"
+    }
   ])
 )

@@ -23,7 +23,10 @@ export const history = Command.make(
       Flag.withDescription("Only events of this kind, whichever it is; may be given several times"),
       Flag.atLeast(0)
     ),
-    order: Flag.Literals("order", ["newest", "oldest"]).pipe(Flag.withDescription("Which come first"), Flag.withDefault("newest")),
+    order: Flag.Literals("order", ["newest", "oldest"]).pipe(
+      Flag.withDescription("Which come first"),
+      Flag.withDefault("newest")
+    ),
     before: Flag.Int("before").pipe(Flag.withDescription("Only those before this position"), Flag.optional),
     after: Flag.Int("after").pipe(Flag.withDescription("Only those after this position"), Flag.optional),
     limit: Arguments.limit(50)
@@ -47,7 +50,8 @@ export const history = Command.make(
       return Text.columns(
         checkpoints.map((checkpoint) => {
           const { actor, attempt, kind: what, node, seq, status, time, visit } = checkpoint
-          const place = node === undefined ? "" : `${Text.inline(node, 40)}${visit === undefined ? "" : ` #${visit}`}`
+          const place =
+            node === undefined ? "" : `${Text.inline(node, 40)}${visit === undefined ? "" : ` #${visit}`}`
           const tried = attempt === undefined || attempt === 1 ? "" : `attempt ${attempt}`
           return [
             paint("bold", String(seq)),
@@ -68,9 +72,14 @@ export const history = Command.make(
     }
   }, Effect.provide(Place.reading))
 ).pipe(
-  Command.withDescription("List the checkpoints of a run: the positions at which it can be looked at and forked."),
+  Command.withDescription(
+    "List the checkpoints of a run: the positions at which it can be looked at and forked."
+  ),
   Command.withExamples([
     { command: "waymark history ticket-42 --node decide", description: "The visits of one node" },
-    { command: "waymark history ticket-42 --kind callFailed --kind attemptFailed", description: "What went wrong on the way" }
+    {
+      command: "waymark history ticket-42 --kind callFailed --kind attemptFailed",
+      description: "What went wrong on the way"
+    }
   ])
 )

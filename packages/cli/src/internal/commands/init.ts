@@ -33,6 +33,8 @@ export const init = Command.make(
     })
   })
 ).pipe(
-  Command.withDescription("Begin a project: a flow, its test, and a waymark.config.ts. Nothing that is there is overwritten."),
+  Command.withDescription(
+    "Begin a project: a flow, its test, and a waymark.config.ts. Nothing that is there is overwritten."
+  ),
   Command.withExamples([{ command: "waymark init my-flows", description: "In a new folder" }])
 )

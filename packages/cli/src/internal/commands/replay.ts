@@ -28,7 +28,8 @@ export const replay = Command.make(
       const { divergence } = report
       yield* output.document(report, () => {
         const visits = `${Text.count(report.visits, "visit")} replayed`
-        const skipped = report.skipped === undefined ? "" : `, ${report.skipped} skipped: a migration came since`
+        const skipped =
+          report.skipped === undefined ? "" : `, ${report.skipped} skipped: a migration came since`
         if (divergence === undefined) return `${output.paint("green", "✔")} ${visits}${skipped}: as recorded`
         const { attempt, expected, got, node, seq, visit } = divergence
         const place = `seq ${seq}, visit ${visit} of ${Text.inline(node, 40)}${attempt > 1 ? `, attempt ${attempt}` : ""}`
@@ -47,7 +48,9 @@ export const replay = Command.make(
   Command.withDescription(
     "Execute the handlers of a run again, against what is recorded: no tool is called, nothing is written. Ends with 9 at the first difference."
   ),
-  Command.withExamples([{ command: "waymark replay ticket-42", description: "Does the code still do what it did?" }])
+  Command.withExamples([
+    { command: "waymark replay ticket-42", description: "Does the code still do what it did?" }
+  ])
 )
 
 export const check = Command.make(
@@ -61,7 +64,10 @@ export const check = Command.make(
       Flag.withDescription("How long a handler may take"),
       Flag.withDefault("10 seconds")
     ),
-    all: Flag.Boolean("all").pipe(Flag.withDescription("Tell also of runs that continue"), Flag.withDefault(false))
+    all: Flag.Boolean("all").pipe(
+      Flag.withDescription("Tell also of runs that continue"),
+      Flag.withDefault(false)
+    )
   },
   Effect.fn("check")(function* ({ all, flow, timeout }) {
     const output = yield* Output

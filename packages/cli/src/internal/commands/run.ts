@@ -26,10 +26,16 @@ export const run = Command.make(
       Flag.withDescription("The run's id: the same one with the same input joins the run that is there"),
       Flag.optional
     ),
-    session: Flag.String("session").pipe(Flag.withDescription("The session that it belongs to"), Flag.optional),
+    session: Flag.String("session").pipe(
+      Flag.withDescription("The session that it belongs to"),
+      Flag.optional
+    ),
     correlation: Flag.String("correlation").pipe(Flag.withDescription("Its correlation id"), Flag.optional),
     actor: Arguments.actor,
-    tag: Flag.String("tag").pipe(Flag.withDescription("A tag to find it by; may be given several times"), Flag.atLeast(0)),
+    tag: Flag.String("tag").pipe(
+      Flag.withDescription("A tag to find it by; may be given several times"),
+      Flag.atLeast(0)
+    ),
     detach: Flag.Boolean("detach").pipe(
       Flag.withDescription("Only start it: a worker executes it, now or later"),
       Flag.withDefault(false)
@@ -52,7 +58,10 @@ export const run = Command.make(
     const output = yield* Output
     if (detach) {
       const started = yield* Effect.provide(start, Place.writing)
-      return yield* output.document({ run: started.id, status: "pending" }, () => `started ${Text.inline(started.id)}`)
+      return yield* output.document(
+        { run: started.id, status: "pending" },
+        () => `started ${Text.inline(started.id)}`
+      )
     }
     yield* Effect.gen(function* () {
       const started = yield* start
@@ -66,7 +75,10 @@ export const run = Command.make(
   ),
   Command.withExamples([
     { command: `waymark run triage --input '{"ticket":"T-42"}'`, description: "With its input in place" },
-    { command: "waymark run triage --input @ticket.json --id ticket-42", description: "From a file; a second time it joins that run" },
+    {
+      command: "waymark run triage --input @ticket.json --id ticket-42",
+      description: "From a file; a second time it joins that run"
+    },
     { command: "waymark run triage --input - --detach < ticket.json", description: "For a worker elsewhere" }
   ])
 )

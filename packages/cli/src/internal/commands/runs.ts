@@ -25,10 +25,14 @@ const timeOf = (what: string, text: string, now: number): Effect.Effect<number, 
 /** What is worth telling of a run besides its status. */
 const detailOf = (info: RunInfo): string => {
   if (info.error !== undefined && info.status === "failed") {
-    return Text.inline([info.error.tag, info.error.message].filter((part) => part !== undefined).join(": "), 60)
+    return Text.inline(
+      [info.error.tag, info.error.message].filter((part) => part !== undefined).join(": "),
+      60
+    )
   }
   const [wait] = info.waits
-  if (info.status === "waiting" && wait !== undefined) return Text.inline(`for ${wait.type} ${wait.name ?? ""}`.trimEnd(), 60)
+  if (info.status === "waiting" && wait !== undefined)
+    return Text.inline(`for ${wait.type} ${wait.name ?? ""}`.trimEnd(), 60)
   if (info.status === "paused") return info.pause ?? ""
   const { progress } = info
   if (info.status === "running" && progress !== undefined) return `${progress.done}/${progress.total}`
@@ -54,16 +58,41 @@ export const runs = Command.make(
     ),
     flow: Flag.String("flow").pipe(Flag.withDescription("Only runs of this flow"), Flag.optional),
     session: Flag.String("session").pipe(Flag.withDescription("Only those of this session"), Flag.optional),
-    correlation: Flag.String("correlation").pipe(Flag.withDescription("Only those with this correlation id"), Flag.optional),
-    parent: Flag.String("parent").pipe(Flag.withDescription("Only those that this run started"), Flag.optional),
+    correlation: Flag.String("correlation").pipe(
+      Flag.withDescription("Only those with this correlation id"),
+      Flag.optional
+    ),
+    parent: Flag.String("parent").pipe(
+      Flag.withDescription("Only those that this run started"),
+      Flag.optional
+    ),
     forkOf: Flag.String("fork-of").pipe(Flag.withDescription("Only forks of this run"), Flag.optional),
     tag: Flag.String("tag").pipe(Flag.withDescription("Only those with this tag"), Flag.optional),
-    bookmark: Flag.String("bookmark").pipe(Flag.withDescription("Only those with a bookmark of this name or tag"), Flag.optional),
-    wait: Flag.String("wait").pipe(Flag.withDescription("Only those that wait for something of this name"), Flag.optional),
-    since: Flag.String("since").pipe(Flag.withDescription("Only those started since: a date, or 30m, 2h, 7d ago"), Flag.optional),
-    order: Flag.Literals("order", ["newest", "oldest", "due"]).pipe(Flag.withDescription("Which come first"), Flag.withDefault("newest")),
-    limit: Flag.Int("limit").pipe(Flag.withAlias("n"), Flag.withDescription("At most so many"), Flag.withDefault(50)),
-    cursor: Flag.String("cursor").pipe(Flag.withDescription("Where to go on, as the last page said"), Flag.optional)
+    bookmark: Flag.String("bookmark").pipe(
+      Flag.withDescription("Only those with a bookmark of this name or tag"),
+      Flag.optional
+    ),
+    wait: Flag.String("wait").pipe(
+      Flag.withDescription("Only those that wait for something of this name"),
+      Flag.optional
+    ),
+    since: Flag.String("since").pipe(
+      Flag.withDescription("Only those started since: a date, or 30m, 2h, 7d ago"),
+      Flag.optional
+    ),
+    order: Flag.Literals("order", ["newest", "oldest", "due"]).pipe(
+      Flag.withDescription("Which come first"),
+      Flag.withDefault("newest")
+    ),
+    limit: Flag.Int("limit").pipe(
+      Flag.withAlias("n"),
+      Flag.withDescription("At most so many"),
+      Flag.withDefault(50)
+    ),
+    cursor: Flag.String("cursor").pipe(
+      Flag.withDescription("Where to go on, as the last page said"),
+      Flag.optional
+    )
   },
   Effect.fn("runs")(function* (flags) {
     const output = yield* Output
@@ -71,7 +100,16 @@ export const runs = Command.make(
     const { status, order, limit, wait, since } = flags
     const query: { -readonly [K in keyof ListQuery]: ListQuery[K] } = { order, limit }
     if (status.length > 0) query.status = status
-    for (const name of ["flow", "session", "correlation", "parent", "forkOf", "tag", "bookmark", "cursor"] as const) {
+    for (const name of [
+      "flow",
+      "session",
+      "correlation",
+      "parent",
+      "forkOf",
+      "tag",
+      "bookmark",
+      "cursor"
+    ] as const) {
       const value = Option.getOrUndefined(flags[name])
       if (value !== undefined) query[name] = value
     }
@@ -89,6 +127,9 @@ export const runs = Command.make(
   Command.withExamples([
     { command: "waymark runs --status failed --since 2h", description: "What failed in the last two hours" },
     { command: "waymark runs --wait approval", description: "What waits for an approval" },
-    { command: "waymark runs --store ./copy.sqlite --json", description: "A store that was sent to you, for programs" }
+    {
+      command: "waymark runs --store ./copy.sqlite --json",
+      description: "A store that was sent to you, for programs"
+    }
   ])
 )

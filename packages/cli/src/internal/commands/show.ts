@@ -12,24 +12,39 @@ import * as RunText from "../runText.ts"
 import * as Text from "../text.ts"
 import * as TimelineText from "../timelineText.ts"
 
-const headOf = ({ info, state }: Look.Seen, owner: string | undefined, now: number, paint: Text.Paint): ReadonlyArray<string> => {
+const headOf = (
+  { info, state }: Look.Seen,
+  owner: string | undefined,
+  now: number,
+  paint: Text.Paint
+): ReadonlyArray<string> => {
   const rows: Array<readonly [string, string]> = [
-    ["status", `${RunText.statusOf(info, paint)}${info.node === undefined ? "" : ` at ${Text.inline(info.node, 60)}`}`],
+    [
+      "status",
+      `${RunText.statusOf(info, paint)}${info.node === undefined ? "" : ` at ${Text.inline(info.node, 60)}`}`
+    ],
     ["flow", `${Text.inline(info.flow, 80)}, version ${info.version}`],
     ["started", `${Text.moment(info.createdAt)} (${Text.ago(info.createdAt, now)})`]
   ]
   if (info.endedAt !== undefined) rows.push(["took", Text.span(info.endedAt - info.createdAt)])
-  rows.push(["steps", `${info.steps} of at most ${state.maxSteps}`], ["journal", `seq 0 to ${info.seq}, epoch ${info.epoch}`])
+  rows.push(
+    ["steps", `${info.steps} of at most ${state.maxSteps}`],
+    ["journal", `seq 0 to ${info.seq}, epoch ${info.epoch}`]
+  )
   if (owner !== undefined) rows.push(["worker", Text.inline(owner, 80)])
   if (info.parent !== undefined) rows.push(["started by", Text.inline(info.parent, 80)])
-  if (info.forkOf !== undefined) rows.push(["forked from", Text.inline(`${info.forkOf.run}@${info.forkOf.seq}`, 80)])
+  if (info.forkOf !== undefined)
+    rows.push(["forked from", Text.inline(`${info.forkOf.run}@${info.forkOf.seq}`, 80)])
   if (info.session !== undefined) rows.push(["session", Text.inline(info.session, 80)])
   if (info.actor !== undefined) rows.push(["actor", Text.inline(info.actor, 80)])
   if (info.correlation !== undefined) rows.push(["correlation", Text.inline(info.correlation, 80)])
   if (info.tags.length > 0) rows.push(["tags", info.tags.map((tag) => Text.inline(tag, 40)).join(", ")])
   if (info.progress !== undefined) {
     const { done, node, note, total } = info.progress
-    rows.push(["progress", `${done} of ${total} at ${Text.inline(node, 40)}${note === undefined ? "" : `: ${Text.inline(note, 80)}`}`])
+    rows.push([
+      "progress",
+      `${done} of ${total} at ${Text.inline(node, 40)}${note === undefined ? "" : `: ${Text.inline(note, 80)}`}`
+    ])
   }
   for (const [name, { limit, spent }] of Object.entries(info.budgets ?? {})) {
     rows.push([`budget`, `${Text.inline(name, 40)}: ${spent} of ${limit}`])
@@ -52,7 +67,9 @@ export const show = Command.make(
       Flag.withDefault(30)
     ),
     events: Flag.Int("events").pipe(
-      Flag.withDescription("How many events to look at, the last ones: the timeline and the graph come from them"),
+      Flag.withDescription(
+        "How many events to look at, the last ones: the timeline and the graph come from them"
+      ),
       Flag.withDefault(5000)
     )
   },
@@ -83,7 +100,10 @@ export const show = Command.make(
       const { paint } = output
       const title = (text: string) => ["", paint("bold", text)]
       const lines = [paint("bold", Text.inline(info.run, 100)), ...headOf(seen, owner, now, paint)]
-      const waiting = [...RunText.pauseText(seen.state), ...waits.flatMap((wait) => RunText.waitText(info.run, wait, now))]
+      const waiting = [
+        ...RunText.pauseText(seen.state),
+        ...waits.flatMap((wait) => RunText.waitText(info.run, wait, now))
+      ]
       if (waiting.length > 0) lines.push(...title("waits for"), ...waiting.map((line) => `  ${line}`))
       const shown = items.slice(-limit)
       const before = items.length - shown.length
@@ -97,7 +117,9 @@ export const show = Command.make(
     })
   }, Effect.provide(Place.reading))
 ).pipe(
-  Command.withDescription("Show a run: its status, what it waits for, what it did, and where it stands in its flow."),
+  Command.withDescription(
+    "Show a run: its status, what it waits for, what it did, and where it stands in its flow."
+  ),
   Command.withExamples([
     { command: "waymark show 01k3v", description: "The run whose id begins so" },
     { command: "waymark show ticket-42 -n 200", description: "With a longer timeline" }

@@ -32,13 +32,18 @@ export const state = Command.make(
       const name = Option.getOrElse(path, () => "")
       return yield* new UnknownName({ what: "part of the state", name, like: [], known: Object.keys(whole) })
     }
-    yield* output.document({ run: info.run, seq: at.seq, status: at.status, state: shown }, () => Text.block(shown))
+    yield* output.document({ run: info.run, seq: at.seq, status: at.status, state: shown }, () =>
+      Text.block(shown)
+    )
   }, Effect.provide(Place.reading))
 ).pipe(
   Command.withDescription("Print the state of a run, as it is or as it was."),
   Command.withExamples([
     { command: "waymark state ticket-42", description: "As it is" },
-    { command: "waymark state ticket-42@17 --path notes.0", description: "A part of it, as it was after event 17" }
+    {
+      command: "waymark state ticket-42@17 --path notes.0",
+      description: "A part of it, as it was after event 17"
+    }
   ])
 )
 
@@ -102,11 +107,19 @@ export const blame = Command.make(
     const paths = Option.isSome(path) ? [JsonPath.parse(path.value)] : names.map((name) => [name] as const)
     for (const [channel] of paths) {
       if (!names.includes(channel)) {
-        return yield* new UnknownName({ what: "channel", name: channel, like: like(channel, names), known: names })
+        return yield* new UnknownName({
+          what: "channel",
+          name: channel,
+          like: like(channel, names),
+          known: names
+        })
       }
     }
     const found = yield* Effect.forEach(paths, (one) =>
-      Effect.map(Runs.blame(info.run, one, { seq }), (checkpoint) => ({ path: one, checkpoint: checkpoint ?? null }))
+      Effect.map(Runs.blame(info.run, one, { seq }), (checkpoint) => ({
+        path: one,
+        checkpoint: checkpoint ?? null
+      }))
     )
     yield* output.document({ run: info.run, blame: found }, () =>
       Text.columns(
@@ -117,7 +130,12 @@ export const blame = Command.make(
           const by = actor === undefined ? "" : ` by ${Text.inline(actor, 40)}`
           const where = node === undefined ? "" : ` of ${Text.inline(node, 40)} #${visit ?? 1}`
           const other = run === info.run ? "" : ` in ${Text.inline(run, 40)}`
-          return [name, `seq ${checkpoint.seq}${other}`, `${kind}${where}${by}`, output.paint("gray", Text.moment(time))]
+          return [
+            name,
+            `seq ${checkpoint.seq}${other}`,
+            `${kind}${where}${by}`,
+            output.paint("gray", Text.moment(time))
+          ]
         })
       )
     )
@@ -126,6 +144,9 @@ export const blame = Command.make(
   Command.withDescription("Say which event last wrote a part of the state, and who asked for it."),
   Command.withExamples([
     { command: "waymark blame ticket-42", description: "All channels" },
-    { command: "waymark blame ticket-42@30 notes.2", description: "One item of a list, as it was after event 30" }
+    {
+      command: "waymark blame ticket-42@30 notes.2",
+      description: "One item of a list, as it was after event 30"
+    }
   ])
 )

@@ -12,10 +12,26 @@ import { runNamed } from "../runNamed.ts"
 import * as Text from "../text.ts"
 
 type Finding =
-  | { readonly run: string; readonly ok: true; readonly from: number; readonly to: number; readonly anchor: string; readonly head: string }
-  | { readonly run: string; readonly ok: false; readonly error: string; readonly seq?: number; readonly message: string }
+  | {
+      readonly run: string
+      readonly ok: true
+      readonly from: number
+      readonly to: number
+      readonly anchor: string
+      readonly head: string
+    }
+  | {
+      readonly run: string
+      readonly ok: false
+      readonly error: string
+      readonly seq?: number
+      readonly message: string
+    }
 
-const check = (run: string, options: { readonly from?: number; readonly expect?: { readonly seq: number; readonly hash: string } }) =>
+const check = (
+  run: string,
+  options: { readonly from?: number; readonly expect?: { readonly seq: number; readonly hash: string } }
+) =>
   Effect.gen(function* () {
     const runs = yield* Runs.Runs
     return yield* runs.verify(run, options).pipe(
@@ -36,7 +52,11 @@ const allRuns = Effect.gen(function* () {
   const ids: Array<string> = []
   let cursor: string | undefined
   do {
-    const page = yield* runs.list({ limit: 1000, order: "oldest", ...(cursor === undefined ? undefined : { cursor }) })
+    const page = yield* runs.list({
+      limit: 1000,
+      order: "oldest",
+      ...(cursor === undefined ? undefined : { cursor })
+    })
     ids.push(...page.runs.map(({ run }) => run))
     cursor = page.cursor
   } while (cursor !== undefined)
@@ -82,13 +102,20 @@ export const verify = Command.make(
           : `${output.paint("red", "✖")} ${name}: ${Text.clean(finding.message)}`
       })
     }
-    if (Option.isNone(run)) yield* output.note(`${Text.count(ids.length, "run")} verified, ${broken} not as written`)
+    if (Option.isNone(run))
+      yield* output.note(`${Text.count(ids.length, "run")} verified, ${broken} not as written`)
     if (broken > 0) return yield* JsonPath.different
   }, Effect.provide(Place.reading))
 ).pipe(
-  Command.withDescription("Check the chain of hashes of a run, or of all. With --json, one finding on each line."),
+  Command.withDescription(
+    "Check the chain of hashes of a run, or of all. With --json, one finding on each line."
+  ),
   Command.withExamples([
     { command: "waymark verify", description: "All runs" },
-    { command: "waymark verify ticket-42 --expect 17:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", description: "Also that nothing was cut off" }
+    {
+      command:
+        "waymark verify ticket-42 --expect 17:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+      description: "Also that nothing was cut off"
+    }
   ])
 )

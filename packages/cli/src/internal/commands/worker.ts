@@ -41,8 +41,11 @@ export const worker = Command.make(
     yield* Effect.gen(function* () {
       const { owner } = yield* Worker.Worker
       const ids = loaded.config.flows.map(({ flow }) => flow.id)
-      yield* output.line({ worker: owner, flows: ids }, () => `executes ${ids.join(", ")}; Ctrl-C ends it in good order`)
-      yield* Effect.never
+      yield* output.line(
+        { worker: owner, flows: ids },
+        () => `executes ${ids.join(", ")}; Ctrl-C ends it in good order`
+      )
+      return yield* Effect.never
     }).pipe(Effect.provide(Place.working))
   })
 ).pipe(
@@ -51,6 +54,9 @@ export const worker = Command.make(
   ),
   Command.withExamples([
     { command: "waymark worker", description: "In a terminal, or as a service" },
-    { command: "waymark worker --socket /run/user/1000/waymark.sock", description: "With requests from an editor or a program" }
+    {
+      command: "waymark worker --socket /run/user/1000/waymark.sock",
+      description: "With requests from an editor or a program"
+    }
   ])
 )

@@ -8,7 +8,6 @@ import type * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as PubSub from "effect/PubSub"
-import type { Json } from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type * as Rpc from "effect/rpc/Rpc"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
@@ -41,7 +40,9 @@ type Failed = RequestFailed | ProtocolMismatch
 /** A defect of a flow's code is a failed request, and no end of the worker. */
 const told = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, RequestFailed, R> =>
   Effect.catchCause(effect, (cause) =>
-    Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause as Cause.Cause<never>) : Effect.fail(failureOf(cause))
+    Cause.hasInterruptsOnly(cause)
+      ? Effect.failCause(cause as Cause.Cause<never>)
+      : Effect.fail(failureOf(cause))
   )
 
 interface Asked {
@@ -104,7 +105,8 @@ export const layer = (
       return {
         hello: ({ client, protocol }, asked) =>
           Effect.gen(function* () {
-            if (protocol !== version) return yield* new ProtocolMismatch({ worker: version, client: protocol })
+            if (protocol !== version)
+              return yield* new ProtocolMismatch({ worker: version, client: protocol })
             asked.client.annotate(Greeted, true)
             yield* Effect.logInfo(`${client} is connected`)
             return {
@@ -144,7 +146,9 @@ export const layer = (
         resume: ask(({ run, ...sender }) => runs.resume(run, senderOf(sender))),
         pause: ask(({ note, run, ...sender }) => runs.pause(run, { ...senderOf(sender), note })),
         cancel: ask(({ reason, run, ...sender }) =>
-          Effect.map(runs.cancel(run, reason, { ...senderOf(sender), until: "accepted" }), (status) => ({ status }))
+          Effect.map(runs.cancel(run, reason, { ...senderOf(sender), until: "accepted" }), (status) => ({
+            status
+          }))
         ),
         answer: ask(({ run, value, wait, ...sender }) => runs.answer(run, wait, value, senderOf(sender))),
         signal: ask(({ key, name, payload, run, ...sender }) =>
@@ -166,7 +170,7 @@ export const layer = (
           Effect.gen(function* () {
             const { flow } = yield* entryOf(name)
             const results: ReadonlyArray<Exit.Exit<unknown, { readonly message: string }>> = [
-              ...(input === undefined ? [] : [yield* Effect.exit(Values.input(flow, input as Json))]),
+              ...(input === undefined ? [] : [yield* Effect.exit(Values.input(flow, input))]),
               ...(edits === undefined ? [] : [yield* Effect.exit(Values.edits(flow, editsIn(edits)))])
             ]
             const problems = results.flatMap((exit) =>
