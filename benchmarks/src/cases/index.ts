@@ -31,6 +31,7 @@ const modules: ReadonlyArray<readonly [load: () => Promise<Cases>, names: Readon
   [() => import("./waiting.ts"), ["waiting", "signal"]],
   [() => import("./recovery.ts"), ["recovery", "history", "open"]],
   [() => import("./pause.ts"), ["pause-memory", "pause-fs"]],
+  [() => import("./size.ts"), ["size-sqljs"]],
   [() => import("./build.ts"), ["types", "size"]]
 ]
 

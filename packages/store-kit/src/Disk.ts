@@ -36,8 +36,15 @@ export interface Disk {
   readonly syncFile: (path: string) => Effect.Effect<void, StoreError>
   /** Makes a directory, and its name durable in its parent. It may be there already. */
   readonly makeDirectory: (path: string) => Effect.Effect<void, StoreError>
-  /** Puts a file in the place of another in one step, durably. `temporary` is a name that nobody else uses. */
-  readonly replace: (path: string, bytes: Uint8Array, temporary: string) => Effect.Effect<void, StoreError>
+  /**
+   * Puts a file in the place of another in one step, durably: these bytes, or what is written to it. `temporary` is a name
+   * that nobody else uses.
+   */
+  readonly replace: (
+    path: string,
+    content: Uint8Array | ((file: FileSystem.File) => Effect.Effect<void, PlatformError>),
+    temporary: string
+  ) => Effect.Effect<void, StoreError>
   /** Gives a file another name; `false` if there is such a name already. */
   readonly link: (from: string, to: string) => Effect.Effect<boolean, StoreError>
   /** Writes a file and gives it a name in one step, durably; `false` if there is such a name already. */
@@ -121,10 +128,16 @@ export const make = (
       yield* syncDirectory(parent)
     })
 
-  const writeSynced = (name: string, bytes: Uint8Array): Effect.Effect<void, StoreError> =>
+  const writeSynced = (
+    name: string,
+    content: Parameters<Disk["replace"]>[1]
+  ): Effect.Effect<void, StoreError> =>
     Effect.scoped(
       Effect.flatMap(open(name, "w"), (file) =>
-        Effect.mapError(Effect.andThen(file.writeAll(bytes), file.sync), fromPlatform(name))
+        Effect.mapError(
+          Effect.andThen(typeof content === "function" ? content(file) : file.writeAll(content), file.sync),
+          fromPlatform(name)
+        )
       )
     )
 
@@ -179,11 +192,11 @@ export const make = (
           : Effect.succeed(text)
       }),
     openToRead: (file) => orUndefined(file)(fs.open(file, { flag: "r" })),
-    replace: (name, bytes, temporary) =>
+    replace: (name, content, temporary) =>
       Effect.uninterruptible(
         Effect.gen(function* () {
           const file = temporaryPath(temporary)
-          yield* writeSynced(file, bytes)
+          yield* writeSynced(file, content)
           yield* Effect.mapError(fs.rename(file, name), fromPlatform(name))
           yield* syncDirectory(parentOf(name))
         })

@@ -44,9 +44,9 @@ let uniques = 0
 export const make = (disk: Disk): Persistence["Service"] => ({
   place: "memory",
   readDatabase: Effect.sync(() => disk.database?.slice()),
-  replaceDatabase: (bytes) =>
+  fold: ({ blockSize, read, size }) =>
     Effect.sync(() => {
-      disk.database = bytes.slice()
+      disk.database = read(0, Math.ceil(size / blockSize)).slice()
     }),
   listLogs: Effect.sync(() => [...disk.logs.keys()].sort((a, b) => a - b)),
   readLog: (log, from) => Effect.sync(() => disk.logs.get(log)?.slice(from)),

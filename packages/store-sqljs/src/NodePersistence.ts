@@ -4,6 +4,7 @@
  * ```
  * runs.sqlite           the database
  * runs.sqlite-redo.<n>  what was done since: counts with the database of generation n, and after log n - 1
+ * runs.sqlite-blocks.<n> what of the database is changed just now, if it is not replaced as a whole
  * runs.sqlite-mark      how far the log that is written is synced; overwritten in place
  * runs.sqlite-lock.<n>  the process that writes
  * ```
@@ -23,6 +24,7 @@ import { failure, fromPlatform } from "@waymark/store-kit/Failures"
 import * as NodeFiles from "@waymark/store-kit/NodeFiles"
 import * as ProcessIdentity from "@waymark/store-kit/ProcessIdentity"
 import { Identity } from "@waymark/store-kit/ProcessIdentity"
+import * as DatabaseFile from "./internal/databaseFile.ts"
 import { Persistence } from "./Persistence.ts"
 
 /**
@@ -103,6 +105,8 @@ export const make = Effect.fnUntraced(function* (
   const logPath = (log: number): string => `${place}-redo.${log}`
   const lockPath = (lock: number): string => `${place}-lock.${lock}`
   const markPath = `${place}-mark`
+
+  const database = DatabaseFile.make({ disk, place, temporary, numbered })
 
   // -----------------------------------------------------------------------------------------------------------------
   // the lock
@@ -326,8 +330,8 @@ export const make = Effect.fnUntraced(function* (
     place,
     lock,
     lockedBy,
-    readDatabase: disk.readBytes(place),
-    replaceDatabase: (bytes) => disk.replace(place, bytes, temporary()),
+    readDatabase: Effect.suspend(() => (locked ? database.open : database.look)),
+    fold: database.fold,
     listLogs: numbered("redo"),
     readLog,
     writeLog,

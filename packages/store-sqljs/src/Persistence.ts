@@ -9,7 +9,27 @@ import type * as Scope from "effect/Scope"
 import type { StoreError } from "@waymark/core/Store"
 
 /**
- * What a store keeps: one database, which is only ever replaced as a whole, and redo logs, which are only ever written at
+ * What a database is at a moment. It stays so while the store goes on, until it was put in its place.
+ *
+ * - `size`: its length in bytes
+ * - `blockSize`, `changed`: the database is blocks of this many bytes, of which the last may be shorter. Those that have changed
+ *   since the last one that was put in its place are named, ascending, counted from 0
+ * - `read`: what blocks hold, so many from one on
+ * - `generation`: the number of the first log that is not in it
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Snapshot {
+  readonly size: number
+  readonly blockSize: number
+  readonly changed: ReadonlyArray<number>
+  readonly read: (block: number, count: number) => Uint8Array
+  readonly generation: number
+}
+
+/**
+ * What a store keeps: one database, which is only ever changed in one step, and redo logs, which are only ever written at
  * their end. Logs are numbered from 1; a few of them follow one another at most.
  *
  * Whatever succeeds is durable: it survives a crash of the process, and of the machine where the place can promise that.
@@ -25,8 +45,12 @@ export class Persistence extends Context.Service<
     readonly place: string
     /** The database; `undefined` if there is none yet. */
     readonly readDatabase: Effect.Effect<Uint8Array | undefined, StoreError>
-    /** Puts a database in the place of the one that is there, in one step. */
-    readonly replaceDatabase: (bytes: Uint8Array) => Effect.Effect<void, StoreError>
+    /**
+     * Puts a database in the place of the one that is there, in one step: whoever reads meanwhile, or after a crash, finds
+     * the one or the other. It may take its time, and read the blocks one after the other. When it fails, the next
+     * one names what this one did, too.
+     */
+    readonly fold: (snapshot: Snapshot) => Effect.Effect<void, StoreError>
     /** The numbers of the logs that are there, ascending. */
     readonly listLogs: Effect.Effect<ReadonlyArray<number>, StoreError>
     /** What a log holds from a byte on; `undefined` if there is no such log. */

@@ -14,7 +14,7 @@ import { Hasher } from "@waymark/core/Hasher"
 import { Store } from "@waymark/core/Store"
 import type { StoreError } from "@waymark/core/Store"
 import { failure } from "@waymark/store-kit/Failures"
-import { load } from "./internal/database.ts"
+import { load } from "./internal/engine.ts"
 import * as SqlStore from "./internal/store.ts"
 import { Maintenance } from "./Maintenance.ts"
 import { Persistence } from "./Persistence.ts"
@@ -25,13 +25,13 @@ import { Persistence } from "./Persistence.ts"
  * - `readOnly`: writes nothing and needs no lock: for looking at runs while another process writes
  * - `maxBytes`: how large the database may become, 1 GB by default; it lies in memory. What would make it larger fails with
  *   `NoSpace` then; runs can still be deleted
- * - `foldBytes`: how long the redo log may become before it is folded into the database, in bytes; 16 MB by default. It may
- *   always become an eighth of the database
+ * - `foldBytes`: how long the redo log may become before it is folded into the database, in bytes; 16 MB by default
  * - `maxUnsynced`: how much may be accepted and not yet durable before those who append have to wait, in characters; 4 MB
  *   by default
  * - `pollInterval`: how often a store that only reads looks for what is written, if somebody wants to know, 200 ms by
  *   default
- * - `locateFile`: where the WebAssembly of sql.js lies, given its file name; for bundlers
+ * - `locateFile`: where the WebAssembly of sql.js lies, given its file name: an address, or a path on Node. For programs
+ *   that are bundled
  *
  * @category models
  * @since 0.1.0
@@ -52,7 +52,7 @@ const settingsOf = (options: Options | undefined): SqlStore.Settings => {
   return {
     readOnly: options?.readOnly ?? false,
     maxBytes: options?.maxBytes ?? 1024 * megabyte,
-    foldAfter: (databaseBytes) => Math.max(foldBytes, databaseBytes / 8),
+    foldAfter: (databaseBytes, inBlocks) => (inBlocks ? foldBytes : Math.max(foldBytes, databaseBytes / 8)),
     maxUnsynced: options?.maxUnsynced ?? 4 * megabyte,
     pollInterval: Duration.toMillis(options?.pollInterval ?? "200 millis")
   }
@@ -70,7 +70,7 @@ const settingsOf = (options: Options | undefined): SqlStore.Settings => {
 export const layer = (options?: Options): Layer.Layer<Store | Maintenance, StoreError, Persistence> =>
   Layer.effectContext(
     Effect.gen(function* () {
-      const sqlJs = yield* Effect.tryPromise({
+      const engine = yield* Effect.tryPromise({
         try: () => load(options?.locateFile),
         catch: (cause) =>
           failure(
@@ -78,7 +78,7 @@ export const layer = (options?: Options): Layer.Layer<Store | Maintenance, Store
             cause
           )
       })
-      const made = yield* SqlStore.make(yield* Persistence, sqlJs, yield* Hasher, settingsOf(options))
+      const made = yield* SqlStore.make(yield* Persistence, engine, yield* Hasher, settingsOf(options))
       return Context.make(Store, made.store).pipe(
         Context.add(
           Maintenance,

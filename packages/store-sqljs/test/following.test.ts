@@ -20,6 +20,7 @@ const both = Effect.gen(function* () {
   const writing = yield* open(false)
   const reading = yield* open(true)
   return {
+    open,
     writer: Context.get(writing, Store),
     checkpoint: Context.get(writing, Maintenance).checkpoint,
     reader: Context.get(reading, Store)
@@ -58,6 +59,41 @@ describe("a store that only reads", () => {
       yield* writer.delete("one")
       yield* Fiber.await(gone)
       assert.strictEqual((yield* Effect.flip(reader.get("one")))._tag, "RunNotFound")
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("finds a whole database whenever it is opened, also while it is being changed", () =>
+    Effect.gen(function* () {
+      const { checkpoint, open, writer } = yield* both
+      // So much that the changes are made in the file.
+      yield* writer.putArtifact(new Uint8Array(3_000_000).fill(7))
+      yield* checkpoint
+      const journal = yield* Journal.make("one", { time: 1 })
+      const lease = yield* writer.create(journal.batch(Journal.created()), { holder: "worker" })
+      let done = false
+      const writing = Effect.gen(function* () {
+        for (let round = 0; round < 25; round++) {
+          const notes = Array.from({ length: 50 }, () => Journal.annotated("x".repeat(1000)))
+          const seq = journal.seq
+          yield* writer.append(lease, seq, journal.batch(notes[0]!, ...notes.slice(1)))
+          yield* writer.sync(lease)
+          yield* checkpoint
+        }
+        done = true
+      })
+      let seen = 0
+      const looking = Effect.gen(function* () {
+        while (!done) {
+          const reader = Context.get(yield* open(true), Store)
+          const { head } = yield* reader.get("one")
+          const entries = yield* reader.read("one", { limit: 10_000 })
+          assert.deepStrictEqual(head, journal.headAt(head.seq))
+          assert.lengthOf(entries, head.seq + 1)
+          seen += 1
+        }
+      }).pipe(Effect.scoped)
+      yield* Effect.all([writing, looking, looking], { concurrency: 3 })
+      assert.isAbove(seen, 4)
     }).pipe(Effect.scoped)
   )
 

@@ -64,6 +64,9 @@ const scenario = (disk: PowerLossFileSystem.Disk, machine: Machine, told: Map<st
         told.get(id)!.commands.push(command)
       )
 
+    // So much stays as it is that changes are made in the file from then on.
+    yield* store.putArtifact(new Uint8Array(600_000).fill(7))
+    yield* fold
     const one = yield* begin("one")
     yield* append(one, Journal.visited())
     yield* append(one, Journal.visited(), Journal.annotated("together"))

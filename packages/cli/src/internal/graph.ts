@@ -2,7 +2,7 @@
  * A flow as a graph, with what a run did in it.
  */
 import type { Manifest } from "@waymark/core/Manifest"
-import type { Outline } from "@waymark/core/Outline"
+import type { Shape } from "@waymark/core/Shape"
 import * as Timeline from "@waymark/core/Timeline"
 
 /** A node of the graph: `visits` is how many there were, `open` how many of them have not ended. */
@@ -33,7 +33,7 @@ export interface Graph {
 }
 
 /** What is drawn of a flow. */
-export type Drawn = Pick<Outline, "flow" | "start" | "nodes" | "edges">
+export type Drawn = Pick<Shape, "flow" | "start" | "nodes" | "edges">
 
 export const ofManifest = ({ edges, id, nodes, start }: Manifest): Drawn => ({
   flow: id,

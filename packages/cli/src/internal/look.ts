@@ -4,7 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Manifest from "@waymark/core/Manifest"
-import * as Outline from "@waymark/core/Outline"
+import * as Shape from "@waymark/core/Shape"
 import type { RunInfo } from "@waymark/core/RunInfo"
 import * as Runs from "@waymark/core/Runs"
 import type * as RunState from "@waymark/core/RunState"
@@ -20,8 +20,8 @@ const drawnOf = Effect.fnUntraced(function* (state: RunState.RunState, timeline:
   if (flow !== undefined && flow.version === state.version && flow.fingerprint === state.fingerprint) {
     return Graph.graphOf(Graph.ofManifest(Manifest.manifest(flow)), "flow", timeline)
   }
-  const outline = yield* Outline.read(state.fingerprint)
-  if (outline !== undefined) return Graph.graphOf(outline, "store", timeline)
+  const shape = yield* Shape.read(state.fingerprint)
+  if (shape !== undefined) return Graph.graphOf(shape, "store", timeline)
   return Graph.graphOf(Graph.ofTimeline(state.flow, timeline), "journal", timeline)
 })
 

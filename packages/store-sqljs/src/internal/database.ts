@@ -1,8 +1,10 @@
 /**
- * The database in memory: sql.js, with statements that are prepared once, and what `export` costs them put back.
+ * The database in memory: sql.js, with statements that are prepared once.
  */
-import initSqlJs from "sql.js"
-import type { Database as SqlDatabase, SqlJsStatic, SqlValue, Statement } from "sql.js"
+import type { SqlValue, Statement } from "sql.js"
+import type { Engine } from "./engine.ts"
+import { blockSize } from "./pageFile.ts"
+import type { Capture } from "./pageFile.ts"
 
 export type Value = SqlValue
 
@@ -19,21 +21,31 @@ export interface Database {
   readonly transaction: <A>(body: () => A) => A
   /** How many bytes hold something. */
   readonly size: () => number
-  /** The whole database as a file. */
-  readonly export: () => Uint8Array
+  /** Whether what has changed is known, and not only the whole. */
+  readonly inBlocks: boolean
+  /** What the database is as a file now; one at a time. */
+  readonly capture: () => Capture
   readonly close: () => void
 }
 
 /**
- * Nothing of this database is ever read from a disk by SQLite itself: the redo log makes it durable, and `export` a file. A
+ * Nothing of this database is ever read from a disk by SQLite itself: the redo log makes it durable, and a fold a file. A
  * journal in memory is for rolling back.
  */
 const pragmas = (maxBytes: number): string =>
   `PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384;
    PRAGMA max_page_count = ${Math.ceil(maxBytes / 4096)};`
 
-export const open = (sqlJs: SqlJsStatic, bytes: Uint8Array | undefined, maxBytes: number): Database => {
-  const database: SqlDatabase = new sqlJs.Database(bytes)
+/** All of it, for want of something better: it stops everything else, and is as large as the database. */
+const captureOf = (bytes: Uint8Array): Capture => ({
+  size: bytes.length,
+  changed: Array.from({ length: Math.ceil(bytes.length / blockSize) }, (_, block) => block),
+  read: (block, count) => bytes.subarray(block * blockSize, (block + count) * blockSize),
+  end: () => {}
+})
+
+export const open = (engine: Engine, bytes: Uint8Array | undefined, maxBytes: number): Database => {
+  const { database, file } = engine.open(bytes)
   const statements = new Map<string, Statement>()
   database.run(pragmas(maxBytes))
 
@@ -98,25 +110,11 @@ export const open = (sqlJs: SqlJsStatic, bytes: Uint8Array | undefined, maxBytes
       }
     },
     size: () => (number("PRAGMA page_count") - number("PRAGMA freelist_count")) * number("PRAGMA page_size"),
-    export: () => {
-      // It closes the database and opens it again: prepared statements are gone, and pragmas are what they were at first.
-      statements.clear()
-      const exported = database.export()
-      database.run(pragmas(maxBytes))
-      return exported
-    },
+    inBlocks: file !== undefined,
+    capture: () => (file === undefined ? captureOf(database.export()) : file.capture()),
     close: () => {
       statements.clear()
       database.close()
     }
   }
-}
-
-let loaded: Promise<SqlJsStatic> | undefined
-
-/** Loads sql.js, once for each process unless where its WebAssembly lies is said. */
-export const load = (locateFile: ((file: string) => string) | undefined): Promise<SqlJsStatic> => {
-  if (locateFile !== undefined) return initSqlJs({ locateFile })
-  loaded ??= initSqlJs()
-  return loaded
 }

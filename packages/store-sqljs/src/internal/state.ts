@@ -3,13 +3,13 @@
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import type { SqlJsStatic } from "sql.js"
 import type { Hasher } from "@waymark/core/Hasher"
 import type { StoreError } from "@waymark/core/Store"
 import { failure } from "@waymark/store-kit/Failures"
 import type { Persistence } from "../Persistence.ts"
 import * as Apply from "./apply.ts"
 import * as Database from "./database.ts"
+import type { Engine } from "./engine.ts"
 import type { Step } from "./operation.ts"
 import { stepsOf } from "./operation.ts"
 import * as Redo from "./redo.ts"
@@ -27,7 +27,7 @@ export interface State {
 
 export interface Options {
   readonly persistence: Persistence["Service"]
-  readonly sqlJs: SqlJsStatic
+  readonly engine: Engine
   readonly hasher: Hasher
   readonly maxBytes: number
 }
@@ -60,10 +60,10 @@ const setUp = (database: Database.Database): void => {
 }
 
 /** The database of a place, as it was last put there. */
-const loadDatabase = Effect.fnUntraced(function* ({ maxBytes, persistence, sqlJs }: Options) {
+const loadDatabase = Effect.fnUntraced(function* ({ engine, maxBytes, persistence }: Options) {
   const { place } = persistence
   const bytes = yield* persistence.readDatabase
-  const database = yield* onDatabase(place, () => Database.open(sqlJs, bytes, maxBytes))
+  const database = yield* onDatabase(place, () => Database.open(engine, bytes, maxBytes))
   if (bytes === undefined) yield* onDatabase(place, () => setUp(database))
   const setting = (key: string): Effect.Effect<number, StoreError> =>
     Effect.catch(

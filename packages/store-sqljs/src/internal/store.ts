@@ -6,7 +6,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { SqlJsStatic } from "sql.js"
 import * as ChangeHub from "@waymark/core/ChangeHub"
 import type { Hasher } from "@waymark/core/Hasher"
 import { isTerminal } from "@waymark/core/RunInfo"
@@ -15,6 +14,7 @@ import { coalesce } from "@waymark/store-kit/Coalesce"
 import { failure, named } from "@waymark/store-kit/Failures"
 import * as Wakeups from "@waymark/store-kit/Wakeups"
 import type { Persistence } from "../Persistence.ts"
+import type { Engine } from "./engine.ts"
 import * as Leases from "./leases.ts"
 import type { Step } from "./operation.ts"
 import { step } from "./operation.ts"
@@ -26,7 +26,7 @@ export interface Settings {
   readonly readOnly: boolean
   /** Bytes. */
   readonly maxBytes: number
-  readonly foldAfter: (databaseBytes: number) => number
+  readonly foldAfter: (databaseBytes: number, inBlocks: boolean) => number
   readonly maxUnsynced: number
   /** Milliseconds. */
   readonly pollInterval: number
@@ -43,7 +43,7 @@ export interface Made {
 
 export const make = Effect.fnUntraced(function* (
   persistence: Persistence["Service"],
-  sqlJs: SqlJsStatic,
+  engine: Engine,
   hasher: Hasher,
   settings: Settings
 ): Effect.fn.Return<Made, Store.StoreError, Scope.Scope> {
@@ -58,7 +58,7 @@ export const make = Effect.fnUntraced(function* (
   const hub = ChangeHub.make()
 
   if (!readOnly) yield* Scope.provide(persistence.lock(owner), lock).pipe(named("open"))
-  const loading: State.Options = { persistence, sqlJs, hasher, maxBytes }
+  const loading: State.Options = { persistence, engine, hasher, maxBytes }
   let state = yield* named("open")(State.load(loading))
 
   // -----------------------------------------------------------------------------------------------------------------

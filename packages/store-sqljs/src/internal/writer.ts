@@ -13,6 +13,7 @@ import { failure } from "@waymark/store-kit/Failures"
 import type { Wakeups } from "@waymark/store-kit/Wakeups"
 import type { Step } from "./operation.ts"
 import { linesOf, step } from "./operation.ts"
+import { blockSize } from "./pageFile.ts"
 import * as Redo from "./redo.ts"
 import { formatVersion } from "./schema.ts"
 import { onDatabase } from "./state.ts"
@@ -50,7 +51,7 @@ export interface Options extends StateOptions {
   /** Characters that may be accepted and not yet durable. */
   readonly maxUnsynced: number
   /** How many bytes the log may have before it is folded in when nothing else is going on, for a database of this size. */
-  readonly foldAfter: (databaseBytes: number) => number
+  readonly foldAfter: (databaseBytes: number, inBlocks: boolean) => number
   readonly wakeups: Wakeups
   readonly applied: (steps: ReadonlyArray<Step>) => void
   readonly onFailure: (why: StoreError) => void
@@ -216,7 +217,7 @@ export const make = (options: Options): Writer => {
 
   const fold: Effect.Effect<void, StoreError> = coalesce(
     Effect.gen(function* () {
-      const exported = yield* betweenGroups(
+      const begun = yield* betweenGroups(
         Effect.gen(function* () {
           if (broken !== undefined) return yield* Effect.fail(broken)
           if (state.offset === 0 && loggedBytes === 0) return undefined
@@ -224,29 +225,32 @@ export const make = (options: Options): Writer => {
           if (untidy) yield* persistence.writeLog(state.log, state.offset, new Uint8Array(0))
           untidy = false
           const next = state.offset === 0 ? state.log : state.log + 1
-          const bytes = yield* onDatabase(persistence.place, () => {
+          const capture = yield* onDatabase(persistence.place, () => {
             database.run("UPDATE store SET value = ? WHERE key = 'generation'", [next])
-            return database.export()
+            return database.capture()
           })
           const folded = loggedBytes
           state.log = next
           state.offset = 0
-          return { bytes, folded, generation: next }
+          return { capture, folded, generation: next }
         })
       )
-      if (exported === undefined) return
-      yield* persistence.replaceDatabase(exported.bytes)
-      loggedBytes -= exported.folded
+      if (begun === undefined) return
+      const { capture, folded, generation } = begun
+      yield* Effect.onExit(persistence.fold({ ...capture, blockSize, generation }), (exit) =>
+        Effect.sync(() => capture.end(Exit.isSuccess(exit)))
+      )
+      loggedBytes -= folded
       // The log before stays until the next fold: whoever reads it can go on from its end.
       for (const log of yield* persistence.listLogs) {
-        if (log < exported.generation - 1) yield* persistence.removeLog(log)
+        if (log < generation - 1) yield* persistence.removeLog(log)
       }
     })
   )
 
   let folding = false
   const considerFold = (): void => {
-    const after = options.foldAfter(databaseBytes)
+    const after = options.foldAfter(databaseBytes, database.inBlocks)
     if (folding || loggedBytes < Math.max(after, foldAgainAt)) return
     folding = true
     const idle = Effect.gen(function* () {
