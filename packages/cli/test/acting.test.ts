@@ -1,7 +1,10 @@
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { Runs } from "@waymark/core"
+import { Effect } from "effect"
 import { afterAll, assert, it } from "vitest"
-import { folder, json, removeFolders, seed, waymark } from "./support/command.ts"
+import { Triage } from "./fixtures/project/flows.ts"
+import { folder, json, removeFolders, seed, waymark, within } from "./support/command.ts"
 
 afterAll(removeFolders)
 
@@ -50,6 +53,27 @@ it("a run that failed is told by the exit code, and retried", async () => {
   const again = await waymark(["retry", "f", "--json"], here)
   assert.strictEqual(again.code, 5)
   assert.deepInclude(JSON.parse(again.stderr).error, { tag: "CommandRefused", reason: "ended" })
+})
+
+it("events are followed until their run has ended, whoever executes it", async () => {
+  const store = folder()
+  await seed(store)
+  const following = waymark(["events", "waits-1", "--follow", "--json"], { store })
+  await within(
+    store,
+    Effect.gen(function* () {
+      const runs = yield* Runs.Runs
+      yield* runs.answer("waits-1", "verdict", "ship")
+      yield* runs.await(Runs.ref(Triage, "waits-1"))
+    })
+  )
+  const { code, stdout } = await following
+  assert.strictEqual(code, 0)
+  const kinds = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as { readonly kind: string }).kind)
+  assert.deepStrictEqual([kinds[0], kinds.at(-1)], ["created", "completed"])
 })
 
 it("a run is forked with another state, and the original stays as it was", async () => {
