@@ -6,6 +6,7 @@
 export * as CrashExplorer from "./CrashExplorer.ts"
 export * as CrashStore from "./CrashStore.ts"
 export * as FakeTools from "./FakeTools.ts"
+export * as Faults from "./Faults.ts"
 export * as JournalBuilder from "./JournalBuilder.ts"
 export * as JournalSnapshot from "./JournalSnapshot.ts"
 export * as PowerLossFileSystem from "./PowerLossFileSystem.ts"

@@ -369,8 +369,10 @@ export const make = Effect.fnUntraced(function* (
       const { head, state } = yield* Reader.load(environment, run)
       const commands = yield* Commands.open(environment.codec, yield* store.inbox(run, cursorOf(state.inbox)))
       unreadable.delete(run)
-      // Another worker may have brought it to a later version, just before.
-      if (draining || state.version > service.flow.version) return yield* release(lease)
+      // Another worker may have ended it, just before.
+      const isOver = isTerminal(state.status) && HashMap.isEmpty(state.outbox) && commands.length === 0
+      // Or brought it to a later version.
+      if (isOver || draining || state.version > service.flow.version) return yield* release(lease)
       const execution = Execution.make(
         environment,
         service,
