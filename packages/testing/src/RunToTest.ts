@@ -160,7 +160,7 @@ const outcomeOf = (flow: Export<Flow.Any>, { events, info }: Recorded): Readonly
   if (info.status === "failed" && last?.kind === "failed") {
     const { stack: _, ...failure } = last.error as { readonly stack?: unknown } & typeof last.error
     const before = "assert.deepInclude(yield* TestRuntime.expectFailed(run), "
-    return [`    ${before}${literal(failure as Schema.Json, 4, 4 + before.length)})`]
+    return [`    ${before}${literal(failure, 4, 4 + before.length)})`]
   }
   if (info.status === "cancelled" && last?.kind === "cancelled")
     return [`    assert.strictEqual(yield* TestRuntime.expectCancelled(run), ${text(last.reason)})`]

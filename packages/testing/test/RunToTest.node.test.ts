@@ -207,7 +207,7 @@ const execute = (folder: string) =>
           "--reporter=json",
           `--outputFile=${report}`
         ],
-        { cwd: folder, env: { ...process.env, VITEST: undefined } as NodeJS.ProcessEnv },
+        { cwd: folder, env: { ...process.env, VITEST: undefined } },
         () => done()
       )
     })

@@ -29,6 +29,12 @@ const indent = 4
 
 const limitKinds: ReadonlySet<string> = new Set(["budget", "stepLimit", "visitLimit"])
 
+/** Why a job failed, as whoever finished it said. */
+const failureOf = ({ outcome }: Of<"waitEnded">): string =>
+  "failure" in outcome && outcome.failure.kind === "defect" && typeof outcome.failure.message === "string"
+    ? outcome.failure.message
+    : ""
+
 /** The fields of new limits that are there. */
 const limitsOf = ({ budgets, maxSteps, maxVisits }: Of<"limitsChanged">): Json =>
   JSON.parse(JSON.stringify({ maxSteps, maxVisits, budgets })) as Json
@@ -82,13 +88,7 @@ export const stepsOf = (main: string, events: ReadonlyArray<Event>): ReadonlyArr
     const { outcome } = event
     if (wait.on.type === "job") {
       const job = wait.on.id
-      const as =
-        "value" in outcome
-          ? { value: outcome.value }
-          : {
-              failure:
-                "failure" in outcome && "message" in outcome.failure ? String(outcome.failure.message) : ""
-            }
+      const as: Json = "value" in outcome ? { value: outcome.value } : { failure: failureOf(event) }
       const call = `runs.finishJob(${ref(event.run)}, ${text(job)}, `
       statements.push(`${call}${json(as, call)})`)
       return
