@@ -67,11 +67,12 @@ const main = (): void => {
   const output = run(project, "npm", "start", "--silent")
   expect("the flow of the new project is executed", output.includes('"verdict": "accepted"'), output)
   const { runs } = JSON.parse(run(project, "npx", "--no-install", "waymark", "runs", "--json")) as {
-    readonly runs: ReadonlyArray<{ readonly flow: string; readonly status: string }>
+    readonly runs: ReadonlyArray<{ readonly run: string; readonly status: string }>
   }
   expect("its run is there", runs.length === 1 && runs[0]!.status === "completed", JSON.stringify(runs))
+  run(project, "npx", "--no-install", "waymark", "test-from", runs[0]!.run)
   const tests = run(project, "npm", "test")
-  expect("its tests pass", /Tests.*2 passed/.test(tests), tests)
+  expect("its tests pass, and that which was made of the run", /Tests.*3 passed/.test(tests), tests)
   run(project, "npm", "run", "typecheck")
   expect("its code is well typed", true, "")
   const doctor = run(project, "npx", "--no-install", "waymark", "doctor")

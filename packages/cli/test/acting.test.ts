@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Runs } from "@waymark/core"
 import { Effect } from "effect"
@@ -125,6 +125,22 @@ it("input that does not fit is told with all that is wrong", async () => {
   const unknown = await waymark(["run", "triag"], here)
   assert.strictEqual(unknown.code, 3)
   assert.include(unknown.stderr, 'did you mean "triage"?')
+})
+
+it("a run becomes a test, which imports what the project exports", async () => {
+  const store = folder()
+  await seed(store)
+  const here = { store }
+  const { text } = await json(["test-from", "done-1", "--out", "-"], here)
+  assert.include(text, 'import { Search, Triage, TriageHandlers } from "../flows.ts"')
+  assert.include(text, "FakeTools.recorded(Search, [")
+  const out = join(folder(), "done.test.ts")
+  const written = await json(["test-from", "waits-1", "--out", out, "--name", "asks"], here)
+  assert.deepStrictEqual(written, { run: "waits-1", file: out })
+  assert.include(readFileSync(out, "utf8"), 'it.effect("asks", ')
+  const again = await waymark(["test-from", "waits-1", "--out", out], here)
+  assert.strictEqual(again.code, 2)
+  assert.include(again.stderr, "--force")
 })
 
 it("the doctor finds nothing wrong with the project", async () => {
