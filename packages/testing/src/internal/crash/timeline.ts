@@ -1,43 +1,10 @@
 /**
  * What happened in a trial, for people to read.
  */
-import type { Event, Failure, Of } from "@waymark/core/Event"
+import type { Event } from "@waymark/core/Event"
+import { dropped, failureText, outcomeText, short, textOf } from "../eventText.ts"
 import type { Execution, PlacedCut } from "./outcome.ts"
 import type { Ledger } from "./ledger.ts"
-
-const short = (value: unknown, length = 80): string => {
-  const text = JSON.stringify(value) ?? String(value)
-  return text.length > length ? `${text.slice(0, length)}…` : text
-}
-
-const textOf = (message: unknown): string => (typeof message === "string" ? message : short(message))
-
-const failureText = (failure: Failure): string => {
-  switch (failure.kind) {
-    case "error":
-      return `${failure.tag} ${short(failure.error)}`
-    case "defect":
-      return `${failure.name}: ${textOf(failure.message)}`
-    case "timeout":
-      return `timeout of ${failure.what} ${failure.name} after ${failure.millis} ms`
-    case "encoding":
-      return `${failure.what}: ${textOf(failure.message)}`
-    default:
-      return failure.kind
-  }
-}
-
-const dropped = (event: { readonly dropped?: number }): string =>
-  event.dropped === undefined ? "" : `; ${event.dropped} open visits end with it`
-
-const outcomeText = (outcome: Of<"waitEnded">["outcome"]): string =>
-  "value" in outcome
-    ? short(outcome.value)
-    : "failure" in outcome
-      ? failureText(outcome.failure)
-      : "lost" in outcome
-        ? "lost"
-        : "timed out"
 
 const detailOf = (event: Event): string => {
   switch (event.kind) {

@@ -1,0 +1,136 @@
+/** The workbench of a server in headless Chromium. */
+import { execFileSync } from "node:child_process"
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { chromium } from "playwright-core"
+import type { Browser, FrameLocator, Locator, Page } from "playwright-core"
+import type { Server } from "./server.ts"
+
+const candidates = [
+  process.env["WAYMARK_CHROMIUM"],
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome"
+]
+const found = (): string | undefined => candidates.find((path) => path !== undefined && existsSync(path))
+
+/** The path of a Chromium. Where there is none, that of the Debian package is installed. */
+export const ensureChromium = (): string => {
+  const known = found()
+  if (known !== undefined) return known
+  const run = (...args: ReadonlyArray<string>) =>
+    execFileSync("apt-get", args, {
+      stdio: ["ignore", "ignore", "inherit"],
+      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" }
+    })
+  run("update", "-qq")
+  run("install", "-y", "-qq", "--no-install-recommends", "chromium")
+  const installed = found()
+  if (installed === undefined) throw new Error("there is no Chromium: set WAYMARK_CHROMIUM to one")
+  return installed
+}
+
+export const openBrowser = (): Promise<Browser> =>
+  chromium.launch({
+    executablePath: ensureChromium(),
+    headless: true,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--disable-dev-shm-usage",
+      // Offline, but for the server.
+      "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+    ]
+  })
+
+/** A window, and what tests do in it. */
+export interface Window {
+  readonly page: Page
+  /** Runs a command through the palette. */
+  readonly command: (title: string) => Promise<void>
+  /** Opens the container of the extension in the side bar. */
+  readonly openSideBar: () => Promise<void>
+  /** A row of a tree, by the name of its view and a text in it. */
+  readonly row: (view: string, text: string | RegExp) => Locator
+  /** The document of a panel. */
+  readonly panel: () => FrameLocator
+  /** A row of the list of choices that is open. */
+  readonly choice: (text: string | RegExp) => Locator
+  /** The text of the editor in front, with ordinary spaces. */
+  readonly editorText: () => Promise<string>
+  readonly shot: (name: string) => Promise<void>
+  /** What the page told on its console. */
+  readonly console: ReadonlyArray<string>
+  readonly close: () => Promise<void>
+}
+
+export const openWindow = async (
+  browser: Browser,
+  { port }: Server,
+  folder: string,
+  options: {
+    readonly out: string
+    readonly payload?: ReadonlyArray<readonly [string, string]>
+    readonly prepare?: (page: Page) => Promise<void>
+  }
+): Promise<Window> => {
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 800 },
+    locale: "en-US",
+    permissions: ["clipboard-read", "clipboard-write"]
+  })
+  const page = await context.newPage()
+  const said: Array<string> = []
+  page.on("console", (message) => said.push(message.text()))
+  page.on("pageerror", (error) => said.push(String(error)))
+  await options.prepare?.(page)
+  const payload = [["skipWelcome", "true"], ["skipReleaseNotes", "true"], ...(options.payload ?? [])]
+  const query = `folder=${encodeURIComponent(folder)}&payload=${encodeURIComponent(JSON.stringify(payload))}`
+  await page.goto(`http://127.0.0.1:${port}/?${query}`)
+  await page.waitForSelector(".monaco-workbench .statusbar-item", { timeout: 60_000 })
+
+  const choice = (text: string | RegExp) =>
+    page.locator(".quick-input-list .monaco-list-row", { hasText: text }).first()
+  return {
+    page,
+    console: said,
+    choice,
+    // The palette lists the commands that are known when it opens: it is opened again until the extension's are.
+    command: async (title) => {
+      const row = page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first()
+      for (let i = 0; ; i++) {
+        await page.keyboard.press("F1")
+        await page.locator(".quick-input-widget .quick-input-filter input").fill(`>${title}`)
+        const isThere = await row.waitFor({ timeout: 1500 }).then(
+          () => true,
+          () => false
+        )
+        if (isThere) return row.click()
+        await page.keyboard.press("Escape")
+        if (i === 20) throw new Error(`there is no command ${title}`)
+      }
+    },
+    openSideBar: async () => {
+      await page.locator('.activitybar .action-label[aria-label^="Waymark"]').click({ timeout: 60_000 })
+      await page.locator('.pane-header[aria-label^="Runs Section"]').waitFor({ timeout: 30_000 })
+    },
+    row: (view, text) =>
+      page
+        .locator(".pane", { has: page.locator(`.pane-header[aria-label^="${view} Section"]`) })
+        .locator(".monaco-list-row", { hasText: text })
+        .first(),
+    panel: () =>
+      page.locator("iframe.webview.ready").first().contentFrame().frameLocator("iframe#active-frame"),
+    editorText: async () => {
+      const lines = await page.locator(".editor-instance .view-lines .view-line").allInnerTexts()
+      return lines.join("\n").replaceAll("\u00a0", " ")
+    },
+    shot: async (name) => void (await page.screenshot({ path: join(options.out, `${name}.png`) })),
+    close: () => context.close()
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * What the extension needs of the editor, in terms of its own: the one port to it. `editor/layer.ts` implements it with
+ * the API of VS Code, and nothing else imports that API.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { DebugProtocol } from "@vscode/debugprotocol"
+import type { Icon } from "./reading/Status.ts"
+import type { Model } from "./reading/Tree.ts"
+
+/** A read-only document of the extension's own scheme: `title` is what its tab is called, `query` what it is. */
+export interface DocumentRef {
+  readonly title: string
+  readonly query: string
+}
+
+/** A place in a file. Lines and columns count from 1. */
+export interface FilePlace {
+  readonly file: string
+  readonly line: number
+  readonly column?: number
+}
+
+export interface Choice<A> {
+  readonly label: string
+  readonly description?: string
+  readonly detail?: string
+  readonly icon?: Icon
+  readonly picked?: boolean
+  readonly value: A
+}
+
+export interface InputOptions {
+  readonly title: string
+  readonly prompt: string
+  readonly value?: string
+  readonly placeholder?: string
+  /** What is wrong with a text, while it is typed. */
+  readonly validate?: (text: string) => string | undefined
+}
+
+export interface TreeHandle<Node> {
+  /** Draws a node again, and what is under it; everything without one. */
+  readonly refresh: (node?: Node) => Effect.Effect<void>
+  readonly setMessage: (message: string | undefined) => Effect.Effect<void>
+  readonly setDescription: (text: string | undefined) => Effect.Effect<void>
+  readonly setBadge: (count: number, tooltip: string) => Effect.Effect<void>
+  readonly reveal: (node: Node) => Effect.Effect<void>
+}
+
+/** A panel in an editor tab. Messages are plain data, checked by whoever takes them. */
+export interface Panel {
+  readonly post: (message: unknown) => Effect.Effect<void>
+  readonly messages: Stream.Stream<unknown>
+  readonly setTitle: (title: string) => Effect.Effect<void>
+  readonly reveal: Effect.Effect<void>
+  readonly closed: Effect.Effect<void>
+}
+
+/** What a panel is restored from after a restart. */
+export interface PanelKind {
+  readonly type: string
+  /** The name of the bundled script and style, without an extension. */
+  readonly script: string
+  /** Takes care of a panel that was opened, or restored with the state that its page kept. */
+  readonly serve: (panel: Panel, state: unknown) => Effect.Effect<void>
+}
+
+/** A session of the history debugger, as the editor talks to it. */
+export interface DebugSession {
+  readonly handle: (message: DebugProtocol.Request) => void
+  readonly close: () => void
+}
+
+export interface CodeLens {
+  readonly line: number
+  readonly title: string
+  readonly command: string
+  readonly arguments: ReadonlyArray<unknown>
+}
+
+/** Something that the editor was asked for did not work. */
+export class EditorError extends Schema.TaggedError<EditorError>()("EditorError", {
+  what: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message(): string {
+    return `the editor could not ${this.what}: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+  }
+}
+
+type Registered = Effect.Effect<void, never, Scope.Scope>
+
+export class Editor extends Context.Service<
+  Editor,
+  {
+    // the workspace
+    readonly folders: Effect.Effect<ReadonlyArray<string>>
+    readonly isTrusted: Effect.Effect<boolean>
+    /** Files of the workspace that match a glob, except for those of `node_modules`. */
+    readonly findFiles: (glob: string, most: number) => Effect.Effect<ReadonlyArray<string>>
+    /** The text of a file as the editor has it, also while it is not saved. */
+    readonly textOf: (file: string) => Effect.Effect<string, EditorError>
+    readonly setting: (key: string) => Effect.Effect<unknown>
+    /** What may change which stores there are: folders, settings, trust, files that match one of the globs. */
+    readonly workspaceChanges: (globs: ReadonlyArray<string>) => Stream.Stream<void>
+
+    // commands and trees
+    readonly command: (
+      id: string,
+      handler: (...args: ReadonlyArray<unknown>) => Effect.Effect<unknown, unknown>
+    ) => Registered
+    readonly execute: (command: string, ...args: ReadonlyArray<unknown>) => Effect.Effect<void>
+    readonly setContext: (key: string, value: unknown) => Effect.Effect<void>
+    readonly tree: <Node extends object>(
+      id: string,
+      model: Model<Node>
+    ) => Effect.Effect<TreeHandle<Node>, never, Scope.Scope>
+
+    // documents
+    readonly documents: (
+      provide: (query: string) => Effect.Effect<string>,
+      changed: Stream.Stream<(query: string) => boolean>
+    ) => Registered
+    readonly showDocument: (document: DocumentRef, beside?: boolean) => Effect.Effect<void, EditorError>
+    readonly showDiff: (
+      left: DocumentRef,
+      right: DocumentRef,
+      title: string
+    ) => Effect.Effect<void, EditorError>
+    readonly showFile: (
+      place: FilePlace,
+      options?: { readonly keepFocus?: boolean }
+    ) => Effect.Effect<void, EditorError>
+    readonly codeLenses: (
+      provide: (file: string, text: string) => Effect.Effect<ReadonlyArray<CodeLens>>,
+      changed: Stream.Stream<void>
+    ) => Registered
+    /** Where the cursor of the text editor in front is. */
+    readonly textCursor: Effect.Effect<FilePlace | undefined>
+
+    // talking to the person
+    readonly pick: <A>(
+      title: string,
+      choices: ReadonlyArray<Choice<A>>,
+      placeholder?: string
+    ) => Effect.Effect<A | undefined>
+    readonly pickMany: <A>(
+      title: string,
+      choices: ReadonlyArray<Choice<A>>
+    ) => Effect.Effect<ReadonlyArray<A> | undefined>
+    readonly input: (options: InputOptions) => Effect.Effect<string | undefined>
+    /** Asks in a dialog before something is done: `action` is what the button says. */
+    readonly confirm: (question: string, detail: string, action: string) => Effect.Effect<boolean>
+    readonly inform: (message: string, ...actions: ReadonlyArray<string>) => Effect.Effect<string | undefined>
+    readonly warn: (message: string, ...actions: ReadonlyArray<string>) => Effect.Effect<string | undefined>
+    /** Shows progress, with a way to stop it, while an effect runs. Stopped, it gives `undefined`. */
+    readonly progress: <A, E>(title: string, effect: Effect.Effect<A, E>) => Effect.Effect<A | undefined, E>
+    readonly log: (level: "info" | "warn" | "error", message: string) => Effect.Effect<void>
+
+    // panels and debugging
+    readonly panels: (kind: PanelKind) => Registered
+    readonly openPanel: (kind: PanelKind, title: string) => Effect.Effect<Panel>
+    readonly historyDebugger: (
+      open: (
+        configuration: { readonly [key: string]: unknown },
+        send: (message: DebugProtocol.Response | DebugProtocol.Event) => void
+      ) => DebugSession
+    ) => Registered
+    readonly debug: (configuration: {
+      readonly [key: string]: unknown
+      readonly name: string
+    }) => Effect.Effect<boolean>
+    /** Sends a request of its own to the session of the history debugger that is in front, if there is one. */
+    readonly askDebugger: (request: string, args: unknown) => Effect.Effect<void>
+    /** The folder of the installed extension. */
+    readonly installed: (...path: ReadonlyArray<string>) => string
+  }
+>()("waymark-vscode/Editor") {}

@@ -1,0 +1,95 @@
+/** Documents of the extension's own scheme, source files, code lenses. */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as vscode from "vscode"
+import type { DocumentRef, Editor } from "../Editor.ts"
+import { attempt, disposable } from "./bridge.ts"
+
+/** The scheme of the documents: read only, since nobody writes them. */
+export const scheme = "waymark"
+
+export const uriOf = ({ query, title }: DocumentRef): vscode.Uri =>
+  vscode.Uri.from({ scheme, path: `/${title}`, query })
+
+type Service = Editor["Service"]
+
+export const documents: Pick<Service, "documents" | "showDocument" | "showDiff" | "showFile" | "codeLenses"> =
+  {
+    documents: (provide, changed) =>
+      Effect.gen(function* () {
+        const stale = new vscode.EventEmitter<vscode.Uri>()
+        yield* disposable(() => stale)
+        yield* disposable(() =>
+          vscode.workspace.registerTextDocumentContentProvider(scheme, {
+            onDidChange: stale.event,
+            provideTextDocumentContent: (uri) => Effect.runPromise(provide(uri.query))
+          })
+        )
+        yield* Effect.forkScoped(
+          Stream.runForEach(changed, (isStale) =>
+            Effect.sync(() => {
+              for (const { uri } of vscode.workspace.textDocuments)
+                if (uri.scheme === scheme && isStale(uri.query)) stale.fire(uri)
+            })
+          )
+        )
+      }),
+    showDocument: (document, beside = false) =>
+      Effect.asVoid(
+        attempt(`show ${document.title}`, async () => {
+          const opened = await vscode.workspace.openTextDocument(uriOf(document))
+          await vscode.window.showTextDocument(opened, {
+            preview: true,
+            preserveFocus: beside,
+            viewColumn: beside ? vscode.ViewColumn.Beside : vscode.ViewColumn.Active
+          })
+        })
+      ),
+    showDiff: (left, right, title) =>
+      Effect.asVoid(
+        attempt(`compare ${left.title} and ${right.title}`, () =>
+          vscode.commands.executeCommand("vscode.diff", uriOf(left), uriOf(right), title, { preview: true })
+        )
+      ),
+    showFile: ({ column = 1, file, line }, options) =>
+      Effect.asVoid(
+        attempt(`show ${file}`, async () => {
+          const document = await vscode.workspace.openTextDocument(vscode.Uri.file(file))
+          const at = new vscode.Position(Math.max(0, line - 1), Math.max(0, column - 1))
+          await vscode.window.showTextDocument(document, {
+            preview: true,
+            preserveFocus: options?.keepFocus ?? false,
+            selection: new vscode.Range(at, at)
+          })
+        })
+      ),
+    codeLenses: (provide, changed) =>
+      Effect.gen(function* () {
+        const stale = new vscode.EventEmitter<void>()
+        yield* disposable(() => stale)
+        const selector = [
+          { language: "typescript", scheme: "file" },
+          { language: "typescriptreact", scheme: "file" },
+          { language: "javascript", scheme: "file" }
+        ]
+        yield* disposable(() =>
+          vscode.languages.registerCodeLensProvider(selector, {
+            onDidChangeCodeLenses: stale.event,
+            provideCodeLenses: (document) =>
+              Effect.runPromise(
+                Effect.map(provide(document.uri.fsPath, document.getText()), (lenses) =>
+                  lenses.map(({ arguments: args, command, line, title }) => {
+                    const at = new vscode.Position(line - 1, 0)
+                    return new vscode.CodeLens(new vscode.Range(at, at), {
+                      title,
+                      command,
+                      arguments: [...args]
+                    })
+                  })
+                )
+              )
+          })
+        )
+        yield* Effect.forkScoped(Stream.runForEach(changed, () => Effect.sync(() => stale.fire())))
+      })
+  }

@@ -1,0 +1,78 @@
+/** Questions, messages and progress. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as vscode from "vscode"
+import type { Choice, Editor } from "../Editor.ts"
+import { ask } from "./bridge.ts"
+import { themeIcon } from "./trees.ts"
+
+const toItem = <A>(choice: Choice<A>): vscode.QuickPickItem & { readonly choice: Choice<A> } => ({
+  label: choice.label,
+  ...(choice.description === undefined ? {} : { description: choice.description }),
+  ...(choice.detail === undefined ? {} : { detail: choice.detail }),
+  ...(choice.icon === undefined ? {} : { iconPath: themeIcon(choice.icon) }),
+  ...(choice.picked === undefined ? {} : { picked: choice.picked }),
+  choice
+})
+
+type Service = Editor["Service"]
+
+export const prompts = (
+  log: vscode.LogOutputChannel
+): Pick<Service, "pick" | "pickMany" | "input" | "confirm" | "inform" | "warn" | "progress" | "log"> => ({
+  pick: (title, choices, placeHolder) =>
+    Effect.map(
+      ask(() =>
+        vscode.window.showQuickPick(choices.map(toItem), {
+          title,
+          matchOnDescription: true,
+          matchOnDetail: true,
+          ...(placeHolder === undefined ? {} : { placeHolder })
+        })
+      ),
+      (item) => item?.choice.value
+    ),
+  pickMany: (title, choices) =>
+    Effect.map(
+      ask(() => vscode.window.showQuickPick(choices.map(toItem), { title, canPickMany: true })),
+      (items) => items?.map(({ choice }) => choice.value)
+    ),
+  input: ({ placeholder, prompt, title, validate, value }) =>
+    ask(() =>
+      vscode.window.showInputBox({
+        title,
+        prompt,
+        ignoreFocusOut: true,
+        ...(value === undefined ? {} : { value }),
+        ...(placeholder === undefined ? {} : { placeHolder: placeholder }),
+        ...(validate === undefined ? {} : { validateInput: (text: string) => validate(text) ?? null })
+      })
+    ),
+  confirm: (question, detail, action) =>
+    Effect.map(
+      ask(() => vscode.window.showWarningMessage(question, { modal: true, detail }, action)),
+      (chosen) => chosen === action
+    ),
+  inform: (message, ...actions) => ask(() => vscode.window.showInformationMessage(message, ...actions)),
+  warn: (message, ...actions) => ask(() => vscode.window.showWarningMessage(message, ...actions)),
+  progress: <A, E>(title: string, effect: Effect.Effect<A, E>) =>
+    Effect.flatMap(
+      ask(() =>
+        vscode.window.withProgress(
+          { location: vscode.ProgressLocation.Notification, title, cancellable: true },
+          async (_progress, token) => {
+            const fiber = Effect.runFork(effect)
+            const listening = token.onCancellationRequested(() => Effect.runFork(Fiber.interrupt(fiber)))
+            const exit = await Effect.runPromise(Fiber.await(fiber))
+            listening.dispose()
+            return exit
+          }
+        )
+      ),
+      (exit): Effect.Effect<A | undefined, E> =>
+        Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? Effect.succeed(undefined) : exit
+    ),
+  log: (level, message) => Effect.sync(() => log[level](message))
+})
