@@ -415,7 +415,9 @@ export const make = Effect.fnUntraced(function* (
       }),
 
     inbox: (run, cursor) =>
-      withRun(run, (known) => Effect.succeed(known.inbox.slice(Math.max(0, (cursor[""] ?? 0) - known.named)))),
+      withRun(run, (known) =>
+        Effect.succeed(known.inbox.slice(Math.max(0, (cursor[""] ?? 0) - known.named)))
+      ),
 
     delete: (run) =>
       withRun(run, (known) => {

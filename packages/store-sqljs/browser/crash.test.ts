@@ -106,7 +106,7 @@ describe("a store in a browser", () => {
     withProfile((profile) =>
       withBrowser(profile, async (browser) => {
         const writing = await browser.open<Told>(site.url)
-        await writing.ask(write)
+        await writing.ask({ ...write, holdAt: 20 } satisfies Asked)
         await durable(writing, 10)
         const refused = await browser.open<Told>(site.url)
         await refused.ask(write)
@@ -117,6 +117,8 @@ describe("a store in a browser", () => {
         )
         const reading = await browser.open<Told>(site.url)
         await reading.ask({ mode: "read", steps } satisfies Asked)
+        await durable(reading, 10)
+        await writing.ask({ mode: "answer", steps } satisfies Asked)
         const { lines } = await completed(writing)
         await reading.until((told) => told.what === "event" && told.seq === lines.length - 1)
         const read = reading.told.flatMap((told) => (told.what === "event" ? [told.line] : []))

@@ -2,7 +2,7 @@
  * What the tests execute in a browser, in a worker: a run of many calls in a store in IndexedDB. It tells the page of each
  * durable event, of each call that is carried out, and how it ends.
  */
-import { Effect, Fiber, Layer, Schema } from "effect"
+import { Deferred, Effect, Fiber, Layer, Schema } from "effect"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
 import * as Runs from "@waymark/core/Runs"
@@ -29,10 +29,13 @@ export type Told =
 
 /** What it is asked for. */
 export interface Asked {
-  /** `write` executes the run, or goes on with it; `read` follows it, and writes nothing. */
-  readonly mode: "write" | "read"
+  /**
+   * `write` executes the run, or goes on with it; `read` follows it, and writes nothing; `answer` answers the call that
+   * is not.
+   */
+  readonly mode: "write" | "read" | "answer"
   readonly steps: number
-  /** Which call is not answered, so that it is killed before it has ended. */
+  /** Which call is not answered, so that the run has not ended when something is done to it. */
   readonly holdAt?: number
 }
 
@@ -57,11 +60,14 @@ const handlers = Counting.toLayer({
   })
 })
 
+const answered = Deferred.makeUnsafe<void>()
+
 const carrying = (holdAt: number | undefined) =>
   Carry.toLayer(({ at }) =>
     Effect.gen(function* () {
       tell({ what: "called", at, repeated: (yield* Tool.Invocation).repeated })
-      return at === holdAt ? yield* Effect.never : 1
+      if (at === holdAt) yield* Deferred.await(answered)
+      return 1
     })
   )
 
@@ -128,6 +134,7 @@ const read = Effect.gen(function* () {
 }).pipe(Effect.provide(store(true)))
 
 addEventListener("message", ({ data }: MessageEvent<Asked>) => {
+  if (data.mode === "answer") return void Deferred.doneUnsafe(answered, Effect.void)
   const asked: Effect.Effect<void, { readonly message: string }> = data.mode === "write" ? write(data) : read
   void Effect.runPromise(asked).catch((error: Error) => tell({ what: "failed", message: error.message }))
 })

@@ -79,7 +79,7 @@ const putPieces = (storeOf: (name: string) => IDBObjectStore, snapshot: Snapshot
       last = pieces.put(owned(read(number * blocksInPiece, blocksInPiece)), number)
     }
     if (last === undefined) storeOf("layout").put({ size, pieceSize } satisfies Layout, "layout")
-    else IndexedDb.then(last, () => putFrom(from + piecesAtOnce))
+    else IndexedDb.onAnswer(last, () => putFrom(from + piecesAtOnce))
   }
   putFrom(0)
 }
@@ -88,7 +88,7 @@ const getPieces = (
   storeOf: (name: string) => IDBObjectStore,
   give: (bytes: Uint8Array | undefined) => void
 ): void => {
-  IndexedDb.then(storeOf("layout").get("layout") as IDBRequest<Layout | undefined>, (layout) => {
+  IndexedDb.onAnswer(storeOf("layout").get("layout") as IDBRequest<Layout | undefined>, (layout) => {
     if (layout === undefined) return give(undefined)
     const { pieceSize, size } = layout
     const result = new Uint8Array(size)
@@ -96,7 +96,7 @@ const getPieces = (
     const getFrom = (from: number): void => {
       if (from * pieceSize >= size) return
       const range = IDBKeyRange.bound(from, from + piecesAtOnce, false, true)
-      IndexedDb.then(storeOf("pieces").getAll(range) as IDBRequest<Array<Uint8Array>>, (pieces) => {
+      IndexedDb.onAnswer(storeOf("pieces").getAll(range) as IDBRequest<Array<Uint8Array>>, (pieces) => {
         pieces.forEach((piece, index) => {
           const at = (from + index) * pieceSize
           result.set(piece.subarray(0, Math.max(0, size - at)), at)
@@ -137,7 +137,7 @@ export const make = Effect.fnUntraced(function* (
   /** Takes away what a log holds from a byte on. */
   const cut = (logs: IDBObjectStore, log: number, at: number, next: () => void): void => {
     const before = IDBKeyRange.bound([log], [log, at], false, true)
-    IndexedDb.then(logs.openCursor(before, "prev"), (cursor) => {
+    IndexedDb.onAnswer(logs.openCursor(before, "prev"), (cursor) => {
       const entry = cursor?.value as Entry | undefined
       if (entry !== undefined && entry.at + entry.bytes.length > at) {
         logs.put({ ...entry, bytes: entry.bytes.slice(0, at - entry.at) } satisfies Entry)
@@ -157,7 +157,7 @@ export const make = Effect.fnUntraced(function* (
     listLogs: reading<ReadonlyArray<number>>(["logs"], (storeOf, give) => {
       const found: Array<number> = []
       give(found)
-      IndexedDb.then(storeOf("logs").openKeyCursor(), (cursor) => {
+      IndexedDb.onAnswer(storeOf("logs").openKeyCursor(), (cursor) => {
         if (cursor === null) return
         const [log] = cursor.key as [number]
         found.push(log)
@@ -169,10 +169,10 @@ export const make = Effect.fnUntraced(function* (
       reading<Uint8Array | undefined>(["logs"], (storeOf, give) => {
         const logs = storeOf("logs")
         const before = IDBKeyRange.bound([log], [log, from])
-        IndexedDb.then(logs.openKeyCursor(before, "prev"), (cursor) => {
+        IndexedDb.onAnswer(logs.openKeyCursor(before, "prev"), (cursor) => {
           if (cursor === null) return give(undefined)
           const [, start] = cursor.key as [number, number]
-          IndexedDb.then(logs.getAll(entriesFrom(log, start)) as IDBRequest<Array<Entry>>, (entries) =>
+          IndexedDb.onAnswer(logs.getAll(entriesFrom(log, start)) as IDBRequest<Array<Entry>>, (entries) =>
             give(concat(entries.map(({ bytes }) => bytes)).slice(from - start))
           )
         })

@@ -45,14 +45,15 @@ export const open = ({
         return resume(failure({ _tag: "Invalid", path: place, detail: "there is no IndexedDB here" }))
       }
       const request = indexedDB.open(name, version)
-      request.onupgradeneeded = () => create(request.result)
-      request.onsuccess = () => resume(Effect.succeed(request.result))
-      request.onerror = () =>
+      request.addEventListener("upgradeneeded", () => create(request.result))
+      request.addEventListener("success", () => resume(Effect.succeed(request.result)))
+      request.addEventListener("error", () =>
         resume(
           request.error?.name === "VersionError"
             ? failure({ _tag: "UnsupportedFormat", path: place, found: version + 1, supported: version })
             : failed(request.error, place)
         )
+      )
       return Effect.void
     }),
     (database) => Effect.sync(() => database.close())
@@ -60,7 +61,7 @@ export const open = ({
     Effect.tap((database) =>
       Effect.sync(() => {
         // Whoever deletes it does not have to wait for this page to be closed.
-        database.onversionchange = () => database.close()
+        database.addEventListener("versionchange", () => database.close())
       })
     )
   )
@@ -82,8 +83,8 @@ export const transact = <A = void>(
         // It is complete when the browser has flushed it, and not only handed it to the system.
         const transaction = database.transaction([...names], mode, { durability: "strict" })
         let given: A
-        transaction.oncomplete = () => resume(Effect.succeed(given))
-        transaction.onabort = () => resume(failed(transaction.error, place))
+        transaction.addEventListener("complete", () => resume(Effect.succeed(given)))
+        transaction.addEventListener("abort", () => resume(failed(transaction.error, place)))
         body(
           (name) => transaction.objectStore(name),
           (value) => {
@@ -97,6 +98,6 @@ export const transact = <A = void>(
   )
 
 /** What to do with the answer to a request. A request that fails aborts its transaction, which says so. */
-export const then = <A>(request: IDBRequest<A>, next: (result: A) => void): void => {
-  request.onsuccess = () => next(request.result)
+export const onAnswer = <A>(request: IDBRequest<A>, next: (result: A) => void): void => {
+  request.addEventListener("success", () => next(request.result))
 }
