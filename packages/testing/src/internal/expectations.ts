@@ -293,3 +293,24 @@ export const advanceToWait = (
     )
     return info.waits.find(isCalled(name))!
   })
+
+/**
+ * Lets time jump from timer to timer until the run is paused, for a reason of this kind if one is named, and gives the
+ * reason.
+ *
+ * @category time
+ * @since 0.1.0
+ */
+export const advanceToPause = (
+  run: Runs.RunLike,
+  kind?: PauseReason["kind"]
+): Effect.Effect<PauseReason, ExpectationFailed | Runs.ReadError, Needs> =>
+  Effect.andThen(
+    advanceUntil(
+      run,
+      "paused",
+      ({ status }) => Effect.succeed(status === "paused"),
+      ({ status }) => isTerminal(status)
+    ),
+    expectPaused(run, kind)
+  )

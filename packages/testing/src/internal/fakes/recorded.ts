@@ -103,17 +103,21 @@ const unexpected = (left: ReadonlyArray<Recording>, all: number, input: Schema.J
  *
  * A try gets the result of a recorded one that had the same input, at the same place if there is one, each recorded result
  * once and after as long as it took. A try that was not recorded is unexpected; `expectDone` finds those that are not made
- * any more. Tries at undoing calls, too, end as the journal has it.
+ * any more. Tries at undoing calls, too, end as the journal has it; or as `undone` says, by the inputs of the calls, and
+ * those that it says nothing of succeed.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const recorded = <T extends Tool.Any>(
   tool: T,
-  source: ReadonlyArray<RecordedTry> | ReadonlyArray<Event>
+  source: ReadonlyArray<RecordedTry> | ReadonlyArray<Event>,
+  undone: ReadonlyArray<RecordedTry> = []
 ): Fake<T["name"]> => {
   const recordings = recordingsOf(tool, source)
-  const undos = isEvents(source) ? triesOf(source).undos.filter((one) => one.tool === tool.name) : []
+  const undos: ReadonlyArray<Undone> = isEvents(source)
+    ? triesOf(source).undos.filter((one) => one.tool === tool.name)
+    : undone.map(({ after: _, input, ...result }) => ({ input, result }))
   const encode = Schema.encodeUnknownEffect(jsonOf(tool.input), parse)
   return {
     tool,
@@ -132,9 +136,14 @@ export const recorded = <T extends Tool.Any>(
   }
 }
 
+interface Undone {
+  readonly input: Schema.Json
+  readonly result: Result
+}
+
 const undoing = (
   tool: Tool.Any,
-  undos: ReadonlyArray<{ readonly input: Schema.Json; readonly result: Result }>,
+  undos: ReadonlyArray<Undone>,
   encode: (input: unknown) => Effect.Effect<Schema.Json, Schema.SchemaError>
 ): Opened["undo"] => {
   if (undos.length === 0) return undefined
@@ -143,7 +152,7 @@ const undoing = (
     Effect.flatMap(Effect.orDie(encode(input)), (encoded) => {
       const index = left.findIndex((one) => differences(one.input, encoded, 1).length === 0)
       if (index === -1) return Effect.void
-      const [{ result }] = left.splice(index, 1) as [(typeof undos)[number]]
+      const [{ result }] = left.splice(index, 1) as [Undone]
       return "output" in result ? Effect.void : Effect.asVoid(resultOf(tool, result))
     })
 }
