@@ -282,9 +282,9 @@ export const make = Effect.fnUntraced(function* (
     if (find(run) !== undefined) return Effect.fail(new Store.RunExists({ run }))
     if (creating.has(run)) return Effect.succeed(undefined)
     creating.set(run, event.kind === "forked" ? event.from.run : undefined)
-    const last = entries[entries.length - 1]!.event.seq
-    const held = holder === undefined ? undefined : leases.hold(run, 0, last, -1)
-    const lease = held ?? { run, owner, epoch: 0 }
+    const { epoch, seq: last } = entries[entries.length - 1]!.event
+    const held = holder === undefined ? undefined : leases.hold(run, epoch, last, -1)
+    const lease = held ?? { run, owner, epoch }
     const body = { $: "created", run, head, entries: entries.length } as const
     const steps = [step(held === undefined ? body : { ...body, owner }, entries)]
     const settle = (): void => {
