@@ -18,6 +18,11 @@ const note = (what: string, { nodeGlobals, nodeImports }: Bundle): void => {
 const sources = await bundle({ entry: { file: core }, withoutEffect: true, markGlobals: true })
 note(relative(root, core), sources)
 
+// What runs in a real browser is tested there; this is what its users bundle.
+const sqljs = resolve(root, "packages/store-sqljs/src/index.ts")
+const store = await bundle({ entry: { file: sqljs }, withoutEffect: true })
+note(relative(root, sqljs), { ...store, nodeGlobals: [] })
+
 const whole = await bundle({ entry: { file: program }, format: "iife" })
 note(relative(root, program), whole)
 

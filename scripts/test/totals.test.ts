@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { afterAll, assert, describe, it } from "vitest"
-import { projectsOf, reportFile, totalsOf, verdictOf } from "../totals/totals.ts"
+import { browserReportFile, projectsOf, reportFile, totalsOf, verdictOf } from "../totals/totals.ts"
 
 const temporary = mkdtempSync(join(tmpdir(), "totals-"))
 afterAll(() => rmSync(temporary, { recursive: true, force: true }))
@@ -32,7 +32,7 @@ describe("test totals", () => {
     const scripts = { "test:e2e": "node run.ts" }
     const without = totalsOf(workspace({ "packages/a/package.json": { scripts } }))
     assert.deepInclude(without, { passed: 0, failed: 1 })
-    assert.match(without.lines[0]!, /^packages\/a in the editor: there is no test-results\/e2e.json/)
+    assert.match(without.lines[0]!, /^packages\/a, test:e2e: there is no test-results\/e2e.json/)
     const report = { success: false, testResults: [file("failed", "passed", "failed")] }
     const root = workspace({
       "packages/a/package.json": { scripts },
@@ -52,7 +52,10 @@ describe("test totals", () => {
       [`packages/b/${reportFile}`]: { success: false, testResults: [file("failed", "passed", "failed")] },
       "packages/c/package.json": {}
     })
-    assert.deepStrictEqual(projectsOf(root), ["packages/a", "packages/b"])
+    assert.deepStrictEqual(projectsOf(root), [
+      { folder: "packages/a", script: "test" },
+      { folder: "packages/b", script: "test" }
+    ])
     const { failed, passed, skipped } = totalsOf(root)
     assert.deepStrictEqual([passed, failed, skipped], [3, 1, 1])
   })
@@ -61,6 +64,24 @@ describe("test totals", () => {
     const { failed, lines } = totalsOf(workspace({ "packages/a/package.json": tested }))
     assert.strictEqual(failed, 1)
     assert.match(lines.join("\n"), /packages\/a: there is no test-results\/report\.json/)
+  })
+
+  it("adds what ran in a browser, and misses it where it did not", () => {
+    const both = { scripts: { test: "vitest run", "test:browser": "vitest run" } }
+    const passed = { success: true, testResults: [file("passed", "passed")] }
+    const root = workspace({
+      "packages/a/package.json": both,
+      [`packages/a/${reportFile}`]: passed,
+      [`packages/a/${browserReportFile}`]: passed,
+      "packages/b/package.json": both,
+      [`packages/b/${reportFile}`]: passed
+    })
+    const totals = totalsOf(root)
+    assert.deepStrictEqual([totals.passed, totals.failed], [3, 1])
+    assert.match(
+      totals.lines.join("\n"),
+      /packages\/b, test:browser: there is no test-results\/browser\.json/
+    )
   })
 
   it("counts a file that could not be loaded as a failure", () => {

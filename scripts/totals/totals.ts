@@ -1,12 +1,21 @@
-/** Adds up the JSON reports that Vitest leaves in each project, and those of end-to-end tests, which are like them. */
+/** Adds up the JSON reports that Vitest leaves in each project. */
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 
-/** The report that each script leaves in its project's folder. */
-const reportFiles = { test: "test-results/report.json", "test:e2e": "test-results/e2e.json" } as const
-type Script = keyof typeof reportFiles
+/** The scripts that run tests, and the report that each of them leaves. */
+const reports = {
+  test: "test-results/report.json",
+  "test:browser": "test-results/browser.json",
+  "test:e2e": "test-results/e2e.json"
+} as const
+export const reportFile = reports.test
+export const browserReportFile = reports["test:browser"]
 
-export const reportFile = reportFiles.test
+/** A folder below the root, and one of its scripts that run tests. */
+export interface Project {
+  readonly folder: string
+  readonly script: keyof typeof reports
+}
 
 interface Assertion {
   readonly status: string
@@ -30,21 +39,22 @@ export interface Totals {
   readonly lines: ReadonlyArray<string>
 }
 
-/** The folders below `root` whose package has a script. */
-export const projectsOf = (root: string, script: Script = "test"): ReadonlyArray<string> => {
+/** What runs tests in the folders below `root`. */
+export const projectsOf = (root: string): ReadonlyArray<Project> => {
   const manifest: { readonly workspaces: ReadonlyArray<string> } = JSON.parse(
     readFileSync(join(root, "package.json"), "utf8")
   )
+  const scripts = Object.keys(reports) as Array<keyof typeof reports>
   return manifest.workspaces
     .flatMap((pattern) => globSync(`${pattern}/package.json`, { cwd: root }))
-    .filter((file) => {
-      const { scripts }: { readonly scripts?: { readonly [name in Script]?: string } } = JSON.parse(
+    .sort()
+    .flatMap((file) => {
+      const { scripts: own }: { readonly scripts?: { readonly [name: string]: string } } = JSON.parse(
         readFileSync(join(root, file), "utf8")
       )
-      return scripts?.[script] !== undefined
+      const folder = dirname(file).replaceAll("\\", "/")
+      return scripts.filter((script) => own?.[script] !== undefined).map((script) => ({ folder, script }))
     })
-    .map((file) => dirname(file).replaceAll("\\", "/"))
-    .sort()
 }
 
 /**
@@ -56,18 +66,12 @@ export const totalsOf = (root: string): Totals => {
   let failed = 0
   let skipped = 0
   const lines: Array<string> = []
-  const expected = (["test", "test:e2e"] as const).flatMap((script) =>
-    projectsOf(root, script).map((folder) => ({
-      folder,
-      project: script === "test" ? folder : `${folder} in the editor`,
-      name: reportFiles[script]
-    }))
-  )
-  for (const { folder, name, project } of expected) {
-    const file = join(root, folder, name)
+  for (const { folder, script } of projectsOf(root)) {
+    const project = script === "test" ? folder : `${folder}, ${script}`
+    const file = join(root, folder, reports[script])
     if (!existsSync(file)) {
       failed++
-      lines.push(`${project}: there is no ${name}: its tests did not run to their end`)
+      lines.push(`${project}: there is no ${reports[script]}: its tests did not run to their end`)
       continue
     }
     const report: VitestReport = JSON.parse(readFileSync(file, "utf8"))
@@ -97,16 +101,19 @@ export const totalsOf = (root: string): Totals => {
   return { passed, failed, skipped, lines }
 }
 
+const testRuns: ReadonlySet<string> = new Set(["tests", "browser tests"])
+
 /**
  * The totals together with the checks that failed, as lines of which the last is `N passed, N failed`.
  *
- * The check named `tests` is the test run itself: it counts on its own only if it failed although no test did.
+ * The checks named `tests` and `browser tests` are the test runs themselves: they count on their own only if they failed
+ * although no test did.
  */
 export const verdictOf = (
   totals: Totals,
   failedChecks: ReadonlyArray<string>
 ): { readonly lines: ReadonlyArray<string>; readonly success: boolean } => {
-  const counted = failedChecks.filter((check) => check !== "tests" || totals.failed === 0)
+  const counted = failedChecks.filter((check) => !testRuns.has(check) || totals.failed === 0)
   const lines = [...totals.lines, ...counted.map((check) => `check failed: ${check}`)]
   if (totals.skipped > 0) lines.push(`${totals.skipped} tests were skipped`)
   let failed = totals.failed + counted.length

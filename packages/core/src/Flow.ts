@@ -26,6 +26,7 @@ import type * as Run from "./Run.ts"
 import type * as State_ from "./State.ts"
 import type { Run as RunRef } from "./Runs.ts"
 import { Visit } from "./Visit.ts"
+import * as Wait from "./Wait.ts"
 
 /**
  * Identifies the handlers of the flow `Id` among a layer's requirements.
@@ -178,10 +179,14 @@ export interface Flow<
    * Starts a run of this flow in a visit of another run, and waits for its end: succeeds with its output, fails with its
    * typed errors. That it failed otherwise is the defect `Runs.RunFailed`, that it was cancelled `Runs.RunCancelled`.
    *
-   * The visit waits as it does in a `Wait`: no fiber is held, and it belongs on the visit's own fiber. It can be used in
-   * the handlers of nodes only; the run is executed by whichever worker has the flow.
+   * It is a `Wait`: no fiber is held, it belongs on the visit's own fiber, and it can be raced with others. It can be used in
+   * the handlers of nodes only; the run is executed by whichever worker has the flow. When its time is over, or it has lost
+   * its race, the run is cancelled.
    */
-  readonly call: (input: I["Type"], options?: ChildOptions) => Effect.Effect<O["Type"], E["Type"], Visit>
+  readonly call: <Timeout extends Duration.Input | undefined = undefined>(
+    input: I["Type"],
+    options?: CallOptions<Timeout>
+  ) => Wait.Wait<O["Type"], E["Type"] | Wait.TimeoutError<Timeout>>
 
   /**
    * Starts a run of this flow in a visit of another run, once, and does not wait for it. The run is on its own from then
@@ -207,6 +212,16 @@ export interface ChildOptions {
   readonly key?: string | undefined
   readonly tags?: ReadonlyArray<string> | undefined
   readonly attributes?: { readonly [name: string]: string } | undefined
+}
+
+/**
+ * How to start a run from within another and wait for it; with `timeout` for so long, and then fail with `WaitTimeout`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CallOptions<Timeout> extends ChildOptions {
+  readonly timeout?: Timeout
 }
 
 type HandlersOf<Input, C extends State_.Channels, Output, Err, N extends Nodes> = {
@@ -337,11 +352,11 @@ const Proto: Proto & ThisType<Any> = {
       })
     )
   },
-  call(this: Any, input: unknown, options?: ChildOptions) {
-    return Effect.flatMap(Visit, (visit) => visit.child(this, input, options, "call"))
+  call(this: Any, input: unknown, options?: CallOptions<Duration.Input | undefined>) {
+    return Wait.call(this, input, options)
   },
   start(this: Any, input: unknown, options?: ChildOptions) {
-    return Effect.flatMap(Visit, (visit) => visit.child(this, input, options, "start"))
+    return Effect.flatMap(Visit, (visit) => visit.start(this, input, options))
   }
 }
 

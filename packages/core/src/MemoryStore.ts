@@ -28,6 +28,8 @@ interface Run {
   /** Whether the last owner was lost without releasing the run. */
   crashed: boolean
   readonly inbox: Array<Store.Received>
+  /** The last position that the journal named when the run was created: it was written elsewhere then. */
+  named: number
   readonly commands: Set<string>
 }
 
@@ -213,6 +215,7 @@ export const make = Effect.fnUntraced(function* (
         info = RunInfo.apply(info, entry.event)
       }
       run.head = { seq: info!.seq, hash: batch.head }
+      if (run.lines.length === batch.entries.length) run.named = RunInfo.lastNamed(info!, "")
     }
     run.pending.length = 0
     disk.index.set(info!)
@@ -268,22 +271,24 @@ export const make = Effect.fnUntraced(function* (
           if (known.lines.length === 0) commit(known)
           return Effect.fail(new Store.RunExists({ run: id }))
         }
+        const { epoch } = batch.entries[batch.entries.length - 1]!.event
         const run: Run = {
           id,
           lines: [],
           head: { seq: -1, hash: "" },
           pending: [batch],
           lease: undefined,
-          epoch: 0,
+          epoch,
           crashed: false,
           inbox: [],
+          named: 0,
           commands: new Set()
         }
         disk.runs.set(id, run)
         const holder = createOptions?.holder
         if (holder === undefined) {
           commit(run)
-          return Effect.succeed({ run: id, owner: instance.owner, epoch: 0 })
+          return Effect.succeed({ run: id, owner: instance.owner, epoch })
         }
         const lease = give(run, holder)
         if (createOptions?.ahead === true) return Effect.as(scheduleFlush(run), lease)
@@ -404,12 +409,15 @@ export const make = Effect.fnUntraced(function* (
       withRun(command.run, (known) => {
         if (known.commands.has(command.id)) return Effect.void
         known.commands.add(command.id)
-        known.inbox.push({ source: "", position: known.inbox.length + 1, command })
+        known.inbox.push({ source: "", position: known.named + known.inbox.length + 1, command })
         disk.hub.publish({ run: command.run, what: "inbox" })
         return Effect.void
       }),
 
-    inbox: (run, cursor) => withRun(run, (known) => Effect.succeed(known.inbox.slice(cursor[""] ?? 0))),
+    inbox: (run, cursor) =>
+      withRun(run, (known) =>
+        Effect.succeed(known.inbox.slice(Math.max(0, (cursor[""] ?? 0) - known.named)))
+      ),
 
     delete: (run) =>
       withRun(run, (known) => {

@@ -8,6 +8,16 @@ import { Failure, RefusalReason, Undone } from "./Event.ts"
 import { describe } from "./internal/describe.ts"
 import { RunStatus } from "./RunInfo.ts"
 
+export {
+  /**
+   * A failure as it stands in a journal, in words.
+   *
+   * @category describing
+   * @since 0.1.0
+   */
+  describe
+}
+
 /**
  * A run of this id exists, of another flow or with another input.
  *

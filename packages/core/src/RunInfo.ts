@@ -365,6 +365,17 @@ export const apply = (info: RunInfo | undefined, event: Event): RunInfo => {
 }
 
 /**
+ * The last position of an inbox that the run's journal names; 0 if it names none.
+ *
+ * @category commands
+ * @since 0.1.0
+ */
+export const lastNamed = (info: RunInfo, source: string): number => {
+  const handled = get(info.inbox ?? {}, source)
+  return handled === undefined ? 0 : Math.max(handled.upTo, ...handled.beyond)
+}
+
+/**
  * Whether the run's journal names the command at this position of an inbox.
  *
  * @category predicates

@@ -354,7 +354,8 @@ export class Runs extends Context.Service<
      * if the flow names it among its `signals`. It succeeds when the signal is in the run's inbox, durably.
      *
      * A signal that nothing waits for and that would not be kept is refused, and so is one whose payload does not fit. The
-     * payload is encoded by the flow's schema for the signal, if the run is named together with its flow; else it is JSON.
+     * payload is encoded by the flow's schema for the signal, if the run is named together with its flow; else it is JSON, or
+     * `undefined` where the schema is that of nothing.
      */
     readonly signal: (
       run: RunLike,

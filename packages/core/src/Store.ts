@@ -386,10 +386,13 @@ export class Store extends Context.Service<
     readonly owner: string
 
     /**
-     * Creates a run from its first entries, at epoch 0, durably.
+     * Creates a run from its first entries, durably: at epoch 0, if it begins here.
      *
      * With a `holder` the run belongs to this owner from the start, at no extra cost; without one it belongs to nobody
      * and the first that acquires it gets epoch 1. Of two that create one id, exactly one succeeds.
+     *
+     * The entries may be a journal that was written elsewhere, under several epochs. Then the run is at the epoch of its last
+     * entry, and its first command gets a position beyond those that the journal names of that source.
      *
      * `ahead` lets a holder run ahead of the disk: then a store may succeed as soon as the run is *accepted*, as an append
      * is. The id is taken and the run can be appended to, but until a `sync` succeeds nobody sees it, and a crash or a

@@ -17,8 +17,8 @@ import type * as Wait from "./Wait.ts"
  * - `visit`: counts the visits of the branch from 1
  * - `attempt`: counts the tries of this visit from 1
  * - `call`: carries out a tool's call durably; `Tool.call` is the typed way to it
- * - `wait`: waits for the first of several things, durably; the constructors of `Wait` are the typed way to it
- * - `child`: starts a run of another flow, durably, and waits for it or not; `Flow.call` and `Flow.start` are the typed ways to it
+ * - `wait`: waits for the first of several things, durably; `Flow.call` and the constructors of `Wait` are the typed ways to it
+ * - `start`: starts a run of another flow, durably, and does not wait for it; `Flow.start` is the typed way to it
  * - `tell`: writes into the run's journal; the functions of `Run` are the typed ways to it
  *
  * @category services
@@ -41,12 +41,11 @@ export class Visit extends Context.Service<
     readonly wait: (
       requests: ReadonlyArray<Wait.Request>
     ) => Effect.Effect<{ readonly index: number; readonly value: unknown }, any>
-    readonly child: (
+    readonly start: (
       flow: Flow.Any,
       input: unknown,
-      options: Flow.ChildOptions | undefined,
-      how: "call" | "start"
-    ) => Effect.Effect<any, any>
+      options: Flow.ChildOptions | undefined
+    ) => Effect.Effect<any>
     readonly tell: <A>(use: (telling: Telling) => Effect.Effect<A>) => Effect.Effect<A>
   }
 >()("@waymark/core/Visit") {}

@@ -13,6 +13,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { WaitTarget } from "./Event.ts"
+import type * as Flow from "./Flow.ts"
 import { makeCodec } from "./internal/definition/codec.ts"
 import { Visit } from "./Visit.ts"
 
@@ -23,7 +24,7 @@ import { Visit } from "./Visit.ts"
  * @since 0.1.0
  */
 export class WaitTimeout extends Schema.TaggedError<WaitTimeout>()("WaitTimeout", {
-  /** What was waited for: the name of a signal or of a question, the id of a job. */
+  /** What was waited for: the name of a signal or of a question, the id of a job, a run of which flow. */
   name: Schema.String
 }) {
   override get message(): string {
@@ -70,6 +71,7 @@ export class WaitMisplaced extends Schema.TaggedError<WaitMisplaced>()("WaitMisp
  * - `name`: what is waited for; waits of one name in one visit are told apart by their number
  * - `schema`: of the value that ends the wait, if one does
  * - `limit`: when the wait is over anyway: a time in milliseconds, of the visit's clock when it came to the wait
+ * - `calls`: the run that is waited for, if it is one
  *
  * @category models
  * @since 0.1.0
@@ -79,6 +81,19 @@ export interface Request {
   readonly on: WaitTarget
   readonly schema: Schema.Codec<any, any> | undefined
   readonly limit: ((now: number) => number) | undefined
+  readonly calls?: Calling | undefined
+}
+
+/**
+ * The run that a visit starts and waits for: see `Flow.call`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Calling {
+  readonly flow: Flow.Any
+  readonly input: unknown
+  readonly options: Flow.ChildOptions | undefined
 }
 
 /**
@@ -91,7 +106,13 @@ export interface Wait<out A, out E = never> extends Effect.Effect<A, E, Visit> {
   readonly "~waymark/Wait": Request
 }
 
-type TimeoutError<Timeout> = [Timeout] extends [undefined] ? never : WaitTimeout
+/**
+ * The error of a wait that has a limit, by its `timeout`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type TimeoutError<Timeout> = [Timeout] extends [undefined] ? never : WaitTimeout
 
 const make = <A, E>(request: Request): Wait<A, E> =>
   Object.assign(
@@ -212,6 +233,25 @@ export const job = <
   options?: { readonly timeout?: Timeout }
 ): Wait<S["Type"], JobFailed | TimeoutError<Timeout>> =>
   make({ name: id, on: { type: "job", id }, schema, limit: after(options?.timeout) })
+
+/**
+ * Waits for the end of a run that is started for it.
+ *
+ * @internal
+ */
+export const call = (
+  flow: Flow.Any,
+  input: unknown,
+  options: Flow.CallOptions<Duration.Input | undefined> | undefined
+): Wait<any, any> =>
+  make({
+    name: `a run of flow ${flow.id}`,
+    // Which run it is is known when the visit has come to it.
+    on: { type: "run", run: "" },
+    schema: undefined,
+    limit: after(options?.timeout),
+    calls: { flow, input, options }
+  })
 
 /**
  * What won a race.

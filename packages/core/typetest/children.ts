@@ -5,6 +5,7 @@ import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
 import type * as Runs from "@waymark/core/Runs"
 import type { Visit } from "@waymark/core/Visit"
+import * as Wait from "@waymark/core/Wait"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -24,7 +25,11 @@ const Line = Flow.make("line", {
 })
 
 const called = Line.call({ at: new Date(0) }, { key: "k", tags: ["t"], attributes: { a: "b" } })
-same<typeof called, Effect.Effect<{ readonly price: number }, OutOfStock, Visit>>(true)
+same<typeof called, Wait.Wait<{ readonly price: number }, OutOfStock>>(true)
+const limited = Line.call({ at: new Date(0) }, { timeout: "1 hour" })
+same<typeof limited, Wait.Wait<{ readonly price: number }, OutOfStock | Wait.WaitTimeout>>(true)
+const raced = Wait.race({ line: Line.call({ at: new Date(0) }), late: Wait.sleep("1 hour") })
+same<Effect.Error<typeof raced>, OutOfStock>(true)
 const started = Line.start({ at: new Date(0) })
 same<typeof started, Effect.Effect<Runs.Run<typeof Line>, never, Visit>>(true)
 

@@ -45,6 +45,11 @@ const open = (place: Place, fileSystem: Layer.Layer<FileSystem.FileSystem>) => {
 /** Lets a process be taken for dead, from one moment to the next. */
 const lapse = (place: Place, owner: string) => Effect.sync(() => place.processes.get(owner)!.vanish())
 
+const writeNewerFormat = (directory: string) =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) =>
+    fs.writeFileString(`${directory}/format.json`, `{"store":"waymark","format":99}\n`)
+  )
+
 /** A directory that is removed with the scope. */
 export const temporaryDirectory = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
@@ -57,15 +62,18 @@ export const real: Harness<Place> = {
     machine: makeMachine(),
     processes: new Map()
   })),
-  open: (place) => open(place, NodeFiles.layer),
-  several: true,
-  reopen: true,
-  crash: {
-    missing: "the power of this machine stays on; the suite runs on a disk whose power can be cut, too"
-  },
-  lapse,
-  failWrites: { missing: "this disk works; the suite runs on one that can be made to fail, too" },
-  leaseMillis
+  layer: (place) => open(place, NodeFiles.layer),
+  capabilities: {
+    several: true,
+    reopen: true,
+    crash: {
+      missing: "the power of this machine stays on; the suite runs on a disk whose power can be cut, too"
+    },
+    lapse,
+    failWrites: { missing: "this disk works; the suite runs on one that can be made to fail, too" },
+    leaseMillis,
+    newerFormat: ({ directory }) => Effect.provide(writeNewerFormat(directory), NodeFileSystem.layer)
+  }
 }
 
 export interface SimulatedPlace extends Place {
@@ -79,20 +87,23 @@ export const simulated: Harness<SimulatedPlace> = {
     machine: makeMachine(),
     processes: new Map()
   })),
-  open: (place) => open(place, place.disk.layer),
-  several: true,
-  reopen: true,
-  crash: ({ disk, machine }) =>
-    Effect.sync(() => {
-      machine.reboot()
-      disk.reboot()
-    }),
-  lapse,
-  failWrites: ({ disk }, failing) =>
-    Effect.sync(() => {
-      disk.failWhen(
-        failing ? (operation) => (operation.mutation === undefined ? undefined : "ENOSPC") : undefined
-      )
-    }),
-  leaseMillis
+  layer: (place) => open(place, place.disk.layer),
+  capabilities: {
+    several: true,
+    reopen: true,
+    crash: ({ disk, machine }) =>
+      Effect.sync(() => {
+        machine.reboot()
+        disk.reboot()
+      }),
+    lapse,
+    failWrites: ({ disk }, failing) =>
+      Effect.sync(() => {
+        disk.failWhen(
+          failing ? (operation) => (operation.mutation === undefined ? undefined : "ENOSPC") : undefined
+        )
+      }),
+    leaseMillis,
+    newerFormat: ({ directory, disk }) => Effect.provide(writeNewerFormat(directory), disk.layer)
+  }
 }

@@ -3,6 +3,8 @@
  *
  * @since 0.1.0
  */
+export * as BrowserSqljsStore from "./BrowserSqljsStore.ts"
+export * as IndexedDbPersistence from "./IndexedDbPersistence.ts"
 export * as Maintenance from "./Maintenance.ts"
 export * as MemoryPersistence from "./MemoryPersistence.ts"
 export * as Persistence from "./Persistence.ts"

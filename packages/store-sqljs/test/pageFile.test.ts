@@ -16,7 +16,7 @@ const folded = (disk: Uint8Array, capture: PageFile.Capture): Uint8Array => {
 }
 
 describe("the file in memory", () => {
-  for (let seed = 1; seed <= 30; seed++) {
+  for (let seed = 1; seed <= 12; seed++) {
     it.effect(`is what was written, and captures stay as they were (seed ${seed})`, () =>
       Effect.gen(function* () {
         const upTo = (count: number) => Random.nextIntBetween(0, count)

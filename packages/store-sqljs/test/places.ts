@@ -5,6 +5,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import initSqlJs from "sql.js"
 import type { Harness } from "@waymark/testing/StoreHarness"
 import type { StoreError } from "@waymark/core/Store"
 import { failure } from "@waymark/store-kit/Failures"
@@ -53,25 +54,45 @@ const fragile = (place: MemoryPlace): Persistence["Service"] => {
   }
 }
 
+/** The same database, as if a newer version had written it. */
+const inNewerFormat = (bytes: Uint8Array) =>
+  Effect.promise(async () => {
+    const database = new (await initSqlJs()).Database(bytes)
+    database.run("UPDATE store SET value = 99 WHERE key = 'format'")
+    return database.export()
+  })
+
+const writeNewerFormat = (file: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    yield* fs.writeFile(file, yield* inNewerFormat(yield* fs.readFile(file)))
+  })
+
 export const inMemory: Harness<MemoryPlace> = {
   place: Effect.sync(() => ({ disk: MemoryPersistence.makeDisk(), cuts: 0, failing: false })),
-  open: (place) =>
+  layer: (place) =>
     SqljsStore.layer({ foldBytes: 20_000 }).pipe(
       Layer.provide(Layer.sync(Persistence)(() => Persistence.of(fragile(place))))
     ),
-  several: one,
-  reopen: true,
-  crash: (place) =>
-    Effect.sync(() => {
-      place.cuts += 1
-      place.disk.lockedBy = undefined
-    }),
-  lapse: one,
-  failWrites: (place, failing) =>
-    Effect.sync(() => {
-      place.failing = failing
-    }),
-  leaseMillis: { missing: "leases do not run out: they are those of the one process that writes" }
+  capabilities: {
+    several: one,
+    reopen: true,
+    crash: (place) =>
+      Effect.sync(() => {
+        place.cuts += 1
+        place.disk.lockedBy = undefined
+      }),
+    lapse: one,
+    failWrites: (place, failing) =>
+      Effect.sync(() => {
+        place.failing = failing
+      }),
+    leaseMillis: { missing: "leases do not run out: they are those of the one process that writes" },
+    newerFormat: ({ disk }) =>
+      Effect.map(inNewerFormat(disk.database!), (bytes) => {
+        disk.database = bytes
+      })
+  }
 }
 
 /** A directory that is removed with the scope. */
@@ -103,15 +124,18 @@ export const onFiles: Harness<FilePlace> = {
     file: `${directory}/runs.sqlite`,
     machine: makeMachine()
   })),
-  open: (place) => openIn(place, NodeFiles.layer, place.machine.spawn()),
-  several: one,
-  reopen: true,
-  crash: {
-    missing: "the power of this machine stays on; the suite runs on a disk whose power can be cut, too"
-  },
-  lapse: one,
-  failWrites: { missing: "this disk works; the suite runs on one that can be made to fail, too" },
-  leaseMillis: inMemory.leaseMillis
+  layer: (place) => openIn(place, NodeFiles.layer, place.machine.spawn()),
+  capabilities: {
+    several: one,
+    reopen: true,
+    crash: {
+      missing: "the power of this machine stays on; the suite runs on a disk whose power can be cut, too"
+    },
+    lapse: one,
+    failWrites: { missing: "this disk works; the suite runs on one that can be made to fail, too" },
+    leaseMillis: inMemory.capabilities.leaseMillis,
+    newerFormat: ({ file }) => Effect.provide(writeNewerFormat(file), NodeFileSystem.layer)
+  }
 }
 
 export interface SimulatedPlace extends FilePlace {
@@ -124,20 +148,23 @@ export const simulated: Harness<SimulatedPlace> = {
     machine: makeMachine(),
     disk: PowerLossFileSystem.makeDisk()
   })),
-  open: (place) => openIn(place, place.disk.layer, place.machine.spawn()),
-  several: one,
-  reopen: true,
-  crash: ({ disk, machine }) =>
-    Effect.sync(() => {
-      machine.reboot()
-      disk.reboot()
-    }),
-  lapse: one,
-  failWrites: ({ disk }, failing) =>
-    Effect.sync(() => {
-      disk.failWhen(
-        failing ? (operation) => (operation.mutation === undefined ? undefined : "ENOSPC") : undefined
-      )
-    }),
-  leaseMillis: inMemory.leaseMillis
+  layer: (place) => openIn(place, place.disk.layer, place.machine.spawn()),
+  capabilities: {
+    several: one,
+    reopen: true,
+    crash: ({ disk, machine }) =>
+      Effect.sync(() => {
+        machine.reboot()
+        disk.reboot()
+      }),
+    lapse: one,
+    failWrites: ({ disk }, failing) =>
+      Effect.sync(() => {
+        disk.failWhen(
+          failing ? (operation) => (operation.mutation === undefined ? undefined : "ENOSPC") : undefined
+        )
+      }),
+    leaseMillis: inMemory.capabilities.leaseMillis,
+    newerFormat: ({ disk, file }) => Effect.provide(writeNewerFormat(file), disk.layer)
+  }
 }

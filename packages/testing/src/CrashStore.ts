@@ -22,20 +22,22 @@
  * })
  * ```
  *
- * `CrashExplorer` does this for every point of a scenario.
+ * It stands on `Faults`. `CrashExplorer` does this for every point of a scenario.
  *
  * @since 0.1.0
  */
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as Hasher from "@waymark/core/Hasher"
 import * as MemoryStore from "@waymark/core/MemoryStore"
 import { Store } from "@waymark/core/Store"
-import type { Batch } from "@waymark/core/Store"
+import type { Lease } from "@waymark/core/Store"
+import * as Faults from "./Faults.ts"
 import * as Ledger from "./internal/crash/ledger.ts"
+import * as Injector from "./internal/faults/injector.ts"
+import { wrap } from "./internal/faults/store.ts"
+import type { Change } from "./internal/faults/store.ts"
 
 /**
  * Where to cut the power: at the operation with this number, counted from 1, before it happens or after.
@@ -114,8 +116,6 @@ export const ledgerOf = (
   return ledger
 }
 
-const kindsOf = ({ entries }: Batch): string => entries.map(({ event }) => event.kind).join(" + ")
-
 /**
  * The store of a new process on a disk.
  *
@@ -133,78 +133,41 @@ export const makeObserved = (options: Options, pass: (cut: Cut) => void): CrashS
   const { cutAt, disk } = options
   const ledger = ledgerOf(disk)
   const operations: Array<Operation> = []
-  const cut = Deferred.makeUnsafe<void>()
-  let dead = false
-
-  const cutNow = (): void => {
-    if (dead) return
-    dead = true
+  const rules =
+    cutAt === undefined
+      ? []
+      : [Faults.at(cutAt.point, cutAt.when === "before" ? Faults.crashBefore : Faults.crashAfter)]
+  const injector = Injector.make(rules, () => {
     ledger.cut()
     disk.cutPower()
     options.onCut?.()
-    Deferred.doneUnsafe(cut, Effect.void)
+  })
+
+  /** Makes an operation a crash point, and notes what became durable by it. */
+  const observe = (change: Change): Injector.Observer => {
+    const point = operations.length + 1
+    return {
+      before: () => {
+        operations.push({ point, operation: change.name, run: runOf(change), detail: detailOf(change) })
+        pass({ point, when: "before" })
+      },
+      after: (_, succeeded) => {
+        note(ledger, change, succeeded)
+        pass({ point, when: "after" })
+      }
+    }
   }
 
-  /** Makes an operation a crash point. `done` notes what became durable. */
-  const point = <A, E>(
-    operation: string,
-    run: string | undefined,
-    detail: string,
-    effect: Effect.Effect<A, E>,
-    done?: () => void
-  ): Effect.Effect<A, E> =>
-    Effect.suspend(() => {
-      if (dead) return Effect.never
-      const number = operations.length + 1
-      operations.push({ point: number, operation, run, detail })
-      pass({ point: number, when: "before" })
-      if (cutAt?.point === number && cutAt.when === "before") {
-        cutNow()
-        return Effect.never
-      }
-      return Effect.flatMap(Effect.exit(effect), (exit) => {
-        if (Exit.isSuccess(exit)) done?.()
-        pass({ point: number, when: "after" })
-        if (cutAt?.point !== number) return exit
-        cutNow()
-        return Effect.never
-      })
-    })
-
   const makeStore = Effect.gen(function* () {
-    const store = yield* MemoryStore.make({ disk, flush: "onSync", owner: options.owner })
-    yield* Effect.addFinalizer(() => Effect.sync(() => (dead ? undefined : ledger.closed())))
+    const memory = yield* MemoryStore.make({ disk, flush: "onSync", owner: options.owner })
+    yield* Effect.addFinalizer(() => Effect.sync(() => (injector.isDead() ? undefined : ledger.closed())))
+    // A release is a crash point of its own.
+    const synced = { ...memory, sync: (lease: Lease) => memory.sync(lease) }
     return Store.of({
-      ...store,
+      ...wrap(synced, injector, { observe, reads: false }),
       // Whoever is told of a change goes on in a turn of its own, when the operation that made it is over.
-      changes: Stream.tap(store.changes, () => Effect.yieldNow),
-      changed: (run, seq) => Effect.andThen(store.changed(run, seq), Effect.yieldNow),
-      create: (batch, createOptions) => {
-        const { run } = batch.entries[0].event
-        const held = createOptions?.holder !== undefined
-        const ahead = held && createOptions.ahead === true
-        const created = Effect.tapError(store.create(batch, createOptions), () =>
-          Effect.sync(() => ledger.found(run))
-        )
-        return point("create", run, kindsOf(batch), created, () => ledger.created(batch, held, ahead))
-      },
-      append: (lease, expected, batch) =>
-        point("append", lease.run, kindsOf(batch), store.append(lease, expected, batch), () =>
-          ledger.appended(batch)
-        ),
-      sync: (lease) => point("sync", lease.run, "", store.sync(lease), () => ledger.synced(lease.run)),
-      acquire: (run, holder) =>
-        point("acquire", run, "", store.acquire(run, holder), () => ledger.acquired(run)),
-      release: (lease) =>
-        point("release", lease.run, "", store.release(lease), () => ledger.released(lease.run)),
-      send: (command) =>
-        point("send", command.run, command.request.type, store.send(command), () =>
-          ledger.sent(JSON.stringify([command.run, command.id, command.request]))
-        ),
-      delete: (run) => point("delete", run, "", store.delete(run), () => ledger.deleted(run)),
-      setMeta: (key, value) => point("setMeta", undefined, key, store.setMeta(key, value)),
-      putArtifact: (bytes) =>
-        point("putArtifact", undefined, `${bytes.length} bytes`, store.putArtifact(bytes))
+      changes: Stream.tap(memory.changes, () => Effect.yieldNow),
+      changed: (run, seq) => Effect.andThen(memory.changed(run, seq), Effect.yieldNow)
     })
   })
 
@@ -212,7 +175,51 @@ export const makeObserved = (options: Options, pass: (cut: Cut) => void): CrashS
     layer: Layer.effect(Store, makeStore),
     points: Effect.sync(() => operations.length),
     operations: Effect.sync(() => [...operations]),
-    cut: Deferred.await(cut),
-    cutPower: Effect.sync(cutNow)
+    cut: injector.crashed,
+    cutPower: Effect.sync(injector.crash)
+  }
+}
+
+const runOf = (change: Change): string | undefined =>
+  change.name === "setMeta" || change.name === "putArtifact" ? undefined : change.run
+
+/** What an operation was about, for people. */
+const detailOf = (change: Change): string => {
+  switch (change.name) {
+    case "create":
+    case "append":
+      return change.batch.entries.map(({ event }) => event.kind).join(" + ")
+    case "send":
+      return change.command.request.type
+    case "setMeta":
+      return change.key
+    case "putArtifact":
+      return `${change.bytes.length} bytes`
+    default:
+      return ""
+  }
+}
+
+/** Notes what is durable, and who holds what, after an operation. */
+const note = (ledger: Ledger.Ledger, change: Change, succeeded: boolean): void => {
+  if (!succeeded) {
+    if (change.name === "create") ledger.found(change.run)
+    return
+  }
+  switch (change.name) {
+    case "create":
+      return ledger.created(change.batch, change.held, change.held && change.ahead)
+    case "append":
+      return ledger.appended(change.batch)
+    case "sync":
+      return ledger.synced(change.run)
+    case "acquire":
+      return ledger.acquired(change.run)
+    case "release":
+      return ledger.released(change.run)
+    case "send":
+      return ledger.sent(JSON.stringify([change.run, change.command.id, change.command.request]))
+    case "delete":
+      return ledger.deleted(change.run)
   }
 }

@@ -42,159 +42,33 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
 import * as Tool from "@waymark/core/Tool"
 import { ToolExecutor } from "@waymark/core/ToolExecutor"
-import { differences } from "./internal/differences.ts"
-import { ok } from "./internal/fakeReplies.ts"
-import type { Reply, ReplyOf } from "./internal/fakeReplies.ts"
+import { ExpectationFailed } from "./internal/expectation.ts"
+import * as Expected from "./internal/fakes/expected.ts"
+import type { Expectations } from "./internal/fakes/expected.ts"
+import { UnexpectedCall } from "./internal/fakes/fake.ts"
+import type { Call, Fake, Opened, Undo } from "./internal/fakes/fake.ts"
+import { carryOut, ok } from "./internal/fakes/replies.ts"
 
-export * from "./internal/fakeReplies.ts"
-
-/**
- * One try of a call, as the fake saw it. Tries are numbered from 1 in the order in which they came.
- *
- * - `result`: `"pending"` until the fake has answered, and for good if the caller died or is still waiting
- *
- * @category models
- * @since 0.1.0
- */
-export interface Call<T extends Tool.Any = Tool.Any> {
-  readonly number: number
-  readonly tool: T["name"]
-  readonly input: T["input"]["Type"]
-  readonly key: string
-  readonly attempt: number
-  readonly repeated: boolean
-  readonly run: string
-  readonly branch: string
-  readonly node: string
-  readonly visit: number
-  readonly result: "pending" | "succeeded" | "failed" | "interrupted"
-}
-
-/**
- * A fake was called when no call was expected.
- *
- * It is the defect of that call, so it fails the run unless a policy of the flow says otherwise; `expectDone` throws it in
- * any case.
- *
- * @category errors
- * @since 0.1.0
- */
-export class UnexpectedCall extends Schema.TaggedError<UnexpectedCall>()("UnexpectedCall", {
-  tool: Schema.String,
-  input: Schema.Unknown,
-  run: Schema.String,
-  node: Schema.String,
-  visit: Schema.Int,
-  detail: Schema.String
-}) {
-  override get message(): string {
-    return `unexpected call of tool ${this.tool} with ${JSON.stringify(this.input)} at node ${this.node} (visit ${this.visit}) of run ${JSON.stringify(this.run)}: ${this.detail}`
-  }
-}
-
-/**
- * One try at undoing a call, as the fake saw it: `undoes` is the idempotency key of the call, and `output` what it came to
- * (`undefined` if nobody knows).
- *
- * @category models
- * @since 0.1.0
- */
-export interface Undo<T extends Tool.Any = Tool.Any> extends Call<T> {
-  readonly undoes: string
-  readonly output: T["output"]["Type"] | undefined
-}
-
-/** Says what a fake does with a call: a reply, an effect, or that it was not expected. */
-type Respond = (
-  input: any,
-  call: Call
-) => Reply<unknown, unknown> | Effect.Effect<unknown, unknown> | { readonly unexpected: string }
-
-/**
- * A fake of one tool.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Fake<out Name extends string> {
-  readonly tool: Tool.Any & { readonly name: Name }
-  /** Begins anew, for one set of fakes. @internal */
-  readonly open: () => { readonly respond: Respond; readonly unused: () => number }
-  /** What undoing a call amounts to; by default it succeeds. @internal */
-  readonly undo?: (undo: Undo<any>) => Reply<void, unknown> | Effect.Effect<void, unknown>
-}
-
-/**
- * Replies in this order, one for each try; a further one is unexpected.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const script = <T extends Tool.Any>(
-  tool: T,
-  ...replies: readonly [ReplyOf<T>, ...ReadonlyArray<ReplyOf<T>>]
-): Fake<T["name"]> => ({
-  tool,
-  open: () => {
-    let used = 0
-    return {
-      unused: () => replies.length - used,
-      respond: () =>
-        replies[used++] ?? {
-          unexpected: `its script has ${replies.length} ${replies.length === 1 ? "reply, which was" : "replies, all"} given`
-        }
-    }
-  }
-})
-
-/**
- * Replies to every call by its input: with a reply, or with an effect that gives the output.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const answer = <T extends Tool.Any>(
-  tool: T,
-  respond: (
-    input: T["input"]["Type"],
-    call: Call<T>
-  ) => ReplyOf<T> | Effect.Effect<T["output"]["Type"], T["error"]["Type"]>
-): Fake<T["name"]> => ({ tool, open: () => ({ unused: () => 0, respond: respond as Respond }) })
-
-/**
- * Gives every call the same reply.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const always = <T extends Tool.Any>(tool: T, reply: ReplyOf<T>): Fake<T["name"]> =>
-  answer(tool, () => reply)
-
-/**
- * Expects no call at all.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const refuse = <T extends Tool.Any>(tool: T): Fake<T["name"]> => ({
-  tool,
-  open: () => ({ unused: () => 0, respond: () => ({ unexpected: "no call of it is expected" }) })
-})
-
-/**
- * A fake whose calls are not simply undone: every try is answered with a reply, or with an effect.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const undo = <T extends Tool.Any>(
-  tool: T,
-  fake: Fake<T["name"]>,
-  respond: (undo: Undo<T>) => Reply<void, T["error"]["Type"]> | Effect.Effect<void, T["error"]["Type"]>
-): Fake<T["name"]> => ({ ...fake, tool, undo: respond })
+export { ExpectationFailed }
+export type { Expectations }
+export {
+  always,
+  answer,
+  cycle,
+  expecting,
+  refuse,
+  script,
+  undo,
+  UnexpectedCall
+} from "./internal/fakes/fake.ts"
+export type { Call, Fake, Undo } from "./internal/fakes/fake.ts"
+export * from "./internal/fakes/generated.ts"
+export * from "./internal/fakes/plans.ts"
+export * from "./internal/fakes/recorded.ts"
+export { after, die, fail, hang, ok, succeed } from "./internal/fakes/replies.ts"
+export type { Reply, ReplyOf } from "./internal/fakes/replies.ts"
 
 /**
  * Fakes of the tools with these names.
@@ -202,7 +76,7 @@ export const undo = <T extends Tool.Any>(
  * @category models
  * @since 0.1.0
  */
-export interface FakeTools<in out Names extends string> {
+export interface FakeTools<in out Names extends string> extends Expectations {
   /** The tools' handlers, for the layer of a flow. */
   readonly layer: Layer.Layer<HandlersOf<Names>>
   /** The same in front of real handlers: calls of these tools come here, all others go where they go. */
@@ -223,46 +97,11 @@ export interface FakeTools<in out Names extends string> {
   readonly unexpected: () => ReadonlyArray<UnexpectedCall>
   /** Every try in a line of its own: for messages and snapshots. */
   readonly timeline: () => string
-  /** Throws, with the difference, unless a tool was called with exactly these inputs, in this order. */
-  readonly expectInputs: <T extends Tool.Any>(tool: T, inputs: ReadonlyArray<T["input"]["Type"]>) => void
-  /** Throws unless every scripted reply was given and no call was unexpected. */
-  readonly expectDone: () => void
 }
 
 type HandlersOf<Names> = Names extends string ? Tool.Handler<Names> : never
 
-/**
- * An expectation about fake tools does not hold; Vitest shows `expected` and `actual` side by side.
- *
- * @category errors
- * @since 0.1.0
- */
-export class ExpectationFailed extends Schema.TaggedError<ExpectationFailed>()("ExpectationFailed", {
-  detail: Schema.String,
-  expected: Schema.Unknown,
-  actual: Schema.Unknown
-}) {
-  override get message(): string {
-    return this.detail
-  }
-}
-
 type Mutable<A> = { -readonly [K in keyof A]: A[K] }
-
-const carryOut = (reply: Reply<unknown, unknown>): Effect.Effect<unknown, unknown> => {
-  switch (reply._tag) {
-    case "Succeed":
-      return Effect.succeed(reply.output)
-    case "Fail":
-      return Effect.fail(reply.error)
-    case "Die":
-      return Effect.die(reply.defect)
-    case "Hang":
-      return Effect.never
-    case "After":
-      return Effect.andThen(Effect.sleep(reply.delay), carryOut(reply.reply))
-  }
-}
 
 const placeOf = ({ beat: _beat, ...place }: Tool.Invocation["Service"]) => place
 
@@ -297,12 +136,10 @@ export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
   const calls: Array<Mutable<Call>> = []
   const undos: Array<Mutable<Undo>> = []
   const unexpected: Array<UnexpectedCall> = []
-  const opened = new Map<string, ReturnType<Fake<string>["open"]>>()
-  const undoing = new Map<string, Fake<string>["undo"]>()
-  for (const { open, tool, undo: respondTo } of fakes) {
+  const opened = new Map<string, Opened>()
+  for (const { open, tool } of fakes) {
     if (opened.has(tool.name)) throw new RangeError(`there are two fakes of tool ${tool.name}`)
     opened.set(tool.name, open())
-    undoing.set(tool.name, respondTo)
   }
   /** What a try got, by key and number of the try: for the time when it is repeated. */
   const given = new Map<string, Effect.Effect<unknown, unknown>>()
@@ -363,7 +200,7 @@ export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
       const identity = identityOf(tool, invocation)
       let effect = invocation.repeated ? given.get(identity) : undefined
       if (effect === undefined) {
-        const response = undoing.get(tool.name)?.(tried) ?? ok
+        const response = opened.get(tool.name)?.undo?.(tried) ?? ok
         effect = Effect.isEffect(response) ? response : carryOut(response)
         given.set(identity, effect)
       }
@@ -420,27 +257,11 @@ export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
     inputs,
     unexpected: () => [...unexpected],
     timeline,
-    expectInputs: (tool, expected) => {
-      const actual = inputs(tool)
-      const lines = differences(expected, actual)
-      if (lines.length === 0) return
-      throw new ExpectationFailed({
-        detail: `tool ${tool.name} was not called with what was expected:\n${lines.map((line) => `  ${line}`).join("\n")}\n${timeline()}`,
-        expected,
-        actual
-      })
-    },
-    expectDone: () => {
-      if (unexpected.length > 0) throw unexpected[0]!
-      const unused = [...opened].flatMap(([tool, fake]) =>
-        fake.unused() > 0 ? [`${fake.unused()} of tool ${tool}`] : []
-      )
-      if (unused.length === 0) return
-      throw new ExpectationFailed({
-        detail: `not all scripted replies were given: ${unused.join(", ")} are left\n${timeline()}`,
-        expected: [],
-        actual: unused
-      })
-    }
+    ...Expected.make({
+      calls: () => calls,
+      unexpected: () => unexpected,
+      unused: () => [...opened].map(([tool, fake]) => [tool, fake.unused()] as const),
+      timeline
+    })
   }
 }

@@ -22,6 +22,7 @@ import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Plan from "./internal/faults/fault.ts"
 import * as Machine from "./internal/powerLoss/kernel.ts"
 import { make as makeFileSystem } from "./internal/powerLoss/fileSystem.ts"
 import { fixed, seeded, surviving } from "./internal/powerLoss/survival.ts"
@@ -160,6 +161,12 @@ const fateOf = (survival: Survival) =>
   "seed" in survival ? seeded(survival.seed) : fixed(survival.data, survival.entries)
 
 const makeOn = (kernel: Machine.Kernel): Disk => {
+  let cutting: Plan.Rule<Operation> | undefined
+  let failing: Plan.Rule<Operation> | undefined
+  const plan = (): void => {
+    // The power does not wait for a failure.
+    kernel.plan = Plan.planOf([cutting, failing].filter((rule) => rule !== undefined))
+  }
   const makeProcess = (): Process => {
     const process = Machine.spawn(kernel)
     return {
@@ -186,9 +193,16 @@ const makeOn = (kernel: Machine.Kernel): Disk => {
       return kernel.mutations
     },
     cutPowerAt: (k) => {
-      kernel.cutAt = kernel.mutations + k
+      const first = kernel.mutations + k
+      cutting = Plan.eachRule(({ mutation }) =>
+        mutation !== undefined && mutation >= first ? { _tag: "CrashAfter" } : undefined
+      )
+      plan()
     },
-    cutPower: () => Machine.cutPower(kernel),
+    cutPower: () => {
+      cutting = undefined
+      Machine.cutPower(kernel)
+    },
     whenCut: Machine.whenCut(kernel),
     untilCut: (program) =>
       Effect.flatMap(Effect.forkDetach(program), (fiber) =>
@@ -200,19 +214,36 @@ const makeOn = (kernel: Machine.Kernel): Disk => {
           })
         )
       ),
-    reboot: (survival = dropped) => Machine.reboot(kernel, fateOf(survival)),
+    reboot: (survival = dropped) => {
+      cutting = undefined
+      failing = undefined
+      Machine.reboot(kernel, fateOf(survival))
+    },
     surviving: (survival) => makeOn(Machine.make(surviving(kernel.root, fateOf(survival)), kernel.nextInode)),
     failAt: (k, failure, times = 1) => {
       const first = kernel.mutations + k
-      kernel.failing = ({ mutation }) =>
-        mutation !== undefined && mutation >= first && mutation < first + times ? failure : undefined
+      const fault = faultOf(failure)
+      failing = Plan.eachRule(({ mutation }) =>
+        mutation !== undefined && mutation >= first && mutation < first + times ? fault : undefined
+      )
+      plan()
     },
     failWhen: (failure) => {
-      kernel.failing = failure
+      failing =
+        failure === undefined
+          ? undefined
+          : Plan.eachRule((operation) => {
+              const found = failure(operation)
+              return found === undefined ? undefined : faultOf(found)
+            })
       if (failure === undefined) kernel.interrupted = undefined
+      plan()
     }
   }
 }
+
+const faultOf = (failure: Failure): Plan.Fault =>
+  typeof failure === "string" ? { _tag: "Fail", code: failure } : { _tag: "Fail", ...failure }
 
 /**
  * An empty disk that holds the directories `/` and `/tmp`, switched on. The current directory is `/`.

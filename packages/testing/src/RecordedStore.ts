@@ -40,6 +40,7 @@ import * as Journal from "@waymark/core/Journal"
 import * as RunIndex from "@waymark/core/RunIndex"
 import * as RunInfo from "@waymark/core/RunInfo"
 import { RunNotFound, Store, StoreError } from "@waymark/core/Store"
+import { rowsOf } from "./internal/rows.ts"
 
 interface Recorded {
   readonly entries: Array<Journal.Entry>
@@ -158,3 +159,45 @@ export const make = Effect.fnUntraced(function* (
  */
 export const layer = (lines: Iterable<string>): Layer.Layer<Store, Journal.CorruptEntry> =>
   Layer.effect(Store, make(lines))
+
+/** All lines of one journal. */
+const linesOf = Effect.fnUntraced(function* (store: Store["Service"], run: string) {
+  const lines: Array<string> = []
+  for (;;) {
+    const page = yield* store.read(run, { from: lines.length, limit: 1000 })
+    if (page.length === 0) return lines
+    for (const { line } of page) lines.push(line)
+  }
+})
+
+/** What a run rests on, or started: the run that it was forked from, and its children. */
+const relativesOf = Effect.fnUntraced(function* (store: Store["Service"], run: string) {
+  const { info } = yield* store.get(run)
+  const relatives = info.forkOf === undefined ? [] : [info.forkOf.run]
+  for (const row of yield* rowsOf(store, { parent: run })) relatives.push(row.run)
+  return relatives
+})
+
+/**
+ * The lines of a run's journal as the store in the context has them, to be kept in a file; and with it those of the run
+ * that it was forked from and of the runs that it started, as far as there are any.
+ *
+ * With `alone: true` those of the run only.
+ *
+ * @category recording
+ * @since 0.1.0
+ */
+export const record = Effect.fnUntraced(function* (
+  run: string,
+  options: { readonly alone?: boolean | undefined } = {}
+): Effect.fn.Return<ReadonlyArray<string>, StoreError | RunNotFound, Store> {
+  const store = yield* Store
+  const seen = new Set([run])
+  const lines: Array<string> = []
+  // A set gives what is added to it on the way.
+  for (const id of seen) {
+    lines.push(...(yield* linesOf(store, id)))
+    if (options.alone !== true) for (const relative of yield* relativesOf(store, id)) seen.add(relative)
+  }
+  return lines
+})

@@ -9,6 +9,7 @@ import { changesChecks } from "./internal/storeChecks/changes.ts"
 import { createChecks } from "./internal/storeChecks/create.ts"
 import { deleteChecks } from "./internal/storeChecks/delete.ts"
 import { dueChecks } from "./internal/storeChecks/due.ts"
+import { elsewhereChecks } from "./internal/storeChecks/elsewhere.ts"
 import { enduranceChecks } from "./internal/storeChecks/endurance.ts"
 import { feedChecks } from "./internal/storeChecks/feed.ts"
 import { idChecks } from "./internal/storeChecks/ids.ts"
@@ -38,6 +39,7 @@ export const checks: ReadonlyArray<Check> = [
   ...feedChecks,
   ...changesChecks,
   ...inboxChecks,
+  ...elsewhereChecks,
   ...deleteChecks,
   ...valueChecks,
   ...idChecks,

@@ -20,26 +20,12 @@ import type { Store } from "@waymark/core/Store"
 export type Capability<A> = A | { readonly missing: string }
 
 /**
- * How the suite gets at a store.
- *
- * A *place* is where stored things live: a directory, a database, a disk in memory. Every check gets a fresh one.
- * Instances opened on one place share what is stored there; each one stands for a process of its own, with its own name
- * for `owner`.
- *
- * The checks run in real time: a store may poll, and keep its leases alive, by the clock.
+ * What a store, and the set-up of its tests, can do. Each has to be said: a store that cannot do something says why.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Harness<Place> {
-  /** A fresh, empty place, removed with the scope. */
-  readonly place: Effect.Effect<Place, unknown, Scope.Scope>
-
-  /** Opens an instance on a place. Closing its scope closes it in good order. */
-  readonly open: (
-    place: Place
-  ) => Effect.Effect<Store["Service"], unknown, Scope.Scope> | Layer.Layer<Store, unknown>
-
+export interface Capabilities<Place> {
   /** Whether several instances may be open on one place at once. */
   readonly several: Capability<true>
 
@@ -67,6 +53,34 @@ export interface Harness<Place> {
   /** How long a lease lasts that nobody keeps alive, in milliseconds: short, since a check waits three times as long. */
   readonly leaseMillis: Capability<number>
 
+  /** Makes of a place, on which nothing is open, what a version would have left that writes a newer format. */
+  readonly newerFormat: Capability<(place: Place) => Effect.Effect<void, unknown>>
+}
+
+/**
+ * How the suite gets at a store.
+ *
+ * A *place* is where stored things live: a directory, a database, a disk in memory. Every check gets a fresh one.
+ * Instances opened on one place share what is stored there; each one stands for a process of its own, with its own name
+ * for `owner`. Without a place, each instance is a store of its own.
+ *
+ * The checks run in real time: a store may poll, and keep its leases alive, by the clock.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Harness<Place> {
+  /** A fresh, empty place, removed with the scope. */
+  readonly place?: Effect.Effect<Place, unknown, Scope.Scope> | undefined
+
+  /** An instance, on a place if there is one. Closing its scope closes it in good order. */
+  readonly layer:
+    | Layer.Layer<Store, unknown>
+    | ((place: Place) => Layer.Layer<Store, unknown> | Effect.Effect<Store["Service"], unknown, Scope.Scope>)
+
+  /** What the store can do, and what it cannot, and why. */
+  readonly capabilities: Capabilities<Place>
+
   /** How long a check may take, in milliseconds; 30,000 unless said otherwise. */
   readonly timeout?: number | undefined
 
@@ -83,7 +97,7 @@ export interface Harness<Place> {
  * @category models
  * @since 0.1.0
  */
-export type Need = "several" | "reopen" | "crash" | "lapse" | "failWrites" | "leaseMillis"
+export type Need = keyof Capabilities<unknown>
 
 /**
  * A store does not keep a promise of the port.
@@ -128,7 +142,7 @@ export interface Check {
  */
 export const missing = <Place>(harness: Harness<Place>, check: Check): string | undefined => {
   for (const need of check.needs) {
-    const capability = harness[need]
+    const capability = harness.capabilities[need]
     if (typeof capability === "object") return capability.missing
   }
   return undefined

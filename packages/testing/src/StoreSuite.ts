@@ -2,20 +2,23 @@
  * The conformance suite for stores: it decides what a store is. Call {@link suite} in a Vitest file of your own.
  *
  * ```ts
- * import { makeDisk, make } from "@waymark/core/MemoryStore"
+ * import * as MemoryStore from "@waymark/core/MemoryStore"
  * import * as StoreSuite from "@waymark/testing/StoreSuite"
  * import * as Effect from "effect/Effect"
  *
  * StoreSuite.suite({
  *   name: "memory",
- *   place: Effect.sync(makeDisk),
- *   open: (disk) => make({ disk }),
- *   several: true,
- *   reopen: true,
- *   crash: (disk) => Effect.sync(disk.cutPower),
- *   lapse: (disk, owner) => Effect.sync(() => disk.lapse(owner)),
- *   failWrites: { missing: "memory does not fail" },
- *   leaseMillis: { missing: "leases in memory do not run out with time" }
+ *   place: Effect.sync(MemoryStore.makeDisk),
+ *   layer: (disk) => MemoryStore.layer({ disk }),
+ *   capabilities: {
+ *     several: true,
+ *     reopen: true,
+ *     crash: (disk) => Effect.sync(disk.cutPower),
+ *     lapse: (disk, owner) => Effect.sync(() => disk.lapse(owner)),
+ *     failWrites: { missing: "memory does not fail" },
+ *     leaseMillis: { missing: "leases in memory do not run out with time" },
+ *     newerFormat: { missing: "memory has no format" }
+ *   }
  * })
  * ```
  *

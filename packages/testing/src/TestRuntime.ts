@@ -59,45 +59,15 @@ import * as Runs from "@waymark/core/Runs"
 import { Store } from "@waymark/core/Store"
 import * as Worker from "@waymark/core/Worker"
 import * as VirtualTime from "./internal/virtualTime.ts"
+import { TestRuntime } from "./internal/testRuntime.ts"
+import type { Stop } from "./internal/testRuntime.ts"
 import * as WorkerProcess from "./internal/workerProcess.ts"
 import type { HandlersOf } from "./internal/workerProcess.ts"
 
-/**
- * How a worker stops.
- *
- * - `drain`: in good order; what it was doing is interrupted, and everything is made durable
- * - `crash`: as if its process had died: it does nothing any more, and what it had not synced is gone
- *
- * @category models
- * @since 0.1.0
- */
-export type Stop = "drain" | "crash"
-
-/**
- * What a test can do with its runtime.
- *
- * - `disk`: what outlives the worker
- * - `idle`: waits until nothing can go on without time passing
- * - `advanceToNext`: waits likewise, then jumps to the next timer, and waits again; gives the time that passed, or
- *   nothing if there is no timer
- * - `stop`, `start`: stops the worker, starts another; stopping one that is stopped, or starting a second, does nothing.
- *   If the handlers cannot be built it dies
- * - `restart`: both
- *
- * @category services
- * @since 0.1.0
- */
-export class TestRuntime extends Context.Service<
-  TestRuntime,
-  {
-    readonly disk: MemoryStore.Disk
-    readonly idle: Effect.Effect<void>
-    readonly advanceToNext: Effect.Effect<Option.Option<Duration.Duration>>
-    readonly stop: (how: Stop) => Effect.Effect<void>
-    readonly start: Effect.Effect<void>
-    readonly restart: (how: Stop) => Effect.Effect<void>
-  }
->()("@waymark/testing/TestRuntime") {}
+export { ExpectationFailed } from "./internal/expectation.ts"
+export * from "./internal/expectations.ts"
+export { TestRuntime }
+export type { Stop }
 
 /**
  * What to run.

@@ -137,7 +137,7 @@ describe("CrashExplorer", () => {
         assert.include(failure.problems[0], "three charges for two steps")
         assert.match(
           failure.timeline,
-          /^run o of flow order: completed\n +0 +0 ms +epoch 0 +created +order \{"steps":2\}\n/
+          /^run o of flow order: completed\n +0 +\+0 +epoch 0 +created +order \{"steps":2\}\n/
         )
         const repeated = yield* failing(CrashExplorer.explore(Order, { ...broken, only: failure.at }))
         assert.strictEqual(repeated.message, failure.message)

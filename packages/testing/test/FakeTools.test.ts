@@ -174,10 +174,7 @@ describe("FakeTools", () => {
           { repeated: true, result: "succeeded" }
         ]
       )
-      assert.throws(
-        () => tools.expectDone(),
-        /not all scripted replies were given: 1 of tool search are left/
-      )
+      assert.throws(() => tools.expectDone(), /not all replies were given: 1 of tool search are left/)
     }).pipe(Effect.provide(runtime(tools)))
   })
 

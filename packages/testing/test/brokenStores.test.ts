@@ -66,16 +66,36 @@ StoreSuite.suite({ name: "memory with a disk that can be full", ...failingHarnes
 describe("StoreSuite.suite", () => {
   const memory: Harness<MemoryStore.Disk> = {
     place: Effect.sync(MemoryStore.makeDisk),
-    open: (disk) => MemoryStore.layer({ disk }),
-    several: true,
-    reopen: true,
-    crash: (disk) => Effect.sync(disk.cutPower),
-    lapse: (disk, owner) => Effect.sync(() => disk.lapse(owner)),
-    failWrites: { missing: "memory does not fail" },
-    leaseMillis: { missing: "leases in memory do not run out with time" }
+    layer: (disk) => MemoryStore.layer({ disk }),
+    capabilities: {
+      several: true,
+      reopen: true,
+      crash: (disk) => Effect.sync(disk.cutPower),
+      lapse: (disk, owner) => Effect.sync(() => disk.lapse(owner)),
+      failWrites: { missing: "memory does not fail" },
+      leaseMillis: { missing: "leases in memory do not run out with time" },
+      newerFormat: { missing: "memory has no format" }
+    }
   }
+  const lacking = (lacks: Partial<Harness<MemoryStore.Disk>["capabilities"]>) => ({
+    ...memory,
+    capabilities: { ...memory.capabilities, ...lacks }
+  })
 
   it.live("takes a layer as well as an effect", () => StoreChecks.checks[0]!.run(memory))
+
+  it.live("takes a layer without a place", () =>
+    StoreChecks.checks[0]!.run({
+      layer: MemoryStore.layer(),
+      capabilities: {
+        ...memory.capabilities,
+        several: { missing: "each instance is a store of its own" },
+        reopen: { missing: "nothing is left of it" },
+        crash: { missing: "nothing is left of it" },
+        lapse: { missing: "it has no other owners" }
+      }
+    })
+  )
 
   it("refuses to skip a check that does not exist", () => {
     assert.throws(
@@ -88,7 +108,7 @@ describe("StoreSuite.suite", () => {
     const name = StoreChecks.checks[0]!.name
     assert.throws(() => StoreSuite.suite({ name: "s", ...memory, skip: { [name]: " " } }), /without a reason/)
     assert.throws(
-      () => StoreSuite.suite({ name: "s", ...memory, leaseMillis: { missing: "" } }),
+      () => StoreSuite.suite({ name: "s", ...lacking({ leaseMillis: { missing: "" } }) }),
       /without a reason/
     )
   })
@@ -101,7 +121,7 @@ describe("StoreSuite.suite", () => {
   it.live("says which capability a check lacks when it is run without", () =>
     Effect.gen(function* () {
       const check = StoreChecks.named("create: what was created survives a power cut")
-      const failure = yield* Effect.flip(check.run({ ...memory, crash: { missing: "no plug" } }))
+      const failure = yield* Effect.flip(check.run(lacking({ crash: { missing: "no plug" } })))
       assert.match(failure.detail, /needs "crash", which the harness does not have \(no plug\)/)
     })
   )

@@ -67,28 +67,32 @@ export const harness = (fault: Fault): Harness<Place> => ({
       names: new Set()
     }
   })),
-  open: (place) =>
+  layer: (place) =>
     Effect.map(MemoryStore.make({ disk: place.disk, flush: "onSync" }), (inner): Instance => {
       const recorded = fault.left === undefined ? inner : { ...inner, ...recording(inner, place) }
       return fault.alter === undefined ? recorded : { ...recorded, ...fault.alter(recorded, place) }
     }),
-  several: true,
-  reopen: true,
-  crash: (place) =>
-    Effect.suspend(() => {
-      place.disk.cutPower()
-      const { left } = fault
-      if (left === undefined) return Effect.void
-      place.disk = MemoryStore.makeDisk()
-      return Effect.scoped(
-        Effect.forEach(place.written.values(), (batches) => replay(place.disk, left(batches)), {
-          discard: true
-        })
-      )
-    }),
-  lapse: (place, owner) => Effect.sync(() => place.disk.lapse(owner)),
-  failWrites: { missing: "it cannot fail" },
-  leaseMillis: { missing: "its leases do not run out" },
+  capabilities: {
+    several: true,
+    reopen: true,
+    crash: (place) =>
+      Effect.suspend(() => {
+        place.disk.cutPower()
+        const { left } = fault
+        if (left === undefined) return Effect.void
+        place.disk = MemoryStore.makeDisk()
+        return Effect.scoped(
+          Effect.forEach(place.written.values(), (batches) => replay(place.disk, left(batches)), {
+            discard: true
+          })
+        )
+      }),
+    lapse: (place, owner) => Effect.sync(() => place.disk.lapse(owner)),
+    failWrites: { missing: "it cannot fail" },
+    leaseMillis: { missing: "its leases do not run out" },
+    // Memory has no format: whatever is made of the place, it is opened.
+    newerFormat: () => Effect.void
+  },
   timeout: 6_000
 })
 
@@ -584,6 +588,44 @@ export const faults: ReadonlyArray<Fault> = [
     })
   },
   {
+    name: "lets two append at one position",
+    found: [
+      "append: of many that append at one position at once, exactly one succeeds, and the others are told where the run stands",
+      /how many succeeded at 0/
+    ],
+    alter: (inner) => {
+      const last = new Map<string, number>()
+      return {
+        append: (lease, expected, batch) =>
+          Effect.catchTag(inner.append(lease, expected, batch), "SeqConflict", (conflict) => {
+            // It was there a moment ago.
+            const isClose = conflict.actual - expected === 1 && last.get(lease.run) !== expected
+            last.set(lease.run, expected)
+            return isClose ? Effect.void : Effect.fail(conflict)
+          })
+      }
+    }
+  },
+  {
+    name: "opens what a newer version wrote",
+    found: ["format: what a newer version wrote is refused as such, and not touched", /was opened/]
+  },
+  {
+    name: "hands out commands in another order after a power cut",
+    found: [
+      "inbox: who goes on from its cursor after each power cut deals with each command once, in order",
+      /what was dealt with/
+    ],
+    alter: (inner) => ({
+      inbox: (run, cursor) =>
+        Effect.map(inner.inbox(run, cursor), (received) => {
+          const { length } = received
+          // Positions stay in order, so that only what they stand for is wrong.
+          return received.map((one, index) => ({ ...one, command: received[length - 1 - index]!.command }))
+        })
+    })
+  },
+  {
     name: "hands out what was dealt with",
     found: ["inbox: a cursor covers what was dealt with, and only that", /position 1 comes after 1/],
     alter: (inner) => ({ inbox: (run) => inner.inbox(run, {}) })
@@ -660,7 +702,7 @@ const noSpace = (operation: string) => new StoreError({ operation, reason: { _ta
  */
 export const failingHarness = (options: { readonly believes: boolean }): Harness<FailingPlace> => ({
   place: Effect.sync(() => ({ disk: MemoryStore.makeDisk(), failing: false })),
-  open: (place) =>
+  layer: (place) =>
     Effect.map(MemoryStore.make({ disk: place.disk, flush: "onSync" }), (inner): Instance => {
       const unsynced = new Set<string>()
       const guarded = <A, E>(
@@ -695,10 +737,13 @@ export const failingHarness = (options: { readonly believes: boolean }): Harness
         delete: (run) => guarded("delete", inner.delete(run))
       }
     }),
-  several: true,
-  reopen: true,
-  crash: (place) => Effect.sync(place.disk.cutPower),
-  lapse: (place, owner) => Effect.sync(() => place.disk.lapse(owner)),
-  failWrites: (place, failing) => Effect.sync(() => void (place.failing = failing)),
-  leaseMillis: { missing: "leases in memory do not run out with time" }
+  capabilities: {
+    several: true,
+    reopen: true,
+    crash: (place) => Effect.sync(place.disk.cutPower),
+    lapse: (place, owner) => Effect.sync(() => place.disk.lapse(owner)),
+    failWrites: (place, failing) => Effect.sync(() => void (place.failing = failing)),
+    leaseMillis: { missing: "leases in memory do not run out with time" },
+    newerFormat: { missing: "memory has no format" }
+  }
 })

@@ -42,6 +42,18 @@ const flows = (durability: "pipelined" | "strict" | "ephemeral") => {
       })
     }
   })
+  const slow = { item: "slow" }
+  const priceOf = (item: string) => {
+    if (item === "raced") {
+      return Wait.race({ price: Line.call(slow), late: Wait.sleep("1 minute") }).pipe(
+        Effect.map(({ value }) => value ?? 0)
+      )
+    }
+    if (item === "limited") {
+      return Effect.catchTag(Line.call(slow, { timeout: "1 minute" }), "WaitTimeout", () => Effect.succeed(0))
+    }
+    return Line.call({ item })
+  }
   const handlers = Layer.merge(
     Line.toLayer({
       pick: ({ input: { item }, next }) =>
@@ -56,7 +68,7 @@ const flows = (durability: "pipelined" | "strict" | "ephemeral") => {
         Effect.gen(function* () {
           const item = input[state.prices.length]!
           if (item === "aside") yield* Line.start({ item: "gift" })
-          const price = yield* Line.call({ item })
+          const price = yield* priceOf(item)
           const prices = [...state.prices, price]
           return prices.length === input.length ? next.end(prices) : next.to("work", { prices: [price] })
         })
@@ -149,6 +161,44 @@ for (const { durability, name, ...how } of variants) {
               const [child, ...others] = childrenIn(outcome)
               assert.deepStrictEqual(others, [])
               assert.strictEqual(child!.status, "cancelled")
+            })
+        }),
+      240_000
+    )
+
+    it.effect(
+      "of a run that gives up those that it waits for leaves them cancelled",
+      () =>
+        CrashExplorer.explore(shopping.flows, {
+          ...base,
+          scenario: () =>
+            Effect.gen(function* () {
+              const runs = yield* Runs.Runs
+              const prices = yield* runs.execute(Order, ["raced", "limited"], { id: "r" })
+              yield* Effect.sleep("1 hour")
+              return prices
+            }),
+          check: (outcome) =>
+            Effect.map(outcome.result, (prices) => {
+              assert.deepStrictEqual(prices, [0, 0])
+              const children = childrenIn(outcome)
+              assert.lengthOf(children, 2)
+              for (const { events, status } of children) {
+                assert.strictEqual(status, "cancelled")
+                assert.lengthOf(
+                  events.filter(({ kind }) => kind === "cancelRequested"),
+                  1
+                )
+              }
+              const parent = outcome.journal("r")
+              assert.lengthOf(
+                parent.filter(({ kind }) => kind === "waitEnded"),
+                3
+              )
+              assert.lengthOf(
+                parent.filter(({ kind }) => kind === "sent"),
+                parent.filter(({ kind }) => kind === "delivered").length
+              )
             })
         }),
       240_000

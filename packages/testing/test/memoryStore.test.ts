@@ -6,12 +6,15 @@ for (const flush of ["onSync", "background"] as const) {
   StoreSuite.suite({
     name: `memory, flushed ${flush === "onSync" ? "when somebody waits for it" : "in the background"}`,
     place: Effect.sync(MemoryStore.makeDisk),
-    open: (disk) => MemoryStore.make({ disk, flush }),
-    several: true,
-    reopen: true,
-    crash: (disk) => Effect.sync(disk.cutPower),
-    lapse: (disk, owner) => Effect.sync(() => disk.lapse(owner)),
-    failWrites: { missing: "memory does not fail; test/failingStore.test.ts gives it a disk that does" },
-    leaseMillis: { missing: "leases in memory do not run out with time" }
+    layer: (disk) => MemoryStore.make({ disk, flush }),
+    capabilities: {
+      several: true,
+      reopen: true,
+      crash: (disk) => Effect.sync(disk.cutPower),
+      lapse: (disk, owner) => Effect.sync(() => disk.lapse(owner)),
+      failWrites: { missing: "memory does not fail; test/brokenStores.test.ts gives it a disk that does" },
+      leaseMillis: { missing: "leases in memory do not run out with time" },
+      newerFormat: { missing: "memory has no format: no other version ever opens it" }
+    }
   })
 }

@@ -77,7 +77,7 @@ describe("Tool.call", () => {
             return ["hit"]
           }),
         tell: () => Effect.die("not asked for"),
-        child: () => Effect.die("nothing is started"),
+        start: () => Effect.die("nothing is started"),
         wait: () => Effect.die("nothing waits")
       })
       const made = Search.call({ query: "x" }, { key: "k" })

@@ -567,82 +567,82 @@ for (const [mode, keepWaiting] of [
       })
     )
   })
+
+  describe(`signals to many (${mode})`, () => {
+    it.effect("reach each run that waits for them, once", () =>
+      Effect.gen(function* () {
+        const { live } = asking(
+          ({ next }) => Effect.map(Wait.event("go", { schema: Schema.Int }), (n) => next.end([String(n)])),
+          keepWaiting
+        )
+        const { runs } = yield* machine().boot(live)
+        const some = yield* Effect.forEach([1, 2, 3], (i) =>
+          runs.start(Asking, {}, { id: `r${i}`, session: i === 3 ? "b" : "a", correlation: "c" })
+        )
+        for (const run of some) yield* untilStatus(runs, run, "waiting")
+        assert.deepStrictEqual(yield* runs.broadcast({ session: "a" }, "go", 1, { commandId: "b1" }), [
+          "r1",
+          "r2"
+        ])
+        yield* idle
+        assert.deepStrictEqual(yield* runs.broadcast({ correlation: "c" }, "go", 2), ["r3"])
+        assert.deepStrictEqual(yield* Effect.forEach(some, (run) => runs.await(run)), [["1"], ["1"], ["2"]])
+      })
+    )
+  })
+
+  describe(`timers (${mode})`, () => {
+    it.effect("of thousands of runs fire in the order in which they are due", () =>
+      Effect.gen(function* () {
+        const order: Array<number> = []
+        const flow = Flow.make("timed", {
+          input: Schema.Int,
+          start: "work",
+          nodes: { work: Node.make({ to: ["end"] }) }
+        })
+        const handlers = flow.toLayer({
+          work: ({ input, next }) =>
+            Effect.gen(function* () {
+              yield* Wait.until(input)
+              order.push(input)
+              return next.end()
+            })
+        })
+        const live = Worker.layer({ flows: [flow], keepWaiting }).pipe(Layer.provide(handlers))
+        const { boot, crash } = machine()
+        const first = yield* boot(live)
+        const dues = Array.from({ length: 300 }, (_, i) => 1_000_000 + ((i * 7919) % 300) * 100)
+        const some = yield* Effect.forEach(dues, (due, i) => first.runs.start(flow, due, { id: `r${i}` }))
+        for (const run of some) yield* untilStatus(first.runs, run, "waiting")
+        yield* TestClock.adjust("500 seconds")
+        yield* crash
+        // Half of them are over when somebody looks again.
+        yield* TestClock.adjust("515 seconds")
+        const second = yield* boot(live)
+        const all = yield* Effect.forkChild(Effect.forEach(some, (run) => second.runs.await(run)))
+        for (let i = 0; i < 20; i++) yield* TestClock.adjust("1 second")
+        yield* Fiber.join(all)
+        assert.deepStrictEqual(
+          order,
+          [...dues].sort((a, b) => a - b)
+        )
+      })
+    )
+
+    it.effect("are not lost when the clock is set back", () =>
+      Effect.gen(function* () {
+        const { live } = asking(({ next }) => Effect.as(Wait.sleep("1 hour"), next.end([])), keepWaiting)
+        const { boot } = machine()
+        const { runs } = yield* boot(live)
+        yield* TestClock.setTime(10 * 3_600_000)
+        const run = yield* runs.start(Asking, {})
+        yield* untilStatus(runs, run, "waiting")
+        yield* TestClock.setTime(9 * 3_600_000)
+        yield* TestClock.setTime(11 * 3_600_000)
+        yield* idle
+        yield* TestClock.adjust("30 seconds")
+        yield* runs.await(run)
+      })
+    )
+  })
 }
-
-describe("signals to many", () => {
-  it.effect("reach each run that waits for them, once", () =>
-    Effect.gen(function* () {
-      const { live } = asking(
-        ({ next }) => Effect.map(Wait.event("go", { schema: Schema.Int }), (n) => next.end([String(n)])),
-        0
-      )
-      const { runs } = yield* machine().boot(live)
-      const some = yield* Effect.forEach([1, 2, 3], (i) =>
-        runs.start(Asking, {}, { id: `r${i}`, session: i === 3 ? "b" : "a", correlation: "c" })
-      )
-      for (const run of some) yield* untilStatus(runs, run, "waiting")
-      assert.deepStrictEqual(yield* runs.broadcast({ session: "a" }, "go", 1, { commandId: "b1" }), [
-        "r1",
-        "r2"
-      ])
-      yield* idle
-      assert.deepStrictEqual(yield* runs.broadcast({ correlation: "c" }, "go", 2), ["r3"])
-      assert.deepStrictEqual(yield* Effect.forEach(some, (run) => runs.await(run)), [["1"], ["1"], ["2"]])
-    })
-  )
-})
-
-describe("timers", () => {
-  it.effect("of thousands of runs fire in the order in which they are due", () =>
-    Effect.gen(function* () {
-      const order: Array<number> = []
-      const flow = Flow.make("timed", {
-        input: Schema.Int,
-        start: "work",
-        nodes: { work: Node.make({ to: ["end"] }) }
-      })
-      const handlers = flow.toLayer({
-        work: ({ input, next }) =>
-          Effect.gen(function* () {
-            yield* Wait.until(input)
-            order.push(input)
-            return next.end()
-          })
-      })
-      const live = Worker.layer({ flows: [flow] }).pipe(Layer.provide(handlers))
-      const { boot, crash } = machine()
-      const first = yield* boot(live)
-      const dues = Array.from({ length: 300 }, (_, i) => 1_000_000 + ((i * 7919) % 300) * 100)
-      const some = yield* Effect.forEach(dues, (due, i) => first.runs.start(flow, due, { id: `r${i}` }))
-      for (const run of some) yield* untilStatus(first.runs, run, "waiting")
-      yield* TestClock.adjust("500 seconds")
-      yield* crash
-      // Half of them are over when somebody looks again.
-      yield* TestClock.adjust("515 seconds")
-      const second = yield* boot(live)
-      const all = yield* Effect.forkChild(Effect.forEach(some, (run) => second.runs.await(run)))
-      for (let i = 0; i < 20; i++) yield* TestClock.adjust("1 second")
-      yield* Fiber.join(all)
-      assert.deepStrictEqual(
-        order,
-        [...dues].sort((a, b) => a - b)
-      )
-    })
-  )
-
-  it.effect("are not lost when the clock is set back", () =>
-    Effect.gen(function* () {
-      const { live } = asking(({ next }) => Effect.as(Wait.sleep("1 hour"), next.end([])), 0)
-      const { boot } = machine()
-      const { runs } = yield* boot(live)
-      yield* TestClock.setTime(10 * 3_600_000)
-      const run = yield* runs.start(Asking, {})
-      yield* untilStatus(runs, run, "waiting")
-      yield* TestClock.setTime(9 * 3_600_000)
-      yield* TestClock.setTime(11 * 3_600_000)
-      yield* idle
-      yield* TestClock.adjust("30 seconds")
-      yield* runs.await(run)
-    })
-  )
-})

@@ -111,11 +111,12 @@ export const make = (options: Options): Creation => {
     )
     const run = catalog.expect(id)
     run.incarnation = claim.incarnation
-    const accepted = batch.entries[batch.entries.length - 1]!.event.seq
+    // A journal that was written elsewhere may have been written under several epochs.
+    const { epoch, seq: accepted } = batch.entries[batch.entries.length - 1]!.event
     let lease: Lease =
       holder !== undefined && ahead
-        ? leases.hold(run, series, 0, holder, accepted)
-        : { run: id, owner: series.owner, epoch: 0 }
+        ? leases.hold(run, series, epoch, holder, accepted)
+        : { run: id, owner: series.owner, epoch }
     let abandoned = false
     const outcome = ahead ? undefined : Deferred.makeUnsafe<Lease, StoreError>()
     const answer = (effect: Effect.Effect<Lease, StoreError>): void => {
@@ -129,14 +130,14 @@ export const make = (options: Options): Creation => {
         claim.incarnation === 1
           ? []
           : [formatControl({ $: "born", run: id, ...withIncarnation(claim.incarnation) })],
-      after: holder === undefined ? [releasedLine(run, 0, false)] : [],
+      after: holder === undefined ? [releasedLine(run, epoch, false)] : [],
       done: () => {
         if (claim.incarnation !== 1) series.incarnations.set(id, claim.incarnation)
         if (holder === undefined) {
           run.owner = undefined
           run.accepted = run.last
         } else if (!ahead) {
-          lease = leases.hold(run, series, 0, holder, accepted)
+          lease = leases.hold(run, series, epoch, holder, accepted)
           if (abandoned) wakeups.fork(Effect.ignore(leases.release(lease)))
         }
         finished()
@@ -154,7 +155,7 @@ export const make = (options: Options): Creation => {
       Effect.onInterrupt(() =>
         Effect.suspend(() => {
           abandoned = true
-          return holder !== undefined && run.lease?.epoch === 0
+          return holder !== undefined && run.lease?.epoch === epoch
             ? Effect.ignore(leases.release(lease))
             : Effect.void
         })

@@ -20,10 +20,20 @@ export const keyOf = (text: string): Uint8Array => {
   return bytes
 }
 
+/** The positions that an inbox has given. */
+interface Inbox {
+  /** Those up to this one the journal named when the run was created: they were given elsewhere. */
+  readonly before: number
+  /** The last one. */
+  readonly commands: number
+}
+
 /** How many commands of an inbox the journal does not name. */
-const unhandledOf = (info: RunInfo.RunInfo, commands: number): number => {
+const unhandledOf = (info: RunInfo.RunInfo, { before, commands }: Inbox): number => {
   const handled = info.inbox?.[""]
-  return handled === undefined ? commands : commands - handled.upTo - handled.beyond.length
+  if (handled === undefined) return commands - before
+  const beyond = handled.beyond.filter((position) => position > before).length
+  return commands - before - Math.max(0, handled.upTo - before) - beyond
 }
 
 const textOf = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value))
@@ -39,12 +49,12 @@ export interface Applier {
 
 interface Row {
   readonly id: number
-  readonly commands: number
+  readonly inbox: Inbox
   readonly info: RunInfo.RunInfo
 }
 
 /** What the index columns of a row say; lists are filtered by nothing else. */
-const columnsOf = (info: RunInfo.RunInfo, commands: number): ReadonlyArray<Value> => [
+const columnsOf = (info: RunInfo.RunInfo, inbox: Inbox): ReadonlyArray<Value> => [
   info.status,
   info.session ?? null,
   info.correlation ?? null,
@@ -52,7 +62,7 @@ const columnsOf = (info: RunInfo.RunInfo, commands: number): ReadonlyArray<Value
   info.forkOf?.run ?? null,
   info.due ?? null,
   info.outbox ?? 0,
-  unhandledOf(info, commands)
+  unhandledOf(info, inbox)
 ]
 
 export const make = (database: Database): Applier => {
@@ -62,9 +72,14 @@ export const make = (database: Database): Applier => {
   const rowOf = (run: string): Row | undefined => {
     const known = rows.get(run)
     if (known !== undefined) return known
-    const found = database.first("SELECT id, commands, info FROM run WHERE run = ?", [run])
+    const found = database.first("SELECT id, commands_before, commands, info FROM run WHERE run = ?", [run])
     if (found === undefined) return undefined
-    return { id: Number(found[0]), commands: Number(found[1]), info: JSON.parse(String(found[2])) }
+    const [id, before, commands, info] = found
+    return {
+      id: Number(id),
+      inbox: { before: Number(before), commands: Number(commands) },
+      info: JSON.parse(String(info))
+    }
   }
 
   const insertEntries = (id: number, entries: ReadonlyArray<Entry>): void => {
@@ -107,16 +122,21 @@ export const make = (database: Database): Applier => {
       (row, { event }) => RunInfo.apply(row, event),
       undefined
     )!
+    const named = RunInfo.lastNamed(info, "")
+    const inbox: Inbox = { before: named, commands: named }
     database.run(
       `INSERT INTO run (run, run_key, flow, created_at, status, session, correlation, parent, fork_of, due, outbox,
-         unhandled, commands, lease_epoch, owner, crashed, seq, head, info)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, 0, ?, ?, ?)`,
+         unhandled, commands_before, commands, lease_epoch, owner, crashed, seq, head, info)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
       [
         info.run,
         keyOf(info.run),
         info.flow,
         info.createdAt,
-        ...columnsOf(info, 0),
+        ...columnsOf(info, inbox),
+        named,
+        named,
+        info.epoch,
         owner ?? null,
         info.seq,
         head,
@@ -131,18 +151,18 @@ export const make = (database: Database): Applier => {
       id,
       "input" in first ? textOf(first.input) : ""
     ])
-    if (owner !== undefined) rows.set(info.run, { id, commands: 0, info })
+    if (owner !== undefined) rows.set(info.run, { id, inbox, info })
   }
 
   const append = (run: string, entries: ReadonlyArray<Entry>, head: string): void => {
     const row = rowOf(run)
     if (row === undefined) return
-    const { commands, id } = row
+    const { id, inbox } = row
     let info = row.info
     for (const { event } of entries) info = RunInfo.apply(info, event)
     insertEntries(id, entries)
-    const before = columnsOf(row.info, commands)
-    const after = columnsOf(info, commands)
+    const before = columnsOf(row.info, inbox)
+    const after = columnsOf(info, inbox)
     // Indexes of columns that are named are written, whether these change or not.
     if (after.some((value, index) => value !== before[index])) {
       database.run(
@@ -159,7 +179,7 @@ export const make = (database: Database): Applier => {
     ])
     setTags(id, row.info, info)
     setError(id, row.info, info)
-    rows.set(run, { id, commands, info })
+    rows.set(run, { id, inbox, info })
   }
 
   const remove = (run: string): void => {
@@ -178,14 +198,15 @@ export const make = (database: Database): Applier => {
     if (row === undefined) return
     if (database.first("SELECT 1 FROM command WHERE run_id = ? AND id = ?", [row.id, id]) !== undefined)
       return
-    const commands = row.commands + 1
+    const inbox: Inbox = { ...row.inbox, commands: row.inbox.commands + 1 }
+    const { commands } = inbox
     database.run("INSERT INTO command VALUES (?, ?, ?, ?)", [row.id, commands, id, body])
     database.run("UPDATE run SET commands = ?, unhandled = ? WHERE id = ?", [
       commands,
-      unhandledOf(row.info, commands),
+      unhandledOf(row.info, inbox),
       row.id
     ])
-    if (rows.has(run)) rows.set(run, { ...row, commands })
+    if (rows.has(run)) rows.set(run, { ...row, inbox })
   }
 
   const applyStep = ({ entries, operation }: Step): void => {

@@ -33,6 +33,7 @@ CREATE TABLE run (
   fork_of TEXT,
   due REAL,
   outbox INTEGER NOT NULL,
+  commands_before INTEGER NOT NULL,
   commands INTEGER NOT NULL,
   unhandled INTEGER NOT NULL,
   lease_epoch INTEGER NOT NULL,

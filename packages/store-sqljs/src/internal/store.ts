@@ -225,6 +225,13 @@ export const make = Effect.fnUntraced(function* (
     named(name)(
       Effect.suspend((): Effect.Effect<A, E | Store.StoreError> =>
         closing ? failure({ _tag: "Closed", detail: "this store was closed" }) : body()
+      ).pipe(
+        // What SQLite finds out when a damaged page is looked at.
+        Effect.catchDefect((defect) =>
+          State.isDamage(defect)
+            ? failure({ _tag: "Corrupt", path: place, detail: defect.message }, defect)
+            : Effect.die(defect)
+        )
       )
     )
 
@@ -282,9 +289,9 @@ export const make = Effect.fnUntraced(function* (
     if (find(run) !== undefined) return Effect.fail(new Store.RunExists({ run }))
     if (creating.has(run)) return Effect.succeed(undefined)
     creating.set(run, event.kind === "forked" ? event.from.run : undefined)
-    const last = entries[entries.length - 1]!.event.seq
-    const held = holder === undefined ? undefined : leases.hold(run, 0, last, -1)
-    const lease = held ?? { run, owner, epoch: 0 }
+    const { epoch, seq: last } = entries[entries.length - 1]!.event
+    const held = holder === undefined ? undefined : leases.hold(run, epoch, last, -1)
+    const lease = held ?? { run, owner, epoch }
     const body = { $: "created", run, head, entries: entries.length } as const
     const steps = [step(held === undefined ? body : { ...body, owner }, entries)]
     const settle = (): void => {
@@ -399,7 +406,9 @@ export const make = Effect.fnUntraced(function* (
       ),
 
     read: (run, options) =>
-      reading("read", () => withRun(run, (row) => Query.readEntries(state.database, place, row, options))),
+      reading("read", () =>
+        withRun(run, (row) => Query.readEntries(state.database, place, hasher.hash, row, options))
+      ),
 
     list: (query) =>
       reading("list", () =>

@@ -18,15 +18,17 @@ export type Signals = Pick<Runs.Runs["Service"], "signal" | "answer" | "finishJo
 
 const isJson = /* @__PURE__ */ Schema.is(Schema.Json)
 
-/** A payload as the flow stores it, if it is known what the flow says of it; else it has to be JSON. */
+/** A payload as the flow stores it, if it is known what the flow says of it; else it has to be JSON, or nothing. */
 const encode = (
   what: string,
   schema: Schema.Codec<any, any> | undefined,
   value: unknown
 ): Effect.Effect<Json, InvalidValue> => {
   if (schema === undefined) {
-    return isJson(value)
-      ? Effect.succeed(value)
+    // That is how a schema of nothing is stored.
+    const json = value === undefined ? null : value
+    return isJson(json)
+      ? Effect.succeed(json)
       : Effect.fail(new InvalidValue({ what, detail: "it is not JSON, and no schema says how to store it" }))
   }
   const exit = makeCodec(schema).encode(value)

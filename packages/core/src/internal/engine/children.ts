@@ -6,11 +6,12 @@ import * as Exit from "effect/Exit"
 import * as HashMap from "effect/HashMap"
 import * as Result from "effect/Result"
 import type { Json } from "effect/Schema"
-import type { Body } from "../../Event.ts"
+import type { Body, WaitTarget } from "../../Event.ts"
 import { Unencodable } from "../../Failures.ts"
 import { requiresCodec } from "../../Flow.ts"
 import type * as Flow from "../../Flow.ts"
 import { RunCancelled, RunFailed } from "../../RunError.ts"
+import type { Calling } from "../../Wait.ts"
 import type * as Calls from "./calls.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { canonical } from "./canonical.ts"
@@ -19,6 +20,7 @@ import * as Failures from "./failure.ts"
 import type { Message } from "./outbox.ts"
 import * as TypedState from "./typedState.ts"
 import type * as Waits from "./waits.ts"
+import { givenUp } from "./waking.ts"
 import type { WaitOutcome } from "./waking.ts"
 
 /** What the children of a visit need of the run they are started by. */
@@ -31,19 +33,35 @@ export interface Place extends Waits.Place {
   readonly openedAs: string | undefined
 }
 
+/** A run that is to be waited for, as the wait for it is opened and served. */
+export interface Called {
+  readonly wait: string
+  readonly on: Extract<WaitTarget, { type: "run" }>
+  /** The message that makes the run. */
+  readonly sent: Effect.Effect<Extract<Body, { kind: "sent" }>>
+  /** Sees to it that the message arrives. */
+  readonly deliver: (message: string) => Effect.Effect<void>
+  readonly serve: (outcome: WaitOutcome) => Effect.Effect<unknown, unknown>
+}
+
 export interface Children {
-  readonly child: (
+  /** What a call is, which the visit has come to. */
+  readonly calling: (calling: Calling) => Called
+  readonly start: (
     flow: Flow.Any,
     input: unknown,
-    options: Flow.ChildOptions | undefined,
-    how: "call" | "start"
-  ) => Effect.Effect<any, any>
+    options: Flow.ChildOptions | undefined
+  ) => Effect.Effect<any>
 }
 
 /** How many runs may be above a run. */
 export const maxDepth = 100
 
-export const make = (host: Host, waits: Waits.Waits, place: Place): Children => {
+export const make = (
+  host: Host,
+  orDiverge: (got: Waits.Got) => Effect.Effect<void>,
+  place: Place
+): Children => {
   const { attempt, branch, node, visit } = place
   const inBranch = branch === "" ? undefined : { branch }
   const origin = { ...inBranch, node: place.openedAs ?? node, visit }
@@ -125,24 +143,28 @@ export const make = (host: Host, waits: Waits.Waits, place: Place): Children => 
     })
   }
 
-  const call = (flow: Flow.Any, input: unknown, options: Flow.ChildOptions | undefined) => {
-    let child = ""
-    const ended = waits.until(`a run of flow ${flow.id}`, () => {
-      const { key = next(flow.id) } = options ?? {}
-      child = idOf(flow, key)
-      // In a fork it is the same.
-      const wait = `${branch === "" ? "" : `${branch}:`}${visit}/run/${flow.id}/${JSON.stringify(key)}`
-      const open = () =>
-        Effect.gen(function* () {
-          const sent = sending(flow, child, yield* encode(flow, input), options, { wait })
-          const on = { type: "run" as const, run: child }
-          yield* host.openWaits([sent, { kind: "waitOpened", ...inBranch, node, visit, attempt, wait, on }])
-          yield* host.sync
-          yield* host.deliver(sent.message, flow)
-        })
-      return { ids: [wait], on: { type: "run", run: child }, open }
-    })
-    return Effect.flatMap(ended, ({ outcome }) => serve(flow, child, outcome))
+  /** The run that a call is for: not one that this visit gave up. */
+  const childOf = (flow: Flow.Any, key: Json): string => {
+    const { marks } = host.open()
+    let child = idOf(flow, key)
+    for (let again = 1; marks !== undefined && HashMap.has(marks, givenUp(child)); again++) {
+      child = idOf(flow, key, again)
+    }
+    return child
+  }
+
+  const calling: Children["calling"] = ({ flow, input, options }) => {
+    const { key = next(flow.id) } = options ?? {}
+    const child = childOf(flow, key)
+    // In a fork it is the same.
+    const wait = `${branch === "" ? "" : `${branch}:`}${visit}/run/${flow.id}/${JSON.stringify(key)}`
+    return {
+      wait,
+      on: { type: "run", run: child },
+      sent: Effect.map(encode(flow, input), (encoded) => sending(flow, child, encoded, options, { wait })),
+      deliver: (message) => host.deliver(message, flow),
+      serve: (outcome) => serve(flow, child, outcome)
+    }
   }
 
   const start = Effect.fnUntraced(function* (
@@ -167,7 +189,7 @@ export const make = (host: Host, waits: Waits.Waits, place: Place): Children => 
       const got = { tool: "start", call: child, input }
       if (host.refuse !== undefined) return yield* host.refuse(got)
       // A fork starts its own where its origin did.
-      if (!HashMap.some(marks, (_, mark) => mark.startsWith(base))) yield* waits.orDiverge(got)
+      if (!HashMap.some(marks, (_, mark) => mark.startsWith(base))) yield* orDiverge(got)
       const sent = sending(flow, child, input, options, { mark: base + child })
       yield* host.append(sent)
       yield* host.sync
@@ -176,7 +198,5 @@ export const make = (host: Host, waits: Waits.Waits, place: Place): Children => 
     return { id: child, flow }
   })
 
-  return {
-    child: (flow, input, options, how) => (how === "call" ? call : start)(flow, input, options)
-  }
+  return { calling, start }
 }

@@ -6,63 +6,35 @@ import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
-import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import * as Tracer from "effect/Tracer"
+import type * as Tracer from "effect/Tracer"
 import type { PauseReason } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
-import type { NodeMiddleware, ToolMiddleware } from "../../Middleware.ts"
-import type { IllegalEvent, OpenVisit, RunState } from "../../RunState.ts"
-import type * as Store from "../../Store.ts"
-import type { ToolExecutor } from "../../ToolExecutor.ts"
-import * as Snapshot from "../snapshot.ts"
+import type { OpenVisit, RunState } from "../../RunState.ts"
 import { isTerminal } from "../status.ts"
 import { visitIn, visitsOf } from "../visits.ts"
 import * as Branching from "./branching.ts"
-import { checked } from "./checking.ts"
-import * as Commands from "./commands.ts"
+import type * as Commands from "./commands.ts"
 import * as Compensation from "./compensation.ts"
 import * as Deadlines from "./deadlines.ts"
 import * as Due from "./due.ts"
-import * as Failures from "./failure.ts"
+import type { Environment } from "./environment.ts"
 import * as Grace from "./grace.ts"
 import * as Joins from "./joins.ts"
 import * as Limits from "./limits.ts"
+import * as Obeying from "./obeying.ts"
 import * as Outbox from "./outbox.ts"
 import * as Outcomes from "./outcomes.ts"
-import type { Starter } from "./pool.ts"
-import type { Journals } from "./reader.ts"
+import * as Placing from "./placing.ts"
+import { snapshotIfDue, takeSnapshot } from "./snapshotting.ts"
 import * as Spans from "./spans.ts"
+import { takeOver } from "./takingOver.ts"
+import type { Claim } from "./takingOver.ts"
 import * as Versions from "./versions.ts"
 import * as Views from "./views.ts"
 import * as Visiting from "./visiting.ts"
-import * as WaitSchemas from "./waitSchemas.ts"
 import * as Waking from "./waking.ts"
 import type { Bodies, WriteError, Writer } from "./writer.ts"
-
-/** What all executions of a worker share. */
-export interface Environment extends Journals, Grace.Options {
-  readonly deadlines: Deadlines.Deadlines
-  readonly places: Places
-  readonly executor: ToolExecutor
-  readonly nodeMiddlewares: ReadonlyArray<NodeMiddleware>
-  readonly toolMiddlewares: ReadonlyArray<ToolMiddleware>
-  readonly traced: boolean
-  /** Nothing sleeps for longer without a look at the clock, in milliseconds: it may be set. */
-  readonly lookInterval: number
-  /** How long the fiber of a visit that waits is kept, in milliseconds. */
-  readonly keepWaiting: number
-  /** Executes what runs start, as far as the worker can. */
-  readonly starter?: Starter | undefined
-}
-
-/** The places of a worker: so many runs execute something at once. Each execution begins with one. */
-export interface Places {
-  /** The run executes nothing for a while: another one may have its place. */
-  readonly leave: (run: string) => void
-  /** It has to go on: `granted` is called when it has a place, perhaps at once. */
-  readonly ask: (run: string, granted: () => void) => void
-}
 
 /** Why an execution has to stop before the run itself stops. */
 type Stop =
@@ -72,12 +44,6 @@ type Stop =
   | { readonly _tag: "Pause"; readonly reason: PauseReason }
   | { readonly _tag: "Lost"; readonly error: WriteError }
   | { readonly _tag: "Died"; readonly cause: Cause.Cause<never> }
-
-/** How the run came to this execution, if it was taken over from another owner. */
-export interface Claim {
-  readonly cause: "handover" | "crash"
-  readonly previous: { readonly epoch: number; readonly seq: number; readonly hash: string }
-}
 
 /**
  * How an execution ended: at rest (ended, paused, waiting, drained), because nothing more could be written, or by
@@ -111,17 +77,6 @@ export interface Execution {
 
 const atRest: Outcome = { _tag: "AtRest" }
 
-const takeSnapshot = Effect.fnUntraced(function* (writer: Writer) {
-  const { run } = writer.lease
-  const plan = Snapshot.plan(writer.state)
-  const at = writer.state.seq
-  for (const piece of plan.pieces) {
-    piece.placed(run, yield* writer.append(Snapshot.pieceBody(piece, at)))
-    yield* Effect.yieldNow
-  }
-  yield* writer.appendTo((state) => [Snapshot.headBody(plan, state, at)])
-})
-
 export const make = (
   environment: Environment,
   /** The flow and its handlers, their context merged with the worker's. */
@@ -141,9 +96,6 @@ export const make = (
   let draining = false
   let phase: "queued" | "executing" | "resting" = "queued"
   const views = Views.make(flow)
-  /** Ends what the execution itself waits for, if it does. */
-  let wake: (() => void) | undefined
-  const inbox: Array<Commands.Opened> = []
 
   /** Stops the execution; the first reason counts, but that nothing can be written any more overrides the others. */
   const halt = (reason: Stop): void => {
@@ -155,7 +107,7 @@ export const make = (
     branching?.interrupt(isUnlimited)
     // What the end of the handlers leads to is not meant, if that is already under way.
     if (draining || isFinal) undoing?.interrupt(isUnlimited)
-    wake?.()
+    placing.wake()
   }
 
   const isLost = (): boolean => stop?._tag === "Lost" || stop?._tag === "Died"
@@ -178,64 +130,13 @@ export const make = (
     }
   }
 
-  let away = false
-  /** Handlers that are to go on and have no place to do so. */
-  const entering = new Set<() => void>()
-
-  const leavePlace = (): void => {
-    away = true
-    environment.places.leave(run)
-  }
-
-  const askForPlace = (): void =>
-    environment.places.ask(run, () => {
-      away = false
-      wake?.()
-      for (const enter of entering) enter()
-    })
-
-  /** Until the run has a place again, or something else is to be done; whether it has one. */
-  const enter: Effect.Effect<boolean> = Effect.suspend(() => {
-    if (!away) return Effect.succeed(true)
-    return Effect.callback<boolean>((resume) => {
-      wake = () => {
-        wake = undefined
-        resume(Effect.sync(() => !away))
-      }
-      askForPlace()
-    })
-  })
-
-  /** The same for a handler, which is interrupted if something else is to be done. */
-  const reenter: Effect.Effect<void> = Effect.suspend(() => {
-    if (!away) return Effect.void
-    return Effect.callback<void>((resume) => {
-      const go = () => {
-        entering.delete(go)
-        resume(Effect.void)
-      }
-      entering.add(go)
-      askForPlace()
-      return Effect.sync(() => entering.delete(go))
-    })
-  })
-
-  /** Until something is to be done, or so many milliseconds have passed. */
-  const idle = (millis: number, isQuiet = true): Effect.Effect<void> =>
-    Effect.callback<void>((resume) => {
-      const cancel = Number.isFinite(millis) ? timer(Math.max(1, millis), () => wake?.()) : () => {}
-      wake = () => {
-        wake = undefined
-        cancel()
-        resume(Effect.void)
-      }
-      if (isQuiet && millis > Due.moment) leavePlace()
-    })
+  const placing = Placing.make(environment.places, run, timer)
+  const { enter, idle, reenter, wake } = placing
 
   const touched = (bodies: Bodies): void => {
     branching?.touched(bodies)
     for (const body of bodies) if (body.kind === "waitEnded") main.parked?.wake()
-    if (writer.state.open[""] === undefined || writer.state.status === "cancelling") wake?.()
+    if (writer.state.open[""] === undefined || writer.state.status === "cancelling") wake()
   }
 
   /** Most runs send nothing to others. */
@@ -247,9 +148,8 @@ export const make = (
       touched,
       timer,
       poke: () => {
-        const isSeenTo = wake !== undefined || stop !== undefined
-        wake?.()
-        return isSeenTo
+        const isWoken = wake()
+        return isWoken || stop !== undefined
       },
       fork: (effect) => runFork(Effect.catch(effect, (error) => Effect.sync(() => course.lost(error))))
     }))
@@ -273,17 +173,15 @@ export const make = (
     touched,
     timer,
     parked: (branch) => {
-      if (branch === "" || branching?.isQuiet() === true) leavePlace()
+      if (branch === "" || branching?.isQuiet() === true) placing.leave()
     },
     reenter
   }
   const visiting = Visiting.make(course)
 
   const isStrict = writer.state.durability === "strict"
-  const snapshotIfDue = (): Effect.Effect<void, WriteError> =>
-    Snapshot.isDue(writer.state) && !isTerminal(writer.state.status) ? takeSnapshot(writer) : Effect.void
   const afterVisit = (): Effect.Effect<void, WriteError> =>
-    isStrict ? Effect.flatMap(writer.sync, snapshotIfDue) : snapshotIfDue()
+    isStrict ? Effect.flatMap(writer.sync, () => snapshotIfDue(writer)) : snapshotIfDue(writer)
 
   /** Most runs have no branches. */
   let branching: Branching.Branching | undefined
@@ -292,12 +190,15 @@ export const make = (
       course,
       visiting,
       idle,
-      isAway: () => away,
+      isAway: placing.isAway,
       enter,
-      poke: () => wake?.(),
+      poke: wake,
       afterVisit: isStrict ? writer.sync : Effect.void,
-      betweenVisits: Effect.suspend(warnIfDue).pipe(Effect.flatMap(snapshotIfDue), Effect.andThen(flush)),
-      isDisturbed: () => stop !== undefined || inbox.length > 0
+      betweenVisits: Effect.suspend(warnIfDue).pipe(
+        Effect.flatMap(() => snapshotIfDue(writer)),
+        Effect.andThen(flush)
+      ),
+      isDisturbed: () => stop !== undefined || !isIdle()
     })
     return branching.execute
   })
@@ -323,7 +224,7 @@ export const make = (
         execute: undoing.execute,
         sleep: idle,
         enter,
-        obey: Effect.suspend(() => (inbox.length > 0 ? obey() : Effect.void))
+        obey: Effect.suspend(() => (isIdle() ? Effect.void : obey))
       }),
       () => {
         if (!isLost() && !isTerminal(writer.state.status)) through = true
@@ -348,39 +249,20 @@ export const make = (
     return undefined
   }
 
-  const enqueue = (received: Commands.Opened): void => {
-    if (!inbox.some((other) => sameCommand(other, received))) inbox.push(received)
-  }
-
-  /** A command that cannot be carried out is told of as such: it must not hold up the others, nor the run. */
-  const carryOut = (
-    appendTo: Writer["appendTo"],
-    command: Commands.Opened
-  ): Effect.Effect<unknown, WriteError> => {
-    const problemFor = WaitSchemas.problemFor(flow)
-    return Effect.catchDefect(
-      appendTo((state) => Commands.carryOut(state, checked(service, state, command), problemFor)),
-      (defect) => {
-        if (!isIllegalEvent(defect)) return Effect.die(defect)
-        return appendTo((state) =>
-          Commands.carryOut(state, { ...command, problem: ["doesNotFit", defect.message] })
-        )
-      }
-    )
-  }
-
-  /** Carries out the commands that have come in. Those that change the state make it decoded anew. */
-  const obey = () =>
-    Effect.gen(function* () {
-      for (let received = inbox.shift(); received !== undefined; received = inbox.shift()) {
-        const { restarts } = writer.state
-        yield* carryOut((decide) => writer.appendTo(decide), received)
-        if (writer.state.restarts === restarts) continue
-        environment.deadlines.add(run, writer.state.deadline)
-        views.reset()
-        isRead = false
-      }
-    })
+  const obeying = Obeying.make({
+    service,
+    writer,
+    appendTo: visiting.appendTo,
+    // Before and after, nothing is executed that could be interrupted, or that waits.
+    isExecuting: () => phase === "executing" && !isTerminal(writer.state.status),
+    cancelled: () => halt({ _tag: "Cancel" }),
+    restarted: () => {
+      environment.deadlines.add(run, writer.state.deadline)
+      views.reset()
+      isRead = false
+    }
+  })
+  const { isIdle, obey } = obeying
 
   const warnIfDue = (): Effect.Effect<unknown, WriteError> => {
     const warning = Limits.warningOf(flow, writer.state)
@@ -397,11 +279,9 @@ export const make = (
     if (wait > 0) {
       // What comes after a long sleep should not have to begin before it. Clocks may be set meanwhile.
       const look = Math.min(wait, environment.lookInterval)
-      return Effect.flatMap(writer.sync, () =>
-        stop !== undefined || inbox.length > 0 ? Effect.void : idle(look)
-      )
+      return Effect.flatMap(writer.sync, () => (stop !== undefined || !isIdle() ? Effect.void : idle(look)))
     }
-    if (away) return Effect.asVoid(enter)
+    if (placing.isAway()) return Effect.asVoid(enter)
     if (main.gone) main = Visiting.lineOf(environment, "")
     main.suspended = false
     main.evicted = false
@@ -443,31 +323,6 @@ export const make = (
     return true
   })
 
-  /** Opens the epoch. After a crash that is durable before any code of the flow's author runs. */
-  const takeOver = ({ cause, previous }: Claim) =>
-    Effect.gen(function* () {
-      const { owner } = writer.lease
-      const span = environment.traced ? yield* Effect.serviceOption(Tracer.ParentSpan) : Option.none()
-      yield* writer.append(
-        Option.isNone(span)
-          ? { kind: "claimed", owner, cause, previous }
-          : {
-              kind: "claimed",
-              owner,
-              cause,
-              previous,
-              trace: { traceId: span.value.traceId, spanId: span.value.spanId }
-            }
-      )
-      const { compensating, maxRecoveries, recoveries, status } = writer.state
-      // A run that is about to end has limits of its own for what it still does.
-      const isEnding = status === "cancelling" || compensating !== undefined
-      if (recoveries > maxRecoveries && !isTerminal(status) && !isEnding) {
-        yield* writer.append(Joins.failRun(writer.state, { kind: "recoveries", limit: maxRecoveries }))
-      }
-      if (cause === "crash") yield* writer.sync
-    })
-
   /** Brings the run to the version of the flow, or pauses it because that cannot be done. */
   const follow = Effect.suspend(() =>
     Effect.flatMap(Versions.follow(environment, flow, writer.state), (change) => {
@@ -498,7 +353,7 @@ export const make = (
     Effect.flatMap(outbox().endChildren, (ended): Effect.Effect<unknown, WriteError> => {
       if (ended) return undo
       if (draining) return rest()
-      return inbox.length === 0 ? idle(Outbox.tryAgain) : Effect.void
+      return isIdle() ? idle(Outbox.tryAgain) : Effect.void
     })
   )
 
@@ -526,7 +381,7 @@ export const make = (
       const { status } = state
       if (stop._tag === "Pause" && status !== "cancelling" && !isTerminal(status)) return pause(stop.reason)
     }
-    if (inbox.length > 0) return obey()
+    if (!isIdle()) return obey
     if (isSending()) return outbox().flush
     if (isTerminal(state.status) || state.status === "paused") return rest()
     if (state.status === "cancelling" || state.compensating !== undefined) return end(state)
@@ -578,7 +433,9 @@ export const make = (
       return Effect.as(isQuiet() ? writer.finish : writer.sync, atRest)
     })
   })
-  const loop = (claim === undefined ? executing : Effect.andThen(takeOver(claim), executing)).pipe(
+  const loop = (
+    claim === undefined ? executing : Effect.andThen(takeOver(writer, claim, environment.traced), executing)
+  ).pipe(
     Effect.catch((error): Effect.Effect<Outcome> => Effect.succeed({ _tag: "Lost", error })),
     Effect.catchCause((cause) =>
       Effect.sync((): Outcome => {
@@ -594,49 +451,10 @@ export const make = (
     })
   )
 
-  /** A span for the execution: the run's own, or one that is linked to that of the execution before it. */
-  const traced = (effect: Effect.Effect<Outcome>): Effect.Effect<Outcome> => {
-    if (!environment.traced) return effect
-    if (span !== undefined) {
-      return Effect.onExit(Effect.withParentSpan(effect, span), (exit) =>
-        Effect.sync(() => span.end(clock.currentTimeNanosUnsafe(), exit))
-      )
-    }
-    const { trace } = writer.state
-    const before = trace === undefined ? undefined : Tracer.externalSpan({ ...trace, sampled: true })
-    return Effect.withSpan(effect, Spans.nameOf(flow.id), {
-      attributes: Spans.attributesOf(run, flow.id, writer.lease.epoch),
-      root: true,
-      ...(before === undefined ? undefined : { links: [{ span: before, attributes: {} }] })
-    })
-  }
-
-  /** The request is in the journal before anything is interrupted: a crash in between goes on cancelling. */
-  const cancel = (command: Commands.Opened): Effect.Effect<unknown, WriteError> =>
-    Effect.map(
-      carryOut((decide) => writer.appendTo(decide), command),
-      () => {
-        if (writer.state.status === "cancelling") halt({ _tag: "Cancel" })
-      }
-    )
-
-  const receive = (command: Commands.Opened): Effect.Effect<unknown, WriteError> => {
-    // Before and after, nothing is executed that could be interrupted, or that waits.
-    if (phase === "executing" && !isTerminal(writer.state.status)) {
-      if (isCancel(command)) return cancel(command)
-      if (Commands.isForWait(command)) {
-        // Nothing else may happen for long that would make it durable.
-        return Effect.andThen(carryOut(visiting.appendTo, command), writer.sync)
-      }
-    }
-    enqueue(command)
-    return Effect.void
-  }
-
   return {
     run,
     writer,
-    execute: traced(loop),
+    execute: Spans.around(environment, writer, span, loop),
     drain: Effect.sync(() => {
       draining = true
       halt({ _tag: "Drain" })
@@ -651,31 +469,24 @@ export const make = (
       undoing?.leave()
       branching?.leave()
     }),
-    hasUnread: () => inbox.length > 0,
+    hasUnread: () => !isIdle(),
     isUrgent: () =>
       writer.state.status === "cancelling" ||
-      inbox.some(isCancel) ||
+      obeying.hasCancel() ||
       Deadlines.isExpired(writer.state, clock.currentTimeMillisUnsafe()),
     deliver: (commands) =>
-      Effect.forEach(commands, receive, { discard: true }).pipe(
+      Effect.forEach(commands, obeying.receive, { discard: true }).pipe(
         Effect.catch((error) => Effect.sync(() => halt({ _tag: "Lost", error }))),
         Effect.catchCause((cause) => Effect.sync(() => halt({ _tag: "Died", cause }))),
         Effect.andThen(
           Effect.sync(() => {
-            if (inbox.length === 0) return
+            if (isIdle()) return
             // Whoever is kept while it waits would come to no checkpoint.
             Branching.evict(main)
             branching?.evict()
-            wake?.()
+            wake()
           })
         )
       )
   }
 }
-
-const isIllegalEvent = (defect: unknown): defect is IllegalEvent => Failures.tagOf(defect) === "IllegalEvent"
-
-const isCancel = ({ command }: Store.Received): boolean => command.request.type === "cancel"
-
-const sameCommand = (a: Store.Received, b: Store.Received): boolean =>
-  a.source === b.source && a.position === b.position

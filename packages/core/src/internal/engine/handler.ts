@@ -139,14 +139,12 @@ class Doing implements Children.Place {
     return this.waiting().wait(requests)
   }
 
-  child(
-    of: Flow.Any,
-    given: unknown,
-    options: Flow.ChildOptions | undefined,
-    how: "call" | "start"
-  ): Effect.Effect<any, any> {
-    this.children ??= Children.make(this.host(), this.waiting(), this)
-    return this.children.child(of, given, options, how)
+  calling(calling: Wait.Calling): Children.Called {
+    return this.starting().calling(calling)
+  }
+
+  start(of: Flow.Any, given: unknown, options: Flow.ChildOptions | undefined): Effect.Effect<any> {
+    return this.starting().start(of, given, options)
   }
 
   tell<A>(use: (telling: Telling.Telling) => Effect.Effect<A>): Effect.Effect<A> {
@@ -162,6 +160,10 @@ class Doing implements Children.Place {
     this.calls?.close()
     const rest = this.scope.state._tag === "Empty" ? Effect.void : Scope.close(this.scope, exit)
     return this.telling === undefined ? rest : Effect.andThen(Telling.close(this.telling, exit), rest)
+  }
+
+  private starting(): Children.Children {
+    return (this.children ??= Children.make(this.host(), (got) => this.waiting().orDiverge(got), this))
   }
 
   private waiting(): Waits.Waits {
@@ -217,9 +219,9 @@ class VisitOf implements VisitService {
     return (requests) => doing.wait(requests)
   }
 
-  get child(): VisitService["child"] {
+  get start(): VisitService["start"] {
     const doing = this.#doing
-    return (of, given, options, how) => doing.child(of, given, options, how)
+    return (of, given, options) => doing.start(of, given, options)
   }
 
   get tell(): VisitService["tell"] {

@@ -90,6 +90,8 @@ export const make = (options: {
   let retrying: Fiber.Fiber<void> | undefined
   /** Messages that are being delivered. */
   const underWay = new Set<string>()
+  /** Runs that are being made, or could not be yet: nothing else is told them before. */
+  const making = new Set<string>()
   /** Waits whose runs were asked to end, and when they are to be asked again. */
   const asked = new Map<string, number>()
 
@@ -236,10 +238,9 @@ export const make = (options: {
       if (sent === undefined || underWay.has(message)) return Effect.void
       underWay.add(message)
       const { to } = sent
-      const carried = Effect.andThen(
-        carry(message, to, sent.body as unknown as Message, flow),
-        arrived(message)
-      )
+      const body = sent.body as unknown as Message
+      if (body.type === "start") making.add(to)
+      const carried = Effect.andThen(carry(message, to, body, flow), arrived(message))
       return orElse(carried, (error) => {
         stuck.add(message)
         stopTrying ??= options.timer(tryAgain, () => {
@@ -254,17 +255,24 @@ export const make = (options: {
           message,
           error: error.message
         })
-      }).pipe(Effect.ensuring(Effect.sync(() => underWay.delete(message))))
+      }).pipe(
+        Effect.ensuring(
+          Effect.sync(() => {
+            underWay.delete(message)
+            if (body.type === "start" && !stuck.has(message)) making.delete(to)
+          })
+        )
+      )
     }).pipe(Effect.uninterruptible)
 
   /** Runs are made before they are told something. */
   const nextDue = (): string | undefined => {
     let first: string | undefined
     if (HashMap.isEmpty(writer.state.outbox)) return first
-    for (const [message, { body }] of writer.state.outbox) {
+    for (const [message, { body, to }] of writer.state.outbox) {
       if (stuck.has(message) || underWay.has(message)) continue
       if ((body as unknown as Message).type === "start") return message
-      first ??= message
+      if (!making.has(to)) first ??= message
     }
     return first
   }

@@ -8,19 +8,20 @@ import * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import type { Event } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
 import type { Head } from "../../Journal.ts"
-import type { RunInfo } from "../../RunInfo.ts"
 import type { RunState } from "../../RunState.ts"
 import { isHandled, isTerminal } from "../../RunInfo.ts"
 import type { Change, Lease } from "../../Store.ts"
 import { cursorOf } from "../inbox.ts"
 import * as Commands from "./commands.ts"
 import * as Deadlines from "./deadlines.ts"
+import type { Environment, Places } from "./environment.ts"
 import * as Execution from "./execution.ts"
+import * as Looking from "./looking.ts"
+import type { Why } from "./looking.ts"
 import * as Reader from "./reader.ts"
 import * as Spans from "./spans.ts"
 import * as Writer from "./writer.ts"
@@ -59,9 +60,6 @@ export interface Options {
   readonly drainTimeout: Duration.Input
 }
 
-/** Why to look at a run: something about it changed, a command came for it, it was due, or it has something to send. */
-type Why = "changed" | "commanded" | "due" | "sending"
-
 /** Statuses of runs that go on by themselves when somebody takes them up. */
 const runnable: ReadonlySet<string> = new Set(["pending", "running", "cancelling"])
 
@@ -94,7 +92,7 @@ interface Held {
 let holders = 0
 
 export const make = Effect.fnUntraced(function* (
-  given: Omit<Execution.Environment, "deadlines" | "places">,
+  given: Omit<Environment, "deadlines" | "places">,
   services: ReadonlyMap<string, Flow.HandlersService>,
   options: Options
 ): Effect.fn.Return<Pool, never, Scope.Scope> {
@@ -136,9 +134,6 @@ export const make = Effect.fnUntraced(function* (
   let active = 0
   let filling = false
   let draining = false
-  /** When the earliest wait is due of the runs that came to rest since it was looked, and what makes it looked now. */
-  let noted = Number.POSITIVE_INFINITY
-  let lookNow: (() => void) | undefined
 
   const starter: Starter = {
     holder,
@@ -158,7 +153,7 @@ export const make = Effect.fnUntraced(function* (
       })
     }
   }
-  const places: Execution.Places = {
+  const places: Places = {
     leave: (run) => {
       const held = executions.get(run)
       if (held === undefined) return
@@ -172,7 +167,7 @@ export const make = Effect.fnUntraced(function* (
       enter(held)
     }
   }
-  const environment: Execution.Environment = { ...given, deadlines, places, starter }
+  const environment: Environment = { ...given, deadlines, places, starter }
 
   const report = (message: string, run: string, error: { readonly message: string }) =>
     Effect.logWarning(message, { run, error: error.message })
@@ -220,11 +215,7 @@ export const make = Effect.fnUntraced(function* (
       const unread = execution.hasUnread() ? consider(run, "commanded") : Effect.void
       return Effect.map(unread, () => {
         const { state } = writer
-        const due = state.status === "waiting" ? Deadlines.nextDue(state) : Number.POSITIVE_INFINITY
-        if (due < noted) {
-          noted = due
-          lookNow?.()
-        }
+        if (state.status === "waiting") looking.note(Deadlines.nextDue(state))
       })
     })
   }
@@ -369,8 +360,10 @@ export const make = Effect.fnUntraced(function* (
       const { head, state } = yield* Reader.load(environment, run)
       const commands = yield* Commands.open(environment.codec, yield* store.inbox(run, cursorOf(state.inbox)))
       unreadable.delete(run)
-      // Another worker may have brought it to a later version, just before.
-      if (draining || state.version > service.flow.version) return yield* release(lease)
+      // Another worker may have ended it, just before.
+      const isOver = isTerminal(state.status) && HashMap.isEmpty(state.outbox) && commands.length === 0
+      // Or brought it to a later version.
+      if (isOver || draining || state.version > service.flow.version) return yield* release(lease)
       const execution = Execution.make(
         environment,
         service,
@@ -411,7 +404,7 @@ export const make = Effect.fnUntraced(function* (
     if (owner !== undefined) return service !== undefined
     if (service === undefined || unreadable.get(run) === head.seq) return false
     const sends = (info.outbox ?? 0) > 0 && (why === "sending" || !stuck.has(run))
-    if (!runnable.has(info.status) && !(why === "due" && isDue(info)) && !sends) {
+    if (!runnable.has(info.status) && !(why === "due" && Looking.isDue(info, environment.clock)) && !sends) {
       if (why === "changed") return false
       const commands = yield* store.inbox(run, cursorOf(info.inbox ?? {}))
       if (commands.every(({ position, source }) => isHandled(info, source, position))) return false
@@ -477,98 +470,17 @@ export const make = Effect.fnUntraced(function* (
     return news.length === 0 ? Effect.void : Effect.forEach(news, onChange, { discard: true })
   }
 
-  const isDue = ({ due, status }: RunInfo): boolean =>
-    status === "waiting" && due !== undefined && due <= environment.clock.currentTimeMillisUnsafe()
-
-  /** Takes up the runs whose waits are over, in the order in which they were due. */
-  const takeUpDue = Effect.gen(function* () {
-    noted = Number.POSITIVE_INFINITY
-    let cursor: string | undefined
-    do {
-      const page = yield* store.list({
-        unowned: true,
-        status: ["waiting"],
-        order: "due",
-        limit: 100,
-        ...(cursor === undefined ? undefined : { cursor })
-      })
-      for (const info of page.runs) {
-        if (!isDue(info)) return info.due
-        if (serviceFor(info.flow, info.version) !== undefined) yield* consider(info.run, "due")
-      }
-      cursor = page.cursor
-    } while (cursor !== undefined && !draining)
-    return undefined
+  const looking = Looking.make({
+    store,
+    clock: environment.clock,
+    sweep: options.sweep,
+    timers: options.timers,
+    onChanges,
+    has: ({ flow, version }) => serviceFor(flow, version) !== undefined,
+    consider,
+    isDraining: () => draining
   })
-
-  const interval = Duration.toMillis(Duration.fromInputUnsafe(options.timers))
-
-  /** Until the next wait is due, but not for longer than clocks and other processes are to be trusted. */
-  const untilDue = (due: number | undefined): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      const now = environment.clock.currentTimeMillisUnsafe()
-      const next = Math.min(due ?? Number.POSITIVE_INFINITY, noted, now + interval)
-      noted = next
-      const sooner = Effect.callback<void>((resume) => {
-        lookNow = () => resume(Effect.void)
-      })
-      return next === Number.POSITIVE_INFINITY
-        ? sooner
-        : Effect.raceFirst(environment.clock.sleep(Duration.millis(Math.max(1, next - now))), sooner)
-    })
-
-  /** Looks through the index for runs that nobody owns and that have something to do. */
-  const sweep = Effect.gen(function* () {
-    for (const query of [
-      { unowned: true, status: ["pending", "running", "cancelling"] as const },
-      { unowned: true, sending: true },
-      {
-        unowned: true,
-        commanded: true,
-        status: ["paused", "failed", "waiting", "completed", "cancelled"] as const
-      }
-    ]) {
-      let cursor: string | undefined
-      do {
-        const page = yield* store.list({
-          ...query,
-          order: "oldest",
-          limit: 100,
-          ...(cursor === undefined ? undefined : { cursor })
-        })
-        for (const { flow, run, version } of page.runs)
-          if (serviceFor(flow, version) !== undefined)
-            yield* consider(
-              run,
-              "commanded" in query ? "commanded" : "sending" in query ? "sending" : "changed"
-            )
-        cursor = page.cursor
-      } while (cursor !== undefined && !draining)
-    }
-  })
-
-  const watching = yield* Stream.runForEachArray(store.changes, onChanges).pipe(
-    Effect.catch((error) =>
-      Effect.andThen(report("changes of the store cannot be followed", "", error), Effect.sleep("1 second"))
-    ),
-    Effect.forever,
-    Effect.forkIn(scope, { startImmediately: true })
-  )
-  const sweeping = yield* sweep.pipe(
-    Effect.catch((error) => report("the store could not be searched for runs", "", error)),
-    Effect.andThen(Effect.sleep(options.sweep)),
-    Effect.forever,
-    Effect.forkIn(scope)
-  )
-
-  const timing = yield* takeUpDue.pipe(
-    Effect.catch((error) =>
-      Effect.as(report("the store could not be searched for waits that are due", "", error), undefined)
-    ),
-    Effect.flatMap(untilDue),
-    Effect.forever,
-    Effect.forkIn(scope)
-  )
+  yield* looking.begin
 
   const drainOne = Effect.fnUntraced(function* (run: string) {
     const held = executions.get(run)
@@ -589,7 +501,7 @@ export const make = Effect.fnUntraced(function* (
     queue.length = 0
     deadlines.close()
     return Effect.andThen(
-      Fiber.interruptAll([watching, sweeping, timing]),
+      looking.end,
       Effect.forEach([...executions.keys()], drainOne, { concurrency: "unbounded", discard: true })
     ).pipe(Effect.andThen(Effect.suspend(() => Effect.forEach([...lost.keys()], retake, { discard: true }))))
   }).pipe(Effect.uninterruptible)

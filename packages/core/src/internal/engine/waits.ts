@@ -14,6 +14,7 @@ import type * as Wait from "../../Wait.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { inspect } from "../definition/inspect.ts"
 import type { Finding } from "../definition/inspect.ts"
+import type { Called } from "./children.ts"
 import type { Claims, Recorded } from "./claims.ts"
 import * as Failures from "./failure.ts"
 import { canonical } from "./canonical.ts"
@@ -41,12 +42,16 @@ export interface Host {
   readonly reopened?: (
     waits: ReadonlyArray<readonly [wait: string, schema: Json | undefined]>
   ) => Effect.Effect<void>
+  readonly sync: Effect.Effect<void>
   /** In a replay: a wait that has no recorded outcome. */
-  readonly refuse?: (call: {
-    readonly tool: string
-    readonly call: string
-    readonly input: Json
-  }) => Effect.Effect<never>
+  readonly refuse?: (got: Got) => Effect.Effect<never>
+}
+
+/** What a visit asks for, as it would be told in a divergence. */
+export interface Got {
+  readonly tool: string
+  readonly call: string
+  readonly input: Json
 }
 
 export interface Place {
@@ -56,6 +61,8 @@ export interface Place {
   readonly attempt: number
   readonly clock: VisitClock
   readonly flow: Flow.Any
+  /** A run that is to be waited for. */
+  readonly calling: (calling: Wait.Calling) => Called
   /** The visit's own fiber. */
   readonly fiber: () => Fiber.Fiber<unknown, unknown> | undefined
   readonly isClosed: () => boolean
@@ -68,26 +75,8 @@ export interface Ended {
 }
 
 export interface Waits {
-  /**
-   * Waits for the first of `ids`, which `open` opens if the visit comes to them for the first time. `name` is what is
-   * waited for, in words.
-   */
-  readonly until: (
-    name: string,
-    plan: () => {
-      readonly ids: ReadonlyArray<string>
-      readonly on: WaitTarget
-      readonly open: () => Effect.Effect<void>
-      /** What comes first if they are open. */
-      readonly reopened?: Effect.Effect<void> | undefined
-    }
-  ) => Effect.Effect<Ended>
   /** Pauses the run if something that is recorded is not asked for, but this, which is not. */
-  readonly orDiverge: (got: {
-    readonly tool: string
-    readonly call: string
-    readonly input: Json
-  }) => Effect.Effect<void>
+  readonly orDiverge: (got: Got) => Effect.Effect<void>
   readonly wait: (
     requests: ReadonlyArray<Wait.Request>
   ) => Effect.Effect<{ readonly index: number; readonly value: unknown }, unknown>
@@ -95,6 +84,15 @@ export interface Waits {
 
 /** A wait as a call would be told in a divergence. */
 export const asCall = (id: string, seq: number): Recorded => [id, { tool: "wait", seq }]
+
+/** A wait that the visit has come to. */
+interface Planned {
+  readonly request: Wait.Request
+  readonly id: string
+  readonly on: WaitTarget
+  /** The run that is waited for, if it is one. */
+  readonly called: Called | undefined
+}
 
 export const make = (host: Host, claims: Claims, place: Place): Waits => {
   const { attempt, branch, clock, node, visit } = place
@@ -120,11 +118,18 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
     return undefined
   }
 
-  const serve = (request: Wait.Request, outcome: WaitOutcome): Effect.Effect<unknown, unknown> => {
-    const { name, on, schema } = request
+  const planned = (request: Wait.Request): Planned => {
+    if (request.calls === undefined) return { request, id: idOf(request), on: request.on, called: undefined }
+    const called = place.calling(request.calls)
+    return { request, id: called.wait, on: called.on, called }
+  }
+
+  const serve = ({ called, on, request }: Planned, outcome: WaitOutcome): Effect.Effect<unknown, unknown> => {
+    const { name, schema } = request
     if ("timedOut" in outcome) {
       return on.type === "until" ? Effect.void : Effect.fail(new WaitTimeout({ name }))
     }
+    if (called !== undefined) return called.serve(outcome)
     if ("failure" in outcome) {
       if (on.type === "job") {
         return Effect.fail(new JobFailed({ job: on.id, detail: Failures.detailOf(outcome.failure) }))
@@ -148,12 +153,9 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
       ? Math.max(clock.now, clock.live.currentTimeMillisUnsafe())
       : clock.now
 
-  const opening = (
-    requests: ReadonlyArray<Wait.Request>,
-    ids: ReadonlyArray<string>
-  ): ReadonlyArray<Body> => {
+  const opening = (plans: ReadonlyArray<Planned>): ReadonlyArray<Body> => {
     const now = begins()
-    return requests.map(({ limit, name, on, schema }, i): Body => {
+    return plans.map(({ id, on, request: { limit, name, schema } }): Body => {
       const due = limit?.(now)
       if (due !== undefined && !Number.isFinite(due)) {
         throw new RangeError(
@@ -163,13 +165,34 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
       return {
         kind: "waitOpened",
         ...where,
-        wait: ids[i]!,
+        wait: id,
         on,
-        ...(ids.length > 1 ? { race: ids[0]! } : undefined),
+        ...(plans.length > 1 ? { race: plans[0]!.id } : undefined),
         ...(schema === undefined ? undefined : { schema: RecordedSchema.record(schema) }),
         ...(due === undefined ? undefined : { due })
       }
     })
+  }
+
+  /** Opens waits, and sees to it that the runs that are waited for are made. */
+  const open = Effect.fnUntraced(function* (plans: ReadonlyArray<Planned>) {
+    const made: Array<readonly [Called, Extract<Body, { kind: "sent" }>]> = []
+    for (const { called } of plans) if (called !== undefined) made.push([called, yield* called.sent])
+    yield* host.openWaits([...made.map(([, sent]) => sent), ...opening(plans)])
+    if (made.length === 0) return
+    yield* host.sync
+    for (const [called, { message }] of made) yield* called.deliver(message)
+  })
+
+  /** Waits that are open: whether the visit asks for them as it did when they were opened. */
+  const reopen = (plans: ReadonlyArray<Planned>): Effect.Effect<void> => {
+    const { reopened } = host
+    if (reopened === undefined) return Effect.void
+    return reopened(
+      plans.flatMap(({ called, id, request: { schema } }) =>
+        called === undefined ? [[id, schema && RecordedSchema.record(schema)] as const] : []
+      )
+    )
   }
 
   const outcome = (ids: ReadonlyArray<string>): Effect.Effect<Ended> =>
@@ -188,8 +211,9 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
           return host.pause({ kind: "diverged", node, visit, expected: { tool, call, seq }, got })
         })
 
-  const until: Waits["until"] = (name, plan) =>
-    Effect.withFiber((fiber): Effect.Effect<Ended> => {
+  /** Waits for the first of several waits, which are opened if the visit comes to them for the first time. */
+  const until = (name: string, requests: ReadonlyArray<Wait.Request>) =>
+    Effect.withFiber((fiber): Effect.Effect<{ readonly index: number; readonly value: unknown }, unknown> => {
       if (place.isClosed()) {
         return Effect.die(
           new Error(`something that outlived visit ${visit} of node ${node} waits for ${name}`)
@@ -197,20 +221,22 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
       }
       if (host.halted()) return host.refused
       if (fiber !== place.fiber()) return Effect.die(new WaitMisplaced({ node, wait: name }))
-      const { ids, on, open, reopened } = plan()
+      const plans = requests.map(planned)
+      const [{ id: first, on }] = plans as [Planned]
+      const ids = plans.map(({ id }) => id)
       for (const id of ids) claims.claim(id)
-      if (recorded(ids) !== undefined) return outcome(ids)
-      if (host.open().waiting.includes(ids[0]!)) {
-        return reopened === undefined ? outcome(ids) : Effect.andThen(reopened, outcome(ids))
-      }
-      const got = { tool: "wait", call: ids[0]!, input: on }
+      const ended = Effect.flatMap(outcome(ids), ({ index, outcome: over }) =>
+        Effect.map(serve(plans[index]!, over), (value) => ({ index, value }))
+      )
+      if (recorded(ids) !== undefined) return ended
+      if (host.open().waiting.includes(first)) return Effect.andThen(reopen(plans), ended)
+      const got = { tool: "wait", call: first, input: on }
       if (host.refuse !== undefined) return host.refuse(got)
-      return Effect.andThen(Effect.andThen(orDiverge(got), Effect.suspend(open)), outcome(ids))
+      return Effect.andThen(Effect.andThen(orDiverge(got), open(plans)), ended)
     })
 
   return {
     orDiverge,
-    until,
     wait: (requests) => {
       const [first] = requests
       if (first === undefined) return Effect.die(new Error("a race of no waits is never over"))
@@ -219,23 +245,7 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
         if (problem !== undefined) return Effect.die(new Error(`the wait for ${name} ${problem}`))
         WaitSchemas.learn(place.flow, node, on, schema)
       }
-      const ended = until(first.name, () => {
-        const ids = requests.map(idOf)
-        const { reopened } = host
-        return {
-          ids,
-          on: first.on,
-          open: () => host.openWaits(opening(requests, ids)),
-          reopened:
-            reopened &&
-            Effect.suspend(() =>
-              reopened(requests.map(({ schema }, i) => [ids[i]!, schema && RecordedSchema.record(schema)]))
-            )
-        }
-      })
-      return Effect.flatMap(ended, ({ index, outcome: over }) =>
-        Effect.map(serve(requests[index]!, over), (value) => ({ index, value }))
-      )
+      return until(first.name, requests)
     }
   }
 }

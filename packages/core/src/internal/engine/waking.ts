@@ -36,17 +36,42 @@ export interface By extends Sender {
 
 const place = ({ branch }: OpenWait) => (branch === "" ? undefined : { branch })
 
+/** What a visit is marked with that gave a run up: it never waits for that one again. */
+export const givenUp = (child: string): string => `givenUp/${child}`
+
+/** A run that is not waited for any more, although it has not ended, is cancelled. */
+const cancelling = (state: RunState, id: string, wait: OpenWait, why: string): ReadonlyArray<Body> => {
+  const { on } = wait
+  if (on.type !== "run") return []
+  const reason = `run ${state.run}, which waited for it, gave it up: ${why}`
+  return [
+    {
+      kind: "sent",
+      ...place(wait),
+      to: on.run,
+      message: `${on.run}:cancel:${state.seq}`,
+      body: { type: "cancel", wait: id, reason },
+      mark: givenUp(on.run)
+    }
+  ]
+}
+
 /** A wait ends, and with it the others of its race are lost. */
 export const end = (state: RunState, id: string, outcome: WaitOutcome, by: By = {}): Bodies => {
   const wait = HashMap.getUnsafe(state.waits, id)
-  const bodies: Array<Body> = []
+  const ended: Body = { kind: "waitEnded", ...place(wait), wait: id, outcome, ...by }
+  // A message comes before what it tells of.
+  const sent: Array<Body> = "timedOut" in outcome ? [...cancelling(state, id, wait, "its time was over")] : []
+  const lost: Array<Body> = []
   if (wait.race !== undefined) {
     for (const other of visitIn(state, wait.branch)!.waiting) {
-      if (other !== id && HashMap.getUnsafe(state.waits, other).race === wait.race)
-        bodies.push({ kind: "waitEnded", ...place(wait), wait: other, outcome: { lost: true } })
+      const rival = HashMap.getUnsafe(state.waits, other)
+      if (other === id || rival.race !== wait.race) continue
+      sent.push(...cancelling(state, other, rival, "something else came first"))
+      lost.push({ kind: "waitEnded", ...place(wait), wait: other, outcome: { lost: true } })
     }
   }
-  return [{ kind: "waitEnded", ...place(wait), wait: id, outcome, ...by }, ...bodies]
+  return [...sent, ended, ...lost] as unknown as Bodies
 }
 
 /** The waits of an attempt that ends are over with it. */

@@ -1,45 +1,16 @@
 /**
  * What happened in a trial, for people to read.
  */
-import type { Event, Failure, Of } from "@waymark/core/Event"
+import * as Duration from "effect/Duration"
+import type { Event } from "@waymark/core/Event"
+import { dropped, failureText, outcomeText, short, textOf } from "../eventText.ts"
 import type { Execution, PlacedCut } from "./outcome.ts"
 import type { Ledger } from "./ledger.ts"
 
-const short = (value: unknown, length = 80): string => {
-  const text = JSON.stringify(value) ?? String(value)
-  return text.length > length ? `${text.slice(0, length)}…` : text
-}
+/** How long after the beginning. */
+type Since = (time: number) => string
 
-const textOf = (message: unknown): string => (typeof message === "string" ? message : short(message))
-
-const failureText = (failure: Failure): string => {
-  switch (failure.kind) {
-    case "error":
-      return `${failure.tag} ${short(failure.error)}`
-    case "defect":
-      return `${failure.name}: ${textOf(failure.message)}`
-    case "timeout":
-      return `timeout of ${failure.what} ${failure.name} after ${failure.millis} ms`
-    case "encoding":
-      return `${failure.what}: ${textOf(failure.message)}`
-    default:
-      return failure.kind
-  }
-}
-
-const dropped = (event: { readonly dropped?: number }): string =>
-  event.dropped === undefined ? "" : `; ${event.dropped} open visits end with it`
-
-const outcomeText = (outcome: Of<"waitEnded">["outcome"]): string =>
-  "value" in outcome
-    ? short(outcome.value)
-    : "failure" in outcome
-      ? failureText(outcome.failure)
-      : "lost" in outcome
-        ? "lost"
-        : "timed out"
-
-const detailOf = (event: Event): string => {
+const detailOf = (event: Event, since: Since): string => {
   switch (event.kind) {
     case "created":
       return `${event.flow} ${short(event.input)}`
@@ -50,13 +21,13 @@ const detailOf = (event: Event): string => {
     case "visited":
       return `→ ${"to" in event.next ? event.next.to : "end" in event.next ? "end" : "branches"} ${short(event.ops ?? {})}`
     case "attemptFailed":
-      return `${failureText(event.error)}; again at ${event.due} ms`
+      return `${failureText(event.error)}; again at ${since(event.due)}`
     case "visitFailed":
       return `${failureText(event.error)}; ${event.outcome.status} → ${event.outcome.to}`
     case "callStarted":
       return `${event.tool} ${short(event.input)} key ${event.key.slice(0, 8)}`
     case "callRetried":
-      return `${event.tool} ${failureText(event.error)}; again at ${event.due} ms`
+      return `${event.tool} ${failureText(event.error)}; again at ${since(event.due)}`
     case "callCompleted":
       return `${event.tool} ${short(event.output)}`
     case "callFailed":
@@ -71,7 +42,7 @@ const detailOf = (event: Event): string => {
     case "signalled":
       return `${event.name}${event.key === undefined ? "" : ` (${event.key})`} ${short(event.payload)}`
     case "waitOpened":
-      return `${event.wait}${event.due === undefined ? "" : `, until ${event.due} ms`}`
+      return `${event.wait}${event.due === undefined ? "" : `, until ${since(event.due)}`}`
     case "waitEnded":
       return `${event.wait} ${outcomeText(event.outcome)}${event.signal === undefined ? "" : `, kept at seq ${event.signal}`}`
     case "paused":
@@ -104,7 +75,7 @@ const detailOf = (event: Event): string => {
     case "compensationCompleted":
       return `${event.tool}, the call at seq ${event.of}`
     case "compensationRetried":
-      return `${event.tool} ${failureText(event.error)}; again at ${event.due} ms`
+      return `${event.tool} ${failureText(event.error)}; again at ${since(event.due)}`
     case "compensationFailed":
       return `${event.tool}, the call at seq ${event.of}: ${failureText(event.error)}`
     default:
@@ -112,7 +83,7 @@ const detailOf = (event: Event): string => {
   }
 }
 
-const eventLine = (event: Event): string => {
+const eventLine = (event: Event, since: Since): string => {
   const node = "node" in event && event.node !== undefined ? event.node : ""
   const visit = "visit" in event && event.visit !== undefined ? `/${event.visit}` : ""
   const attempt =
@@ -123,11 +94,11 @@ const eventLine = (event: Event): string => {
   const where = `${branch}${node}${visit}${attempt}`
   return [
     String(event.seq).padStart(5),
-    `${event.time} ms`.padStart(9),
+    since(event.time).padStart(9),
     `epoch ${event.epoch}`,
     event.kind.padEnd(15),
     where.padEnd(12),
-    detailOf(event)
+    detailOf(event, since)
   ]
     .join("  ")
     .trimEnd()
@@ -146,13 +117,16 @@ export const render = (
   logs: ReadonlyArray<string>
 ): string => {
   const lines: Array<string> = []
+  const first = [...ledger.runs.values()].flatMap(({ durable }) => durable.slice(0, 1))
+  const start = Math.min(...first.map(({ event }) => event.time))
+  const since: Since = (time) => `+${Duration.format(Duration.millis(Math.max(0, time - start)))}`
   for (const run of ledger.runs.values()) {
     const state = run.states[run.states.length - 1]
     lines.push(`run ${run.run} of flow ${state?.flow ?? "?"}: ${state?.status ?? "?"}`)
     const open = cuts.map((cut) => ({ cut, before: cut.durable[run.run] ?? -1 }))
     run.durable.forEach(({ event }) => {
       while (open.length > 0 && open[0]!.before < event.seq) lines.push(cutLine(open.shift()!.cut))
-      lines.push(eventLine(event))
+      lines.push(eventLine(event, since))
     })
     for (const { cut } of open) lines.push(cutLine(cut))
   }

@@ -5,6 +5,8 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { PlatformError } from "effect/PlatformError"
 import * as Result from "effect/Result"
+import { concerns, planOf } from "../faults/fault.ts"
+import type { Plan } from "../faults/fault.ts"
 import type { Code } from "./errno.ts"
 import { isErrno, toPlatformError } from "./errno.ts"
 import type { Fate } from "./survival.ts"
@@ -45,6 +47,9 @@ export interface Operation {
 /** How a call fails. `partial` bytes of a write arrive before the failure, which the next write then meets. */
 export type Failure = Code | { readonly code: Code; readonly partial: number }
 
+/** Nothing goes wrong. */
+export const nothing: Plan<Operation> = planOf([])
+
 /** What programs on one machine have in common. */
 export interface Kernel {
   root: Directory
@@ -55,9 +60,8 @@ export interface Kernel {
   nextProcess: number
   mutations: number
   readonly operations: Array<Operation>
-  /** The power goes at this mutation. */
-  cutAt: number
-  failing: ((operation: Operation) => Failure | undefined) | undefined
+  /** What goes wrong with calls: the power goes, or they fail. */
+  plan: Plan<Operation>
   /** Where a write that was cut short meets its error. */
   interrupted: { readonly path: string; readonly code: Code } | undefined
   readonly onCut: Set<() => void>
@@ -79,8 +83,7 @@ export const make = (root: Directory, nextInode: number): Kernel => ({
   nextProcess: 1,
   mutations: 0,
   operations: [],
-  cutAt: Number.POSITIVE_INFINITY,
-  failing: undefined,
+  plan: nothing,
   interrupted: undefined,
   onCut: new Set()
 })
@@ -101,7 +104,7 @@ export const spawn = (kernel: Kernel): Process => ({
 
 export const cutPower = (kernel: Kernel): void => {
   kernel.powered = false
-  kernel.cutAt = Number.POSITIVE_INFINITY
+  kernel.plan = nothing
   for (const wake of kernel.onCut) wake()
   kernel.onCut.clear()
 }
@@ -111,7 +114,7 @@ export const reboot = (kernel: Kernel, fate: Fate): void => {
   kernel.root = surviving(kernel.root, fate)
   kernel.boot += 1
   kernel.powered = true
-  kernel.failing = undefined
+  kernel.plan = nothing
   kernel.interrupted = undefined
 }
 
@@ -194,7 +197,8 @@ export const call = <A>(
     }
     kernel.operations.push(operation)
 
-    if (mutation !== undefined && mutation >= kernel.cutAt) {
+    const fault = kernel.plan.decide(operation, (known) => concerns(known, mutates ? "change" : "read"))
+    if (fault?._tag === "CrashAfter") {
       // What the call changes may be on its way to the disk already; only an fsync must not seem to be through.
       if (name !== "fsync") attempt(() => request.run(now))
       cutPower(kernel)
@@ -206,9 +210,8 @@ export const call = <A>(
       kernel.interrupted = undefined
       return fail(code)
     }
-    const failure = kernel.failing?.(operation)
-    if (failure === undefined) return answer(() => request.run(now))
-    const { code, partial } = typeof failure === "string" ? { code: failure, partial: 0 } : failure
+    if (fault?._tag !== "Fail") return answer(() => request.run(now))
+    const { code, partial = 0 } = fault
     if (partial > 0 && request.runPartly !== undefined) {
       const { runPartly } = request
       kernel.interrupted = { path, code }

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Result from "effect/Result"
 import * as Journal from "../../JournalBuilder.ts"
 import type { Check } from "../../StoreHarness.ts"
 import { begin, restart, shownUpTo, shows, stray } from "./observation.ts"
@@ -54,6 +55,41 @@ export const appendChecks: ReadonlyArray<Check> = [
         "SeqConflict",
         store.append(run.lease, 2, yield* stray("run", 2))
       )
+      yield* run.sync
+      yield* shows(store, run.journal)
+    })
+  ),
+  check(
+    "append",
+    "of many that append at one position at once, exactly one succeeds, and the others are told where the run stands",
+    [],
+    Effect.fnUntraced(function* (trial) {
+      const store = yield* trial.open
+      const run = yield* begin(store, "run")
+      for (let round = 0; round < 10; round++) {
+        const at = run.journal.seq
+        const batches = Array.from({ length: 8 }, (_, index) => {
+          const batch = run.journal.batch(Journal.annotated(`${round}.${index}`))
+          run.journal.rewind(at)
+          return batch
+        })
+        const results = yield* Effect.forEach(
+          batches,
+          (batch) => Effect.result(store.append(run.lease, at, batch)),
+          { concurrency: "unbounded" }
+        )
+        const winners = batches.filter((_, index) => Result.isSuccess(results[index]!))
+        yield* same(`how many succeeded at ${at}`, winners.length, 1)
+        for (const result of results) {
+          if (Result.isSuccess(result)) continue
+          yield* same("what the others are told", result.failure._tag, "SeqConflict")
+          if (result.failure._tag === "SeqConflict")
+            yield* same("where it stands", result.failure.actual, at + 1)
+        }
+        const [, note] = /"note":"([^"]*)"/.exec(winners[0]!.entries[0].line)!
+        run.journal.batch(Journal.annotated(note!))
+        if (round % 3 === 0) yield* run.sync
+      }
       yield* run.sync
       yield* shows(store, run.journal)
     })

@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
+import type { StoreError } from "@waymark/core/Store"
 import * as Journal from "../../JournalBuilder.ts"
 import type { Check } from "../../StoreHarness.ts"
 import {
@@ -41,6 +42,9 @@ const actualSeq = Effect.fnUntraced(function* (
   return conflict.actual
 })
 
+const isStoreError = (error: unknown): error is StoreError =>
+  typeof error === "object" && error !== null && "_tag" in error && error._tag === "StoreError"
+
 const large = (seed: string) => seed.repeat(Math.ceil((10 * 1024 * 1024) / seed.length))
 
 export const enduranceChecks: ReadonlyArray<Check> = [
@@ -70,14 +74,17 @@ export const enduranceChecks: ReadonlyArray<Check> = [
   ),
   check(
     "size",
-    "a run of 10,000 entries is read from either end and in the middle",
+    "a run of 100,000 entries is read from either end and in the middle",
     [],
     Effect.fnUntraced(function* (trial) {
       const store = yield* trial.open
       const run = yield* begin(store, "run")
-      for (let i = 1; i < 10_000; i++) {
-        yield* run.append(Journal.visited())
-        if (i % 1_000 === 0) yield* run.sync
+      const more = Array.from({ length: 24 }, () => Journal.visited())
+      while (run.journal.seq < 99_999) {
+        // The last batch ends at the last entry.
+        const left = Math.min(more.length, 99_999 - run.journal.seq - 1)
+        yield* run.append(Journal.visited(), ...more.slice(0, left))
+        if (run.journal.seq % 1_000 < 25) yield* run.sync
       }
       yield* run.sync
       const { entries } = run.journal
@@ -86,17 +93,28 @@ export const enduranceChecks: ReadonlyArray<Check> = [
       yield* same(
         "the last 300",
         lines(yield* store.read("run", { direction: "backwards", limit: 300 })),
-        at(9_700, 10_000).reverse()
+        at(99_700, 100_000).reverse()
       )
-      yield* same("from 5,000", lines(yield* store.read("run", { from: 5_000, limit: 10 })), at(5_000, 5_010))
       yield* same(
-        "before 5,000",
-        lines(yield* store.read("run", { from: 4_999, direction: "backwards", limit: 10 })),
-        at(4_990, 5_000).reverse()
+        "from 50,000",
+        lines(yield* store.read("run", { from: 50_000, limit: 10 })),
+        at(50_000, 50_010)
       )
-      yield* same("all", lines(yield* readAll(store, "run")), at(0, 10_000))
-      yield* same("how many the feed tells", (yield* feedAll(store)).entries.length, 10_000)
-    })
+      yield* same(
+        "before 50,000",
+        lines(yield* store.read("run", { from: 49_999, direction: "backwards", limit: 10 })),
+        at(49_990, 50_000).reverse()
+      )
+      const all = yield* readAll(store, "run")
+      yield* same("how many there are", all.length, entries.length)
+      yield* holds(
+        "all of them are what was written",
+        all.every(({ line }, seq) => line === entries[seq]!.line)
+      )
+      yield* same("how many the feed tells", (yield* feedAll(store)).entries.length, entries.length)
+      yield* same("the head", { ...(yield* store.get("run")).head }, run.journal.head)
+    }),
+    4
   ),
   check(
     "size",
@@ -115,6 +133,30 @@ export const enduranceChecks: ReadonlyArray<Check> = [
         ids
       )
       yield* same("one of them", (yield* store.get("run-1234")).info.createdAt, 2_234)
+    })
+  ),
+  check(
+    "format",
+    "what a newer version wrote is refused as such, and not touched",
+    ["reopen", "newerFormat"],
+    Effect.fnUntraced(function* (trial) {
+      const store = yield* trial.open
+      const run = yield* begin(store, "run")
+      yield* run.append(Journal.visited())
+      yield* run.sync
+      yield* trial.close(store)
+      yield* trial.newerFormat
+      for (let attempt = 0; attempt < 2; attempt++) {
+        const opened = yield* Effect.result(trial.open)
+        if (Result.isSuccess(opened)) return yield* violated("what a newer version wrote was opened")
+        const error = opened.failure
+        if (!isStoreError(error)) return yield* violated(`it failed with ${String(error)}`)
+        yield* same("why it cannot be opened", error.reason._tag, "UnsupportedFormat")
+        if (error.reason._tag === "UnsupportedFormat") {
+          const { found, supported } = error.reason
+          yield* holds(`format ${found} is newer than ${supported}`, found > supported)
+        }
+      }
     })
   ),
   check(

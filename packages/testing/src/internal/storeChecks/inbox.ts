@@ -198,6 +198,40 @@ export const inboxChecks: ReadonlyArray<Check> = [
   ),
   check(
     "inbox",
+    "who goes on from its cursor after each power cut deals with each command once, in order",
+    ["crash"],
+    Effect.fnUntraced(function* (trial) {
+      let store = yield* trial.open
+      yield* begin(store, "run")
+      const dealtWith: Array<string> = []
+      const cursor: { [source: string]: number } = {}
+      let sent = 0
+      for (let round = 0; round < 8; round++) {
+        for (let i = 0; i <= round % 3; i++) {
+          yield* store.send(command(`${sent}`))
+          // Whoever does not get the answer sends it again.
+          if (i % 2 === 0) yield* store.send(command(`${sent}`))
+          sent += 1
+        }
+        const received = yield* inbox(store, "run", { ...cursor })
+        // The power goes after any number of them.
+        for (const { command: one, position, source } of received.slice(0, 1 + (round % 2))) {
+          dealtWith.push(one.id)
+          cursor[source] = Math.max(cursor[source] ?? 0, position)
+        }
+        store = yield* restart(trial)
+        if (round % 4 === 3) yield* store.send(command(`${sent - 1}`))
+      }
+      for (const { command: one } of yield* inbox(store, "run", { ...cursor })) dealtWith.push(one.id)
+      yield* same(
+        "what was dealt with",
+        dealtWith,
+        Array.from({ length: sent }, (_, index) => `${index}`)
+      )
+    })
+  ),
+  check(
+    "inbox",
     "what is sent by several instances all arrives, and none of it twice",
     ["several"],
     Effect.fnUntraced(function* (trial) {

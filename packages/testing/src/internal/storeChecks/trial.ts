@@ -34,6 +34,8 @@ export interface Trial {
   readonly crash: Effect.Effect<void, unknown>
   readonly lapse: (owner: string) => Effect.Effect<void, unknown>
   readonly failWrites: (failing: boolean) => Effect.Effect<void, unknown>
+  /** Makes of the place what a newer version would have left. */
+  readonly newerFormat: Effect.Effect<void, unknown>
   readonly leaseMillis: number
   readonly property: Arbitrary.CheckOptions
   /**
@@ -117,7 +119,9 @@ const onFreshPlace = <Place, A, E>(
 ): Effect.Effect<A, unknown> =>
   Effect.scoped(
     Effect.gen(function* () {
-      const place = yield* harness.place
+      // Where there is no place, nothing is told one.
+      const place = harness.place === undefined ? (undefined as Place) : yield* harness.place
+      const { capabilities } = harness
       const patience = timeoutOf(harness) / 3
       const live = new Map<Instance, Scope.Closeable>()
       const dead: Array<Scope.Closeable> = []
@@ -128,7 +132,7 @@ const onFreshPlace = <Place, A, E>(
       const trial: Trial = {
         open: Effect.gen(function* () {
           const scope = yield* Scope.make()
-          const opening = harness.open(place)
+          const opening = typeof harness.layer === "function" ? harness.layer(place) : harness.layer
           const instance = yield* Layer.isLayer(opening)
             ? Effect.map(
                 Layer.buildWithMemoMap(
@@ -151,13 +155,14 @@ const onFreshPlace = <Place, A, E>(
         crash: Effect.suspend(() => {
           dead.push(...live.values())
           live.clear()
-          return provided("crash", harness.crash)(place)
+          return provided("crash", capabilities.crash)(place)
         }),
-        lapse: (owner) => Effect.suspend(() => provided("lapse", harness.lapse)(place, owner)),
+        lapse: (owner) => Effect.suspend(() => provided("lapse", capabilities.lapse)(place, owner)),
         failWrites: (failing) =>
-          Effect.suspend(() => provided("failWrites", harness.failWrites)(place, failing)),
+          Effect.suspend(() => provided("failWrites", capabilities.failWrites)(place, failing)),
+        newerFormat: Effect.suspend(() => provided("newerFormat", capabilities.newerFormat)(place)),
         get leaseMillis() {
-          return provided("leaseMillis", harness.leaseMillis)
+          return provided("leaseMillis", capabilities.leaseMillis)
         },
         property: { runs: 100, ...harness.property },
         eventually: (effect) =>

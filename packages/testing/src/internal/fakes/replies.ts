@@ -2,6 +2,7 @@
  * What fakes of tools answer.
  */
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import type * as Tool from "@waymark/core/Tool"
 
 /**
@@ -79,3 +80,19 @@ export const after = <Output, Error>(
   delay: Duration.fromInputUnsafe(delay),
   reply
 })
+
+/** Does what a reply says. */
+export const carryOut = (reply: Reply<unknown, unknown>): Effect.Effect<unknown, unknown> => {
+  switch (reply._tag) {
+    case "Succeed":
+      return Effect.succeed(reply.output)
+    case "Fail":
+      return Effect.fail(reply.error)
+    case "Die":
+      return Effect.die(reply.defect)
+    case "Hang":
+      return Effect.never
+    case "After":
+      return Effect.andThen(Effect.sleep(reply.delay), carryOut(reply.reply))
+  }
+}

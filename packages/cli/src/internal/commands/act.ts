@@ -1,0 +1,179 @@
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Runs from "@waymark/core/Runs"
+import * as Arguments from "../arguments.ts"
+import * as Acting from "../acting.ts"
+import { BadInput } from "../failures.ts"
+import * as Given from "../given.ts"
+import * as Questions from "../questions.ts"
+
+const run = Arguments.run
+
+export const answer = Command.make(
+  "answer",
+  {
+    run,
+    question: Argument.String("question").pipe(
+      Argument.withDescription("The question's name; without it, the only one that is open"),
+      Argument.optional
+    ),
+    value: Argument.String("value").pipe(
+      Argument.withDescription("JSON, or a text; @file and - as in `run`. In a terminal it is asked for"),
+      Argument.optional
+    ),
+    ...Acting.flags
+  },
+  Effect.fn("answer")(function* ({ question, value, ...rest }) {
+    yield* Acting.act(rest, "answered", (info, options) =>
+      Effect.gen(function* () {
+        const asked = yield* Questions.choose(info, Option.getOrUndefined(question))
+        const given = Option.isSome(value)
+          ? yield* Given.value("the answer", value.value)
+          : yield* Questions.ask(asked)
+        const runs = yield* Runs.Runs
+        yield* runs.answer(info.run, asked.wait, given, options)
+      })
+    )
+  })
+).pipe(
+  Command.withDescription("Answer a question that a run asks."),
+  Command.withExamples([
+    { command: "waymark answer ticket-42 verdict ship", description: "The answer to the question `verdict`" },
+    { command: "waymark answer ticket-42", description: "In a terminal: asks for the answer" },
+    { command: "waymark answer ticket-42 verdict ship --work", description: "And executes the run here" }
+  ])
+)
+
+export const signal = Command.make(
+  "signal",
+  {
+    run,
+    name: Argument.String("name").pipe(Argument.withDescription("The signal's name")),
+    payload: Argument.String("payload").pipe(
+      Argument.withDescription("JSON, or a text; @file and - as in `run`; null unless it is given"),
+      Argument.optional
+    ),
+    key: Flag.String("key").pipe(Flag.withDescription("The key of the wait, if it has one"), Flag.optional),
+    ...Acting.flags
+  },
+  Effect.fn("signal")(function* ({ key, name, payload, ...rest }) {
+    const value = Option.isSome(payload) ? yield* Given.value("the payload", payload.value) : null
+    yield* Acting.act(rest, "sent", (info, options) =>
+      Runs.Runs.use((runs) =>
+        runs.signal(info.run, name, value, { ...options, key: Option.getOrUndefined(key) })
+      )
+    )
+  })
+).pipe(
+  Command.withDescription("Send a signal to a run."),
+  Command.withExamples([
+    { command: `waymark signal order-7 paid '{"cents":1200}'`, description: "With a payload" }
+  ])
+)
+
+export const resume = Command.make(
+  "resume",
+  { run, ...Acting.flags },
+  Effect.fn("resume")(function* (flags) {
+    yield* Acting.act(flags, "resumed", (info, options) =>
+      Runs.Runs.use((runs) => runs.resume(info.run, options))
+    )
+  })
+).pipe(Command.withDescription("Let a paused run go on."))
+
+export const pause = Command.make(
+  "pause",
+  {
+    run,
+    note: Flag.String("note").pipe(Flag.withDescription("Why: stands in the journal"), Flag.optional),
+    ...Acting.sendFlags
+  },
+  Effect.fn("pause")(function* ({ note, ...rest }) {
+    yield* Acting.act({ ...rest, work: false }, "to be paused", (info, options) =>
+      Runs.Runs.use((runs) => runs.pause(info.run, { ...options, note: Option.getOrUndefined(note) }))
+    )
+  })
+).pipe(Command.withDescription("Stop a run at its next checkpoint."))
+
+export const cancel = Command.make(
+  "cancel",
+  {
+    run,
+    reason: Flag.String("reason").pipe(
+      Flag.withDescription("Why: stands in the journal"),
+      Flag.withDefault("cancelled on the command line")
+    ),
+    ...Acting.flags
+  },
+  Effect.fn("cancel")(function* ({ reason, ...rest }) {
+    yield* Acting.act(rest, "to be cancelled", (info, { until: _, ...options }) =>
+      Runs.Runs.use((runs) => runs.cancel(info.run, reason, { ...options, until: "accepted" }))
+    )
+  })
+).pipe(
+  Command.withDescription(
+    "Cancel a run: it undoes what can be undone, and ends. That takes a worker, here with --work."
+  )
+)
+
+const settlement = (call: string, value: unknown): Effect.Effect<Runs.Settlement, BadInput> => {
+  if (value === "again" || value === "failed") return Effect.succeed(value)
+  if (typeof value === "object" && value !== null && "output" in value) {
+    return Effect.succeed({
+      output: value.output as Runs.Settlement extends infer S
+        ? S extends { output: infer O }
+          ? O
+          : never
+        : never
+    })
+  }
+  return Effect.fail(
+    new BadInput({ what: `--settle ${call}`, detail: 'it is `again`, `failed` or {"output": …}' })
+  )
+}
+
+export const retry = Command.make(
+  "retry",
+  {
+    run,
+    edit: Acting.edit,
+    settle: Flag.String("settle").pipe(
+      Flag.withDescription(
+        'What became of a call that is in doubt: call=again, call=failed or call={"output":…}'
+      ),
+      Flag.atLeast(0)
+    ),
+    maxSteps: Flag.Int("max-steps").pipe(
+      Flag.withDescription("How many steps it may take from now on"),
+      Flag.optional
+    ),
+    ...Acting.flags
+  },
+  Effect.fn("retry")(function* ({ edit, maxSteps, settle, ...rest }) {
+    const settled = yield* Given.named("--settle", settle)
+    const calls: { [call: string]: Runs.Settlement } = {}
+    for (const [call, value] of Object.entries(settled)) calls[call] = yield* settlement(call, value)
+    yield* Acting.act(rest, "retried", (info, { until: _, ...options }) =>
+      Effect.gen(function* () {
+        const runs = yield* Runs.Runs
+        const how = {
+          ...options,
+          ...(settle.length === 0 ? undefined : { settle: calls }),
+          ...(Option.isSome(maxSteps) ? { limits: { maxSteps: maxSteps.value } } : undefined)
+        }
+        if (edit.length === 0) return yield* runs.retry(info.run, how)
+        const { edits, flow } = yield* Acting.editsOf(info, edit)
+        yield* runs.retry(Runs.ref(flow, info.run), { ...how, edits })
+      })
+    )
+  })
+).pipe(
+  Command.withDescription("Let a failed run go on from the visit that failed."),
+  Command.withExamples([
+    { command: "waymark retry ticket-42 --work", description: "And executes it here" },
+    { command: `waymark retry ticket-42 --edit notes='["by hand"]'`, description: "With another state" }
+  ])
+)

@@ -1,0 +1,84 @@
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Runs from "@waymark/core/Runs"
+import * as Arguments from "../arguments.ts"
+import * as Following from "../following.ts"
+import * as Given from "../given.ts"
+import { Output } from "../output.ts"
+import * as Place from "../place.ts"
+import * as Text from "../text.ts"
+import * as Values from "../values.ts"
+
+export const run = Command.make(
+  "run",
+  {
+    flow: Argument.String("flow").pipe(Argument.withDescription("The flow's id")),
+    input: Flag.String("input").pipe(
+      Flag.withAlias("i"),
+      Flag.withDescription("JSON; @file reads it from a file, - from standard input"),
+      Flag.withMetavar("json"),
+      Flag.optional
+    ),
+    id: Flag.String("id").pipe(
+      Flag.withDescription("The run's id: the same one with the same input joins the run that is there"),
+      Flag.optional
+    ),
+    session: Flag.String("session").pipe(
+      Flag.withDescription("The session that it belongs to"),
+      Flag.optional
+    ),
+    correlation: Flag.String("correlation").pipe(Flag.withDescription("Its correlation id"), Flag.optional),
+    actor: Arguments.actor,
+    tag: Flag.String("tag").pipe(
+      Flag.withDescription("A tag to find it by; may be given several times"),
+      Flag.atLeast(0)
+    ),
+    detach: Flag.Boolean("detach").pipe(
+      Flag.withDescription("Only start it: a worker executes it, now or later"),
+      Flag.withDefault(false)
+    )
+  },
+  Effect.fn("run")(function* ({ actor, correlation, detach, flow: name, id, input, session, tag }) {
+    const loaded = yield* Place.configured
+    const { flow } = yield* Place.flowNamed(loaded, name)
+    const json = Option.isNone(input) ? null : yield* Given.value("--input", input.value)
+    const value = yield* Values.input(flow, json)
+    const start = Runs.Runs.use((runs) =>
+      runs.start(flow, value, {
+        id: Option.getOrUndefined(id),
+        session: Option.getOrUndefined(session),
+        correlation: Option.getOrUndefined(correlation),
+        actor: Option.getOrUndefined(actor),
+        tags: tag.length === 0 ? undefined : tag
+      })
+    )
+    const output = yield* Output
+    if (detach) {
+      const started = yield* Effect.provide(start, Place.writing)
+      return yield* output.document(
+        { run: started.id, status: "pending" },
+        () => `started ${Text.inline(started.id)}`
+      )
+    }
+    yield* Effect.gen(function* () {
+      const started = yield* start
+      yield* output.note(output.paint("gray", `run ${Text.inline(started.id)}`))
+      yield* Following.conclude(started.id)
+    }).pipe(Effect.provide(Place.working))
+  })
+).pipe(
+  Command.withDescription(
+    "Start a run and execute it here, until it ends or waits for somebody. Meanwhile this process is a worker like any other: it takes up whatever else nobody executes."
+  ),
+  Command.withExamples([
+    { command: `waymark run triage --input '{"ticket":"T-42"}'`, description: "With its input in place" },
+    {
+      command: "waymark run triage --input @ticket.json --id ticket-42",
+      description: "From a file; a second time it joins that run"
+    },
+    { command: "waymark run triage --input - --detach < ticket.json", description: "For a worker elsewhere" }
+  ])
+)

@@ -1,0 +1,127 @@
+/**
+ * Waiting for a run until there is nothing to wait for: it has ended, or somebody has to do something.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { RunInfo } from "@waymark/core/RunInfo"
+import { isTerminal } from "@waymark/core/RunInfo"
+import * as Runs from "@waymark/core/Runs"
+import type * as RunState from "@waymark/core/RunState"
+import { ExitCode } from "../ExitCode.ts"
+import { EndWith } from "./failures.ts"
+import { Output } from "./output.ts"
+import * as RunText from "./runText.ts"
+import * as Text from "./text.ts"
+
+/** Whether a run will not go on by itself, as far as it knows: other runs that it waits for may. */
+const isQuiet = ({ status, waits }: RunInfo): boolean =>
+  isTerminal(status) ||
+  status === "paused" ||
+  (status === "waiting" && waits.every(({ type }) => type !== "until"))
+
+/** The first row after a position. */
+const after = (run: string, seq: number) =>
+  Runs.progress(run).pipe(
+    Stream.filter((row) => row.seq > seq),
+    Stream.runHead,
+    Effect.map(Option.getOrUndefined)
+  )
+
+/** The row of a run when it has ended, is paused, or waits for somebody; `see` is given each row on the way. */
+export const settled = (
+  run: string,
+  see: (info: RunInfo) => Effect.Effect<void> = () => Effect.void
+): Effect.Effect<RunInfo, Effect.Error<ReturnType<typeof after>>, Runs.Runs> =>
+  Effect.gen(function* () {
+    while (true) {
+      const last = yield* Runs.progress(run).pipe(Stream.tap(see), Stream.takeUntil(isQuiet), Stream.runLast)
+      const info = Option.getOrUndefined(last)
+      if (info === undefined) continue
+      const [child] = info.waits.filter(({ type }) => type === "run")
+      if (info.status !== "waiting" || child?.name === undefined) return info
+      // It goes on when the other one ends; that one may wait for somebody.
+      const other = yield* Effect.raceFirst(settled(child.name), Effect.as(after(run, info.seq), undefined))
+      if (other === undefined) continue
+      if (!isTerminal(other.status)) return info
+      yield* after(run, info.seq)
+    }
+  })
+
+/** What came of a run that was waited for. */
+export interface Outcome {
+  readonly run: string
+  readonly status: RunInfo["status"]
+  readonly output?: unknown
+  readonly error?: unknown
+  readonly reason?: string
+  readonly pause?: unknown
+  readonly waits?: ReadonlyArray<RunText.OpenWait>
+}
+
+export const outcomeOf = (
+  { ending, pause, run, status }: RunState.RunState,
+  waits: ReadonlyArray<RunText.OpenWait>
+): Outcome => ({
+  run,
+  status,
+  ...(ending?.status === "completed" ? { output: ending.output } : undefined),
+  ...(ending?.status === "failed" ? { error: ending.error } : undefined),
+  ...(ending?.status === "cancelled" ? { reason: ending.reason } : undefined),
+  ...(pause === undefined ? undefined : { pause }),
+  ...(waits.length === 0 ? undefined : { waits })
+})
+
+export const codeOf = (status: RunInfo["status"]): ExitCode => {
+  if (status === "completed") return ExitCode.success
+  if (status === "failed") return ExitCode.failed
+  return status === "cancelled" ? ExitCode.cancelled : ExitCode.resting
+}
+
+/** What is seen of a run that goes on: one line that changes, in a terminal. */
+const watching = Effect.gen(function* () {
+  const { canAnimate, paint, width } = yield* Output
+  let shown = ""
+  const clear = () => {
+    if (shown !== "") process.stderr.write("\r\u001b[K")
+    shown = ""
+  }
+  const see = (info: RunInfo) =>
+    Effect.sync(() => {
+      if (!canAnimate) return
+      const { node, progress, steps } = info
+      const far =
+        progress === undefined
+          ? ""
+          : ` ${progress.done}/${progress.total} ${Text.inline(progress.note ?? "", 40)}`
+      const line = Text.inline(`${node ?? ""}, ${Text.count(steps, "step")}${far}`, width - 16)
+      if (line === shown) return
+      process.stderr.write(`\r\u001b[K${RunText.statusOf(info, paint)} ${line}`)
+      shown = line
+    })
+  return { see, clear: Effect.sync(clear) }
+})
+
+/** Waits for a run and says what came of it; the exit code says it, too. */
+export const conclude = Effect.fnUntraced(function* (run: string) {
+  const output = yield* Output
+  const runs = yield* Runs.Runs
+  const { clear, see } = yield* watching
+  yield* settled(run, see).pipe(Effect.ensuring(clear))
+  const state = yield* runs.stateAt(run)
+  const waits = RunText.waitsOf(state)
+  const outcome = outcomeOf(state, waits)
+  const now = yield* RunText.now
+  yield* output.document(outcome, () => {
+    const { paint } = output
+    const { ending } = state
+    const head = `${RunText.statusOf(state, paint)} ${paint("gray", Text.inline(run, 80))}`
+    if (ending?.status === "completed")
+      return ending.output === null ? [head] : [head, Text.block(ending.output)]
+    if (ending?.status === "failed") return [head, RunText.failureOf(ending.error), `  waymark show ${run}`]
+    if (ending?.status === "cancelled") return [head, Text.clean(ending.reason, true)]
+    return [head, ...RunText.pauseText(state), ...waits.flatMap((wait) => RunText.waitText(run, wait, now))]
+  })
+  const code = codeOf(state.status)
+  if (code !== ExitCode.success) return yield* new EndWith({ code })
+})

@@ -1,0 +1,60 @@
+/**
+ * Where a command says what came of it.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stdio from "effect/Stdio"
+import { TerminalCapabilities } from "effect/cli/TerminalCapabilities"
+import * as Terminal from "effect/Terminal"
+import { Json } from "./settings.ts"
+import * as StandardOutput from "./standardOutput.ts"
+import * as Text from "./text.ts"
+
+/**
+ * - `json`: whether programs read it; then nothing but JSON is printed on standard output
+ * - `document`: the one document, or the text that says the same
+ * - `line`: one of several documents, or the text that says the same
+ * - `note`: for people only, on standard error
+ * - `width`: how many characters fit on a line
+ */
+export class Output extends Context.Service<
+  Output,
+  {
+    readonly json: boolean
+    readonly paint: Text.Paint
+    readonly width: number
+    readonly canAnimate: boolean
+    readonly document: (value: unknown, text: () => string | ReadonlyArray<string>) => Effect.Effect<void>
+    readonly line: (value: unknown, text: () => string) => Effect.Effect<void>
+    readonly note: (text: string) => Effect.Effect<void>
+  }
+>()("@waymark/cli/Output") {
+  static readonly layer = Layer.effect(
+    Output,
+    Effect.gen(function* () {
+      const json = yield* Json
+      const { canAnimate, canColor } = yield* TerminalCapabilities
+      const terminal = yield* Terminal.Terminal
+      const stdio = yield* Stdio.Stdio
+      const errorsAreSeen = yield* stdio.stderrIsTerminal
+      const columns = yield* terminal.columns
+      // For programs nothing but the documents is on standard output, whatever the code of flows prints.
+      if (json) StandardOutput.reserve()
+      const print = (text: string) => Effect.sync(() => StandardOutput.write(`${text}\n`))
+      return Output.of({
+        json,
+        paint: Text.painting(canColor && !json),
+        width: columns > 0 ? columns : 100,
+        canAnimate: canAnimate && errorsAreSeen && !json,
+        document: (value, text) => {
+          if (json) return print(JSON.stringify(value, undefined, 2))
+          const shown = text()
+          return print(typeof shown === "string" ? shown : shown.join("\n"))
+        },
+        line: (value, text) => print(json ? JSON.stringify(value) : text()),
+        note: (text) => (json ? Effect.void : Effect.sync(() => process.stderr.write(`${text}\n`)))
+      })
+    })
+  )
+}

@@ -1,0 +1,133 @@
+/**
+ * Runs in words.
+ */
+import * as Effect from "effect/Effect"
+import * as HashMap from "effect/HashMap"
+import type { Failure } from "@waymark/core/Event"
+import { describe } from "@waymark/core/RunError"
+import type { RunInfo, RunStatus } from "@waymark/core/RunInfo"
+import type * as RunState from "@waymark/core/RunState"
+import * as Text from "./text.ts"
+
+export const statusSigns: { readonly [Status in RunStatus]: string } = {
+  pending: "○",
+  running: "●",
+  waiting: "◔",
+  paused: "‖",
+  cancelling: "⊘",
+  completed: "✔",
+  failed: "✖",
+  cancelled: "⊘"
+}
+
+const colours: { readonly [Status in RunStatus]: Parameters<Text.Paint>[0] } = {
+  pending: "gray",
+  running: "cyan",
+  waiting: "yellow",
+  paused: "yellow",
+  cancelling: "magenta",
+  completed: "green",
+  failed: "red",
+  cancelled: "magenta"
+}
+
+export const statusOf = ({ status }: Pick<RunInfo, "status">, paint: Text.Paint): string =>
+  paint(colours[status], `${statusSigns[status]} ${status}`)
+
+/** A failure in words that fit on a line or few. */
+export const failureOf = (failure: Failure): string => Text.clean(describe(failure), true)
+
+/** A wait that is open, as it is told to people and programs. */
+export interface OpenWait {
+  readonly wait: string
+  readonly branch: string
+  readonly type: string
+  readonly name?: string
+  readonly key?: string
+  readonly prompt?: unknown
+  readonly choices?: unknown
+  readonly schema?: unknown
+  readonly due?: number
+}
+
+/** What a run waits for. */
+export const waitsOf = (state: RunState.RunState): ReadonlyArray<OpenWait> =>
+  Array.from(HashMap.entries(state.waits), ([wait, { branch, due, on, schema }]) => ({
+    wait,
+    branch,
+    type: on.type,
+    ...(on.type === "event" || on.type === "user" ? { name: on.name } : undefined),
+    ...(on.type === "job" ? { name: on.id } : undefined),
+    ...(on.type === "run" ? { name: on.run } : undefined),
+    ...(on.type === "event" && on.key !== undefined ? { key: on.key } : undefined),
+    ...(on.type === "user" ? { prompt: on.prompt } : undefined),
+    ...(on.type === "user" && on.choices !== undefined ? { choices: on.choices } : undefined),
+    ...(schema === undefined ? undefined : { schema }),
+    ...(due === undefined ? undefined : { due })
+  }))
+
+const quoted = (text: string): string =>
+  /^[\w.:@/-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+
+/** A wait in words, and how it is ended. */
+export const waitText = (run: string, wait: OpenWait, now: number): ReadonlyArray<string> => {
+  const due =
+    wait.due === undefined
+      ? ""
+      : wait.due > now
+        ? `, for another ${Text.span(wait.due - now)}`
+        : ", and is due"
+  const name = Text.inline(wait.name ?? "", 60)
+  switch (wait.type) {
+    case "user": {
+      const lines = [`an answer to ${name}${due}: ${Text.inline(wait.prompt, 300)}`]
+      if (Array.isArray(wait.choices))
+        lines.push(`  choices: ${wait.choices.map((one) => Text.inline(one, 40)).join(" | ")}`)
+      return [...lines, `  waymark answer ${quoted(run)} ${quoted(wait.name ?? "")} <json>`]
+    }
+    case "event": {
+      const key = wait.key === undefined ? "" : ` with key ${Text.inline(wait.key, 40)}`
+      const flag = wait.key === undefined ? "" : ` --key ${quoted(wait.key)}`
+      return [
+        `signal ${name}${key}${due}`,
+        `  waymark signal ${quoted(run)} ${quoted(wait.name ?? "")} <json>${flag}`
+      ]
+    }
+    case "job":
+      return [`job ${name}${due}`]
+    case "run":
+      return [`the end of run ${name}${due}`]
+    default:
+      return [wait.due === undefined ? "a time" : `until ${Text.moment(wait.due)}${due}`]
+  }
+}
+
+/** Why a run is paused, and what can be done. */
+export const pauseText = (state: RunState.RunState): ReadonlyArray<string> => {
+  const { pause, run } = state
+  if (pause === undefined) return []
+  const resume = `  waymark resume ${quoted(run)}`
+  switch (pause.kind) {
+    case "requested":
+      return [
+        `paused on request${pause.note === undefined ? "" : `: ${Text.inline(pause.note, 200)}`}`,
+        resume
+      ]
+    case "incompatible":
+      return [`the flow does not fit it: ${Text.clean(pause.message, true)}`]
+    case "diverged":
+      return [
+        `its handler ${pause.node} asked for call ${Text.inline(pause.got.call)} of ${pause.got.tool}, and ${Text.inline(pause.expected.call)} of ${pause.expected.tool} is recorded (seq ${pause.expected.seq})`
+      ]
+    case "inDoubt":
+      return [`nobody knows whether call ${Text.inline(pause.call)} of ${pause.tool} took effect`]
+    case "budget":
+      return [`it spent ${pause.spent} of ${pause.limit} of budget ${pause.budget}`, resume]
+    case "stepLimit":
+      return [`it took ${pause.limit} steps, as many as it may`, resume]
+    case "visitLimit":
+      return [`it visited node ${pause.node} ${pause.limit} times, as often as it may`, resume]
+  }
+}
+
+export const now: Effect.Effect<number> = Effect.clockWith(({ currentTimeMillis }) => currentTimeMillis)

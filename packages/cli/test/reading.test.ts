@@ -1,0 +1,226 @@
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { Runs } from "@waymark/core"
+import * as NodeSqljsStore from "@waymark/store-sqljs/NodeSqljsStore"
+import { Effect } from "effect"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { Triage } from "./fixtures/project/flows.ts"
+import { folder, json, removeFolders, seed, waymark, within } from "./support/command.ts"
+
+const store = folder()
+/** Nothing but the store is here: no configuration. */
+const elsewhere = folder()
+const there = { cwd: elsewhere }
+const at = ["--store", store]
+
+beforeAll(() => seed(store))
+afterAll(removeFolders)
+
+describe("runs", () => {
+  it("lists the runs of a store that was named, newest first, page by page", async () => {
+    const first = await json(["runs", "--limit", "2", ...at], there)
+    assert.deepStrictEqual(
+      first.runs.map(({ run, status }: any) => [run, status]),
+      [
+        ["failed-1", "failed"],
+        ["waits-1", "waiting"]
+      ]
+    )
+    const second = await json(["runs", "--cursor", first.cursor, ...at], there)
+    assert.deepStrictEqual(
+      second.runs.map(({ run }: any) => run),
+      ["done-1"]
+    )
+  })
+
+  it("says what failed and what is waited for", async () => {
+    const { code, stderr, stdout } = await waymark(["runs", ...at], there)
+    assert.strictEqual(code, 0, stderr)
+    assert.match(
+      stdout,
+      /failed-1\s+✖ failed\s+triage\s+gather\s+0 steps\s+.*NothingFound: nothing is known of unknown 0/
+    )
+    assert.match(stdout, /waits-1\s+◔ waiting\s+triage\s+decide\s+6 steps\s+.*for user verdict/)
+    // A pipe is no terminal.
+    assert.notInclude(stdout, "\u001b")
+  })
+
+  it("narrows the list", async () => {
+    const { runs } = await json(
+      ["runs", "--status", "completed", "--status", "failed", "--tag", "first", "--since", "1h", ...at],
+      there
+    )
+    assert.deepStrictEqual(
+      runs.map(({ run }: any) => run),
+      ["done-1"]
+    )
+  })
+})
+
+describe("show", () => {
+  it("shows what a run waits for, what it did, and nodes that it never visited, with nothing but the store", async () => {
+    const { stdout } = await waymark(["show", "waits-1", ...at], there)
+    assert.include(stdout, "an answer to verdict: Ship it?\n    waymark answer waits-1 verdict <json>")
+    assert.match(stdout, /✔ {2}gather #2 → gather/)
+    assert.match(stdout, /✔ {2}weigh \[4\.1\] → decide/)
+    assert.match(stdout, /◔ {2}decide #5\s+waiting/)
+    assert.include(stdout, "┏─ ✔ gather completed ×3 ↻")
+    assert.include(stdout, "○ escalate pending")
+  })
+
+  it("tells programs the same", async () => {
+    const shown = await json(["show", "failed", ...at], there)
+    assert.strictEqual(shown.run.run, "failed-1")
+    assert.strictEqual(shown.ending.error.tag, "NothingFound")
+    assert.deepStrictEqual(
+      shown.timeline.visits.map(({ calls, node, status }: any) => [
+        node,
+        status,
+        calls.map((call: any) => call.status)
+      ]),
+      [["gather", "failed", ["failed"]]]
+    )
+    assert.strictEqual(shown.graph.known, "store")
+    assert.deepStrictEqual(shown.graph.nodes.map(({ name, status }: any) => `${name} ${status}`).sort(), [
+      "decide pending",
+      "escalate pending",
+      "gather failed",
+      "read pending",
+      "weigh pending"
+    ])
+  })
+})
+
+describe("the parts of a run", () => {
+  it("are listed as checkpoints", async () => {
+    const { checkpoints } = await json(
+      ["history", "done-1", "--node", "gather", "--order", "oldest", ...at],
+      there
+    )
+    assert.deepStrictEqual(
+      checkpoints.map(({ kind, seq, visit }: any) => [seq, kind, visit]),
+      [
+        [3, "visited", 1],
+        [6, "visited", 2],
+        [7, "visited", 3]
+      ]
+    )
+  })
+
+  it("are shown as they were", async () => {
+    const { seq, state } = await json(["state", "done-1@3", ...at], there)
+    assert.deepStrictEqual([seq, state], [3, { notes: ["about t1 0"] }])
+    const part = await waymark(["state", "done-1", "--path", "notes.1", ...at], there)
+    assert.strictEqual(part.stdout, '"about t1 1"\n')
+  })
+
+  it("are compared", async () => {
+    const { code, stdout } = await waymark(["diff", "done-1@3", "done-1@6", "--exit-code", ...at], there)
+    assert.strictEqual(code, 9)
+    assert.strictEqual(stdout, "+ /notes/1 about t1 1\n")
+  })
+
+  it("have somebody who wrote them", async () => {
+    const { blame } = await json(["blame", "done-1", "notes.2", ...at], there)
+    assert.deepStrictEqual([blame[0].checkpoint.node, blame[0].checkpoint.branch], ["weigh", "4.0"])
+  })
+
+  it("are printed as events, one on each line", async () => {
+    const { stdout } = await waymark(["events", "done-1", "--json", "--kind", "callCompleted", ...at], there)
+    const lines = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { readonly output: unknown })
+    assert.deepStrictEqual(
+      lines.map(({ output }) => output),
+      [["about t1 0"], ["about t1 1"]]
+    )
+  })
+
+  it("are verified", async () => {
+    const { code, stdout } = await waymark(["verify", "--json", ...at], there)
+    assert.strictEqual(code, 0)
+    const findings = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { readonly ok: boolean })
+    assert.deepStrictEqual(
+      findings.map(({ ok }) => ok),
+      [true, true, true]
+    )
+    const known = await waymark(["verify", "done-1", "--expect", `99:${"a".repeat(64)}`, ...at], there)
+    assert.strictEqual(known.code, 9)
+    assert.include(known.stdout, "it ends here, before seq 99")
+  })
+
+  it("are drawn for other tools", async () => {
+    const { stdout } = await waymark(["graph", "done-1", "--format", "mermaid", ...at], there)
+    assert.match(stdout, /^flowchart TD\n/)
+    assert.match(stdout, /n\d ==>\|"branch"\| n\d/)
+  })
+})
+
+describe("a SQLite file", () => {
+  it("is a store as a directory is, while another process writes to it, and says who has it", async () => {
+    const file = join(folder(), "runs.sqlite")
+    await within(
+      file,
+      Effect.gen(function* () {
+        const runs = yield* Runs.Runs
+        yield* runs.execute(Triage, { ticket: "T", ask: false }, { id: "in-sqlite" })
+        const read = yield* Effect.promise(() => json(["state", "in-sqlite", "--store", file], there))
+        assert.deepInclude(read, { run: "in-sqlite", status: "completed" })
+        const busy = yield* Effect.promise(() =>
+          waymark(["pause", "in-sqlite", "--store", file, "--json"], there)
+        )
+        assert.strictEqual(busy.code, 10)
+        assert.deepInclude(JSON.parse(busy.stderr).error, { tag: "StoreError", reason: "Busy" })
+      }),
+      NodeSqljsStore.layer({ file })
+    )
+  })
+
+  it("that is none is told as what it is", async () => {
+    const file = join(folder(), "letter.sqlite")
+    writeFileSync(file, "Dear Ada,\n".repeat(1000))
+    const { code, stderr } = await waymark(["runs", "--store", file, "--json"], there)
+    assert.strictEqual(code, 10)
+    assert.deepInclude(JSON.parse(stderr).error, { tag: "StoreError", reason: "Corrupt" })
+  })
+})
+
+describe("what cannot be read", () => {
+  it("is told with what may be meant", async () => {
+    const { code, stderr } = await waymark(["show", "doen-1", ...at], there)
+    assert.strictEqual(code, 3)
+    assert.strictEqual(stderr, 'error: there is no run "doen-1"; did you mean "done-1"?\n')
+  })
+
+  it("is told to programs on standard error", async () => {
+    const { code, stderr, stdout } = await waymark(["state", "done-1@99", "--json", ...at], there)
+    assert.deepStrictEqual([code, stdout], [4, ""])
+    assert.deepInclude(JSON.parse(stderr).error, { tag: "InvalidCheckpoint", exitCode: 4 })
+  })
+
+  it("says where it looked for a store", async () => {
+    const { code, stderr } = await waymark(["runs"], there)
+    assert.strictEqual(code, 3)
+    assert.include(stderr, "no waymark.config.ts here or above, and no ")
+    const empty = await waymark(["runs", "--store", folder()], there)
+    assert.strictEqual(empty.code, 3)
+    assert.include(empty.stderr, "it is made when a run is started")
+    const other = await waymark(["runs", "--store", "nowhere"], there)
+    assert.strictEqual(other.code, 3)
+    assert.include(other.stderr, "there is no store at ")
+  })
+
+  it("says how it is called", async () => {
+    const { code, stderr, stdout } = await waymark(["runs", "--stauts", "failed"], there)
+    assert.deepStrictEqual([code, stdout], [2, ""])
+    assert.include(stderr, "--status")
+    const { stdout: completions } = await waymark(["--completions", "bash"], there)
+    assert.include(completions, "verify")
+    const machine = await waymark(["shwo", "--json"], there)
+    assert.deepInclude(JSON.parse(machine.stderr).error, { tag: "UnknownSubcommand", exitCode: 2 })
+  })
+})

@@ -1,0 +1,112 @@
+/** The command as a process, and stores to try it on. */
+import { spawn } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import { Runs, type Store, Worker } from "@waymark/core"
+import { FsStore } from "@waymark/store-fs"
+import { Effect, Layer } from "effect"
+import { Triage, TriageLayer } from "../fixtures/project/flows.ts"
+
+export const bin = resolve(import.meta.dirname, "../../src/bin.ts")
+export const project = resolve(import.meta.dirname, "../fixtures/project")
+
+/** How Node is called to execute the command's sources. */
+export const node = [process.execPath, "--conditions=@waymark/source"] as const
+
+const folders: Array<string> = []
+
+/** A folder that is gone after the tests. */
+export const folder = (): string => {
+  const made = mkdtempSync(join(tmpdir(), "waymark-cli-"))
+  folders.push(made)
+  return made
+}
+
+export const removeFolders = (): void => {
+  for (const one of folders) rmSync(one, { recursive: true, force: true })
+}
+
+/** Compiled once for all processes of a test file. */
+const compiled = folder()
+
+export const environment = (store?: string): NodeJS.ProcessEnv => {
+  const { CI: _ci, FORCE_COLOR: _force, NO_COLOR: _no, ...rest } = process.env
+  return {
+    ...rest,
+    TERM: "xterm",
+    NODE_COMPILE_CACHE: compiled,
+    ...(store === undefined ? undefined : { WAYMARK_TEST_STORE: store })
+  }
+}
+
+export interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Options {
+  readonly cwd?: string
+  readonly store?: string
+  readonly input?: string
+  readonly env?: NodeJS.ProcessEnv
+}
+
+/** Executes a program with pipes, to its end. */
+export const execute = (
+  command: readonly [string, ...ReadonlyArray<string>],
+  options: Options = {}
+): Promise<Ended> =>
+  new Promise((done, failed) => {
+    const [program, ...args] = command
+    const child = spawn(program, args, {
+      cwd: options.cwd ?? project,
+      env: { ...environment(options.store), ...options.env },
+      stdio: "pipe"
+    })
+    let stdout = ""
+    let stderr = ""
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text))
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text))
+    child.on("error", failed)
+    child.on("close", (code) => done({ code, stdout, stderr }))
+    child.stdin.end(options.input ?? "")
+  })
+
+/** Executes the command. */
+export const waymark = (args: ReadonlyArray<string>, options?: Options): Promise<Ended> =>
+  execute([...node, bin, ...args], options)
+
+/** What a command prints for programs. */
+export const json = async (args: ReadonlyArray<string>, options?: Options): Promise<any> => {
+  const { stderr, stdout } = await waymark([...args, "--json"], options)
+  if (stdout === "") throw new Error(`nothing on standard output; on standard error: ${stderr}`)
+  return JSON.parse(stdout)
+}
+
+/** Works with a store in this process, with a worker for the flow of the project. */
+export const within = <A, E>(
+  directory: string,
+  effect: Effect.Effect<A, E, Runs.Runs | Worker.Worker>,
+  store: Layer.Layer<Store.Store, unknown> = FsStore.layer({ directory })
+): Promise<A> =>
+  Effect.runPromise(
+    Effect.provide(
+      effect,
+      Worker.layer({ flows: [Triage] }).pipe(Layer.provide(TriageLayer), Layer.provide(store))
+    )
+  )
+
+/** A store with a run that completed, one that asks, and one that failed. */
+export const seed = (directory: string): Promise<void> =>
+  within(
+    directory,
+    Effect.gen(function* () {
+      const runs = yield* Runs.Runs
+      yield* runs.execute(Triage, { ticket: "t1", ask: false }, { id: "done-1", tags: ["first"] })
+      yield* runs.start(Triage, { ticket: "t2", ask: true }, { id: "waits-1" })
+      yield* Runs.awaitUntil("waits-1", ({ status }) => status === "waiting")
+      yield* Effect.flip(runs.execute(Triage, { ticket: "unknown", ask: true }, { id: "failed-1" }))
+    })
+  )

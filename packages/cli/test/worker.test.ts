@@ -1,0 +1,223 @@
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { connect } from "node:net"
+import { join } from "node:path"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as NodeSocket from "@effect/platform-node/NodeSocket"
+import { assert, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Option, Schedule, Stream } from "effect"
+import { ChildProcess } from "effect/process"
+import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
+import { afterAll } from "vitest"
+import * as WorkerClient from "../src/WorkerClient.ts"
+import { version } from "../src/WorkerProtocol.ts"
+import { bin, environment, folder, node, project, removeFolders } from "./support/command.ts"
+
+afterAll(removeFolders)
+
+const commandFor = (args: ReadonlyArray<string>, store: string, cwd = project) => {
+  const [program, ...options] = node
+  return ChildProcess.make(program, [...options, bin, "worker", ...args], {
+    cwd,
+    env: environment(store),
+    extendEnv: false
+  })
+}
+
+const spawned = (store: string, cwd?: string) =>
+  WorkerClient.spawn({ name: "test", command: commandFor(["--stdio"], store, cwd) })
+
+/** What the worker at a socket answers to a message, to a client that has not said hello. */
+const said = (path: string, message: object) =>
+  Effect.callback<{ readonly _tag: string; readonly exit: unknown }>((resume) => {
+    const socket = connect(path, () => socket.write(`${JSON.stringify(message)}\n`))
+    socket.setEncoding("utf8").once("data", (text: string) => {
+      socket.destroy()
+      resume(Effect.succeed(JSON.parse(text)))
+    })
+  })
+
+/** The first row of a run that is as it should be. */
+const until = ({ orDied, requests }: WorkerClient.WorkerClient, run: string, status: string) =>
+  requests.progress({ run }).pipe(
+    Stream.filter((row) => row.status === status),
+    Stream.runHead,
+    orDied
+  )
+
+it.live(
+  "a worker is greeted, executes, forks, replays, and lets go of everything when its input closes",
+  () =>
+    Effect.gen(function* () {
+      const store = folder()
+      const died = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const worker = yield* spawned(store)
+          const { orDied, requests, welcome } = worker
+          assert.deepInclude(welcome, { protocol: version, config: join(project, "waymark.config.ts") })
+          assert.deepStrictEqual(
+            welcome.flows.map(({ id }) => id),
+            ["triage"]
+          )
+
+          const { run } = yield* orDied(
+            requests.start({ flow: "triage", input: { ticket: "T", ask: true }, actor: "ada" })
+          )
+          assert.isTrue(Option.isSome(yield* until(worker, run, "waiting")))
+          yield* orDied(requests.answer({ run, wait: "verdict", value: "ship", actor: "ada" }))
+          // The stream ends with the run.
+          const events = yield* orDied(Stream.runCollect(requests.events({ run })))
+          assert.strictEqual(events[0]!.kind, "created")
+          assert.strictEqual(events.at(-1)!.kind, "completed")
+
+          const report = yield* orDied(requests.replay({ run }))
+          assert.deepInclude(report, { run, visits: 7 })
+          const forked = yield* orDied(
+            requests.fork({
+              run,
+              seq: 3,
+              edits: { set: { notes: ["x", "y"] }, empty: ["verdict"] },
+              id: "other"
+            })
+          )
+          assert.deepStrictEqual(forked, { run: "other", from: { run, seq: 3 } })
+          assert.isTrue(Option.isSome(yield* until(worker, "other", "waiting")))
+          const { running } = yield* orDied(requests.status())
+          assert.deepStrictEqual(running, [])
+
+          yield* orDied(requests.pause({ run: "other", note: "lunch" }))
+          assert.isTrue(Option.isSome(yield* until(worker, "other", "paused")))
+          yield* orDied(requests.resume({ run: "other" }))
+          assert.isTrue(Option.isSome(yield* until(worker, "other", "waiting")))
+          yield* orDied(requests.cancel({ run: "other", reason: "enough" }))
+          assert.isTrue(Option.isSome(yield* until(worker, "other", "cancelled")))
+          return worker.died
+        })
+      )
+      const { exit, lastError } = yield* died
+      assert.strictEqual(exit, "exit code 0")
+      assert.isUndefined(lastError)
+    }).pipe(Effect.provide(NodeServices.layer))
+)
+
+it.live("what is wrong with a request is told, and the worker goes on", () =>
+  Effect.gen(function* () {
+    const { orDied, requests } = yield* spawned(folder())
+    const invalid = yield* Effect.flip(orDied(requests.start({ flow: "triage", input: { ticket: 1 } })))
+    assert.deepInclude(invalid, { _tag: "RequestFailed", tag: "InvalidValue" })
+    const unknown = yield* Effect.flip(orDied(requests.start({ flow: "triag", input: {} })))
+    assert.include(unknown.message, 'did you mean "triage"?')
+    const { problems } = yield* orDied(
+      requests.validate({ flow: "triage", input: { ticket: "T", ask: true }, edits: { set: { notes: [1] } } })
+    )
+    assert.strictEqual(problems.length, 1)
+    assert.include(problems[0], 'channel "notes"')
+    const noRun = yield* Effect.flip(orDied(Stream.runDrain(requests.events({ run: "none" }))))
+    assert.deepInclude(noRun, { _tag: "RequestFailed", tag: "RunNotFound" })
+
+    // A stream that its reader has enough of ends, and so does a request.
+    const { run } = yield* orDied(requests.start({ flow: "triage", input: { ticket: "T", ask: true } }))
+    const following = yield* Effect.forkChild(Stream.runDrain(requests.events({ run })))
+    yield* Fiber.interrupt(following)
+    yield* orDied(requests.status())
+    const mismatch = yield* Effect.flip(orDied(requests.hello({ protocol: version + 1, client: "newer" })))
+    assert.deepInclude(mismatch, { _tag: "ProtocolMismatch", worker: version, client: version + 1 })
+  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+)
+
+it.live("a worker that cannot begin says why", () =>
+  Effect.gen(function* () {
+    const cwd = folder()
+    writeFileSync(join(cwd, "waymark.config.ts"), "throw new Error('no database today')\n")
+    const died = yield* Effect.flip(spawned(folder(), cwd))
+    assert.strictEqual(died._tag, "WorkerDied")
+    assert.deepInclude((died as WorkerClient.WorkerDied).lastError, {
+      tag: "ConfigError",
+      reason: "Threw",
+      exitCode: 4
+    })
+    assert.include(died.message, "no database today")
+    assert.include(died.message, "waymark.config.ts:1:")
+  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+)
+
+it.live("a worker that dies on the way says why; one that is killed cannot, and its end is told", () =>
+  Effect.gen(function* () {
+    const cwd = folder()
+    const config = readFileSync(join(project, "waymark.config.ts"), "utf8")
+    const crash = `process.on("SIGUSR2", () => { throw new TypeError("lost it") })\n`
+    writeFileSync(
+      join(cwd, "waymark.config.ts"),
+      config
+        .replace('"./flows.ts"', JSON.stringify(join(project, "flows.ts")))
+        .replace('"@waymark/cli"', JSON.stringify(join(project, "../../../src/index.ts"))) + crash
+    )
+    const crashed = yield* spawned(folder(), cwd)
+    const lost = yield* Effect.forkChild(
+      Effect.flip(crashed.orDied(Stream.runDrain(crashed.requests.log()))),
+      {
+        startImmediately: true
+      }
+    )
+    process.kill(crashed.welcome.pid, "SIGUSR2")
+    const died = yield* Fiber.join(lost)
+    assert.strictEqual(died._tag, "WorkerDied")
+    const { lastError } = died as WorkerClient.WorkerDied
+    assert.deepInclude(lastError, { tag: "TypeError", message: "lost it", exitCode: 1 })
+    assert.include(lastError?.stack, "waymark.config.ts")
+
+    const killed = yield* spawned(folder(), cwd)
+    const waiting = yield* Effect.forkChild(
+      Effect.flip(killed.orDied(Stream.runDrain(killed.requests.log()))),
+      { startImmediately: true }
+    )
+    process.kill(killed.welcome.pid, "SIGKILL")
+    const end = yield* Fiber.join(waiting)
+    assert.strictEqual(end._tag, "WorkerDied")
+    assert.include(end.message, "SIGKILL")
+  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+)
+
+it.live(
+  "a worker listens at a socket, for several clients and after one that was killed, until SIGTERM",
+  () =>
+    Effect.gen(function* () {
+      const place = folder()
+      const store = folder()
+      const path = join(place, "worker.sock")
+      const spawner = yield* ChildProcessSpawner
+      const connected = WorkerClient.connect({ name: "test" }).pipe(
+        Effect.provide(NodeSocket.layerNet({ path })),
+        Effect.retry(Schedule.spaced("50 millis"))
+      )
+      const first = yield* spawner.spawn(commandFor(["--socket", path], store))
+      yield* Effect.scoped(connected)
+      yield* first.kill({ killSignal: "SIGKILL" }).pipe(Effect.ignore)
+      assert.isTrue(existsSync(path))
+
+      const second = yield* spawner.spawn(commandFor(["--socket", path], store))
+      const ended = yield* Deferred.make<number>()
+      yield* Effect.forkScoped(Effect.flatMap(second.exitCode, (code) => Deferred.succeed(ended, code)))
+      yield* Effect.gen(function* () {
+        const a = yield* connected
+        const b = yield* connected
+        assert.strictEqual(a.welcome.pid, b.welcome.pid)
+        assert.strictEqual(statSync(path).mode & 0o077, 0)
+        const stranger = yield* said(path, {
+          _tag: "Request",
+          id: "1",
+          tag: "status",
+          payload: null,
+          headers: []
+        })
+        assert.strictEqual(stranger._tag, "Exit")
+        assert.include(JSON.stringify(stranger.exit), '"ProtocolMismatch"')
+        const { run } = yield* a.orDied(
+          a.requests.start({ flow: "triage", input: { ticket: "T", ask: false } })
+        )
+        assert.isTrue(Option.isSome(yield* until(b, run, "completed")))
+        yield* second.kill({ killSignal: "SIGTERM" })
+      }).pipe(Effect.scoped)
+      assert.strictEqual(yield* Deferred.await(ended), 143)
+      assert.isFalse(existsSync(`${path}.error.json`))
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+)

@@ -1,0 +1,134 @@
+/**
+ * What a test expects of the calls that its fakes were given.
+ */
+import type * as Tool from "@waymark/core/Tool"
+import { differences } from "../differences.ts"
+import { ExpectationFailed } from "../expectation.ts"
+import type { Call, UnexpectedCall } from "./fake.ts"
+
+/**
+ * Expectations of the calls so far. Each of them throws an {@link ExpectationFailed}, which says what is not so and shows
+ * all calls.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Expectations {
+  /** A tool was tried with exactly these inputs, in this order. */
+  readonly expectInputs: <T extends Tool.Any>(tool: T, inputs: ReadonlyArray<T["input"]["Type"]>) => void
+  /**
+   * A tool was tried: at least once, or exactly so many `times`; and if `with` is given, only tries count whose input has
+   * these fields.
+   */
+  readonly expectCalled: <T extends Tool.Any>(
+    tool: T,
+    how?: { readonly times?: number | undefined; readonly with?: Partial<T["input"]["Type"]> | undefined }
+  ) => void
+  /** A tool was not tried at all. */
+  readonly expectNotCalled: (tool: Tool.Any) => void
+  /** These tools were tried in this order, other tries between them or not. */
+  readonly expectOrder: (...tools: ReadonlyArray<Tool.Any>) => void
+  /** No call of a tool, or of any, succeeded twice: whatever happened, one idempotency key had one success. */
+  readonly expectOnce: (tool?: Tool.Any) => void
+  /** Every scripted, expected or recorded reply was given, and no call was unexpected. */
+  readonly expectDone: () => void
+}
+
+interface Seen {
+  readonly calls: () => ReadonlyArray<Call>
+  readonly unexpected: () => ReadonlyArray<UnexpectedCall>
+  readonly unused: () => ReadonlyArray<readonly [tool: string, count: number]>
+  readonly timeline: () => string
+}
+
+const times = (count: number): string => (count === 1 ? "once" : `${count} times`)
+
+/** Whether a value has these parts. */
+const has = (value: unknown, part: unknown): boolean => {
+  if (
+    typeof part !== "object" ||
+    part === null ||
+    Array.isArray(part) ||
+    typeof value !== "object" ||
+    value === null
+  )
+    return differences(part, value).length === 0
+  return Object.entries(part).every(([key, field]) =>
+    has((value as { readonly [key: string]: unknown })[key], field)
+  )
+}
+
+export const make = ({ calls, timeline, unexpected, unused }: Seen): Expectations => {
+  const of = (tool: Tool.Any): ReadonlyArray<Call> => calls().filter((call) => call.tool === tool.name)
+  const refuse = (detail: string, expected: unknown, actual: unknown): never => {
+    throw new ExpectationFailed({ detail: `${detail}\n${timeline()}`, expected, actual })
+  }
+  return {
+    expectInputs: (tool, expected) => {
+      const actual = of(tool).map(({ input }) => input)
+      const lines = differences(expected, actual)
+      if (lines.length === 0) return
+      const all = lines.map((line) => `  ${line}`).join("\n")
+      refuse(`tool ${tool.name} was not called with what was expected:\n${all}`, expected, actual)
+    },
+    expectCalled: (tool, how = {}) => {
+      const matching = of(tool).filter(({ input }) => how.with === undefined || has(input, how.with))
+      const isSo = how.times === undefined ? matching.length > 0 : matching.length === how.times
+      if (isSo) return
+      const input = how.with === undefined ? "" : ` with ${JSON.stringify(how.with)}`
+      const expected = how.times === undefined ? "at least once" : times(how.times)
+      const actual = matching.length === 0 ? "never" : times(matching.length)
+      refuse(
+        `tool ${tool.name} was expected to be called${input} ${expected}, and was so ${actual}`,
+        expected,
+        actual
+      )
+    },
+    expectNotCalled: (tool) => {
+      const { length } = of(tool)
+      if (length > 0)
+        refuse(
+          `tool ${tool.name} was expected not to be called, and was called ${times(length)}`,
+          "never",
+          times(length)
+        )
+    },
+    expectOrder: (...tools) => {
+      const actual = calls().map(({ tool }) => tool)
+      let at = 0
+      for (const [index, { name }] of tools.entries()) {
+        const found = actual.indexOf(name, at)
+        if (found === -1) {
+          const before = index === 0 ? "" : ` after ${tools[index - 1]!.name}`
+          refuse(
+            `tool ${name} was expected to be called${before}`,
+            tools.map((tool) => tool.name),
+            actual
+          )
+        }
+        at = found + 1
+      }
+    },
+    expectOnce: (tool) => {
+      const keys = new Map<string, Call>()
+      for (const call of tool === undefined ? calls() : of(tool)) {
+        if (call.result !== "succeeded") continue
+        const first = keys.get(call.key)
+        if (first !== undefined) {
+          refuse(
+            `a call of tool ${call.tool} succeeded twice, as #${first.number} and as #${call.number}`,
+            "one success for each idempotency key",
+            `two for ${call.key}`
+          )
+        }
+        keys.set(call.key, call)
+      }
+    },
+    expectDone: () => {
+      const [first] = unexpected()
+      if (first !== undefined) throw first
+      const left = unused().flatMap(([tool, count]) => (count > 0 ? [`${count} of tool ${tool}`] : []))
+      if (left.length > 0) refuse(`not all replies were given: ${left.join(", ")} are left`, [], left)
+    }
+  }
+}
