@@ -117,12 +117,13 @@ const runScenarios = async (browser: Browser, vsix: string): Promise<void> => {
         server = await startServer({ name: trust ? "untrusted" : "trusted", out, vsix, trust })
         servers.set(trust, server)
       }
+      const began = performance.now()
       const workspace = copyWorkspace()
       const window = await openWindow(browser, server, workspace, { out })
       try {
         await run({ ...window, workspace, server, say, shots: values.shots })
         results.push({ title, status: "passed" })
-        say(`passed: ${title}`)
+        say(`passed: ${title} (${((performance.now() - began) / 1000).toFixed(1)} s)`)
       } catch (error) {
         const message = String((error as Error).stack ?? error)
         results.push({ title, status: "failed", message })

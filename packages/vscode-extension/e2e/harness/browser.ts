@@ -1,34 +1,16 @@
 /** The workbench of a server in headless Chromium. */
 import { execFileSync } from "node:child_process"
-import { existsSync } from "node:fs"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import { chromium } from "playwright-core"
 import type { Browser, FrameLocator, Locator, Page } from "playwright-core"
 import type { Server } from "./server.ts"
 
-const candidates = [
-  process.env["WAYMARK_CHROMIUM"],
-  "/usr/bin/chromium",
-  "/usr/bin/chromium-browser",
-  "/usr/bin/google-chrome"
-]
-const found = (): string | undefined => candidates.find((path) => path !== undefined && existsSync(path))
-
-/** The path of a Chromium. Where there is none, that of the Debian package is installed. */
-export const ensureChromium = (): string => {
-  const known = found()
-  if (known !== undefined) return known
-  const run = (...args: ReadonlyArray<string>) =>
-    execFileSync("apt-get", args, {
-      stdio: ["ignore", "ignore", "inherit"],
-      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" }
-    })
-  run("update", "-qq")
-  run("install", "-y", "-qq", "--no-install-recommends", "chromium")
-  const installed = found()
-  if (installed === undefined) throw new Error("there is no Chromium: set WAYMARK_CHROMIUM to one")
-  return installed
-}
+/** The path of a Chromium. Where there is none, that of the system's package is installed. */
+export const ensureChromium = (): string =>
+  execFileSync(resolve(import.meta.dirname, "../../../../scripts/install-chromium.sh"), {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"]
+  }).trim()
 
 export const openBrowser = (): Promise<Browser> =>
   chromium.launch({
