@@ -32,6 +32,7 @@ const modules: ReadonlyArray<readonly [load: () => Promise<Cases>, names: Readon
   [() => import("./recovery.ts"), ["recovery", "history", "open"]],
   [() => import("./pause.ts"), ["pause-memory", "pause-fs"]],
   [() => import("./size.ts"), ["size-sqljs"]],
+  [() => import("./crashes.ts"), ["crash-points"]],
   [() => import("./build.ts"), ["types", "size"]]
 ]
 
