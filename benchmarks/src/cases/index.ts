@@ -38,6 +38,7 @@ const modules: ReadonlyArray<readonly [load: () => Promise<Cases>, names: Readon
   ],
   [() => import("./pause.ts"), ["pause-memory", "pause-fs"]],
   [() => import("./size.ts"), ["size-sqljs"]],
+  [() => import("./crashes.ts"), ["crash-points"]],
   [() => import("./build.ts"), ["types", "size"]]
 ]
 

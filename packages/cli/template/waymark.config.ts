@@ -1,7 +1,8 @@
 import { defineConfig, fsStore } from "@waymark/cli"
-import { Review, ReviewLayer } from "./src/review.ts"
+import { Layer } from "effect"
+import { CountWordsHandler, Review, ReviewHandlers } from "./src/review.ts"
 
 export default defineConfig({
   store: fsStore({ directory: ".waymark" }),
-  flows: [{ flow: Review, handlers: ReviewLayer }]
+  flows: [{ flow: Review, handlers: Layer.provide(ReviewHandlers, CountWordsHandler) }]
 })

@@ -1,7 +1,10 @@
-import { writeFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { Runs } from "@waymark/core"
+import { Effect } from "effect"
 import { afterAll, assert, it } from "vitest"
-import { folder, json, removeFolders, seed, waymark } from "./support/command.ts"
+import { Triage } from "./fixtures/project/flows.ts"
+import { folder, json, removeFolders, seed, waymark, within } from "./support/command.ts"
 
 afterAll(removeFolders)
 
@@ -50,6 +53,27 @@ it("a run that failed is told by the exit code, and retried", async () => {
   const again = await waymark(["retry", "f", "--json"], here)
   assert.strictEqual(again.code, 5)
   assert.deepInclude(JSON.parse(again.stderr).error, { tag: "CommandRefused", reason: "ended" })
+})
+
+it("events are followed until their run has ended, whoever executes it", async () => {
+  const store = folder()
+  await seed(store)
+  const following = waymark(["events", "waits-1", "--follow", "--json"], { store })
+  await within(
+    store,
+    Effect.gen(function* () {
+      const runs = yield* Runs.Runs
+      yield* runs.answer("waits-1", "verdict", "ship")
+      yield* runs.await(Runs.ref(Triage, "waits-1"))
+    })
+  )
+  const { code, stdout } = await following
+  assert.strictEqual(code, 0)
+  const kinds = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as { readonly kind: string }).kind)
+  assert.deepStrictEqual([kinds[0], kinds.at(-1)], ["created", "completed"])
 })
 
 it("a run is forked with another state, and the original stays as it was", async () => {
@@ -101,6 +125,22 @@ it("input that does not fit is told with all that is wrong", async () => {
   const unknown = await waymark(["run", "triag"], here)
   assert.strictEqual(unknown.code, 3)
   assert.include(unknown.stderr, 'did you mean "triage"?')
+})
+
+it("a run becomes a test, which imports what the project exports", async () => {
+  const store = folder()
+  await seed(store)
+  const here = { store }
+  const { text } = await json(["test-from", "done-1", "--out", "-"], here)
+  assert.include(text, 'import { Search, Triage, TriageHandlers } from "../flows.ts"')
+  assert.include(text, "FakeTools.recorded(Search, [")
+  const out = join(folder(), "done.test.ts")
+  const written = await json(["test-from", "waits-1", "--out", out, "--name", "asks"], here)
+  assert.deepStrictEqual(written, { run: "waits-1", file: out })
+  assert.include(readFileSync(out, "utf8"), 'it.effect("asks", ')
+  const again = await waymark(["test-from", "waits-1", "--out", out], here)
+  assert.strictEqual(again.code, 2)
+  assert.include(again.stderr, "--force")
 })
 
 it("the doctor finds nothing wrong with the project", async () => {

@@ -1,5 +1,11 @@
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { Runs } from "@waymark/core"
+import * as NodeSqljsStore from "@waymark/store-sqljs/NodeSqljsStore"
+import { Effect } from "effect"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
-import { folder, json, removeFolders, seed, waymark } from "./support/command.ts"
+import { Triage } from "./fixtures/project/flows.ts"
+import { folder, json, removeFolders, seed, waymark, within } from "./support/command.ts"
 
 const store = folder()
 /** Nothing but the store is here: no configuration. */
@@ -154,6 +160,35 @@ describe("the parts of a run", () => {
   })
 })
 
+describe("a SQLite file", () => {
+  it("is a store as a directory is, while another process writes to it, and says who has it", async () => {
+    const file = join(folder(), "runs.sqlite")
+    await within(
+      file,
+      Effect.gen(function* () {
+        const runs = yield* Runs.Runs
+        yield* runs.execute(Triage, { ticket: "T", ask: false }, { id: "in-sqlite" })
+        const read = yield* Effect.promise(() => json(["state", "in-sqlite", "--store", file], there))
+        assert.deepInclude(read, { run: "in-sqlite", status: "completed" })
+        const busy = yield* Effect.promise(() =>
+          waymark(["pause", "in-sqlite", "--store", file, "--json"], there)
+        )
+        assert.strictEqual(busy.code, 10)
+        assert.deepInclude(JSON.parse(busy.stderr).error, { tag: "StoreError", reason: "Busy" })
+      }),
+      NodeSqljsStore.layer({ file })
+    )
+  })
+
+  it("that is none is told as what it is", async () => {
+    const file = join(folder(), "letter.sqlite")
+    writeFileSync(file, "Dear Ada,\n".repeat(1000))
+    const { code, stderr } = await waymark(["runs", "--store", file, "--json"], there)
+    assert.strictEqual(code, 10)
+    assert.deepInclude(JSON.parse(stderr).error, { tag: "StoreError", reason: "Corrupt" })
+  })
+})
+
 describe("what cannot be read", () => {
   it("is told with what may be meant", async () => {
     const { code, stderr } = await waymark(["show", "doen-1", ...at], there)
@@ -171,6 +206,9 @@ describe("what cannot be read", () => {
     const { code, stderr } = await waymark(["runs"], there)
     assert.strictEqual(code, 3)
     assert.include(stderr, "no waymark.config.ts here or above, and no ")
+    const empty = await waymark(["runs", "--store", folder()], there)
+    assert.strictEqual(empty.code, 3)
+    assert.include(empty.stderr, "it is made when a run is started")
     const other = await waymark(["runs", "--store", "nowhere"], there)
     assert.strictEqual(other.code, 3)
     assert.include(other.stderr, "there is no store at ")
@@ -180,6 +218,8 @@ describe("what cannot be read", () => {
     const { code, stderr, stdout } = await waymark(["runs", "--stauts", "failed"], there)
     assert.deepStrictEqual([code, stdout], [2, ""])
     assert.include(stderr, "--status")
+    const { stdout: completions } = await waymark(["--completions", "bash"], there)
+    assert.include(completions, "verify")
     const machine = await waymark(["shwo", "--json"], there)
     assert.deepInclude(JSON.parse(machine.stderr).error, { tag: "UnknownSubcommand", exitCode: 2 })
   })

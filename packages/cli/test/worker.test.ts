@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { connect } from "node:net"
 import { join } from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as NodeSocket from "@effect/platform-node/NodeSocket"
@@ -24,6 +25,16 @@ const commandFor = (args: ReadonlyArray<string>, store: string, cwd = project) =
 
 const spawned = (store: string, cwd?: string) =>
   WorkerClient.spawn({ name: "test", command: commandFor(["--stdio"], store, cwd) })
+
+/** What the worker at a socket answers to a message, to a client that has not said hello. */
+const said = (path: string, message: object) =>
+  Effect.callback<{ readonly _tag: string; readonly exit: unknown }>((resume) => {
+    const socket = connect(path, () => socket.write(`${JSON.stringify(message)}\n`))
+    socket.setEncoding("utf8").once("data", (text: string) => {
+      socket.destroy()
+      resume(Effect.succeed(JSON.parse(text)))
+    })
+  })
 
 /** The first row of a run that is as it should be. */
 const until = ({ orDied, requests }: WorkerClient.WorkerClient, run: string, status: string) =>
@@ -191,6 +202,15 @@ it.live(
         const b = yield* connected
         assert.strictEqual(a.welcome.pid, b.welcome.pid)
         assert.strictEqual(statSync(path).mode & 0o077, 0)
+        const stranger = yield* said(path, {
+          _tag: "Request",
+          id: "1",
+          tag: "status",
+          payload: null,
+          headers: []
+        })
+        assert.strictEqual(stranger._tag, "Exit")
+        assert.include(JSON.stringify(stranger.exit), '"ProtocolMismatch"')
         const { run } = yield* a.orDied(
           a.requests.start({ flow: "triage", input: { ticket: "T", ask: false } })
         )

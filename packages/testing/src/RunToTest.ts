@@ -287,8 +287,9 @@ export const generate = (
     const all = yield* recordedOf(id)
     return yield* Effect.try({
       try: () => moduleText(exportsOf(id, options.modules, options.handlers), options, all),
-      catch: (error) => error
-    }).pipe(
-      Effect.catch((error) => (Schema.is(CannotGenerate)(error) ? Effect.fail(error) : Effect.die(error)))
-    )
+      catch: (error): CannotGenerate => {
+        if (Schema.is(CannotGenerate)(error)) return error
+        throw error
+      }
+    })
   })

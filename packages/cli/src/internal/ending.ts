@@ -20,6 +20,7 @@ const codes: { readonly [tag: string]: ExitCode } = {
   CommandRefused: ExitCode.refused,
   RunConflict: ExitCode.refused,
   RunInUse: ExitCode.refused,
+  CannotGenerate: ExitCode.refused,
   AwaitTimeout: ExitCode.resting,
   RunFailed: ExitCode.failed,
   RunCancelled: ExitCode.cancelled,

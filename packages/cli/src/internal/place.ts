@@ -1,13 +1,15 @@
 /**
  * Which store and which flows a command works with.
  */
+import * as Path from "node:path"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Runs from "@waymark/core/Runs"
-import type { Store } from "@waymark/core/Store"
+import { type Store, StoreError } from "@waymark/core/Store"
 import * as Worker from "@waymark/core/Worker"
 import type { AnyFlowEntry, Config, StoreOpening } from "../Config.ts"
 import * as ConfigFile from "./configFile.ts"
@@ -36,7 +38,12 @@ const pluginsOf = (loaded: ConfigFile.Loaded | undefined): Layer.Layer<any, any>
 export const storeAt = Effect.fnUntraced(function* (path: string) {
   const fs = yield* FileSystem.FileSystem
   const info = yield* Effect.option(fs.stat(path))
-  if (Option.isNone(info)) return undefined
+  if (Option.isNone(info)) {
+    // As long as nothing is folded into it, what a SQLite store wrote lies beside the file, which is not there.
+    const beside = yield* Effect.orElseSucceed(fs.readDirectory(Path.dirname(path)), () => [])
+    const isBegun = beside.some((name) => name.startsWith(`${Path.basename(path)}-`))
+    return isBegun ? Stores.sqlite({ file: path }) : undefined
+  }
   return info.value.type === "Directory"
     ? Stores.directory({ directory: path })
     : Stores.sqlite({ file: path })
@@ -87,8 +94,24 @@ const client = (pick: (opening: StoreOpening) => Layer.Layer<Store, any>) =>
     )
   ) as Layer.Layer<Runs.Runs | Store, unknown, Choosing>
 
+/** A store that is to be read is there, or nothing was ever written to it. */
+const isThere = (error: unknown): boolean =>
+  !(Schema.is(StoreError)(error) && error.operation === "open" && error.reason._tag === "Invalid")
+
 /** Looks at runs, and disturbs nobody who writes. */
-export const reading = client(({ read }) => read)
+export const reading = client(({ read }) =>
+  Layer.catch(read, (error: unknown) =>
+    Layer.effectContext(
+      Effect.fail(
+        isThere(error)
+          ? error
+          : new NoStore({
+              detail: `${(error as StoreError).message}; it is made when a run is started, with \`waymark run\` say`
+            })
+      )
+    )
+  )
+)
 
 /** Sends commands to runs. */
 export const writing = client(({ write }) => write)

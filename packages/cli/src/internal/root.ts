@@ -14,6 +14,7 @@ import { run } from "./commands/run.ts"
 import { runs } from "./commands/runs.ts"
 import { show } from "./commands/show.ts"
 import { blame, diff, state } from "./commands/state.ts"
+import { testFrom } from "./commands/testFrom.ts"
 import { verify } from "./commands/verify.ts"
 import { worker } from "./commands/worker.ts"
 import { Output } from "./output.ts"
@@ -24,7 +25,7 @@ export const root = Command.make("waymark").pipe(
   Command.withSubcommands([
     { group: "Look", commands: [runs, show, history, state, diff, blame, events, graph, verify] },
     { group: "Steer", commands: [answer, signal, pause, resume, retry, cancel, fork] },
-    { group: "Execute", commands: [run, worker, replay, check] },
+    { group: "Execute", commands: [run, worker, replay, check, testFrom] },
     { group: "Set up", commands: [init, doctor] }
   ]),
   Command.provide(Output.layer),

@@ -1,6 +1,6 @@
 /** A text is measured, and a person is asked about it if it is long. */
 import { Flow, Node, State, Tool, Wait } from "@waymark/core"
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Schema } from "effect"
 
 /** What a flow does to the world, it does through tools: a call that succeeded is never made again. */
 export const CountWords = Tool.make("countWords", {
@@ -20,7 +20,7 @@ export const Review = Flow.make("review", {
   }
 })
 
-const ReviewHandlers = Review.toLayer({
+export const ReviewHandlers = Review.toLayer({
   measure: Effect.fn("measure")(function* ({ input, next }) {
     const words = yield* CountWords.call({ text: input.text })
     return next.to(words > 20 ? "ask" : "decide", { words })
@@ -41,11 +41,6 @@ const ReviewHandlers = Review.toLayer({
   }
 })
 
-const CountWordsHandler = CountWords.toLayer(({ text }) =>
+export const CountWordsHandler = CountWords.toLayer(({ text }) =>
   Effect.sync(() => text.split(/\s+/).filter((word) => word !== "").length)
 )
-
-export const ReviewLayer = ReviewHandlers.pipe(Layer.provide(CountWordsHandler))
-
-/** The handlers without their tools, for tests that fake these. */
-export { ReviewHandlers }

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
-import { Runs, Worker } from "@waymark/core"
+import { Runs, type Store, Worker } from "@waymark/core"
 import { FsStore } from "@waymark/store-fs"
 import { Effect, Layer } from "effect"
 import { Triage, TriageLayer } from "../fixtures/project/flows.ts"
@@ -88,15 +88,13 @@ export const json = async (args: ReadonlyArray<string>, options?: Options): Prom
 /** Works with a store in this process, with a worker for the flow of the project. */
 export const within = <A, E>(
   directory: string,
-  effect: Effect.Effect<A, E, Runs.Runs | Worker.Worker>
+  effect: Effect.Effect<A, E, Runs.Runs | Worker.Worker>,
+  store: Layer.Layer<Store.Store, unknown> = FsStore.layer({ directory })
 ): Promise<A> =>
   Effect.runPromise(
     Effect.provide(
       effect,
-      Worker.layer({ flows: [Triage] }).pipe(
-        Layer.provide(TriageLayer),
-        Layer.provide(FsStore.layer({ directory }))
-      )
+      Worker.layer({ flows: [Triage] }).pipe(Layer.provide(TriageLayer), Layer.provide(store))
     )
   )
 

@@ -96,7 +96,7 @@ export const check = Command.make(
       )
     ).pipe(Effect.provide(Place.reading))
     const { Breaks, Continues, Diverges, Migrates } = counts
-    yield* output.note(`${Continues} continue, ${Migrates} migrate, ${Diverges} diverge, ${Breaks} break`)
+    yield* output.note(`continue: ${Continues}, migrate: ${Migrates}, diverge: ${Diverges}, break: ${Breaks}`)
     if (Diverges + Breaks > 0) return yield* JsonPath.different
   })
 ).pipe(

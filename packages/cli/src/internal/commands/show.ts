@@ -111,7 +111,7 @@ export const show = Command.make(
       const earlier = before === 0 ? "" : `, ${before} before these`
       lines.push(...title(`timeline (${Text.count(items.length, "entry", "entries")}${since}${earlier})`))
       lines.push(...TimelineText.lines(shown, info.createdAt, paint))
-      const of = seen.graph.known === "journal" ? ", as far as the run went" : ""
+      const of = `${seen.graph.known === "journal" ? ", as far as the run went" : ""}${since}`
       lines.push(...title(`graph${of}`), ...Drawing.draw(seen.graph, paint))
       return lines
     })

@@ -38,7 +38,7 @@ export const worker = Command.make(
       const { serve } = yield* Effect.promise(() => import("../worker/serve.ts"))
       return yield* serve(loaded, Option.getOrUndefined(path))
     }
-    yield* Effect.gen(function* () {
+    return yield* Effect.gen(function* () {
       const { owner } = yield* Worker.Worker
       const ids = loaded.config.flows.map(({ flow }) => flow.id)
       yield* output.line(
