@@ -64,7 +64,7 @@ const explained = (database: Database.Database) => {
   const explaining: Database.Database = {
     ...database,
     rows: function* (sql, values) {
-      for (const row of [...database.rows(`EXPLAIN QUERY PLAN ${sql}`, values)]) plans.push(String(row[3]))
+      for (const row of database.rows(`EXPLAIN QUERY PLAN ${sql}`, values)) plans.push(String(row[3]))
       yield* database.rows(sql, values)
     }
   }
