@@ -120,6 +120,11 @@ export const make = Effect.fnUntraced(function* (
         : failure({ _tag: "Corrupt", path: lockPath(lock), detail: "this lock cannot be read" })
     })
 
+  const removeOwn = (lock: number, owner: string): Effect.Effect<void, StoreError> =>
+    Effect.flatMap(readLock(lock), (holder) =>
+      holder?.owner === owner ? disk.remove(lockPath(lock)) : Effect.void
+    )
+
   /** Whether its process is, or may be, there. */
   const isAlive = ({ process }: LockFile): boolean => {
     const { self } = identity
@@ -200,7 +205,11 @@ export const make = Effect.fnUntraced(function* (
         }
         const mine = Math.max(0, ...before.map((other) => other.lock)) + 1
         const text = JSON.stringify({ owner, process: identity.self } satisfies LockFile)
-        if (!(yield* disk.createExclusively(lockPath(mine), Buffer.from(text), temporary()))) continue
+        const created = disk.createExclusively(lockPath(mine), Buffer.from(text), temporary()).pipe(
+          // It may have got its name before something failed; this process would then keep itself out.
+          Effect.onError(() => Effect.ignore(removeOwn(mine, owner)))
+        )
+        if (!(yield* created)) continue
         // Two that looked at once may both have found nobody; each sees the other now, or only one does.
         const rivals = (yield* others(mine)).filter(({ alive }) => alive)
         if (rivals.length === 0) {

@@ -23,7 +23,12 @@ export interface Options {
   readonly hashBytes: (bytes: Uint8Array) => string
 }
 
-const MetaFile = Schema.Struct({ key: Schema.String, value: Schema.String })
+/** `sum` is the digest of the key and the value; values that older versions wrote have none. */
+const MetaFile = Schema.Struct({
+  key: Schema.String,
+  value: Schema.String,
+  sum: Schema.optionalKey(Schema.String)
+})
 
 const isHash = (text: string): boolean => /^[0-9a-f]{64}$/.test(text)
 
@@ -37,8 +42,9 @@ export const make = ({ disk, hash, hashBytes, ownership }: Options): Artifacts =
       Effect.flatMap(disk.readText(metaPath(key)), (text) => {
         if (text === undefined) return Effect.succeed(undefined)
         const file = parseFile(MetaFile, text)
-        return file === undefined
-          ? failure({ _tag: "Corrupt", path: metaPath(key), detail: "this value cannot be read" })
+        const isWhole = file?.sum === undefined || file.sum === hash(JSON.stringify([key, file.value]))
+        return file === undefined || file.key !== key || !isWhole
+          ? failure({ _tag: "Corrupt", path: metaPath(key), offset: 0, detail: "this value cannot be read" })
           : Effect.succeed(file.value)
       }),
     setMeta: (key, value) =>
@@ -46,7 +52,11 @@ export const make = ({ disk, hash, hashBytes, ownership }: Options): Artifacts =
         // So that the temporary file is one that others can tell to be in use.
         ownership.ensure,
         Effect.suspend(() =>
-          disk.replace(metaPath(key), Buffer.from(JSON.stringify({ key, value })), ownership.temporary())
+          disk.replace(
+            metaPath(key),
+            Buffer.from(JSON.stringify({ key, value, sum: hash(JSON.stringify([key, value])) })),
+            ownership.temporary()
+          )
         )
       ),
     put: (bytes) =>
@@ -72,6 +82,7 @@ export const make = ({ disk, hash, hashBytes, ownership }: Options): Artifacts =
             return failure({
               _tag: "Corrupt",
               path: pathOf(id),
+              offset: 0,
               detail: "it is not what was stored under this hash"
             })
           })

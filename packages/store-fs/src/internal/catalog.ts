@@ -9,8 +9,8 @@ import type { Entry } from "@waymark/core/Journal"
 import * as RunIndex from "@waymark/core/RunIndex"
 import * as RunInfo from "@waymark/core/RunInfo"
 import { ownerOf, parseControl, segmentName } from "./format.ts"
-import { makeRun, touchedInbox, touchedJournal, touchedLease } from "./model.ts"
-import type { InboxItem, Run, Segment, Series } from "./model.ts"
+import { isBefore, makeRun, touchedInbox, touchedJournal, touchedLease } from "./model.ts"
+import type { InboxItem, Position, Run, Segment, Series } from "./model.ts"
 import * as Recent from "./recent.ts"
 
 export interface Catalog {
@@ -38,6 +38,8 @@ export interface Catalog {
     line: string,
     isControl: boolean
   ) => boolean
+  /** Notes a line that is not what was written; how it begins may still say of which run it is. */
+  readonly noteDamaged: (segment: Segment, offset: number, begins: string | undefined) => void
   /** Takes in an entry that this instance wrote and synced. */
   readonly takeOwn: (run: Run, segment: Segment, offset: number, length: number, entry: Entry) => void
   readonly takeCommand: (
@@ -262,18 +264,35 @@ export const make = (
     touch(run, touchedJournal)
   }
 
+  /**
+   * Where something is missing that shows at a place: where a line before it, and after the last one of the run, could not be
+   * read; or at the end of what is left of the series that has the last one, if this place lies in another.
+   */
+  const missingBefore = (run: Run, segment: Segment, offset: number): { path: string; offset: number } => {
+    let series = segment.series
+    let at: Position | undefined
+    for (const line of series.damage) if (isBefore(line, { segment: segment.number, offset })) at = line
+    const last = run.lastSegment
+    if (at === undefined && last !== undefined && last.series !== series) {
+      series = last.series
+      at = series.damage.find((line) => isBefore({ segment: last.number, offset: run.lastOffset }, line))
+      const newest = Math.max(...series.segments.keys())
+      at ??= { segment: newest, offset: series.at.segment === newest ? series.at.offset : 0 }
+    }
+    at ??= { segment: segment.number, offset }
+    return { path: pathOf(series.segments.get(at.segment) ?? segment), offset: at.offset }
+  }
+
   const damaged = (run: Run, segment: Segment, offset: number, seq: number, detail: string): void => {
     if (run.damage !== undefined) return
-    // The line that is missing lies before this one; if one that could not be read does, it is that one.
-    let at = offset
-    for (const line of segment.series.damage)
-      if (line.segment === segment.number && line.offset < offset) at = line.offset
-    run.damage = { path: pathOf(segment), offset: at, seq, detail }
+    run.damage = { ...missingBefore(run, segment, offset), seq, detail }
   }
 
   const takeForeign = (run: Run, segment: Segment, offset: number, length: number, entry: Entry): void => {
     if (run.recent.length > 0) recent.forget(run)
     const { event } = entry
+    // What was damaged was void, then.
+    if (run.damage?.seq === event.seq) run.damage = undefined
     if (event.seq !== run.last + 1) {
       damaged(
         run,
@@ -290,6 +309,24 @@ export const make = (
     }
     run.hash = undefined
     run.lastLine = entry.line
+  }
+
+  /** What the lines of entries begin with. */
+  const entryStart = /^\{"run":("(?:[^"\\]|\\.)*"),"seq":(\d+),/
+
+  const noteDamaged: Catalog["noteDamaged"] = (segment, offset, begins) => {
+    const found = begins === undefined ? null : entryStart.exec(begins)
+    if (found === null) return
+    let id: string
+    try {
+      id = JSON.parse(found[1]!) as string
+    } catch {
+      return
+    }
+    const run = runs.get(id)
+    const seq = Number(found[2])
+    if (run === undefined || run.damage !== undefined || seq <= run.last) return
+    run.damage = { path: pathOf(segment), offset, seq, detail: "this entry is not what was written" }
   }
 
   const drainParked = (run: Run): void => {
@@ -392,6 +429,7 @@ export const make = (
     index,
     tombstones,
     forks,
+    noteDamaged,
     unindexed: 0,
     indexedSeries: 0,
     expect,

@@ -16,6 +16,7 @@ import { formatControl, isControl, parseControl, segmentName } from "./format.ts
 import type { Control } from "./format.ts"
 import type { Segment, Series } from "./model.ts"
 import * as SegmentFile from "./segmentFile.ts"
+import * as Sums from "./sums.ts"
 import { decodeText } from "@waymark/store-kit/Text"
 
 /** What a compaction came to: how many segments were rewritten, and how many bytes that freed. */
@@ -42,6 +43,7 @@ const keepsControl = (catalog: Catalog, control: Control): boolean => {
     case "segment":
     case "kept":
     case "batch":
+    case "sums":
     case "synced":
       return false
     case "opened":
@@ -101,6 +103,8 @@ interface Plan {
   readonly lines: number
   readonly kept: number
   readonly size: number
+  /** The checksums of the lines that are kept, as they were when they were written. */
+  readonly sums: string
 }
 
 /** Goes through the lines and notes which bytes are to be kept. */
@@ -111,6 +115,8 @@ const plan = (options: Options, segment: Segment): Effect.Effect<Plan, StoreErro
       const end = yield* endOf(disk, segment)
       const reader = yield* SegmentFile.open(disk, segment)
       const ranges: Array<[number, number]> = []
+      let nextSum = Sums.reader(segment.kept?.sums ?? "")
+      let sums = ""
       let lines = 0
       let kept = 0
       let total = 0
@@ -128,9 +134,12 @@ const plan = (options: Options, segment: Segment): Effect.Effect<Plan, StoreErro
         ) {
           const offset = slice.at + start
           const length = stop + 1 - start
-          const line = decodeText(bytes, start, stop)
+          const content = bytes.subarray(start, stop)
+          const sum = nextSum()
+          const line = Sums.isIntact(sum, content) ? decodeText(bytes, start, stop) : undefined
           total += length
           const control = isControl(bytes, start) ? parseControl(line) : undefined
+          if (control?.$ === "sums") nextSum = Sums.reader(Sums.unpack(control.of) ?? "")
           const keeps = isControl(bytes, start)
             ? control === undefined || keepsControl(catalog, control)
             : keepsEntry(catalog, segment, offset, line)
@@ -139,6 +148,8 @@ const plan = (options: Options, segment: Segment): Effect.Effect<Plan, StoreErro
             if (last !== undefined && last[0] + last[1] === offset) last[1] += length
             else ranges.push([offset, length])
             if (control?.$ !== "closed") lines += 1
+            // Of a damaged line it is kept as well: it stays damaged.
+            sums += sum ?? Sums.sumOf(content)
             kept += length
           }
           start = stop + 1
@@ -151,14 +162,14 @@ const plan = (options: Options, segment: Segment): Effect.Effect<Plan, StoreErro
           at = slice.at + start
         }
       }
-      return { ranges, lines, kept, size: total }
+      return { ranges, lines, kept, size: total, sums }
     })
   )
 
 const copy = (
   options: Options,
   segment: Segment,
-  ranges: Plan["ranges"],
+  { ranges, sums }: Plan,
   temporary: string
 ): Effect.Effect<void, StoreError> =>
   Effect.scoped(
@@ -176,7 +187,11 @@ const copy = (
       const reader = yield* SegmentFile.open(disk, segment)
       const file = yield* disk.open(temporary, "w")
       const write = (bytes: Uint8Array) => Effect.mapError(file.writeAll(bytes), fromPlatform(temporary))
-      yield* write(Buffer.from(`${formatControl(header)}\n${formatControl({ $: "kept", ranges })}\n`))
+      yield* write(
+        Buffer.from(
+          `${SegmentFile.formatHeader(header)}\n${formatControl({ $: "kept", ranges, sums: Sums.pack(sums, JSON.stringify(ranges)) })}\n`
+        )
+      )
       for (const [start, length] of ranges) {
         for (let at = start; at < start + length;) {
           const slice = yield* reader.read(at, Math.min(chunk, start + length - at))
@@ -208,7 +223,7 @@ const compactSegment = (
     if (planned.kept === planned.size) return { freed: 0, lines: planned.lines }
     const generation = segment.generation + 1
     const temporary = disk.path("tmp", options.temporary())
-    yield* copy(options, segment, planned.ranges, temporary).pipe(
+    yield* copy(options, segment, planned, temporary).pipe(
       Effect.onError(() => Effect.ignore(disk.remove(temporary)))
     )
     const name = segmentName({ series: segment.series.id, number: segment.number, generation })

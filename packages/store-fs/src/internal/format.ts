@@ -21,6 +21,8 @@
  * - `segment`: the first line. `closes` says which segment came before and up to which byte that one counts; what lies
  *   beyond was never acknowledged (a write or a sync failed there) and is nothing.
  * - `batch`: the next `lines` lines stand or fall together. A single line needs none.
+ * - `sums`: the CRC-32 of each of the next lines, eight hexadecimal digits for each. A line that has another one is damage, or,
+ *   after the last mark, a torn tail like anything else that cannot be read.
  * - `synced`: everything up to byte `to` of this segment was synced before this line was written. What cannot be read
  *   before such a mark is damage; after the last one it is a torn tail, the trace of a crash, and is nothing.
  * - `opened`, `released`: the series' owner took or let go of a run, at an epoch.
@@ -29,7 +31,8 @@
  * - `command`: a command in the inbox of a run. The series is its source.
  * - `deleted`: a run was deleted up to and with this incarnation.
  * - `closed`: the series ended in good order, and all its runs with it are let go of.
- * - `kept`: the second line of a compacted segment: which ranges of the original bytes follow. Positions (in the index,
+ * - `kept`: the second line of a compacted segment: which ranges of the original bytes follow, and the `sums` of their lines.
+ *   Positions (in the index,
  *   in `closes`, in feed cursors) always are those of the original, so compaction moves nothing.
  *
  * Who may read how far in a series:
@@ -66,6 +69,7 @@ export type SegmentHeader = typeof SegmentHeader.Type
 const Control = Schema.Union([
   SegmentHeader,
   control("batch", { lines: Count }),
+  control("sums", { of: Schema.String }),
   control("synced", { to: Count }),
   control("opened", { run: Schema.String, epoch: Count, ...incarnation }),
   control("released", {
@@ -78,7 +82,10 @@ const Control = Schema.Union([
   control("command", { position: Count, command: Command, ...incarnation }),
   control("deleted", { run: Schema.String, incarnation: Count }),
   control("closed", {}),
-  control("kept", { ranges: Schema.Array(Schema.Tuple([Count, Count])) })
+  control("kept", {
+    ranges: Schema.Array(Schema.Tuple([Count, Count])),
+    sums: Schema.optionalKey(Schema.String)
+  })
 ])
 export type Control = typeof Control.Type
 
@@ -105,6 +112,8 @@ const isFrequent = (value: any): value is Control => {
   switch (value?.$) {
     case "batch":
       return isCount(value.lines)
+    case "sums":
+      return typeof value.of === "string"
     case "synced":
       return isCount(value.to)
     case "released":

@@ -14,6 +14,8 @@ export interface Kept {
   readonly lengths: ReadonlyArray<number>
   /** Where each range begins in the file. */
   readonly places: ReadonlyArray<number>
+  /** The checksums of the lines. */
+  readonly sums: string | undefined
 }
 
 export interface Segment {

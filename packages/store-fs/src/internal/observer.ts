@@ -88,8 +88,9 @@ interface Names {
 export const make = ({ catalog, disk, identity, readOnly }: Options): Observer => {
   const sink: Scan.Sink = {
     take: catalog.take,
-    damaged: (segment, offset) => {
+    damaged: (segment, offset, begins) => {
       segment.series.damage.push({ segment: segment.number, offset })
+      catalog.noteDamaged(segment, offset, begins)
     }
   }
 
@@ -138,6 +139,7 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
       .sort((a, b) => a - b)
     let chosen: { readonly segment: Segment; readonly end: number } | undefined
     let fallback: Segment | undefined
+    let unreadable: Segment | undefined
     for (const number of numbers) {
       const segment = series.segments.get(number)!
       const header = yield* SegmentFile.readHeader(disk, segment)
@@ -146,7 +148,11 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
         chosen = { segment, end: closes?.end ?? 0 }
       } else {
         if (chosen !== undefined) break
-        // A header that was synced can only be unreadable if it was damaged since.
+        // A header that was synced can only be unreadable if it was damaged since: so it was if a later one names it.
+        if (header !== undefined && unreadable !== undefined && closes?.segment === unreadable.number) {
+          return { segment: unreadable, end: Number.POSITIVE_INFINITY }
+        }
+        if (header === undefined) unreadable = segment
         if (header !== undefined || whole) fallback ??= segment
       }
     }
@@ -296,7 +302,17 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
     const text =
       (yield* disk.readText(disk.path("leases", `${series.id}.json`))) ??
       (yield* disk.readText(disk.path("claims", `${series.id}.json`)))
-    series.lease = text === undefined ? undefined : parseFile(LeaseFile, text)
+    if (text === undefined) return
+    // It was written whole before it got its name: what cannot be read was damaged since.
+    series.lease = parseFile(LeaseFile, text)
+    if (series.lease === undefined) {
+      return yield* failure({
+        _tag: "Corrupt",
+        path: disk.path("leases", `${series.id}.json`),
+        offset: 0,
+        detail: "this lease cannot be read; if its process is gone, remove it"
+      })
+    }
   })
 
   const observe = Effect.fnUntraced(function* (series: Series, names: Names, patient: boolean) {
@@ -305,7 +321,7 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
       const text = yield* disk.readText(path)
       const seal = text === undefined ? undefined : parseFile(SealFile, text)
       if (seal === undefined)
-        return yield* failure({ _tag: "Corrupt", path, detail: "a seal cannot be read" })
+        return yield* failure({ _tag: "Corrupt", path, offset: 0, detail: "a seal cannot be read" })
       yield* advance(series, { to: { segment: seal.segment, offset: seal.end }, whole: true })
       if (series.ended === undefined) catalog.endSeries(series, "crashed")
       return

@@ -19,6 +19,7 @@ const checkFormat = (disk: Disk): Effect.Effect<boolean, StoreError> =>
       return yield* failure({
         _tag: "Corrupt",
         path,
+        offset: 0,
         detail: "this file should name the format of the store"
       })
     }

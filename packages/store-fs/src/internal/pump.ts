@@ -16,6 +16,8 @@ import type { SegmentHeader } from "./format.ts"
 import { makeSegment } from "./model.ts"
 import type { Position, Run, Segment } from "./model.ts"
 import type { Ownership } from "./ownership.ts"
+import * as SegmentFile from "./segmentFile.ts"
+import * as Sums from "./sums.ts"
 import type { ProcessIdentity } from "@waymark/store-kit/ProcessIdentity"
 import type { Wakeups } from "@waymark/store-kit/Wakeups"
 
@@ -98,19 +100,33 @@ const enough = 64 * 1024
 const makeEncoder = () => {
   let buffer = Buffer.allocUnsafe(256 * 1024)
   let size = 0
+  const grow = (needed: number): void => {
+    const grown = Buffer.allocUnsafe(Math.max(needed, buffer.length * 2))
+    buffer.copy(grown, 0, 0, size)
+    buffer = grown
+  }
   return {
     reset: () => {
       // One huge value does not keep its memory.
       if (buffer.length > 8 * 1024 * 1024) buffer = Buffer.allocUnsafe(256 * 1024)
       size = 0
     },
+    /** Leaves room for something that is known later; gives where. */
+    reserve: (length: number): number => {
+      const at = size
+      if (size + length > buffer.length) grow(size + length)
+      size += length
+      return at
+    },
+    /** Fills such a room. */
+    fill: (at: number, text: string): void => {
+      buffer.write(text, at, "latin1")
+    },
+    /** What was written from a place on. */
+    since: (at: number): Buffer => buffer.subarray(at, size),
     line: (text: string): void => {
       const needed = size + text.length * 3 + 1
-      if (needed > buffer.length) {
-        const grown = Buffer.allocUnsafe(Math.max(needed, buffer.length * 2))
-        buffer.copy(grown, 0, 0, size)
-        buffer = grown
-      }
+      if (needed > buffer.length) grow(needed)
       size += buffer.write(text, size, "utf8")
       buffer[size++] = 0x0a
     },
@@ -132,6 +148,8 @@ const errorIn = (cause: Cause.Cause<StoreError>): StoreError => {
 
 const noLines: ReadonlyArray<string> = []
 
+const emptySums = formatControl({ $: "sums", of: "" })
+
 /** A unit of journal entries alone. */
 export const entries = (run: Run, batch: Batch): Unit => ({
   run,
@@ -141,6 +159,9 @@ export const entries = (run: Run, batch: Batch): Unit => ({
   done: undefined,
   failed: undefined
 })
+
+const linesOf = (unit: Unit): number =>
+  unit.before.length + (unit.batch?.entries.length ?? 0) + unit.after.length
 
 const sizeOf = (unit: Unit): number => {
   let size = 0
@@ -258,9 +279,15 @@ export const make = (options: Options): Pump => {
   /** Writes the lines of the units behind one another; afterwards `offsets` holds where each line begins, and the end. */
   const encode = (target: Active, units: ReadonlyArray<Unit>, offsets: Array<number>): Uint8Array => {
     encoder.reset()
+    let sums = ""
+    const line = (text: string): void => {
+      const at = encoder.size
+      encoder.line(text)
+      sums += Sums.sumOf(encoder.since(at).subarray(0, -1))
+    }
     const note = (text: string): void => {
       offsets.push(target.end + encoder.size)
-      encoder.line(text)
+      line(text)
     }
     if (target.end === 0) {
       const header: SegmentHeader = {
@@ -270,20 +297,28 @@ export const make = (options: Options): Pump => {
         segment: target.segment.number,
         ...(last === undefined ? undefined : { closes: { segment: last.segment, end: last.end } })
       }
-      encoder.line(formatControl(header))
+      encoder.line(SegmentFile.formatHeader(header))
     } else if (target.end - target.noted >= noteInterval) {
       encoder.line(formatControl({ $: "synced", to: target.end }))
     }
-    for (const line of lazy) encoder.line(line)
+    // The checksums stand before the lines, so that these can be checked as they come.
+    let count = lazy.length
     for (const unit of units) {
-      const count = unit.before.length + (unit.batch?.entries.length ?? 0) + unit.after.length
-      if (count > 1) encoder.line(formatControl({ $: "batch", lines: count }))
+      const lines = linesOf(unit)
+      count += lines > 1 ? lines + 1 : lines
+    }
+    const place = encoder.reserve(emptySums.length + Sums.lengthOf(count) + 1)
+    for (const text of lazy) line(text)
+    for (const unit of units) {
+      const lines = linesOf(unit)
+      if (lines > 1) line(formatControl({ $: "batch", lines }))
       for (const line of unit.before) note(line)
       if (unit.batch !== undefined) for (const { line } of unit.batch.entries) note(line)
       for (const line of unit.after) note(line)
       // Where the next line begins, which may be that of a batch.
       offsets.push(target.end + encoder.size)
     }
+    encoder.fill(place, `${formatControl({ $: "sums", of: Sums.pack(sums) })}\n`)
     return encoder.bytes()
   }
 

@@ -8,7 +8,8 @@ import type { Entry } from "@waymark/core/Journal"
 import type { StoreError } from "@waymark/core/Store"
 import type { Disk } from "@waymark/store-kit/Disk"
 import { pointAt, window } from "./catalog.ts"
-import { failure } from "@waymark/store-kit/Failures"
+import type { Catalog } from "./catalog.ts"
+import { failure, unlessCorrupt } from "@waymark/store-kit/Failures"
 import { isControl } from "./format.ts"
 import type { Run, Segment } from "./model.ts"
 import * as SegmentFile from "./segmentFile.ts"
@@ -16,6 +17,14 @@ import { decodeText } from "@waymark/store-kit/Text"
 
 const corrupt = (run: Run, path: string, offset: number, seq: number, detail: string): StoreError =>
   failure({ _tag: "Corrupt", path, offset, run: run.id, seq, detail })
+
+/** The same for an entry that is not there; if that is known already, as it was noticed. */
+const missing = (run: Run, path: string, offset: number, seq: number, detail: string): StoreError => {
+  const { damage } = run
+  return damage?.seq === seq
+    ? corrupt(run, damage.path, damage.offset, seq, damage.detail)
+    : corrupt(run, path, offset, seq, detail)
+}
 
 /** What stands at the beginning of the lines of a run, as this version writes them. */
 const prefixOf = (run: Run): Buffer => Buffer.from(`{"run":${JSON.stringify(run.id)},"seq":`)
@@ -85,7 +94,8 @@ const readStretches = (
   run: Run,
   segment: Segment,
   stretches: ReadonlyArray<Stretch>,
-  into: Array<Entry>
+  into: Array<Entry>,
+  places: Array<{ readonly path: string; readonly offset: number }>
 ): Effect.Effect<void, StoreError> =>
   Effect.scoped(
     Effect.gen(function* () {
@@ -112,10 +122,11 @@ const readStretches = (
               const entry = parse(decodeText(bytes, start, end))
               if (Result.isFailure(entry)) return yield* corrupt(run, reader.path, here, seq, entry.failure)
               into.push(entry.success)
+              places.push({ path: reader.path, offset: here })
               seq += 1
             } else if (found > seq) {
               const detail = `it is missing; seq ${found} follows`
-              return yield* corrupt(run, reader.path, damageBefore(segment, here), seq, detail)
+              return yield* missing(run, reader.path, damageBefore(segment, here), seq, detail)
             }
             start = end + 1
           }
@@ -128,7 +139,7 @@ const readStretches = (
           }
         }
         if (seq <= last) {
-          return yield* corrupt(
+          return yield* missing(
             run,
             reader.path,
             damageBefore(segment, at),
@@ -148,9 +159,34 @@ const damageBefore = (segment: Segment, offset: number): number => {
   return at
 }
 
-/** Reads the entries from `first` to `last`, both included, which must be there. */
+/** Fails if what follows the last entry that is there is known to be damaged. */
+export const ensureWhole = (run: Run): Effect.Effect<void, StoreError> => {
+  const { damage } = run
+  return damage !== undefined && damage.seq > run.last
+    ? corrupt(run, damage.path, damage.offset, damage.seq, damage.detail)
+    : Effect.void
+}
+
+/** The hash that an entry names, if it can be read. */
+const prevOf = (disk: Disk, run: Run, seq: number): Effect.Effect<string | undefined, StoreError> =>
+  Effect.gen(function* () {
+    const point = pointAt(run, seq)
+    const segment = run.pointSegments[point]
+    if (segment === undefined) return undefined
+    const found: Array<Entry> = []
+    const stretch = { offset: run.pointOffsets[point]!, first: seq, last: seq }
+    yield* unlessCorrupt(readStretches(disk, run, segment, [stretch], found, []))
+    return found[0]?.event.prev
+  })
+
+/**
+ * Reads the entries from `first` to `last`, both included, which must be there and be what was written: each is compared with
+ * the hash that the next one names, the last one of a run with the run's head.
+ */
 export const readEntries = (
   disk: Disk,
+  catalog: Catalog,
+  hash: (text: string) => string,
   run: Run,
   first: number,
   last: number
@@ -167,7 +203,11 @@ export const readEntries = (
         : recent.slice(recentStart + Math.max(0, first - remembered), recentStart + last + 1 - remembered)
     const fromDisk = Math.min(last, remembered - 1)
     if (first > fromDisk) return Effect.succeed(tail)
+    // What follows the last one that is read from disk says what that has to be.
+    const following = fromDisk < last ? undefined : recent[recentStart + last + 1 - remembered]
+    const head = last === run.last ? catalog.hashOf(run) : following?.event.prev
     return Effect.gen(function* () {
+      const places: Array<{ readonly path: string; readonly offset: number }> = []
       let point = pointAt(run, first)
       let seq = first
       while (seq <= fromDisk) {
@@ -188,9 +228,18 @@ export const readEntries = (
           stretches.push({ offset: run.pointOffsets[point]!, first: seq, last: to })
           seq = to + 1
         }
-        yield* readStretches(disk, run, segment, stretches, entries)
+        yield* readStretches(disk, run, segment, stretches, entries, places)
       }
       for (const entry of tail) entries.push(entry)
+      const beyond = head ?? (tail.length === 0 ? yield* prevOf(disk, run, last + 1) : undefined)
+      for (const [index, { offset, path }] of places.entries()) {
+        const next = entries[index + 1]
+        const named = next === undefined ? beyond : next.event.prev
+        if (named !== undefined && hash(entries[index]!.line) !== named) {
+          const detail = "it is not what was written: its hash is not the one that follows"
+          return yield* corrupt(run, path, offset, first + index, detail)
+        }
+      }
       return entries
     })
   })

@@ -7,6 +7,7 @@ import type { Disk } from "@waymark/store-kit/Disk"
 import { isControl, parseControl } from "./format.ts"
 import type { Segment } from "./model.ts"
 import * as SegmentFile from "./segmentFile.ts"
+import * as Sums from "./sums.ts"
 import { decodeText } from "@waymark/store-kit/Text"
 
 export interface Sink {
@@ -18,8 +19,8 @@ export interface Sink {
     line: string,
     isControl: boolean
   ) => boolean
-  /** A line that was synced once and cannot be read. */
-  readonly damaged: (segment: Segment, offset: number) => void
+  /** A line that was synced once and is not what was written; how it begins now, if it is known. */
+  readonly damaged: (segment: Segment, offset: number, begins?: string) => void
 }
 
 export interface Scope {
@@ -43,7 +44,12 @@ interface Line {
   /** `undefined` if it is none. */
   readonly text: string | undefined
   readonly control: boolean
+  /** How it begins if it is none. */
+  readonly begins: string | undefined
 }
+
+/** So much of a line says which run it was of. */
+const beginning = 512
 
 const chunk = 256 * 1024
 
@@ -102,7 +108,17 @@ export const scan = (
     Effect.gen(function* () {
       const { to } = scope
       if (scope.from >= to) return { end: scope.from, torn: false }
-      const reader = yield* SegmentFile.open(disk, segment)
+      const opening = SegmentFile.open(disk, segment)
+      const reader = yield* Effect.catch(opening, (error) =>
+        segment.generation > 0 && error.reason._tag === "Corrupt"
+          ? Effect.succeed(undefined)
+          : Effect.fail(error)
+      )
+      if (reader === undefined) {
+        // Without its table nobody knows what a compacted segment holds.
+        sink.damaged(segment, scope.from)
+        return { end: scope.from, torn: false }
+      }
       let certain = segment.generation > 0 ? Number.POSITIVE_INFINITY : scope.certain
       let at = scope.from
       let size = chunk
@@ -111,10 +127,13 @@ export const scan = (
       let batch: Array<Line> = []
       let batchStart = 0
 
+      // Checksums of the lines that come next.
+      let nextSum = Sums.reader(scope.from === 0 ? (segment.kept?.sums ?? "") : "")
+
       const takes = ({ control, length, offset, text }: Line): boolean =>
         text !== undefined && sink.take(segment, offset, length, text, control)
       const take = (line: Line): void => {
-        if (!takes(line)) sink.damaged(segment, line.offset)
+        if (!takes(line)) sink.damaged(segment, line.offset, line.begins)
       }
 
       while (at < to) {
@@ -127,9 +146,12 @@ export const scan = (
           const offset = slice.at + start
           const length = end + 1 - start
           const control = isControl(bytes, start)
-          const text = decodeText(bytes, start, end)
+          // One that is not what was written is as good as none.
+          const intact = Sums.isIntact(nextSum(), bytes.subarray(start, end))
+          const text = intact ? decodeText(bytes, start, end) : undefined
+          const begins = intact ? undefined : bytes.toString("utf8", start, Math.min(end, start + beginning))
           start = end + 1
-          const line: Line = { offset, length, text, control }
+          const line: Line = { offset, length, text, control, begins }
 
           if (missing > 0) {
             batch.push(line)
@@ -139,7 +161,9 @@ export const scan = (
               certain = Math.max(certain, yield* certainBeyond(reader, slice.at + start, to))
               if (bad.offset >= certain) return { end: batchStart, torn: true }
             }
-            for (const each of batch) take(each)
+            // They stand or fall together.
+            if (batch.every((each) => isJson(each.text))) for (const each of batch) take(each)
+            else for (const each of batch) sink.damaged(segment, each.offset, each.begins ?? each.text)
             batch = []
             continue
           }
@@ -151,18 +175,28 @@ export const scan = (
               continue
             }
             if (parsed?.$ === "synced") certain = Math.max(certain, parsed.to)
+            if (parsed?.$ === "sums") {
+              const sums = Sums.unpack(parsed.of)
+              nextSum = Sums.reader(sums ?? "")
+              if (sums !== undefined) continue
+              // Without them nobody knows better of the lines that follow; that this one is damaged is known.
+              sink.damaged(segment, offset)
+              continue
+            }
           }
           if (takes(line)) continue
           if (offset >= certain) {
             certain = Math.max(certain, yield* certainBeyond(reader, slice.at + start, to))
             if (offset >= certain) return { end: offset, torn: true }
           }
-          sink.damaged(segment, offset)
+          sink.damaged(segment, offset, begins)
         }
         if (start === 0) {
           // No whole line in so many bytes: the line is longer, or it was never finished.
           if (bytes.length < wanted || slice.at + bytes.length >= to) {
             const end = missing > 0 ? batchStart : slice.at
+            // What a compacted one holds is known, and was synced.
+            if (segment.generation > 0) sink.damaged(segment, end)
             return { end, torn: true }
           }
           size *= 4

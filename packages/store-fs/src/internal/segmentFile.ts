@@ -8,9 +8,10 @@ import type { StoreError } from "@waymark/core/Store"
 import { fileName } from "./catalog.ts"
 import type { Disk } from "@waymark/store-kit/Disk"
 import { failure } from "@waymark/store-kit/Failures"
-import { formatOf, formatVersion, parseControl, parseSegmentName } from "./format.ts"
+import { formatControl, formatOf, formatVersion, parseControl, parseSegmentName } from "./format.ts"
 import type { SegmentHeader } from "./format.ts"
 import type { Kept, Segment } from "./model.ts"
+import * as Sums from "./sums.ts"
 import { decodeText } from "@waymark/store-kit/Text"
 
 /** Bytes of a segment and where they begin in the original. */
@@ -54,7 +55,9 @@ const loadKept = (disk: Disk, file: FileSystem.File, path: string): Effect.Effec
     const header = yield* readLine(disk, file, path, 0)
     const table = header === undefined ? undefined : yield* readLine(disk, file, path, header.length + 1)
     const control = table === undefined ? undefined : parseControl(decodeText(table, 0, table.length))
-    if (control === undefined || control.$ !== "kept") {
+    const kept = control?.$ === "kept" ? control : undefined
+    const sums = kept?.sums === undefined ? undefined : Sums.unpack(kept.sums, JSON.stringify(kept.ranges))
+    if (kept === undefined || (kept.sums !== undefined && sums === undefined)) {
       return yield* failure({
         _tag: "Corrupt",
         path,
@@ -66,13 +69,13 @@ const loadKept = (disk: Disk, file: FileSystem.File, path: string): Effect.Effec
     const lengths: Array<number> = []
     const places: Array<number> = []
     let place = header!.length + table!.length + 2
-    for (const [start, length] of control.ranges) {
+    for (const [start, length] of kept.ranges) {
       starts.push(start)
       lengths.push(length)
       places.push(place)
       place += length
     }
-    return { starts, lengths, places }
+    return { starts, lengths, places, sums }
   })
 
 /** The first range that ends behind `at`. */
@@ -134,7 +137,20 @@ export const open = (disk: Disk, segment: Segment): Effect.Effect<SegmentReader,
     }
   })
 
-/** The first line of a segment; `undefined` if it was not written completely. */
+/** The first line of a segment ends in its own checksum: on it depends which bytes of the one before it count. */
+const headerSum = /,"sum":"([0-9a-f]{8})"\}$/
+
+export const formatHeader = (header: SegmentHeader): string => {
+  const text = formatControl(header).slice(0, -1)
+  return `${text},"sum":"${Sums.sumOf(Buffer.from(text))}"}`
+}
+
+const isIntact = (text: string): boolean => {
+  const found = headerSum.exec(text)
+  return found === null || Sums.sumOf(Buffer.from(text.slice(0, found.index))) === found[1]
+}
+
+/** The first line of a segment; `undefined` if it was not written completely, or is not what was written. */
 export const readHeader = (
   disk: Disk,
   segment: Segment
@@ -152,7 +168,7 @@ export const readHeader = (
       if (format !== undefined && format > formatVersion) {
         return yield* failure({ _tag: "UnsupportedFormat", path, found: format, supported: formatVersion })
       }
-      const header = parseControl(text)
+      const header = isIntact(text) ? parseControl(text) : undefined
       return header?.$ === "segment" ? header : undefined
     })
   )

@@ -30,7 +30,7 @@ import * as Observer from "./observer.ts"
 import * as Ownership from "./ownership.ts"
 import { prepare } from "./prepare.ts"
 import * as Pump from "./pump.ts"
-import { readEntries } from "./reading.ts"
+import { ensureWhole, readEntries } from "./reading.ts"
 import type { Run } from "./model.ts"
 import * as Wakeups from "@waymark/store-kit/Wakeups"
 
@@ -423,11 +423,20 @@ export const make = Effect.fnUntraced(function* (
           if (options?.direction === "backwards") {
             const from = Math.min(options.from ?? last, last)
             const to = Math.max(options.to ?? 0, from - limit + 1, 0)
-            return Effect.map(readEntries(disk, run, to, from), (entries) => entries.reverse())
+            const whole =
+              (options.from ?? Number.POSITIVE_INFINITY) > last && limit > 0 ? ensureWhole(run) : Effect.void
+            return Effect.map(
+              Effect.andThen(whole, readEntries(disk, catalog, hasher.hash, run, to, from)),
+              (entries) => entries.reverse()
+            )
           }
           const from = Math.max(options?.from ?? 0, 0)
           const to = Math.min(options?.to ?? last, from + limit - 1, last)
-          return readEntries(disk, run, from, to)
+          const beyond = Math.min(options?.to ?? Number.POSITIVE_INFINITY, from + limit - 1) > last
+          return Effect.andThen(
+            beyond ? ensureWhole(run) : Effect.void,
+            readEntries(disk, catalog, hasher.hash, run, from, to)
+          )
         })
       ),
 

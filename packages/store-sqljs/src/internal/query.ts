@@ -71,20 +71,48 @@ const defaultLimit = 1000
 export const readEntries = (
   database: Database,
   place: string,
-  { head, id }: RunRow,
+  hash: (text: string) => string,
+  { head, id, info }: RunRow,
   options: ReadOptions | undefined
 ): Effect.Effect<ReadonlyArray<Entry>, StoreError> => {
   const limit = Math.max(0, options?.limit ?? defaultLimit)
   const backwards = options?.direction === "backwards"
   const low = (backwards ? options.to : options?.from) ?? 0
   const high = (backwards ? options.from : options?.to) ?? head.seq
-  return entriesOf(
+  const read = entriesOf(
     place,
     database.rows(
       `SELECT line FROM event WHERE run_id = ? AND seq BETWEEN ? AND ? ORDER BY seq ${backwards ? "DESC" : "ASC"} LIMIT ?`,
       [id, low, high, limit]
     )
   )
+  return Effect.flatMap(read, (entries) => {
+    const damaged = (seq: number, detail: string) =>
+      failure({ _tag: "Corrupt", path: place, run: info.run, seq, detail })
+    const first = Math.max(0, low)
+    const last = Math.min(high, head.seq)
+    const wanted = Math.max(0, Math.min(limit, last - first + 1))
+    const from = backwards ? last : first
+    const step = backwards ? -1 : 1
+    /** What the entry behind a position names as the hash of the one there. */
+    const named = (seq: number): string | undefined => {
+      if (seq === head.seq) return head.hash
+      const line = database.first("SELECT line FROM event WHERE run_id = ? AND seq = ?", [id, seq + 1])?.[0]
+      const next = typeof line === "string" ? parse(line) : undefined
+      return next !== undefined && Result.isSuccess(next) ? next.success.event.prev : undefined
+    }
+    for (let i = 0; i < wanted; i++) {
+      const seq = from + i * step
+      const entry = entries[i]
+      if (entry?.event.seq !== seq) return damaged(seq, "this entry is missing")
+      const next = backwards ? entries[i - 1] : entries[i + 1]
+      const expected = next === undefined ? named(seq) : next.event.prev
+      if (expected !== undefined && hash(entry.line) !== expected) {
+        return damaged(seq, "it is not what was written: its hash is not the one that follows")
+      }
+    }
+    return Effect.succeed(entries)
+  })
 }
 
 /** `undefined` if the cursor is none of this store. */

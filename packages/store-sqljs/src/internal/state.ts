@@ -38,6 +38,10 @@ const corrupt = (place: string, detail: string, offset?: number): Effect.Effect<
 const unsupported = (place: string, found: number): Effect.Effect<never, StoreError> =>
   failure({ _tag: "UnsupportedFormat", path: place, found, supported: formatVersion })
 
+/** Whether something that was thrown is SQLite saying that the database is damaged. */
+export const isDamage = (thrown: unknown): thrown is Error =>
+  thrown instanceof Error && /malformed|corrupt|not a database/i.test(thrown.message)
+
 /** Runs something on the database; what SQLite says goes into the error. */
 export const onDatabase = <A>(place: string, body: () => A): Effect.Effect<A, StoreError> =>
   Effect.suspend(() => {

@@ -226,6 +226,13 @@ export const make = Effect.fnUntraced(function* (
     named(name)(
       Effect.suspend((): Effect.Effect<A, E | Store.StoreError> =>
         closing ? failure({ _tag: "Closed", detail: "this store was closed" }) : body()
+      ).pipe(
+        // What SQLite finds out when a damaged page is looked at.
+        Effect.catchDefect((defect) =>
+          State.isDamage(defect)
+            ? failure({ _tag: "Corrupt", path: place, detail: defect.message }, defect)
+            : Effect.die(defect)
+        )
       )
     )
 
@@ -400,7 +407,9 @@ export const make = Effect.fnUntraced(function* (
       ),
 
     read: (run, options) =>
-      reading("read", () => withRun(run, (row) => Query.readEntries(state.database, place, row, options))),
+      reading("read", () =>
+        withRun(run, (row) => Query.readEntries(state.database, place, hasher.hash, row, options))
+      ),
 
     list: (query) =>
       reading("list", () =>
