@@ -184,15 +184,9 @@ export const repairFileSystem = (
       Effect.gen(function* () {
         const from = yield* openDamaged
         const to = yield* openStore(fresh, false)
-        const result = yield* Salvage.salvage(from, to)
-        const listed = new Set<string>(result.losses.map(({ run }) => run))
-        let cursor: string | undefined
-        do {
-          const page = yield* from.list(cursor === undefined ? {} : { cursor })
-          for (const { run } of page.runs) listed.add(run)
-          cursor = page.cursor
-        } while (cursor !== undefined)
-        const gone = (yield* unlisted(copy, listed)).map((run): Loss => ({
+        const listed = yield* Salvage.listed(from)
+        const result = yield* Salvage.salvage(from, to, listed)
+        const gone = (yield* unlisted(copy, new Set(listed))).map((run): Loss => ({
           run,
           kept: 0,
           detail: "its first entry is damaged"

@@ -6,6 +6,7 @@ import * as Result from "effect/Result"
 import { Hasher } from "@waymark/core/Hasher"
 import * as Journal from "@waymark/core/Journal"
 import * as RunInfo from "@waymark/core/RunInfo"
+import { matches, RunNotFound } from "@waymark/core/Store"
 import type { Store, StoreError, Stored } from "@waymark/core/Store"
 import * as Transfer from "@waymark/core/Transfer"
 
@@ -66,57 +67,61 @@ const intact = Effect.fnUntraced(function* (
   }
 })
 
-/** Copies all runs of one store to another, of damaged ones what comes before the damage. */
-export const salvage = Effect.fnUntraced(function* (
-  from: Instance,
-  to: Instance
-): Effect.fn.Return<Salvaged, StoreError> {
-  const { hash } = yield* Hasher
-  const shortened = new Map<string, Stored>()
-  const losses: Array<Loss> = []
-  const gone = new Set<string>()
+/** The ids of all runs, the oldest first. */
+export const listed = Effect.fnUntraced(function* (
+  store: Instance
+): Effect.fn.Return<Array<string>, StoreError> {
+  const ids: Array<string> = []
   let cursor: string | undefined
   do {
-    const page = yield* from.list({ order: "oldest", ...(cursor === undefined ? undefined : { cursor }) })
-    for (const { run } of page.runs) {
-      const stored = yield* Effect.result(from.get(run))
-      if (Result.isFailure(stored)) {
-        losses.push({ run, kept: 0, detail: stored.failure.message })
-        gone.add(run)
-        continue
-      }
-      const found = yield* Effect.catchTag(intact(from, stored.success, hash), "RunNotFound", (error) =>
-        Effect.succeed({ last: undefined, row: undefined, detail: error.message })
-      )
-      if (found.detail === undefined) continue
-      losses.push({ run, kept: (found.last?.seq ?? -1) + 1, detail: found.detail })
-      if (found.last === undefined || found.row === undefined) gone.add(run)
-      else shortened.set(run, { info: found.row, head: found.last })
-    }
+    const page = yield* store.list({ order: "oldest", ...(cursor === undefined ? undefined : { cursor }) })
+    for (const { run } of page.runs) ids.push(run)
     cursor = page.cursor
   } while (cursor !== undefined)
+  return ids
+})
+
+/** Copies runs of one store to another, of damaged ones what comes before the damage. */
+export const salvage = Effect.fnUntraced(function* (
+  from: Instance,
+  to: Instance,
+  ids: ReadonlyArray<string>
+): Effect.fn.Return<Salvaged, StoreError> {
+  const { hash } = yield* Hasher
+  const saved = new Map<string, Stored>()
+  const losses: Array<Loss> = []
+  for (const run of ids) {
+    const stored = yield* Effect.result(from.get(run))
+    if (Result.isFailure(stored)) {
+      losses.push({ run, kept: 0, detail: stored.failure.message })
+      continue
+    }
+    const found = yield* Effect.catchTag(intact(from, stored.success, hash), "RunNotFound", (error) =>
+      Effect.succeed({ last: undefined, row: undefined, detail: error.message })
+    )
+    if (found.detail !== undefined)
+      losses.push({ run, kept: (found.last?.seq ?? -1) + 1, detail: found.detail })
+    if (found.last !== undefined && found.row !== undefined)
+      saved.set(run, { info: found.row, head: found.last })
+  }
+  const rows = [...saved.values()].map(({ info }) => info)
 
   const view: Instance = {
     ...from,
     get: (run) => {
-      const known = shortened.get(run)
-      return known === undefined ? from.get(run) : Effect.succeed(known)
+      const known = saved.get(run)
+      return known === undefined ? Effect.fail(new RunNotFound({ run })) : Effect.succeed(known)
     },
     read: (run, options) => {
-      const known = shortened.get(run)
-      if (known === undefined) return from.read(run, options)
-      return from.read(run, { ...options, to: Math.min(options?.to ?? known.head.seq, known.head.seq) })
+      const last = saved.get(run)?.head.seq ?? -1
+      return from.read(run, { ...options, to: Math.min(options?.to ?? last, last) })
     },
-    list: (query) =>
-      Effect.map(from.list(query), (page) => ({
-        ...page,
-        runs: page.runs.flatMap((info) => (gone.has(info.run) ? [] : [shortened.get(info.run)?.info ?? info]))
-      })),
+    list: (query) => Effect.succeed({ runs: rows.filter((info) => matches(query, info)) }),
     inbox: (run, inboxCursor) =>
       Effect.catchTag(from.inbox(run, inboxCursor), "StoreError", (error) =>
         error.reason._tag === "Corrupt"
           ? Effect.sync(() => {
-              losses.push({ run, kept: (shortened.get(run)?.head.seq ?? -1) + 1, detail: error.message })
+              losses.push({ run, kept: (saved.get(run)?.head.seq ?? -1) + 1, detail: error.message })
               return []
             })
           : Effect.fail(error)
