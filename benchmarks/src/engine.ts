@@ -2,12 +2,14 @@
  * The engine, set up as a user would: a worker over a store.
  */
 import { createHash, hash } from "node:crypto"
+import { join } from "node:path"
 import { Hasher } from "@waymark/core/Hasher"
 import * as MemoryStore from "@waymark/core/MemoryStore"
 import type * as Runs from "@waymark/core/Runs"
 import type { Store } from "@waymark/core/Store"
 import * as Worker from "@waymark/core/Worker"
 import * as FsStore from "@waymark/store-fs/FsStore"
+import * as NodeSqljsStore from "@waymark/store-sqljs/NodeSqljsStore"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import {
@@ -66,5 +68,18 @@ export const inMemory = (): Engine => makeEngine(MemoryStore.layer())
 export const inMemoryWithNode = (): Engine =>
   makeEngine(MemoryStore.layer().pipe(Layer.provideMerge(nodeHasher)))
 
+/** The stores that keep what they hold. */
+export type Place = "store-fs" | "store-sqljs"
+
+/** How a store's cases are called. */
+export const suffixOf = (place: Place): string => place.slice("store-".length)
+
+/** The layer of a store in a directory. */
+export const storeIn = (directory: string, place: Place, readOnly = false): Layer.Layer<Store, unknown> =>
+  place === "store-fs"
+    ? FsStore.layer({ directory, readOnly })
+    : NodeSqljsStore.layer({ file: join(directory, "runs.sqlite"), readOnly })
+
 /** In a directory. */
-export const inDirectory = (directory: string): Engine => makeEngine(FsStore.layer({ directory }))
+export const inDirectory = (directory: string, place: Place = "store-fs"): Engine =>
+  makeEngine(storeIn(directory, place))

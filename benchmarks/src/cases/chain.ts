@@ -6,7 +6,7 @@ import { join } from "node:path"
 import * as Runs from "@waymark/core/Runs"
 import * as Effect from "effect/Effect"
 import { inDirectory, inMemory, inMemoryWithNode } from "../engine.ts"
-import type { Engine } from "../engine.ts"
+import type { Engine, Place } from "../engine.ts"
 import { bareChain, Chain, StrictChain } from "../flows.ts"
 import { interleave, timed } from "../harness/case.ts"
 import type { Case, Setting } from "../harness/case.ts"
@@ -86,16 +86,20 @@ const measureMemory = async (
 /** Events per sync of the raw disk beside a pipelined chain. */
 const group = 64
 
-const measureFs = async (shape: Shape, { directory, quick, rounds }: Setting): Promise<Measurement> => {
+const measureOnDisk = async (
+  shape: Shape,
+  { directory, quick, rounds }: Setting,
+  place: Place = "store-fs"
+): Promise<Measurement> => {
   const strict = shape.flow === StrictChain
-  const warm = inDirectory(join(directory, "warm-up"))
+  const warm = inDirectory(join(directory, "warm-up"), place)
   await warmUp(executing(warm, shape), shape, quick)
   await warmUp(bare(shape), shape, quick)
   await warm.dispose()
   let bytes = 0
   const sample = async (): Promise<number> => {
     const own = join(directory, randomUUID())
-    const engine = inDirectory(own)
+    const engine = inDirectory(own, place)
     // Opening is not part of it.
     await engine.runPromise(Effect.void)
     const took = await perStep(executing(engine, shape), shape.steps, shape.times)
@@ -114,7 +118,7 @@ const measureFs = async (shape: Shape, { directory, quick, rounds }: Setting): P
   })
   const raw = { name: strict ? "raw, each synced" : `raw, ${group} at once`, samples: samples.raw }
   return {
-    title: titleOf(shape, "store-fs"),
+    title: titleOf(shape, place),
     unit: "µs/step",
     samples: samples.run,
     baselines: strict ? [raw] : [{ name: "bare", samples: samples.bare }, raw],
@@ -155,7 +159,7 @@ export const cases: ReadonlyArray<Case> = [
         name: `chain-${name}-fs`,
         measure: async (setting) => {
           const { steps, times } = lengths(setting.quick)[length]!
-          return [await measureFs({ flow: Chain, steps, times, goal: atMost(2) }, setting)]
+          return [await measureOnDisk({ flow: Chain, steps, times, goal: atMost(2) }, setting)]
         }
       }
     ]
@@ -174,9 +178,26 @@ export const cases: ReadonlyArray<Case> = [
   {
     name: "chain-strict-fs",
     measure: async (setting) => [
-      await measureFs(
+      await measureOnDisk(
         { flow: StrictChain, steps: setting.quick ? 200 : 1000, times: 1, goal: atMost(1.2) },
         setting
+      )
+    ]
+  },
+  ...[1, 2].map((length): Case => ({
+    name: `chain-${["10", "1000", "100000"][length]!}-sqljs`,
+    measure: async (setting) => {
+      const { steps, times } = lengths(setting.quick)[length]!
+      return [await measureOnDisk({ flow: Chain, steps, times }, setting, "store-sqljs")]
+    }
+  })),
+  {
+    name: "chain-strict-sqljs",
+    measure: async (setting) => [
+      await measureOnDisk(
+        { flow: StrictChain, steps: setting.quick ? 200 : 1000, times: 1 },
+        setting,
+        "store-sqljs"
       )
     ]
   }

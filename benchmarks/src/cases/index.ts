@@ -19,17 +19,23 @@ const modules: ReadonlyArray<readonly [load: () => Promise<Cases>, names: Readon
       "chain-10-fs",
       "chain-1000-fs",
       "chain-100000-fs",
-      "chain-strict-fs"
+      "chain-strict-fs",
+      "chain-1000-sqljs",
+      "chain-100000-sqljs",
+      "chain-strict-sqljs"
     ]
   ],
   [
     () => import("./growth.ts"),
     ["depth-memory", "depth-fs", "untouched-memory", "untouched-fs", "list-memory", "list-fs"]
   ],
-  [() => import("./many.ts"), ["many-memory", "many-fs"]],
+  [() => import("./many.ts"), ["many-memory", "many-fs", "many-sqljs"]],
   [() => import("./fanOut.ts"), ["fan-out-memory", "fan-out-fs"]],
   [() => import("./waiting.ts"), ["waiting", "signal"]],
-  [() => import("./recovery.ts"), ["recovery", "history", "open"]],
+  [
+    () => import("./recovery.ts"),
+    ["recovery", "history", "open", "recovery-sqljs", "history-sqljs", "open-sqljs"]
+  ],
   [() => import("./pause.ts"), ["pause-memory", "pause-fs"]],
   [() => import("./size.ts"), ["size-sqljs"]],
   [() => import("./crashes.ts"), ["crash-points"]],

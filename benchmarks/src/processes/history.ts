@@ -2,10 +2,11 @@
  * Opens a directory to read it and lists the checkpoints of a run, twice.
  */
 import * as Runs from "@waymark/core/Runs"
-import * as FsStore from "@waymark/store-fs/FsStore"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
+import { storeIn } from "../engine.ts"
+import type { Place } from "../engine.ts"
 import { timed } from "../harness/case.ts"
 import { report } from "../harness/processes.ts"
 
@@ -17,11 +18,9 @@ export interface Listed {
   readonly count: number
 }
 
-const [directory, run, limit] = process.argv.slice(2)
+const [directory, run, limit, place] = process.argv.slice(2)
 const start = performance.now()
-const client = ManagedRuntime.make(
-  Runs.layer.pipe(Layer.provide(FsStore.layer({ directory: directory!, readOnly: true })))
-)
+const client = ManagedRuntime.make(Runs.layer.pipe(Layer.provide(storeIn(directory!, place as Place, true))))
 await client.runPromise(Effect.void)
 const opened = performance.now() - start
 let count = 0

@@ -3,6 +3,7 @@
  */
 import * as Runs from "@waymark/core/Runs"
 import { inDirectory } from "../engine.ts"
+import type { Place } from "../engine.ts"
 import { report } from "../harness/processes.ts"
 
 /** In milliseconds; `runs` is how many were listed. */
@@ -11,8 +12,9 @@ export interface Opened {
   readonly runs: number
 }
 
+const [directory, place] = process.argv.slice(2)
 const start = performance.now()
-const engine = inDirectory(process.argv[2]!)
+const engine = inDirectory(directory!, place as Place)
 const page = await engine.runPromise(Runs.Runs.use((runs) => runs.list({ limit: 50 })))
 const opened: Opened = { listed: performance.now() - start, runs: page.runs.length }
 await engine.dispose()

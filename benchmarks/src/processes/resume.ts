@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import { inDirectory } from "../engine.ts"
+import type { Place } from "../engine.ts"
 import { stopped } from "../flows.ts"
 import { report } from "../harness/processes.ts"
 
@@ -15,8 +16,9 @@ export interface Resumed {
   readonly behind: number
 }
 
+const [directory, place] = process.argv.slice(2)
 const start = performance.now()
-const engine = inDirectory(process.argv[2]!)
+const engine = inDirectory(directory!, place as Place)
 await engine.runPromise(Effect.void)
 const opened = performance.now() - start
 const { at, time } = await stopped

@@ -5,7 +5,7 @@ import * as NodeSqljsStore from "@waymark/store-sqljs/NodeSqljsStore"
 import { Effect } from "effect"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { Triage } from "./fixtures/project/flows.ts"
-import { folder, json, removeFolders, seed, waymark, within } from "./support/command.ts"
+import { folder, here, json, jsonHere, removeFolders, seed, waymark, within } from "./support/command.ts"
 
 const store = folder()
 /** Nothing but the store is here: no configuration. */
@@ -18,7 +18,7 @@ afterAll(removeFolders)
 
 describe("runs", () => {
   it("lists the runs of a store that was named, newest first, page by page", async () => {
-    const first = await json(["runs", "--limit", "2", ...at], there)
+    const first = await jsonHere("runs", "--limit", "2", ...at)
     assert.deepStrictEqual(
       first.runs.map(({ run, status }: any) => [run, status]),
       [
@@ -26,7 +26,7 @@ describe("runs", () => {
         ["waits-1", "waiting"]
       ]
     )
-    const second = await json(["runs", "--cursor", first.cursor, ...at], there)
+    const second = await jsonHere("runs", "--cursor", first.cursor, ...at)
     assert.deepStrictEqual(
       second.runs.map(({ run }: any) => run),
       ["done-1"]
@@ -46,9 +46,17 @@ describe("runs", () => {
   })
 
   it("narrows the list", async () => {
-    const { runs } = await json(
-      ["runs", "--status", "completed", "--status", "failed", "--tag", "first", "--since", "1h", ...at],
-      there
+    const { runs } = await jsonHere(
+      "runs",
+      "--status",
+      "completed",
+      "--status",
+      "failed",
+      "--tag",
+      "first",
+      "--since",
+      "1h",
+      ...at
     )
     assert.deepStrictEqual(
       runs.map(({ run }: any) => run),
@@ -59,7 +67,7 @@ describe("runs", () => {
 
 describe("show", () => {
   it("shows what a run waits for, what it did, and nodes that it never visited, with nothing but the store", async () => {
-    const { stdout } = await waymark(["show", "waits-1", ...at], there)
+    const { stdout } = await here("show", "waits-1", ...at)
     assert.include(stdout, "an answer to verdict: Ship it?\n    waymark answer waits-1 verdict <json>")
     assert.match(stdout, /✔ {2}gather #2 → gather/)
     assert.match(stdout, /✔ {2}weigh \[4\.1\] → decide/)
@@ -69,7 +77,7 @@ describe("show", () => {
   })
 
   it("tells programs the same", async () => {
-    const shown = await json(["show", "failed", ...at], there)
+    const shown = await jsonHere("show", "failed", ...at)
     assert.strictEqual(shown.run.run, "failed-1")
     assert.strictEqual(shown.ending.error.tag, "NothingFound")
     assert.deepStrictEqual(
@@ -93,9 +101,14 @@ describe("show", () => {
 
 describe("the parts of a run", () => {
   it("are listed as checkpoints", async () => {
-    const { checkpoints } = await json(
-      ["history", "done-1", "--node", "gather", "--order", "oldest", ...at],
-      there
+    const { checkpoints } = await jsonHere(
+      "history",
+      "done-1",
+      "--node",
+      "gather",
+      "--order",
+      "oldest",
+      ...at
     )
     assert.deepStrictEqual(
       checkpoints.map(({ kind, seq, visit }: any) => [seq, kind, visit]),
@@ -108,20 +121,20 @@ describe("the parts of a run", () => {
   })
 
   it("are shown as they were", async () => {
-    const { seq, state } = await json(["state", "done-1@3", ...at], there)
+    const { seq, state } = await jsonHere("state", "done-1@3", ...at)
     assert.deepStrictEqual([seq, state], [3, { notes: ["about t1 0"] }])
-    const part = await waymark(["state", "done-1", "--path", "notes.1", ...at], there)
+    const part = await here("state", "done-1", "--path", "notes.1", ...at)
     assert.strictEqual(part.stdout, '"about t1 1"\n')
   })
 
   it("are compared", async () => {
-    const { code, stdout } = await waymark(["diff", "done-1@3", "done-1@6", "--exit-code", ...at], there)
+    const { code, stdout } = await here("diff", "done-1@3", "done-1@6", "--exit-code", ...at)
     assert.strictEqual(code, 9)
     assert.strictEqual(stdout, "+ /notes/1 about t1 1\n")
   })
 
   it("have somebody who wrote them", async () => {
-    const { blame } = await json(["blame", "done-1", "notes.2", ...at], there)
+    const { blame } = await jsonHere("blame", "done-1", "notes.2", ...at)
     assert.deepStrictEqual([blame[0].checkpoint.node, blame[0].checkpoint.branch], ["weigh", "4.0"])
   })
 
@@ -138,7 +151,7 @@ describe("the parts of a run", () => {
   })
 
   it("are verified", async () => {
-    const { code, stdout } = await waymark(["verify", "--json", ...at], there)
+    const { code, stdout } = await here("verify", "--json", ...at)
     assert.strictEqual(code, 0)
     const findings = stdout
       .trimEnd()
@@ -148,13 +161,13 @@ describe("the parts of a run", () => {
       findings.map(({ ok }) => ok),
       [true, true, true]
     )
-    const known = await waymark(["verify", "done-1", "--expect", `99:${"a".repeat(64)}`, ...at], there)
+    const known = await here("verify", "done-1", "--expect", `99:${"a".repeat(64)}`, ...at)
     assert.strictEqual(known.code, 9)
     assert.include(known.stdout, "it ends here, before seq 99")
   })
 
   it("are drawn for other tools", async () => {
-    const { stdout } = await waymark(["graph", "done-1", "--format", "mermaid", ...at], there)
+    const { stdout } = await here("graph", "done-1", "--format", "mermaid", ...at)
     assert.match(stdout, /^flowchart TD\n/)
     assert.match(stdout, /n\d ==>\|"branch"\| n\d/)
   })
@@ -206,7 +219,7 @@ describe("what cannot be read", () => {
     const { code, stderr } = await waymark(["runs"], there)
     assert.strictEqual(code, 3)
     assert.include(stderr, "no waymark.config.ts here or above, and no ")
-    const empty = await waymark(["runs", "--store", folder()], there)
+    const empty = await here("runs", "--store", folder())
     assert.strictEqual(empty.code, 3)
     assert.include(empty.stderr, "it is made when a run is started")
     const other = await waymark(["runs", "--store", "nowhere"], there)

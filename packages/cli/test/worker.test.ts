@@ -137,6 +137,14 @@ it.live("a worker that cannot begin says why", () =>
     })
     assert.include(died.message, "no database today")
     assert.include(died.message, "waymark.config.ts:1:")
+
+    // Nobody reads the standard error of one that listens at a socket: it leaves a file.
+    const path = join(folder(), "worker.sock")
+    const spawner = yield* ChildProcessSpawner
+    const listener = yield* spawner.spawn(commandFor(["--socket", path], folder(), cwd))
+    assert.strictEqual(yield* listener.exitCode, 4)
+    const left = JSON.parse(readFileSync(`${path}.error.json`, "utf8")) as { readonly error: unknown }
+    assert.deepInclude(left.error, { tag: "ConfigError", reason: "Threw", exitCode: 4 })
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
 

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Random from "effect/Random"
 import * as Effect from "effect/Effect"
+import * as Database from "../src/internal/database.ts"
 import { load } from "../src/internal/engine.ts"
 import * as PageFile from "../src/internal/pageFile.ts"
 
@@ -85,5 +86,34 @@ describe("sql.js", () => {
     assert.strictEqual(first.file.size(), first.database.export().length)
     first.database.close()
     second.database.close()
+  })
+
+  it("loses neither statements nor pragmas where all of it has to be exported", async () => {
+    const engine = await load(undefined)
+    const { database } = engine.open(undefined)
+    const Whole = database.constructor as new (bytes?: Uint8Array) => typeof database
+    database.close()
+    const whole = Database.open(
+      { open: (bytes) => ({ database: new Whole(bytes), file: undefined }) },
+      undefined,
+      8_192_000
+    )
+    assert.isFalse(whole.inBlocks)
+    whole.script("CREATE TABLE numbers (n)")
+    const insert = (n: number) => whole.run("INSERT INTO numbers VALUES (?)", [n])
+    insert(1)
+    const capture = whole.capture()
+    insert(2)
+    assert.deepStrictEqual(
+      ["journal_mode", "synchronous", "cache_size", "max_page_count"].map(
+        (name) => whole.first(`PRAGMA ${name}`)![0]
+      ),
+      ["memory", 0, -16384, 2000]
+    )
+    assert.deepStrictEqual([...whole.rows("SELECT n FROM numbers ORDER BY n")].flat(), [1, 2])
+    const exported = Database.open(engine, capture.read(0, capture.changed.length).slice(), 8_192_000)
+    assert.deepStrictEqual([...exported.rows("SELECT n FROM numbers")].flat(), [1])
+    whole.close()
+    exported.close()
   })
 })

@@ -11,6 +11,19 @@ import { Json } from "./settings.ts"
 import * as StandardOutput from "./standardOutput.ts"
 import * as Text from "./text.ts"
 
+/** The streams of the process; `reserve` keeps everything else off standard output. */
+export const Streams = Context.Reference<{
+  readonly out: (text: string) => void
+  readonly error: (text: string) => void
+  readonly reserve: () => void
+}>("@waymark/cli/Streams", {
+  defaultValue: () => ({
+    out: StandardOutput.write,
+    error: (text) => void process.stderr.write(text),
+    reserve: StandardOutput.reserve
+  })
+})
+
 /**
  * - `json`: whether programs read it; then nothing but JSON is printed on standard output
  * - `document`: the one document, or the text that says the same
@@ -39,9 +52,10 @@ export class Output extends Context.Service<
       const stdio = yield* Stdio.Stdio
       const errorsAreSeen = yield* stdio.stderrIsTerminal
       const columns = yield* terminal.columns
+      const streams = yield* Streams
       // For programs nothing but the documents is on standard output, whatever the code of flows prints.
-      if (json) StandardOutput.reserve()
-      const print = (text: string) => Effect.sync(() => StandardOutput.write(`${text}\n`))
+      if (json) streams.reserve()
+      const print = (text: string) => Effect.sync(() => streams.out(`${text}\n`))
       return Output.of({
         json,
         paint: Text.painting(canColor && !json),
@@ -53,7 +67,7 @@ export class Output extends Context.Service<
           return print(typeof shown === "string" ? shown : shown.join("\n"))
         },
         line: (value, text) => print(json ? JSON.stringify(value) : text()),
-        note: (text) => (json ? Effect.void : Effect.sync(() => process.stderr.write(`${text}\n`)))
+        note: (text) => (json ? Effect.void : Effect.sync(() => streams.error(`${text}\n`)))
       })
     })
   )

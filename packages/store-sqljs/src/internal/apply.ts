@@ -38,6 +38,9 @@ const unhandledOf = (info: RunInfo.RunInfo, { before, commands }: Inbox): number
 
 const textOf = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value))
 
+const errorTextOf = ({ error }: RunInfo.RunInfo): string =>
+  error === undefined ? "" : `${error.kind} ${error.tag ?? ""} ${error.message ?? ""}`
+
 export interface Applier {
   /** Carries operations out, all of them or none. */
   readonly apply: (steps: ReadonlyArray<Step>) => void
@@ -89,20 +92,22 @@ export const make = (database: Database): Applier => {
   }
 
   const setTags = (id: number, before: RunInfo.RunInfo | undefined, after: RunInfo.RunInfo): void => {
+    const place = [after.createdAt, keyOf(after.run), id]
     if (before?.tags !== after.tags) {
-      for (const tag of after.tags) database.run("INSERT OR IGNORE INTO tag VALUES (?, ?)", [tag, id])
+      for (const tag of after.tags)
+        database.run("INSERT OR IGNORE INTO tag VALUES (?, ?, ?, ?)", [tag, ...place])
     }
     if (before?.attributes !== after.attributes) {
       database.run("DELETE FROM attribute WHERE run_id = ?", [id])
       for (const [name, value] of Object.entries(after.attributes ?? {})) {
-        database.run("INSERT OR IGNORE INTO attribute VALUES (?, ?, ?)", [name, value, id])
+        database.run("INSERT OR IGNORE INTO attribute VALUES (?, ?, ?, ?, ?)", [name, value, ...place])
       }
     }
     if (before?.bookmarks !== after.bookmarks) {
       database.run("DELETE FROM bookmark WHERE run_id = ?", [id])
       for (const { name, tags } of after.bookmarks ?? []) {
         for (const found of [name, ...(tags ?? [])]) {
-          database.run("INSERT OR IGNORE INTO bookmark VALUES (?, ?)", [found, id])
+          database.run("INSERT OR IGNORE INTO bookmark VALUES (?, ?, ?, ?)", [found, ...place])
         }
       }
     }
@@ -110,11 +115,7 @@ export const make = (database: Database): Applier => {
 
   const setError = (id: number, before: RunInfo.RunInfo, after: RunInfo.RunInfo): void => {
     if (before.error === after.error) return
-    const { kind, message, tag } = after.error ?? { kind: "" }
-    database.run("UPDATE run_text SET error = ? WHERE docid = ?", [
-      `${kind} ${tag ?? ""} ${message ?? ""}`,
-      id
-    ])
+    database.run("UPDATE run_text SET error = ? WHERE docid = ?", [errorTextOf(after), id])
   }
 
   const create = (entries: ReadonlyArray<Entry>, head: string, owner: string | undefined): void => {
@@ -147,9 +148,10 @@ export const make = (database: Database): Applier => {
     insertEntries(id, entries)
     setTags(id, undefined, info)
     const first: Event = entries[0]!.event
-    database.run("INSERT INTO run_text (docid, input, error) VALUES (?, ?, '')", [
+    database.run("INSERT INTO run_text (docid, input, error) VALUES (?, ?, ?)", [
       id,
-      "input" in first ? textOf(first.input) : ""
+      "input" in first ? textOf(first.input) : "",
+      errorTextOf(info)
     ])
     if (owner !== undefined) rows.set(info.run, { id, inbox, info })
   }

@@ -7,7 +7,7 @@
  *   filtered and ordered by. `run_key` is the id in UTF-16, whose bytes are in code-unit order
  * - `event`: the journals. `line` is byte for byte what the hash of the next entry is over; `id` grows in the order in
  *   which entries became durable, over all runs, and is never given twice
- * - `tag`, `attribute`, `bookmark`: what runs are found by
+ * - `tag`, `attribute`, `bookmark`: what runs are found by, in the order in which they are listed
  * - `run_text`: the inputs and errors of runs, for searching
  * - `command`: the inboxes of runs, each command at its position
  * - `meta`, `artifact`: named values, and bytes by their SHA-256
@@ -49,7 +49,7 @@ CREATE INDEX runs_by_flow ON run (flow, created_at, run_key);
 CREATE INDEX runs_by_session ON run (session, created_at, run_key) WHERE session IS NOT NULL;
 CREATE INDEX runs_by_correlation ON run (correlation, created_at, run_key) WHERE correlation IS NOT NULL;
 CREATE INDEX runs_by_parent ON run (parent, created_at, run_key) WHERE parent IS NOT NULL;
-CREATE INDEX runs_by_origin ON run (fork_of) WHERE fork_of IS NOT NULL;
+CREATE INDEX runs_by_origin ON run (fork_of, created_at, run_key) WHERE fork_of IS NOT NULL;
 CREATE INDEX runs_by_due ON run (due, run_key) WHERE due IS NOT NULL;
 CREATE INDEX runs_sending ON run (created_at, run_key) WHERE outbox > 0;
 CREATE INDEX runs_commanded ON run (created_at, run_key) WHERE unhandled > 0;
@@ -63,13 +63,22 @@ CREATE TABLE event (
 );
 CREATE UNIQUE INDEX events_of_run ON event (run_id, seq);
 
-CREATE TABLE tag (tag TEXT, run_id INTEGER, PRIMARY KEY (tag, run_id)) WITHOUT ROWID;
+CREATE TABLE tag (
+  tag TEXT, created_at REAL, run_key BLOB, run_id INTEGER,
+  PRIMARY KEY (tag, created_at, run_key)
+) WITHOUT ROWID;
 CREATE INDEX tags_of_run ON tag (run_id);
-CREATE TABLE attribute (name TEXT, value TEXT, run_id INTEGER, PRIMARY KEY (name, value, run_id)) WITHOUT ROWID;
+CREATE TABLE attribute (
+  name TEXT, value TEXT, created_at REAL, run_key BLOB, run_id INTEGER,
+  PRIMARY KEY (name, value, created_at, run_key)
+) WITHOUT ROWID;
 CREATE INDEX attributes_of_run ON attribute (run_id);
-CREATE TABLE bookmark (name TEXT, run_id INTEGER, PRIMARY KEY (name, run_id)) WITHOUT ROWID;
+CREATE TABLE bookmark (
+  name TEXT, created_at REAL, run_key BLOB, run_id INTEGER,
+  PRIMARY KEY (name, created_at, run_key)
+) WITHOUT ROWID;
 CREATE INDEX bookmarks_of_run ON bookmark (run_id);
-CREATE VIRTUAL TABLE run_text USING fts4 (input, error, tokenize=unicode61);
+CREATE VIRTUAL TABLE run_text USING fts4 (input, error, tokenize=unicode61, order=DESC);
 
 CREATE TABLE command (
   run_id INTEGER NOT NULL REFERENCES run (id),

@@ -18,6 +18,7 @@ import type { Engine } from "./engine.ts"
 import * as Leases from "./leases.ts"
 import type { Step } from "./operation.ts"
 import { step } from "./operation.ts"
+import * as List from "./list.ts"
 import * as Query from "./query.ts"
 import * as State from "./state.ts"
 import * as Writer from "./writer.ts"
@@ -413,7 +414,7 @@ export const make = Effect.fnUntraced(function* (
     list: (query) =>
       reading("list", () =>
         Effect.flatMap(present, (alive): Effect.Effect<Store.Page, Store.StoreError> => {
-          const page = Query.list(state.database, query, { owner: alive, free: leases.free() })
+          const page = List.list(state.database, query, { owner: alive, free: leases.free() })
           return page === undefined ? invalidCursor(query.cursor) : Effect.succeed(page)
         })
       ),
@@ -495,6 +496,6 @@ export const make = Effect.fnUntraced(function* (
     store: Store.Store.of(store),
     checkpoint: writing("checkpoint", () => writer.fold),
     search: (text, limit) =>
-      reading("search", () => State.onDatabase(place, () => Query.search(state.database, text, limit)))
+      reading("search", () => State.onDatabase(place, () => List.search(state.database, text, limit)))
   }
 })

@@ -326,7 +326,7 @@ export const make = (options: Options): Writer => {
   }
 }
 
-/** What is kept free for ends, releases and deletions, which are never refused. */
+/** What is kept free for releases and deletions, which are never refused. */
 const headroom = (maxBytes: number): number => Math.min(maxBytes / 16, 16 * 1024 * 1024)
 
 const errorIn = (exit: Exit.Failure<unknown, StoreError>): StoreError => {

@@ -114,6 +114,7 @@ export const cancel = Command.make(
     )
   })
 ).pipe(
+  Command.withShortDescription("Cancel a run."),
   Command.withDescription(
     "Cancel a run: it undoes what can be undone, and ends. That takes a worker, here with --work."
   )

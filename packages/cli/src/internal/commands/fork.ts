@@ -65,6 +65,7 @@ export const fork = Command.make(
     }).pipe(Effect.provide(work ? Place.working : Place.writing))
   })
 ).pipe(
+  Command.withShortDescription("Start a new run from a checkpoint of another."),
   Command.withDescription(
     "Start a new run from a checkpoint of another, with another state if you like. Calls that had finished by then are not made again."
   ),

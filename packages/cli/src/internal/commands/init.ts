@@ -33,6 +33,7 @@ export const init = Command.make(
     })
   })
 ).pipe(
+  Command.withShortDescription("Begin a project."),
   Command.withDescription(
     "Begin a project: a flow, its test, and a waymark.config.ts. Nothing that is there is overwritten."
   ),

@@ -45,6 +45,7 @@ export const replay = Command.make(
     }).pipe(Effect.provide(Place.reading))
   })
 ).pipe(
+  Command.withShortDescription("Execute the handlers of a run again, against what is recorded."),
   Command.withDescription(
     "Execute the handlers of a run again, against what is recorded: no tool is called, nothing is written. Ends with 9 at the first difference."
   ),
@@ -100,6 +101,7 @@ export const check = Command.make(
     if (Diverges + Breaks > 0) return yield* JsonPath.different
   })
 ).pipe(
+  Command.withShortDescription("Say what becomes of unfinished runs with the flows as they are now."),
   Command.withDescription(
     "Say what becomes of the unfinished runs with the flows as they are now. Ends with 9 if some would not go on. With --json, one verdict on each line."
   ),

@@ -70,6 +70,7 @@ export const run = Command.make(
     }).pipe(Effect.provide(Place.working))
   })
 ).pipe(
+  Command.withShortDescription("Start a run and execute it here."),
   Command.withDescription(
     "Start a run and execute it here, until it ends or waits for somebody. Meanwhile this process is a worker like any other: it takes up whatever else nobody executes."
   ),

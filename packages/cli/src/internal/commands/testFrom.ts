@@ -71,6 +71,7 @@ export const testFrom = Command.make(
     }).pipe(Effect.provide(Place.reading))
   })
 ).pipe(
+  Command.withShortDescription("Make a test of a run."),
   Command.withDescription(
     "Make a test of a run: fake tools answer as the tools did, what people did is done again, and the outcome has to be the same."
   ),

@@ -49,6 +49,7 @@ export const worker = Command.make(
     }).pipe(Effect.provide(Place.working))
   })
 ).pipe(
+  Command.withShortDescription("Execute runs until it is stopped."),
   Command.withDescription(
     "Execute runs until it is stopped: those that are started and resumed, here and elsewhere, and those that others left."
   ),
