@@ -43,11 +43,7 @@ export interface Window {
   readonly panel: () => FrameLocator
   /** A row of the list of choices that is open. */
   readonly choice: (text: string | RegExp) => Locator
-  /** The text of the editor in front, with ordinary spaces. */
-  readonly editorText: () => Promise<string>
   readonly shot: (name: string) => Promise<void>
-  /** What the page told on its console. */
-  readonly console: ReadonlyArray<string>
   readonly close: () => Promise<void>
 }
 
@@ -69,9 +65,6 @@ export const openWindow = async (
   const page = await context.newPage()
   // A slow machine is no failure.
   page.setDefaultTimeout(120_000)
-  const said: Array<string> = []
-  page.on("console", (message) => said.push(message.text()))
-  page.on("pageerror", (error) => said.push(String(error)))
   await options.prepare?.(page)
   const payload = [["skipWelcome", "true"], ["skipReleaseNotes", "true"], ...(options.payload ?? [])]
   const query = `folder=${encodeURIComponent(folder)}&payload=${encodeURIComponent(JSON.stringify(payload))}`
@@ -82,7 +75,6 @@ export const openWindow = async (
     page.locator(".quick-input-list .monaco-list-row", { hasText: text }).first()
   return {
     page,
-    console: said,
     choice,
     // The palette lists the commands that are known when it opens: it is opened again until the extension's are.
     command: async (title) => {
@@ -110,10 +102,6 @@ export const openWindow = async (
         .first(),
     panel: () =>
       page.locator("iframe.webview.ready").first().contentFrame().frameLocator("iframe#active-frame"),
-    editorText: async () => {
-      const lines = await page.locator(".editor-instance .view-lines .view-line").allInnerTexts()
-      return lines.join("\n").replaceAll("\u00a0", " ")
-    },
     shot: async (name) => void (await page.screenshot({ path: join(options.out, `${name}.png`) })),
     close: () => context.close()
   }
