@@ -99,6 +99,39 @@ describe("show", () => {
   })
 })
 
+describe("a hostile run", () => {
+  it("controls no terminal, whatever it is called and asks", async () => {
+    const directory = folder()
+    const evil = "\u001b[2J\u001b]0;owned\u0007"
+    await within(
+      directory,
+      Effect.gen(function* () {
+        const runs = yield* Runs.Runs
+        yield* runs.start(Triage, { ticket: evil, ask: true }, { id: `x${evil}`, tags: [evil], actor: evil })
+        yield* Runs.awaitUntil(`x${evil}`, ({ status }) => status === "waiting")
+        yield* Runs.annotate(`x${evil}`, evil, { actor: evil, until: "applied" })
+      })
+    )
+    for (const command of [
+      ["runs"],
+      ["show", "x"],
+      ["history", "x"],
+      ["state", "x"],
+      ["blame", "x"],
+      ["events", "x"],
+      ["verify"]
+    ]) {
+      const { code, stderr, stdout } = await here(...command, "--store", directory)
+      assert.strictEqual(code, 0, stderr)
+      // Nothing of it is in what `blame` tells of this run.
+      if (command[0] !== "blame") assert.include(`${stdout}${stderr}`, "\\u001b", command[0])
+      for (const control of evil) {
+        if (control < " ") assert.notInclude(`${stdout}${stderr}`, control, command[0])
+      }
+    }
+  })
+})
+
 describe("the parts of a run", () => {
   it("are listed as checkpoints", async () => {
     const { checkpoints } = await jsonHere(

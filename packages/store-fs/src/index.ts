@@ -5,3 +5,4 @@
  */
 export * as FsStore from "./FsStore.ts"
 export * as Maintenance from "./Maintenance.ts"
+export * as Repair from "./Repair.ts"

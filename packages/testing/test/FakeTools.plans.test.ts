@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as CrashExplorer from "../src/CrashExplorer.ts"
 import * as FakeTools from "../src/FakeTools.ts"
 import * as TestRuntime from "../src/TestRuntime.ts"
 
@@ -201,6 +202,25 @@ describe("expectations of calls", () => {
         refused(() => tools.expectOrder(Tell, Tell, Look)),
         "tool look was expected to be called after tell"
       )
+    })
+  )
+
+  it.effect("do not count what is repeated because a crash lost its result", () =>
+    Effect.gen(function* () {
+      let repeated = 0
+      yield* CrashExplorer.explore(Diary, {
+        world: () => FakeTools.make(FakeTools.always(Look, page("a")), tell),
+        handlers: (tools) => Layer.provide(handlers, tools.layer),
+        input: [1],
+        nested: "none",
+        check: {
+          "each call succeeds once": ({ world }) => {
+            repeated += world.calls().filter((call) => call.repeated).length
+            world.expectOnce()
+          }
+        }
+      })
+      assert.isAbove(repeated, 0)
     })
   )
 

@@ -118,9 +118,10 @@ export const conclude = Effect.fnUntraced(function* (run: string) {
     const head = `${RunText.statusOf(state, paint)} ${paint("gray", Text.inline(run, 80))}`
     if (ending?.status === "completed")
       return ending.output === null ? [head] : [head, Text.block(ending.output)]
-    if (ending?.status === "failed") return [head, RunText.failureOf(ending.error), `  waymark show ${run}`]
+    if (ending?.status === "failed")
+      return [head, RunText.failureOf(ending.error), `  waymark show ${Text.inline(run)}`]
     if (ending?.status === "cancelled") return [head, Text.clean(ending.reason, true)]
-    return [head, ...RunText.pauseText(state), ...waits.flatMap((wait) => RunText.waitText(run, wait, now))]
+    return [head, ...RunText.restText(state, waits, now)]
   })
   const code = codeOf(state.status)
   if (code !== ExitCode.success) return yield* new EndWith({ code })

@@ -70,7 +70,7 @@ const quoted = (text: string): string =>
   /^[\w.:@/-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 
 /** A wait in words, and how it is ended. */
-export const waitText = (run: string, wait: OpenWait, now: number): ReadonlyArray<string> => {
+const waitText = (run: string, wait: OpenWait, now: number): ReadonlyArray<string> => {
   const due =
     wait.due === undefined
       ? ""
@@ -103,7 +103,7 @@ export const waitText = (run: string, wait: OpenWait, now: number): ReadonlyArra
 }
 
 /** Why a run is paused, and what can be done. */
-export const pauseText = (state: RunState.RunState): ReadonlyArray<string> => {
+const pauseText = (state: RunState.RunState): ReadonlyArray<string> => {
   const { pause, run } = state
   if (pause === undefined) return []
   const resume = `  waymark resume ${quoted(run)}`
@@ -129,5 +129,15 @@ export const pauseText = (state: RunState.RunState): ReadonlyArray<string> => {
       return [`it visited node ${pause.node} ${pause.limit} times, as often as it may`, resume]
   }
 }
+
+/** What a run waits for, or why it is paused, fit to be shown. */
+export const restText = (
+  state: RunState.RunState,
+  waits: ReadonlyArray<OpenWait>,
+  at: number
+): ReadonlyArray<string> =>
+  [...pauseText(state), ...waits.flatMap((wait) => waitText(state.run, wait, at))].map((line) =>
+    Text.clean(line, true)
+  )
 
 export const now: Effect.Effect<number> = Effect.clockWith(({ currentTimeMillis }) => currentTimeMillis)

@@ -1,6 +1,6 @@
 /**
- * The swarm as a command: `node main.ts [--processes 4] [--runs 10000] [--minutes 10] [--seed 1]`. With `--minutes` runs
- * are started for so long.
+ * The swarm as a command: `node main.ts [--processes 4] [--runs 10000] [--minutes 10] [--seed 1] [--per-blow 40]`. With
+ * `--minutes` runs are started for so long. A process is hit whenever so many more runs were started.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
@@ -16,11 +16,12 @@ const { values } = parseArgs({
     processes: { type: "string", default: "4" },
     runs: { type: "string", default: "10000" },
     minutes: { type: "string" },
-    seed: { type: "string", default: "1" }
+    seed: { type: "string", default: "1" },
+    "per-blow": { type: "string", default: "40" }
   }
 })
 
-const runsPerBlow = 40
+const runsPerBlow = Number(values["per-blow"])
 const leaseTtl = 1000
 
 const program = Effect.gen(function* () {

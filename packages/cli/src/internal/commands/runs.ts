@@ -120,7 +120,7 @@ export const runs = Command.make(
       if (page.runs.length === 0) return "no runs"
       return Text.columns(page.runs.map((info) => row(info, now, output.paint)))
     })
-    if (page.cursor !== undefined) yield* output.note(`there are more: --cursor ${page.cursor}`)
+    if (page.cursor !== undefined) yield* output.note(`there are more: --cursor ${Text.clean(page.cursor)}`)
   }, Effect.provide(Place.reading))
 ).pipe(
   Command.withDescription("List runs."),

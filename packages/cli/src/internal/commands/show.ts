@@ -100,10 +100,7 @@ export const show = Command.make(
       const { paint } = output
       const title = (text: string) => ["", paint("bold", text)]
       const lines = [paint("bold", Text.inline(info.run, 100)), ...headOf(seen, owner, now, paint)]
-      const waiting = [
-        ...RunText.pauseText(seen.state),
-        ...waits.flatMap((wait) => RunText.waitText(info.run, wait, now))
-      ]
+      const waiting = RunText.restText(seen.state, waits, now)
       if (waiting.length > 0) lines.push(...title("waits for"), ...waiting.map((line) => `  ${line}`))
       const shown = items.slice(-limit)
       const before = items.length - shown.length

@@ -28,7 +28,10 @@ export interface Expectations {
   readonly expectNotCalled: (tool: Tool.Any) => void
   /** These tools were tried in this order, other tries between them or not. */
   readonly expectOrder: (...tools: ReadonlyArray<Tool.Any>) => void
-  /** No call of a tool, or of any, succeeded twice: whatever happened, one idempotency key had one success. */
+  /**
+   * No call of a tool, or of any, succeeded twice: each idempotency key had one success. A try that is `repeated`, because a
+   * crash lost the result of the one before, does not count: the other side recognises its key.
+   */
   readonly expectOnce: (tool?: Tool.Any) => void
   /** Every scripted, expected or recorded reply was given, and no call was unexpected. */
   readonly expectDone: () => void
@@ -112,7 +115,7 @@ export const make = ({ calls, timeline, unexpected, unused }: Seen): Expectation
     expectOnce: (tool) => {
       const keys = new Map<string, Call>()
       for (const call of tool === undefined ? calls() : of(tool)) {
-        if (call.result !== "succeeded") continue
+        if (call.result !== "succeeded" || call.repeated) continue
         const first = keys.get(call.key)
         if (first !== undefined) {
           refuse(
