@@ -26,7 +26,9 @@ await build({
   platform: "node",
   format: "cjs",
   target: "node20",
-  external: ["vscode"]
+  external: ["vscode"],
+  // The store asks for its own place only if it is not told where the WebAssembly lies.
+  logOverride: { "empty-import-meta": "silent" }
 })
 const page = resolve(here, "src/webview/run.ts")
 if (existsSync(page)) {

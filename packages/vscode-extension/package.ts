@@ -25,7 +25,8 @@ const {
   scripts: ___,
   ...manifest
 } = JSON.parse(readFileSync(resolve(here, "package.json"), "utf8"))
-writeFileSync(resolve(stage, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`)
+const files = ["dist", "media", "README.md", "CHANGELOG.md", "LICENSE"]
+writeFileSync(resolve(stage, "package.json"), `${JSON.stringify({ ...manifest, files }, null, 2)}\n`)
 await createVSIX({ cwd: stage, packagePath: vsix, dependencies: false, allowMissingRepository: true })
 const { size } = statSync(vsix)
 console.log(`${vsix.slice(here.length + 1)}: ${size} bytes (at most ${budget})`)

@@ -28,6 +28,19 @@ const file = (status: string, ...statuses: ReadonlyArray<string>) => ({
 })
 
 describe("test totals", () => {
+  it("wants the report of end-to-end tests where there are any, and counts it", () => {
+    const scripts = { "test:e2e": "node run.ts" }
+    const without = totalsOf(workspace({ "packages/a/package.json": { scripts } }))
+    assert.deepInclude(without, { passed: 0, failed: 1 })
+    assert.match(without.lines[0]!, /^packages\/a, test:e2e: there is no test-results\/e2e.json/)
+    const report = { success: false, testResults: [file("failed", "passed", "failed")] }
+    const root = workspace({
+      "packages/a/package.json": { scripts },
+      "packages/a/test-results/e2e.json": report
+    })
+    assert.deepInclude(totalsOf(root), { passed: 1, failed: 1 })
+  })
+
   it("adds up what the projects report", () => {
     const root = workspace({
       "packages/a/package.json": tested,

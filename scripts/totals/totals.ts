@@ -3,7 +3,11 @@ import { existsSync, globSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 
 /** The scripts that run tests, and the report that each of them leaves. */
-const reports = { test: "test-results/report.json", "test:browser": "test-results/browser.json" } as const
+const reports = {
+  test: "test-results/report.json",
+  "test:browser": "test-results/browser.json",
+  "test:e2e": "test-results/e2e.json"
+} as const
 export const reportFile = reports.test
 export const browserReportFile = reports["test:browser"]
 

@@ -4,56 +4,13 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { resolve } from "node:path"
 import { parseArgs } from "node:util"
-import { Flow, Node, Runs, State, Wait, Worker } from "@waymark/core"
-import type { Store } from "@waymark/core"
+import { Runs } from "@waymark/core"
 import { FsStore } from "@waymark/store-fs"
 import * as NodeSqljsStore from "@waymark/store-sqljs/NodeSqljsStore"
-import { Effect, Layer, Schema } from "effect"
-import { Counter, CounterHandlers } from "./workspace/flows/counter.ts"
-import { Order, OrderHandlers, Pay, PaymentDeclined, Price } from "./workspace/flows/order.ts"
-
-/** Texts that try to be markup, links or commands; bytes that are no text; a value that is large. */
-export const hostile = {
-  id: `<img src=x onerror="document.title='owned'">`,
-  markdown:
-    "[click](command:workbench.action.terminal.new) ![x](https://example.invalid/x.png) <script>1</script>",
-  binary: "\u0000\u0001\u001b[31m\u202ered\u202c\ud83d\ude00",
-  huge: "x".repeat(3_000_000)
-}
-
-const Hostile = Flow.make("<b>hostile</b>", {
-  input: Schema.Record(Schema.String, Schema.String),
-  state: { texts: State.record(Schema.String) },
-  output: Schema.String,
-  start: "<i>node</i>",
-  nodes: { "<i>node</i>": Node.make({ to: ["end"] }) }
-})
-const HostileHandlers = Hostile.toLayer({
-  "<i>node</i>": Effect.fn(function* ({ input, next }) {
-    const answer = yield* Wait.user(hostile.markdown, {
-      prompt: hostile.id + hostile.binary,
-      schema: Schema.String
-    })
-    return next.end(answer + Object.keys(input).length)
-  })
-})
-
-const prices: { readonly [article: string]: number } = { pen: 120, paper: 450, lamp: 3900 }
-const tools = [
-  Price.toLayer(({ article }) => Effect.succeed(prices[article] ?? 100)),
-  Pay.toLayer(({ card, cents }) =>
-    card.startsWith("0000")
-      ? Effect.fail(new PaymentDeclined({ card, reason: "it expired in 2019" }))
-      : Effect.succeed(`paid ${cents} with ${card}`)
-  )
-] as const
-
-const worker = (store: Layer.Layer<Store.Store, unknown>) =>
-  Worker.layer({ flows: [Order, Counter, Hostile] }).pipe(
-    Layer.provide([OrderHandlers, CounterHandlers, HostileHandlers]),
-    Layer.provide([...tools]),
-    Layer.provide(store)
-  )
+import { Effect } from "effect"
+import { Hostile, hostile, worker } from "./flows.ts"
+import { Counter } from "./workspace/flows/counter.ts"
+import { Order } from "./workspace/flows/order.ts"
 
 const order = (card: string) => ({
   lines: [

@@ -6,18 +6,22 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as vscode from "vscode"
+import * as Actions from "./acting/Actions.ts"
+import * as Debugging from "./debugging/Debugging.ts"
 import * as EditorLayer from "./editor/layer.ts"
 import * as Cursor from "./faces/Cursor.ts"
 import * as Discovery from "./faces/Discovery.ts"
 import * as DocumentViews from "./faces/DocumentViews.ts"
 import * as RunViews from "./faces/RunViews.ts"
+import * as RunPanel from "./panel/RunPanel.ts"
 import * as Stores from "./reading/Stores.ts"
 import * as Sources from "./source/Sources.ts"
 
 let runtime: ManagedRuntime.ManagedRuntime<never, never> | undefined
 
 const layerOf = (context: vscode.ExtensionContext, log: vscode.LogOutputChannel) =>
-  Layer.mergeAll(Discovery.layer, RunViews.layer, DocumentViews.layer).pipe(
+  Layer.mergeAll(Discovery.layer, RunViews.layer, DocumentViews.layer, Actions.layer, RunPanel.layer).pipe(
+    Layer.provide(Debugging.layer),
     Layer.provide([Cursor.layer, Stores.layer, Sources.layer]),
     Layer.provide(Stores.StoreLayers.layerHost((file) => context.asAbsolutePath(`dist/${file}`))),
     Layer.provide(EditorLayer.layer(context, log)),

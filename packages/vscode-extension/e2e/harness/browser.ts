@@ -1,34 +1,16 @@
 /** The workbench of a server in headless Chromium. */
 import { execFileSync } from "node:child_process"
-import { existsSync } from "node:fs"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import { chromium } from "playwright-core"
 import type { Browser, FrameLocator, Locator, Page } from "playwright-core"
 import type { Server } from "./server.ts"
 
-const candidates = [
-  process.env["WAYMARK_CHROMIUM"],
-  "/usr/bin/chromium",
-  "/usr/bin/chromium-browser",
-  "/usr/bin/google-chrome"
-]
-const found = (): string | undefined => candidates.find((path) => path !== undefined && existsSync(path))
-
-/** The path of a Chromium. Where there is none, that of the Debian package is installed. */
-export const ensureChromium = (): string => {
-  const known = found()
-  if (known !== undefined) return known
-  const run = (...args: ReadonlyArray<string>) =>
-    execFileSync("apt-get", args, {
-      stdio: ["ignore", "ignore", "inherit"],
-      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" }
-    })
-  run("update", "-qq")
-  run("install", "-y", "-qq", "--no-install-recommends", "chromium")
-  const installed = found()
-  if (installed === undefined) throw new Error("there is no Chromium: set WAYMARK_CHROMIUM to one")
-  return installed
-}
+/** The path of a Chromium. Where there is none, that of the system's package is installed. */
+export const ensureChromium = (): string =>
+  execFileSync(resolve(import.meta.dirname, "../../../../scripts/install-chromium.sh"), {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"]
+  }).trim()
 
 export const openBrowser = (): Promise<Browser> =>
   chromium.launch({
@@ -76,7 +58,7 @@ export const openWindow = async (
   options: {
     readonly out: string
     readonly payload?: ReadonlyArray<readonly [string, string]>
-    readonly prepare?: (page: Page) => Promise<void>
+    readonly prepare?: (page: Page) => Promise<unknown>
   }
 ): Promise<Window> => {
   const context = await browser.newContext({
@@ -85,6 +67,8 @@ export const openWindow = async (
     permissions: ["clipboard-read", "clipboard-write"]
   })
   const page = await context.newPage()
+  // A slow machine is no failure.
+  page.setDefaultTimeout(120_000)
   const said: Array<string> = []
   page.on("console", (message) => said.push(message.text()))
   page.on("pageerror", (error) => said.push(String(error)))
@@ -92,7 +76,7 @@ export const openWindow = async (
   const payload = [["skipWelcome", "true"], ["skipReleaseNotes", "true"], ...(options.payload ?? [])]
   const query = `folder=${encodeURIComponent(folder)}&payload=${encodeURIComponent(JSON.stringify(payload))}`
   await page.goto(`http://127.0.0.1:${port}/?${query}`)
-  await page.waitForSelector(".monaco-workbench .statusbar-item", { timeout: 60_000 })
+  await page.waitForSelector(".monaco-workbench .statusbar-item", { timeout: 120_000 })
 
   const choice = (text: string | RegExp) =>
     page.locator(".quick-input-list .monaco-list-row", { hasText: text }).first()
@@ -106,22 +90,22 @@ export const openWindow = async (
       for (let i = 0; ; i++) {
         await page.keyboard.press("F1")
         await page.locator(".quick-input-widget .quick-input-filter input").fill(`>${title}`)
-        const isThere = await row.waitFor({ timeout: 1500 }).then(
+        const isThere = await row.waitFor({ timeout: 8000 }).then(
           () => true,
           () => false
         )
         if (isThere) return row.click()
         await page.keyboard.press("Escape")
-        if (i === 20) throw new Error(`there is no command ${title}`)
+        if (i === 8) throw new Error(`there is no command ${title}`)
       }
     },
     openSideBar: async () => {
-      await page.locator('.activitybar .action-label[aria-label^="Waymark"]').click({ timeout: 60_000 })
-      await page.locator('.pane-header[aria-label^="Runs Section"]').waitFor({ timeout: 30_000 })
+      await page.locator('.activitybar .action-label[aria-label^="Waymark"]').click({ timeout: 120_000 })
+      await page.locator('.pane-header[aria-label^="Runs Section"]').waitFor()
     },
     row: (view, text) =>
       page
-        .locator(".pane", { has: page.locator(`.pane-header[aria-label^="${view} Section"]`) })
+        .locator(".pane", { has: page.locator(`.pane-header[aria-label^="${view}" i]`) })
         .locator(".monaco-list-row", { hasText: text })
         .first(),
     panel: () =>

@@ -82,9 +82,16 @@ export const tree = <Node extends object>(
       setDescription: (description) => Effect.sync(() => void Object.assign(view, { description })),
       setBadge: (value, tooltip) =>
         Effect.sync(() => void (view.badge = value === 0 ? undefined : { value, tooltip })),
+      // Revealing would bring the view to the front, and take away what somebody looks at.
       reveal: (node) =>
-        Effect.ignore(
-          Effect.tryPromise(() => Promise.resolve(view.reveal(same(node), { select: true, focus: false })))
+        Effect.suspend(() =>
+          view.visible
+            ? Effect.ignore(
+                Effect.tryPromise(() =>
+                  Promise.resolve(view.reveal(same(node), { select: true, focus: false }))
+                )
+              )
+            : Effect.void
         )
     }
   })

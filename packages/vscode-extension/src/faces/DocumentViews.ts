@@ -45,7 +45,10 @@ const make = Effect.gen(function* () {
     Effect.suspend(() => {
       const at = subjectOf(argument)
       if (at === undefined) return Effect.asVoid(editor.inform("Select a run first, in the view Runs."))
-      return editor.showDocument(Documents.refOf({ ...at, what }))
+      return Effect.andThen(
+        cursor.move(at, "documents"),
+        editor.showDocument(Documents.refOf({ ...at, what }))
+      )
     })
 
   for (const what of ["state", "input", "output", "error", "event", "row"] as const) {

@@ -64,6 +64,8 @@ const kindTexts: { readonly [kind: string]: string } = {
   compensationFailed: "could not undo a call"
 }
 
+/** Whether a run stands at a checkpoint after an event of this kind: those that `Runs.history` lists. */
+export const isCheckpoint = (kind: string): boolean => Object.hasOwn(kindTexts, kind)
 export const kindIcon = (kind: string): Icon => icons[kind] ?? { id: "circle-small" }
 export const kindText = (kind: string): string => kindTexts[kind] ?? kind
 

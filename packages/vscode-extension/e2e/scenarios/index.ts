@@ -1,0 +1,37 @@
+/** What a person does with the packaged extension, and sees. */
+import type { Window } from "../harness/browser.ts"
+import type { Server } from "../harness/server.ts"
+import { answer } from "./answer.ts"
+import { failedRun } from "./failedRun.ts"
+import { hostileContent } from "./hostileContent.ts"
+import { longRun } from "./longRun.ts"
+import { panel } from "./panel.ts"
+import { screenshots } from "./screenshots.ts"
+import { stepBack } from "./stepBack.ts"
+import { untrusted } from "./untrusted.ts"
+
+export interface Context extends Window {
+  readonly workspace: string
+  readonly server: Server
+  readonly say: (text: string) => void
+  /** Where screenshots for the documentation go, if they are wanted. */
+  readonly shots: string | undefined
+}
+
+export interface Scenario {
+  readonly name: string
+  /** Whether workspaces have to be trusted first, and are not. */
+  readonly trust?: boolean
+  readonly run: (context: Context) => Promise<void>
+}
+
+export const scenarios: ReadonlyArray<Scenario> = [
+  { name: "open a folder with a failed run and find the cause", run: failedRun },
+  { name: "step back from the failure", run: stepBack },
+  { name: "move through the graph and the timeline", run: panel },
+  { name: "answer a waiting run, and follow it while another process executes it", run: answer },
+  { name: "a run of 100,000 checkpoints", run: longRun },
+  { name: "hostile content", run: hostileContent },
+  { name: "views in light, dark and high contrast", run: screenshots },
+  { name: "an untrusted workspace", trust: true, run: untrusted }
+]

@@ -1,0 +1,27 @@
+import assert from "node:assert/strict"
+import type { Context } from "./index.ts"
+
+export const untrusted = async ({ command, openSideBar, page, row }: Context): Promise<void> => {
+  // The dialog asks first: no.
+  const no = page.locator(".monaco-dialog-box .monaco-button", { hasText: "No, I don't trust" })
+  await no.click()
+  await openSideBar()
+  await row("Runs", "order-2").click()
+  await row("Checkpoints", "pay").waitFor()
+  await command("Waymark: Show Why It Failed")
+  await page.locator(".view-line", { hasText: "it expired in 2019" }).first().waitFor()
+  // What would change something is not offered.
+  await row("Runs", "order-2").click({ button: "right" })
+  await page.locator(".monaco-menu .action-label", { hasText: "Show Why It Failed" }).waitFor()
+  const retry = page.locator(".monaco-menu .action-item.disabled", { hasText: "Retry" })
+  await retry.waitFor()
+  await page.keyboard.press("Escape")
+  await page.keyboard.press("F1")
+  await page.locator(".quick-input-widget .quick-input-filter input").fill(">Waymark: Cancel")
+  await page.locator(".quick-input-list .monaco-list-row").first().waitFor()
+  assert.equal(
+    await page.locator(".quick-input-list .monaco-list-row", { hasText: "Waymark: Cancel" }).count(),
+    0
+  )
+  await page.keyboard.press("Escape")
+}
