@@ -38,9 +38,12 @@ const corrupt = (place: string, detail: string, offset?: number): Effect.Effect<
 const unsupported = (place: string, found: number): Effect.Effect<never, StoreError> =>
   failure({ _tag: "UnsupportedFormat", path: place, found, supported: formatVersion })
 
-/** Whether something that was thrown is SQLite saying that the database is damaged. */
+/**
+ * Whether something that was thrown says that the database is damaged: SQLite throws plain errors, and what it is asked is
+ * always the same; and what stands in it as JSON is JSON.
+ */
 export const isDamage = (thrown: unknown): thrown is Error =>
-  thrown instanceof Error && /malformed|corrupt|not a database/i.test(thrown.message)
+  thrown instanceof Error && (thrown.name === "Error" || thrown.name === "SyntaxError")
 
 /** Runs something on the database; what SQLite says goes into the error. */
 export const onDatabase = <A>(place: string, body: () => A): Effect.Effect<A, StoreError> =>
