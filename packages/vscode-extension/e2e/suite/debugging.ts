@@ -25,6 +25,9 @@ suite("debugging", () => {
 
   const launch = async (run: string): Promise<vscode.DebugSession> => {
     await textOf(run, "row")
+    // Not the active session: that may still be the one before, which is ending.
+    let session: vscode.DebugSession | undefined
+    const listening = vscode.debug.onDidStartDebugSession((begun) => (session = begun))
     const started = await vscode.debug.startDebugging(vscode.workspace.workspaceFolders![0], {
       type: "waymark",
       request: "launch",
@@ -33,7 +36,9 @@ suite("debugging", () => {
       run
     })
     assert.ok(started)
-    return eventually(() => vscode.debug.activeDebugSession, "a session")
+    const found = await eventually(() => session, "a session")
+    listening.dispose()
+    return found
   }
 
   test("steps back from a failure, shows the state, and runs to a breakpoint in the handler", async () => {
