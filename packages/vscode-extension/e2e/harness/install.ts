@@ -84,7 +84,7 @@ const install = (target: string): void => {
   const architecture = architectures[process.arch]
   if (process.platform !== "linux" || architecture === undefined) {
     throw new Error(
-      `there is no VS Code server for ${process.platform} ${process.arch} here: use npm run test:electron`
+      `there is no VS Code server for ${process.platform} ${process.arch} here: these tests need Linux`
     )
   }
   const temporary = join(target, "tmp")

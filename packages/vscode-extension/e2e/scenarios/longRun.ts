@@ -4,6 +4,7 @@ import type { Context } from "./index.ts"
 export const longRun = async ({ choice, command, openSideBar, panel, row, say }: Context): Promise<void> => {
   await openSideBar()
   // Further down than the view reaches: it is searched for.
+  await row("Runs", /long\/\.waymark\s*1/).waitFor()
   await command("Waymark: Find a Run")
   await choice("long-run").waitFor()
   const began = performance.now()

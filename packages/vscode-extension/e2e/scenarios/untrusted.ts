@@ -2,9 +2,7 @@ import assert from "node:assert/strict"
 import type { Context } from "./index.ts"
 
 export const untrusted = async ({ command, openSideBar, page, row }: Context): Promise<void> => {
-  // The dialog asks first: no.
-  const no = page.locator(".monaco-dialog-box .monaco-button", { hasText: "No, I don't trust" })
-  await no.click()
+  await page.locator(".statusbar-item", { hasText: "Restricted Mode" }).waitFor()
   await openSideBar()
   await row("Runs", "order-2").click()
   await row("Checkpoints", "pay").waitFor()

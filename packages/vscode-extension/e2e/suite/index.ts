@@ -1,4 +1,4 @@
-/** Runs the suite inside the extension host of a VS Code: of the server of these tests, or of a desktop. */
+/** Runs the suite inside the extension host of a VS Code. */
 import { writeFileSync } from "node:fs"
 import Mocha from "mocha"
 
