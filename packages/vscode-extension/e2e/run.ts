@@ -107,6 +107,28 @@ const runSuite = async (browser: Browser): Promise<void> => {
   }
 }
 
+/** Plays a scenario in a workspace and a window of its own, and says why it failed if it did. */
+const attempt = async (
+  browser: Browser,
+  server: Server,
+  name: string,
+  run: (typeof scenarios)[number]["run"]
+): Promise<string | undefined> => {
+  const began = performance.now()
+  const workspace = copyWorkspace()
+  const window = await openWindow(browser, server, workspace, { out })
+  try {
+    await run({ ...window, workspace, say })
+    say(`${name}: ${((performance.now() - began) / 1000).toFixed(1)} s`)
+    return undefined
+  } catch (error) {
+    await window.shot(`failed-${name.replaceAll(/\W+/g, "-")}`)
+    return String((error as Error).stack ?? error)
+  } finally {
+    await window.close()
+  }
+}
+
 const runScenarios = async (browser: Browser, vsix: string): Promise<void> => {
   const servers = new Map<boolean, Server>()
   try {
@@ -118,21 +140,17 @@ const runScenarios = async (browser: Browser, vsix: string): Promise<void> => {
         server = await startServer({ name: trust ? "untrusted" : "trusted", out, vsix, trust })
         servers.set(trust, server)
       }
-      const began = performance.now()
-      const workspace = copyWorkspace()
-      const window = await openWindow(browser, server, workspace, { out })
-      try {
-        await run({ ...window, workspace, say })
-        results.push({ title, status: "passed" })
-        say(`passed: ${title} (${((performance.now() - began) / 1000).toFixed(1)} s)`)
-      } catch (error) {
-        const message = String((error as Error).stack ?? error)
-        results.push({ title, status: "failed", message })
-        say(`FAILED: ${title}\n${message}`)
-        await window.shot(`failed-${name.replaceAll(/\W+/g, "-")}`)
-      } finally {
-        await window.close()
+      let failure = await attempt(browser, server, name, run)
+      if (failure !== undefined) {
+        // A window on a busy machine may be too slow once; what is wrong is so twice.
+        say(`failed at first: ${title}\n${failure}`)
+        failure = await attempt(browser, server, name, run)
       }
+      results.push({
+        title,
+        ...(failure === undefined ? { status: "passed" } : { status: "failed", message: failure })
+      })
+      say(failure === undefined ? `passed: ${title}` : `FAILED: ${title}\n${failure}`)
     }
   } finally {
     for (const server of servers.values()) await server.stop()
