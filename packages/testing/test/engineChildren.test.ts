@@ -105,19 +105,22 @@ for (const { durability, name, ...how } of variants) {
     handlers: ({ tools }: ReturnType<typeof shop>) => Layer.provide(shopping.handlers, tools.layer)
   } as const
 
+  /** What an order comes to, and time for what it leaves behind. */
+  const ordered = (items: ReadonlyArray<string>) =>
+    Effect.gen(function* () {
+      const runs = yield* Runs.Runs
+      const prices = yield* runs.execute(Order, items, { id: "r" })
+      yield* Effect.sleep("1 hour")
+      return prices
+    })
+
   describe(`a crash at any point (${name})`, () => {
     it.effect(
       "of a run that calls others, or of one of these: no wake-up is lost, none counts twice",
       () =>
         CrashExplorer.explore(shopping.flows, {
           ...base,
-          scenario: () =>
-            Effect.gen(function* () {
-              const runs = yield* Runs.Runs
-              const prices = yield* runs.execute(Order, ["a", "aside"], { id: "r" })
-              yield* Effect.sleep("1 hour")
-              return prices
-            }),
+          scenario: () => ordered(["a", "aside"]),
           check: (outcome) =>
             Effect.map(outcome.result, (prices) => {
               assert.deepStrictEqual(prices, [1, 5])
@@ -171,13 +174,7 @@ for (const { durability, name, ...how } of variants) {
       () =>
         CrashExplorer.explore(shopping.flows, {
           ...base,
-          scenario: () =>
-            Effect.gen(function* () {
-              const runs = yield* Runs.Runs
-              const prices = yield* runs.execute(Order, ["raced", "limited"], { id: "r" })
-              yield* Effect.sleep("1 hour")
-              return prices
-            }),
+          scenario: () => ordered(["raced", "limited"]),
           check: (outcome) =>
             Effect.map(outcome.result, (prices) => {
               assert.deepStrictEqual(prices, [0, 0])
