@@ -85,6 +85,11 @@ const attempt = async (
     say(`${name}: ${((performance.now() - began) / 1000).toFixed(1)} s`)
     return undefined
   } catch (error) {
+    // What was said shows why, more often than not.
+    await window.page
+      .locator('.statusbar-item[id="status.notifications"]')
+      .click({ timeout: 5000 })
+      .catch(String)
     await window.shot(`failed-${name.replaceAll(/\W+/g, "-")}`)
     return String((error as Error).stack ?? error)
   } finally {

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { MemoryStore, Runs } from "@waymark/core"
+import { MemoryStore } from "@waymark/core"
+import type { Runs } from "@waymark/core"
 import { Effect, Schema } from "effect"
 import { beginningAt } from "../src/debugging/Beginning.ts"
 import { argumentsOf, nodeConfiguration, Request } from "../src/debugging/Launch.ts"
