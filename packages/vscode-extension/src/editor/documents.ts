@@ -8,8 +8,11 @@ import { attempt, disposable } from "./bridge.ts"
 /** The scheme of the documents: read only, since nobody writes them. */
 export const scheme = "waymark"
 
-export const uriOf = ({ query, title }: DocumentRef): vscode.Uri =>
-  vscode.Uri.from({ scheme, path: `/${title}`, query })
+/** The scheme of those that are written here. */
+export const draftScheme = "waymark-draft"
+
+export const uriOf = ({ draft, query, title }: DocumentRef): vscode.Uri =>
+  vscode.Uri.from({ scheme: draft === true ? draftScheme : scheme, path: `/${title}`, query })
 
 type Service = Editor["Service"]
 
