@@ -47,8 +47,8 @@ export interface InputOptions {
 }
 
 export interface TreeHandle<Node> {
-  /** Draws a node again, and what is under it; everything without one. */
-  readonly refresh: (node?: Node) => Effect.Effect<void>
+  /** Draws again what has changed. */
+  readonly refresh: Effect.Effect<void>
   readonly setMessage: (message: string | undefined) => Effect.Effect<void>
   readonly setDescription: (text: string | undefined) => Effect.Effect<void>
   readonly setBadge: (count: number, tooltip: string) => Effect.Effect<void>
