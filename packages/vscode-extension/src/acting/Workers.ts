@@ -18,8 +18,8 @@ import type { Manifest } from "@waymark/core/Manifest"
 import * as WorkerClient from "@waymark/cli/WorkerClient"
 import type { ProtocolMismatch, RequestFailed } from "@waymark/cli/WorkerProtocol"
 import { Editor } from "../Editor.ts"
-import { commandOf, NoProject, Projects } from "./Project.ts"
-import type { Project } from "./Project.ts"
+import { commandOf, Projects } from "./Project.ts"
+import type { NoProject, Project } from "./Project.ts"
 
 /** A worker that was greeted. */
 export interface Running {
