@@ -225,7 +225,7 @@ export const read = (
     }
     // What lies before the damage, and in other series, is given out first.
     if (entries.length === 0 && damage !== undefined) {
-      const { offset, path, run } = damage as NonNullable<typeof damage>
+      const { offset, path, run } = damage
       return yield* failure({
         _tag: "Corrupt",
         path,

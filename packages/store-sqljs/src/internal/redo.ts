@@ -134,7 +134,7 @@ const subjectsOfHole = (bytes: Uint8Array, from: number, to: number): ReadonlyAr
     const body = fits ? header.body : lineEnd + 1
     const said = lineEnd < 0 || body >= end ? undefined : subjectsIn(bytes.subarray(body, end))
     if (!fits && said === undefined) return undefined
-    for (const subject of fits ? header.about : []) subjects.add(String(subject))
+    for (const subject of fits ? header.about : []) subjects.add(subject)
     for (const subject of said ?? []) subjects.add(subject)
     index = end
   }
