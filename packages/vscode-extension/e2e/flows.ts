@@ -3,7 +3,9 @@ import { Flow, Node, State, Wait, Worker } from "@waymark/core"
 import type { Store } from "@waymark/core"
 import { Effect, Layer, Schema } from "effect"
 import { Counter, CounterHandlers } from "./workspace/flows/counter.ts"
-import { Order, OrderHandlers, Pay, PaymentDeclined, Price } from "./workspace/flows/order.ts"
+import { Order, OrderHandlers } from "./workspace/flows/order.ts"
+import { Parcel, ParcelHandlers } from "./workspace/flows/parcel.ts"
+import { tools } from "./workspace/flows/tools.ts"
 
 /** Texts that try to be markup, links or commands; bytes that are no text; a value that is large. */
 export const hostile = {
@@ -31,20 +33,10 @@ const HostileHandlers = Hostile.toLayer({
   })
 })
 
-const prices: { readonly [article: string]: number } = { pen: 120, paper: 450, lamp: 3900 }
-const tools = [
-  Price.toLayer(({ article }) => Effect.succeed(prices[article] ?? 100)),
-  Pay.toLayer(({ card, cents }) =>
-    card.startsWith("0000")
-      ? Effect.fail(new PaymentDeclined({ card, reason: "it expired in 2019" }))
-      : Effect.succeed(`paid ${cents} with ${card}`)
-  )
-] as const
-
 /** A worker of all these flows on a store. */
 export const worker = (store: Layer.Layer<Store.Store, unknown>) =>
-  Worker.layer({ flows: [Order, Counter, Hostile] }).pipe(
-    Layer.provide([OrderHandlers, CounterHandlers, HostileHandlers]),
+  Worker.layer({ flows: [Order, Counter, Hostile, Parcel] }).pipe(
+    Layer.provide([OrderHandlers, CounterHandlers, HostileHandlers, ParcelHandlers]),
     Layer.provide([...tools]),
     Layer.provide(store)
   )

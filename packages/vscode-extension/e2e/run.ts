@@ -1,29 +1,18 @@
-// Tests the extension in a real VS Code: a suite inside its extension host, then scenarios on the packaged VSIX, as a person
-// would do them. Installs what it needs. Leaves test-results/e2e.json, which the totals count.
+// Tests the extension in a real VS Code: a suite inside its extension host, and scenarios on the packaged VSIX, as a person
+// would do them; two at a time. Installs what it needs. Leaves test-results/e2e.json, which the totals count.
 //
-//   node e2e/run.ts [--only pattern]
-import { execFileSync } from "node:child_process"
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  writeFileSync
-} from "node:fs"
-import { tmpdir } from "node:os"
-import { join, resolve } from "node:path"
+//   node e2e/run.ts [--only pattern] [--lanes n]
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseArgs } from "node:util"
-import { build } from "esbuild"
 import type { Browser } from "playwright-core"
 import { openBrowser, openWindow } from "./harness/browser.ts"
-import { ensure } from "./harness/install.ts"
 import { startServer } from "./harness/server.ts"
 import type { Server } from "./harness/server.ts"
+import { bundleSuite, copyWorkspace, out, prepare, root, say, vsix } from "./prepare.ts"
 import { scenarios } from "./scenarios/index.ts"
+import type { Scenario } from "./scenarios/index.ts"
 
 interface Result {
   readonly title: string
@@ -32,50 +21,16 @@ interface Result {
 }
 
 const { values } = parseArgs({
-  options: { only: { type: "string", default: "" } }
+  options: { only: { type: "string", default: "" }, lanes: { type: "string", default: "2" } }
 })
 const only = new RegExp(values.only)
-const here = import.meta.dirname
-const root = resolve(here, "..")
-const out = resolve(root, "build/e2e")
 const results: Array<Result> = []
-const started = performance.now()
-const say = (text: string) => console.log(`[${((performance.now() - started) / 1000).toFixed(1)} s] ${text}`)
 
-/** The stores are made once; each test gets a copy of the workspace. */
-const prototype = join(out, "workspace")
-const makeWorkspace = (): void => {
-  rmSync(out, { recursive: true, force: true })
-  cpSync(join(here, "workspace"), prototype, { recursive: true })
-  execFileSync(
-    process.execPath,
-    ["--conditions=@waymark/source", join(here, "fixtures.ts"), prototype, "--steps", "100000"],
-    { stdio: "inherit" }
-  )
-}
-const copies: Array<string> = []
-const copyWorkspace = (): string => {
-  const copy = realpathSync(mkdtempSync(join(tmpdir(), "wmw-")))
-  copies.push(copy)
-  const workspace = join(copy, "ws")
-  cpSync(prototype, workspace, { recursive: true })
-  return workspace
-}
-
-const bundleSuite = (): Promise<unknown> =>
-  build({
-    entryPoints: [join(here, "suite/index.ts")],
-    outfile: join(out, "suite.cjs"),
-    bundle: true,
-    platform: "node",
-    format: "cjs",
-    external: ["vscode", "mocha"],
-    logLevel: "warning"
-  })
-
-const runSuite = async (browser: Browser): Promise<void> => {
+const runSuite = async (browser: Browser, suite: string): Promise<void> => {
   const file = join(out, "suite.json")
-  const server = await startServer({ name: "suite", out, suites: true, env: { WAYMARK_E2E_RESULTS: file } })
+  const settings = { "waymark.node": process.execPath }
+  const env = { WAYMARK_E2E_RESULTS: file }
+  const server = await startServer({ name: "suite", out, suites: true, settings, env })
   const uri = (path: string) => `vscode-remote://remote${path}`
   try {
     let code: number | undefined
@@ -83,7 +38,7 @@ const runSuite = async (browser: Browser): Promise<void> => {
       out,
       payload: [
         ["extensionDevelopmentPath", uri(root)],
-        ["extensionTestsPath", uri(join(out, "suite.cjs"))]
+        ["extensionTestsPath", uri(suite)]
       ],
       // VS Code tells so that the extension host has ended, also if it crashed: what counts is the file of results.
       prepare: (page) => page.exposeFunction("codeAutomationExit", (ended: number) => void (code = ended))
@@ -107,13 +62,25 @@ const runSuite = async (browser: Browser): Promise<void> => {
   }
 }
 
-/** Plays a scenario in a workspace and a window of its own, and says why it failed if it did. */
+/** Those that scenarios share: each has a window, an extension host and a workspace of its own. */
+const servers = new Map<boolean, Promise<Server>>()
+const serverFor = (trust: boolean): Promise<Server> => {
+  let server = servers.get(trust)
+  if (server === undefined) {
+    // The flows of the workspace are executed with this Node, and not with that of the editor.
+    const settings = { "waymark.node": process.execPath }
+    server = startServer({ name: trust ? "untrusted" : "trusted", out, vsix, trust, settings })
+    servers.set(trust, server)
+  }
+  return server
+}
+
+/** Plays a scenario, and says why it failed if it did. */
 const attempt = async (
   browser: Browser,
-  server: Server,
-  name: string,
-  run: (typeof scenarios)[number]["run"]
+  { name, run, trust = false }: Scenario
 ): Promise<string | undefined> => {
+  const server = await serverFor(trust)
   const began = performance.now()
   const workspace = copyWorkspace()
   const window = await openWindow(browser, server, workspace, { out })
@@ -122,6 +89,11 @@ const attempt = async (
     say(`${name}: ${((performance.now() - began) / 1000).toFixed(1)} s`)
     return undefined
   } catch (error) {
+    // What was said shows why, more often than not.
+    await window.page
+      .locator('.statusbar-item[id="status.notifications"]')
+      .click({ timeout: 5000 })
+      .catch(String)
     await window.shot(`failed-${name.replaceAll(/\W+/g, "-")}`)
     return String((error as Error).stack ?? error)
   } finally {
@@ -129,32 +101,41 @@ const attempt = async (
   }
 }
 
-const runScenarios = async (browser: Browser, vsix: string): Promise<void> => {
-  const servers = new Map<boolean, Server>()
-  try {
-    for (const { name, run, trust = false } of scenarios) {
-      const title = `scenario: ${name}`
-      if (!only.test(title)) continue
-      let server = servers.get(trust)
-      if (server === undefined) {
-        server = await startServer({ name: trust ? "untrusted" : "trusted", out, vsix, trust })
-        servers.set(trust, server)
-      }
-      let failure = await attempt(browser, server, name, run)
-      if (failure !== undefined) {
-        // A window on a busy machine may be too slow once; what is wrong is so twice.
-        say(`failed at first: ${title}\n${failure}`)
-        failure = await attempt(browser, server, name, run)
-      }
-      results.push({
-        title,
-        ...(failure === undefined ? { status: "passed" } : { status: "failed", message: failure })
-      })
-      say(failure === undefined ? `passed: ${title}` : `FAILED: ${title}\n${failure}`)
-    }
-  } finally {
-    for (const server of servers.values()) await server.stop()
+const conclude = (name: string, failure: string | undefined): void => {
+  const title = `scenario: ${name}`
+  results.push({
+    title,
+    ...(failure === undefined ? { status: "passed" } : { status: "failed", message: failure })
+  })
+  say(failure === undefined ? `passed: ${title}` : `FAILED: ${title}\n${failure}`)
+}
+
+/** Takes one after the other, in as many lanes. */
+const inLanes = async (lanes: number, jobs: ReadonlyArray<() => Promise<void>>): Promise<void> => {
+  let next = 0
+  const lane = async (): Promise<void> => {
+    while (next < jobs.length) await jobs[next++]!()
   }
+  await Promise.all(Array.from({ length: lanes }, lane))
+}
+
+const runAll = async (browser: Browser): Promise<void> => {
+  const chosen = scenarios.filter(({ name }) => only.test(`scenario: ${name}`))
+  const again: Array<Scenario> = []
+  const jobs = chosen.map((scenario) => async () => {
+    const failure = await attempt(browser, scenario)
+    if (failure === undefined) return conclude(scenario.name, undefined)
+    say(`failed at first: scenario: ${scenario.name}\n${failure}`)
+    again.push(scenario)
+  })
+  if (only.test("suite")) {
+    const suite = await bundleSuite()
+    jobs.unshift(() => runSuite(browser, suite))
+  }
+  await inLanes(Number(values.lanes), jobs)
+  // A window on a busy machine may be too slow once. What is wrong is so twice, also when nothing runs beside it.
+  for (const scenario of again) conclude(scenario.name, await attempt(browser, scenario))
+  if (again.length > 0) say(`tried twice: ${again.map(({ name }) => name).join("; ")}`)
 }
 
 /** Like the reports of Vitest, so that the totals can add them up. */
@@ -169,17 +150,12 @@ const report = (): boolean => {
 }
 
 rmSync(join(root, "test-results/e2e.json"), { force: true })
-ensure()
-makeWorkspace()
-say("workspace made")
-execFileSync(process.execPath, ["package.ts"], { cwd: root, stdio: ["ignore", "ignore", "inherit"] })
-await bundleSuite()
+await prepare(100_000)
 const browser = await openBrowser()
 try {
-  if (only.test("suite")) await runSuite(browser)
-  await runScenarios(browser, join(root, "build/waymark.vsix"))
+  await runAll(browser)
 } finally {
   await browser.close()
-  for (const copy of copies) rmSync(copy, { recursive: true, force: true })
+  for (const server of servers.values()) await (await server).stop()
 }
 process.exit(report() ? 0 : 1)

@@ -11,10 +11,14 @@ import type { DebugProtocol } from "@vscode/debugprotocol"
 import type { Icon } from "./reading/Status.ts"
 import type { Model } from "./reading/Tree.ts"
 
-/** A read-only document of the extension's own scheme: `title` is what its tab is called, `query` what it is. */
+/**
+ * A document of the extension's own: `title` is what its tab is called, `query` what it is. It is read only, or one of the
+ * drafts.
+ */
 export interface DocumentRef {
   readonly title: string
   readonly query: string
+  readonly draft?: true
 }
 
 /** A place in a file. Lines and columns count from 1. */
@@ -43,8 +47,8 @@ export interface InputOptions {
 }
 
 export interface TreeHandle<Node> {
-  /** Draws a node again, and what is under it; everything without one. */
-  readonly refresh: (node?: Node) => Effect.Effect<void>
+  /** Draws again what has changed. */
+  readonly refresh: Effect.Effect<void>
   readonly setMessage: (message: string | undefined) => Effect.Effect<void>
   readonly setDescription: (text: string | undefined) => Effect.Effect<void>
   readonly setBadge: (count: number, tooltip: string) => Effect.Effect<void>
@@ -105,6 +109,8 @@ export class Editor extends Context.Service<
     /** The text of a file as the editor has it, also while it is not saved. */
     readonly textOf: (file: string) => Effect.Effect<string, EditorError>
     readonly setting: (key: string) => Effect.Effect<unknown>
+    /** Files that are saved in this window. */
+    readonly saved: Stream.Stream<string>
     /** What may change which stores there are: folders, settings, trust, files that match one of the globs. */
     readonly workspaceChanges: (globs: ReadonlyArray<string>) => Stream.Stream<void>
 
@@ -125,6 +131,21 @@ export class Editor extends Context.Service<
       provide: (query: string) => Effect.Effect<string>,
       changed: Stream.Stream<(query: string) => boolean>
     ) => Registered
+    /**
+     * Documents that are written in the editor and kept in its memory. `provide` makes the text that one begins with; those
+     * that `isFixed` can only be read.
+     */
+    readonly drafts: (
+      provide: (query: string) => Effect.Effect<string>,
+      isFixed: (query: string) => boolean,
+      changed: Stream.Stream<(query: string) => boolean>
+    ) => Registered
+    /** What stands in a draft that is open, saved or not; it counts as saved then. */
+    readonly draftText: (document: DocumentRef) => Effect.Effect<string | undefined>
+    /** The query of the draft that is in front. */
+    readonly draftInFront: Effect.Effect<string | undefined>
+    /** How a draft, or what belongs to one, is named where one refers to another. */
+    readonly addressOf: (document: DocumentRef) => string
     readonly showDocument: (document: DocumentRef, beside?: boolean) => Effect.Effect<void, EditorError>
     readonly showDiff: (
       left: DocumentRef,
@@ -157,8 +178,17 @@ export class Editor extends Context.Service<
     readonly confirm: (question: string, detail: string, action: string) => Effect.Effect<boolean>
     readonly inform: (message: string, ...actions: ReadonlyArray<string>) => Effect.Effect<string | undefined>
     readonly warn: (message: string, ...actions: ReadonlyArray<string>) => Effect.Effect<string | undefined>
-    /** Shows progress, with a way to stop it, while an effect runs. Stopped, it gives `undefined`. */
-    readonly progress: <A, E>(title: string, effect: Effect.Effect<A, E>) => Effect.Effect<A | undefined, E>
+    /**
+     * Shows progress, with a way to stop it, while an effect runs, which may say how far it is. Stopped, it gives
+     * `undefined`.
+     */
+    readonly progress: <A, E>(
+      title: string,
+      effect:
+        | Effect.Effect<A, E>
+        | ((report: (message: string) => Effect.Effect<void>) => Effect.Effect<A, E>)
+    ) => Effect.Effect<A | undefined, E>
+    readonly showLog: Effect.Effect<void>
     readonly log: (level: "info" | "warn" | "error", message: string) => Effect.Effect<void>
 
     // panels and debugging

@@ -61,6 +61,37 @@ const L = F.toLayer(Effect.gen(function* () {
     expect(sites.filter(({ file: path }) => path === "/t.ts")).toEqual([])
   })
 
+  it("knows where handlers begin to be executed", () => {
+    const bodies = (text: string) =>
+      definitionsOf(text).handlers[0]!.handlers.map(({ body, name }) => [name, body])
+    expect(bodies(order)).toEqual([
+      ["receive", { line: lineOf(order, "Effect.succeed(next.each") }],
+      ["price", { line: lineOf(order, "const cents = yield*") }],
+      ["sum", { line: lineOf(order, "const total = state.prices") }],
+      ["approve", { line: lineOf(order, "const { approve } = yield*") }],
+      ["pay", { line: lineOf(order, "const receipt = yield*") }],
+      ["ship", { line: lineOf(order, "Effect.succeed(next.end({ receipt: state.receipt") }],
+      ["reject", { line: lineOf(order, "reject: ({ next"), column: 32 }]
+    ])
+    expect(
+      bodies(`F.toLayer({
+  a: ({ b = { c: 1 } }) => { return 1 },
+  b(input: { c: 1 }): { d: 1 } { return 1 },
+  c: Effect.fn("c")(function* named({ next }: Given<"}">) { yield* x }),
+  d: elsewhere,
+  e,
+  f: make(1)
+})`)
+    ).toEqual([
+      ["a", { line: 2, column: 30 }],
+      ["b", { line: 3, column: 34 }],
+      ["c", { line: 4, column: 61 }],
+      ["d", undefined],
+      ["e", undefined],
+      ["f", undefined]
+    ])
+  })
+
   it("takes what is not finished for what it is", () => {
     expect(definitionsOf('Flow.make("a", { nodes: { b: Node.make({').flows[0]!.nodes).toMatchObject([
       { name: "b" }

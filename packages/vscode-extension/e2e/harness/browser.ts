@@ -39,6 +39,8 @@ export interface Window {
   readonly openSideBar: () => Promise<void>
   /** A row of a tree, by the name of its view and a text in it. */
   readonly row: (view: string, text: string | RegExp) => Locator
+  /** Chooses an entry of the menu of something. */
+  readonly menu: (of: Locator, entry: string) => Promise<void>
   /** The document of a panel. */
   readonly panel: () => FrameLocator
   /** A row of the list of choices that is open. */
@@ -100,6 +102,17 @@ export const openWindow = async (
         .locator(".pane", { has: page.locator(`.pane-header[aria-label^="${view}" i]`) })
         .locator(".monaco-list-row", { hasText: text })
         .first(),
+    // A menu takes no click in its first moments, so that the click that opened it chooses nothing: it is clicked until it
+    // is gone.
+    menu: async (of, entry) => {
+      await of.click({ button: "right" })
+      const found = page.locator(".monaco-menu .action-label", { hasText: entry })
+      await found.waitFor()
+      while (await found.isVisible()) {
+        await found.click({ timeout: 2000 }).catch(() => undefined)
+        await found.waitFor({ state: "hidden", timeout: 2000 }).catch(() => undefined)
+      }
+    },
     panel: () =>
       page.locator("iframe.webview.ready").first().contentFrame().frameLocator("iframe#active-frame"),
     shot: async (name) => void (await page.screenshot({ path: join(options.out, `${name}.png`) })),

@@ -2,7 +2,7 @@
 // `code-server`, on a Node that it runs on. Nothing is compiled; nothing but npm is asked.
 //
 //   node e2e/harness/install.ts [target]      target: $WAYMARK_E2E_HOME, else build/vscode
-import { execFileSync } from "node:child_process"
+import { execFile } from "node:child_process"
 import { createHash } from "node:crypto"
 import {
   appendFileSync,
@@ -15,6 +15,7 @@ import {
   writeFileSync
 } from "node:fs"
 import { delimiter, join, resolve } from "node:path"
+import { promisify } from "node:util"
 
 const codeServer = "4.139.1"
 const node = "24.21.0"
@@ -80,7 +81,7 @@ const edit = (file: string, change: (json: any) => void): void => {
   writeFileSync(file, JSON.stringify(json, null, 2))
 }
 
-const install = (target: string): void => {
+const install = async (target: string): Promise<void> => {
   const architecture = architectures[process.arch]
   if (process.platform !== "linux" || architecture === undefined) {
     throw new Error(
@@ -92,10 +93,10 @@ const install = (target: string): void => {
     rmSync(join(target, folder), { recursive: true, force: true })
   for (const folder of ["node", "vscode", "tmp"]) mkdirSync(join(target, folder), { recursive: true })
   const env = { ...process.env, PATH: `${join(target, "node/bin")}${delimiter}${process.env["PATH"]}` }
-  const run = (command: string, args: ReadonlyArray<string>, cwd: string) =>
-    execFileSync(command, args, { cwd, env, stdio: ["ignore", "ignore", "inherit"] })
+  const run = async (command: string, args: ReadonlyArray<string>, cwd: string): Promise<void> =>
+    void (await promisify(execFile)(command, args, { cwd, env, maxBuffer: 1e8 }))
 
-  run(
+  await run(
     "npm",
     ["pack", "--silent", `node-linux-${architecture}@${node}`, `code-server@${codeServer}`],
     temporary
@@ -109,8 +110,8 @@ const install = (target: string): void => {
   }
   const unpack = (file: string, into: string, ...args: ReadonlyArray<string>) =>
     run("tar", ["xzf", join(temporary, file), "-C", join(target, into), ...args], target)
-  unpack(`node-linux-${architecture}-${node}.tgz`, "node", "--strip-components=1", "package/bin")
-  unpack(
+  await unpack(`node-linux-${architecture}-${node}.tgz`, "node", "--strip-components=1", "package/bin")
+  await unpack(
     `code-server-${codeServer}.tgz`,
     "vscode",
     "--strip-components=3",
@@ -127,7 +128,7 @@ const install = (target: string): void => {
   edit(join(vscode, "npm-shrinkwrap.json"), (json) => drop(json.packages[""].dependencies))
   // Not `npm ci`: that lock file misses a peer dependency.
   const quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
-  run("npm", ["install", "--omit=dev", ...quiet], vscode)
+  await run("npm", ["install", "--omit=dev", ...quiet], vscode)
   const modules = join(vscode, "node_modules")
   writeFileSync(join(modules, "@vscode/spdlog/index.js"), spdlog)
   for (const name of ["@vscode/native-watchdog", "native-watchdog"]) {
@@ -155,12 +156,12 @@ export const home = resolve(
 )
 
 /** Installs what is not there. */
-export const ensure = (target: string = home): void => {
+export const ensure = async (target: string = home): Promise<void> => {
   const known = join(target, ".stamp")
   if (existsSync(known) && readFileSync(known, "utf8") === stamp) return
   const started = performance.now()
-  install(target)
+  await install(target)
   console.log(`installed ${stamp} in ${Math.round((performance.now() - started) / 1000)} s`)
 }
 
-if (process.argv[1] === import.meta.filename) ensure(resolve(process.argv[2] ?? home))
+if (process.argv[1] === import.meta.filename) await ensure(resolve(process.argv[2] ?? home))

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import type { Context } from "./index.ts"
 
-export const failedRun = async ({ openSideBar, page, row, say }: Context): Promise<void> => {
+export const failedRun = async ({ menu, openSideBar, page, row, say }: Context): Promise<void> => {
   const began = performance.now()
   await openSideBar()
   const run = row("Runs", "order-2")
@@ -13,8 +13,7 @@ export const failedRun = async ({ openSideBar, page, row, say }: Context): Promi
   assert.match(await row("Runs", "broken").innerText(), /cannot be read/)
   await row("Waiting For You", "Approve an order of 8610 cents?").waitFor()
 
-  await run.click({ button: "right" })
-  await page.locator(".monaco-menu .action-label", { hasText: "Show Why It Failed" }).click()
+  await menu(run, "Show Why It Failed")
   await page.locator(".tab", { hasText: "order-2.error.txt" }).waitFor()
   await page.locator(".view-line", { hasText: "it expired in 2019" }).first().waitFor()
   await page.locator(".view-line", { hasText: "The run failed" }).first().waitFor()

@@ -1,5 +1,6 @@
 /** What the extension shows, through the API of the editor. */
 import assert from "node:assert/strict"
+import { join } from "node:path"
 import * as vscode from "vscode"
 
 const extension = vscode.extensions.all.find(({ packageJSON }) => packageJSON.name === "waymark-vscode")
@@ -18,7 +19,7 @@ export const eventually = async <A>(
 }
 
 export const root = (): string => vscode.workspace.workspaceFolders![0]!.uri.fsPath
-export const store = (): string => `${root()}/.waymark`
+export const store = (): string => join(root(), ".waymark")
 
 const documentOf = (run: string, what: string, seq?: number): vscode.Uri =>
   vscode.Uri.from({

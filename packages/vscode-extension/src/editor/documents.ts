@@ -8,8 +8,11 @@ import { attempt, disposable } from "./bridge.ts"
 /** The scheme of the documents: read only, since nobody writes them. */
 export const scheme = "waymark"
 
-export const uriOf = ({ query, title }: DocumentRef): vscode.Uri =>
-  vscode.Uri.from({ scheme, path: `/${title}`, query })
+/** The scheme of those that are written here. */
+export const draftScheme = "waymark-draft"
+
+export const uriOf = ({ draft, query, title }: DocumentRef): vscode.Uri =>
+  vscode.Uri.from({ scheme: draft === true ? draftScheme : scheme, path: `/${title}`, query })
 
 type Service = Editor["Service"]
 
@@ -19,31 +22,47 @@ export const documents: Pick<Service, "documents" | "showDocument" | "showDiff" 
       Effect.gen(function* () {
         const stale = new vscode.EventEmitter<vscode.Uri>()
         yield* disposable(() => stale)
+        /** What was asked for, and whether it has changed since: the editor is deaf to that until a document is open. */
+        const provided = new Map<string, boolean>()
         yield* disposable(() =>
           vscode.workspace.registerTextDocumentContentProvider(scheme, {
             onDidChange: stale.event,
-            provideTextDocumentContent: (uri) => Effect.runPromise(provide(uri.query))
+            provideTextDocumentContent: (uri) => {
+              provided.set(uri.query, false)
+              return Effect.runPromise(provide(uri.query))
+            }
+          })
+        )
+        yield* disposable(() =>
+          vscode.workspace.onDidOpenTextDocument(({ uri }) => {
+            if (uri.scheme === scheme && provided.get(uri.query) === true) stale.fire(uri)
+          })
+        )
+        yield* disposable(() =>
+          vscode.workspace.onDidCloseTextDocument(({ uri }) => {
+            if (uri.scheme === scheme) provided.delete(uri.query)
           })
         )
         yield* Effect.forkScoped(
           Stream.runForEach(changed, (isStale) =>
             Effect.sync(() => {
+              for (const query of provided.keys()) if (isStale(query)) provided.set(query, true)
               for (const { uri } of vscode.workspace.textDocuments)
                 if (uri.scheme === scheme && isStale(uri.query)) stale.fire(uri)
             })
           )
         )
       }),
+    // Not by opening a document first: between that and showing it, the editor may have let go of it again.
     showDocument: (document, beside = false) =>
       Effect.asVoid(
-        attempt(`show ${document.title}`, async () => {
-          const opened = await vscode.workspace.openTextDocument(uriOf(document))
-          await vscode.window.showTextDocument(opened, {
+        attempt(`show ${document.title}`, () =>
+          vscode.commands.executeCommand("vscode.open", uriOf(document), {
             preview: true,
             preserveFocus: beside,
             viewColumn: beside ? vscode.ViewColumn.Beside : vscode.ViewColumn.Active
-          })
-        })
+          } satisfies vscode.TextDocumentShowOptions)
+        )
       ),
     showDiff: (left, right, title) =>
       Effect.asVoid(

@@ -7,6 +7,7 @@ import * as vscode from "vscode"
 import { Editor } from "../Editor.ts"
 import { messageOf } from "./bridge.ts"
 import { debugging } from "./debugging.ts"
+import { drafts } from "./drafts.ts"
 import { documents } from "./documents.ts"
 import { panels } from "./panels.ts"
 import { prompts } from "./prompts.ts"
@@ -36,6 +37,7 @@ export const layer = (context: vscode.ExtensionContext, log: vscode.LogOutputCha
         ...commands(run),
         tree,
         ...documents,
+        ...drafts,
         ...prompts(log),
         ...panels(context, (effect) => void runFork(effect)),
         ...debugging,

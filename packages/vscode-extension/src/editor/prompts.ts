@@ -21,7 +21,10 @@ type Service = Editor["Service"]
 
 export const prompts = (
   log: vscode.LogOutputChannel
-): Pick<Service, "pick" | "pickMany" | "input" | "confirm" | "inform" | "warn" | "progress" | "log"> => ({
+): Pick<
+  Service,
+  "pick" | "pickMany" | "input" | "confirm" | "inform" | "warn" | "progress" | "showLog" | "log"
+> => ({
   pick: (title, choices, placeHolder) =>
     Effect.map(
       ask(() =>
@@ -57,13 +60,17 @@ export const prompts = (
     ),
   inform: (message, ...actions) => ask(() => vscode.window.showInformationMessage(message, ...actions)),
   warn: (message, ...actions) => ask(() => vscode.window.showWarningMessage(message, ...actions)),
-  progress: <A, E>(title: string, effect: Effect.Effect<A, E>) =>
+  progress: <A, E>(
+    title: string,
+    effect: Effect.Effect<A, E> | ((report: (message: string) => Effect.Effect<void>) => Effect.Effect<A, E>)
+  ) =>
     Effect.flatMap(
       ask(() =>
         vscode.window.withProgress(
           { location: vscode.ProgressLocation.Notification, title, cancellable: true },
-          async (_progress, token) => {
-            const fiber = Effect.runFork(effect)
+          async (progress, token) => {
+            const report = (message: string) => Effect.sync(() => progress.report({ message }))
+            const fiber = Effect.runFork(typeof effect === "function" ? effect(report) : effect)
             const listening = token.onCancellationRequested(() => Effect.runFork(Fiber.interrupt(fiber)))
             const exit = await Effect.runPromise(Fiber.await(fiber))
             listening.dispose()
@@ -74,5 +81,6 @@ export const prompts = (
       (exit): Effect.Effect<A | undefined, E> =>
         Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? Effect.succeed(undefined) : exit
     ),
+  showLog: Effect.sync(() => log.show()),
   log: (level, message) => Effect.sync(() => log[level](message))
 })

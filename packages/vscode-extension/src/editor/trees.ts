@@ -50,15 +50,55 @@ export const tree = <Node extends object>(
       }
       return Object.assign(known, node)
     }
+    /** What the editor was given: the ids under each node that was opened (`""` is the top), and how items looked. */
+    const drawn = new Map<string, ReadonlyArray<string>>()
+    const looks = new Map<string, string>()
+    const keyOf = (node: Node | undefined): string => (node === undefined ? "" : model.item(node).id)
+    const idsOf = (children: ReadonlyArray<Node>) => children.map((child) => model.item(child).id)
+    const isSame = (a: ReadonlyArray<string>, b: ReadonlyArray<string>) =>
+      a.length === b.length && a.every((id, i) => id === b[i])
+
+    const childrenOf = (node: Node | undefined): Effect.Effect<Array<Node>> =>
+      Effect.map(model.children(node), (children) => {
+        drawn.set(keyOf(node), idsOf(children))
+        return children.map(same)
+      })
+    const fire = (node: Node | undefined) =>
+      Effect.sync(() => {
+        // The editor asks again for what is open under it.
+        if (node === undefined) for (const map of [nodes, drawn, looks]) map.clear()
+        else drawn.delete(keyOf(node))
+        changed.fire(node)
+      })
+    /**
+     * Draws what has changed under a node, and nothing else: while the editor draws a part of a tree it knows none of the
+     * nodes in it, and a command that somebody chooses just then is given none.
+     */
+    const redraw = (node: Node | undefined): Effect.Effect<void> =>
+      Effect.gen(function* () {
+        const before = drawn.get(keyOf(node))
+        if (before === undefined) return yield* node === undefined ? fire(undefined) : Effect.void
+        const children = yield* model.children(node)
+        if (!isSame(before, idsOf(children))) return yield* fire(node)
+        for (const child of children.map(same)) {
+          const item = model.item(child)
+          if (looks.get(item.id) === JSON.stringify(item)) yield* redraw(child)
+          else yield* fire(child)
+        }
+      })
+
     const view = yield* Effect.acquireRelease(
       Effect.sync(() =>
         vscode.window.createTreeView<Node>(id, {
           showCollapseAll: true,
           treeDataProvider: {
             onDidChangeTreeData: changed.event,
-            getChildren: (node) =>
-              Effect.runPromise(Effect.map(model.children(node), (children) => children.map(same))),
-            getTreeItem: (node) => toTreeItem(model.item(node), node),
+            getChildren: (node) => Effect.runPromise(childrenOf(node)),
+            getTreeItem: (node) => {
+              const item = model.item(node)
+              looks.set(item.id, JSON.stringify(item))
+              return toTreeItem(item, node)
+            },
             getParent: (node) => {
               const parent = model.parent(node)
               return parent === undefined ? undefined : same(parent)
@@ -69,11 +109,7 @@ export const tree = <Node extends object>(
       (made) => Effect.sync(() => void made.dispose())
     )
     return {
-      refresh: (node) =>
-        Effect.sync(() => {
-          if (node === undefined) nodes.clear()
-          changed.fire(node === undefined ? undefined : same(node))
-        }),
+      refresh: redraw(undefined),
       setMessage: (message) =>
         Effect.sync(() => {
           // The editor takes no `undefined` for "none" through an exact optional type.
@@ -101,7 +137,15 @@ export const commands = (
 ): Pick<Editor["Service"], "command" | "execute" | "setContext"> => ({
   command: (id, handler) =>
     disposable(() =>
-      vscode.commands.registerCommand(id, (...args: ReadonlyArray<unknown>) => run(handler(...args)))
+      vscode.commands.registerCommand(id, (...args: ReadonlyArray<unknown>) => {
+        // From the menu of an item come the item and the selection. An item that was drawn again just then is lost: what
+        // is meant is not to be guessed.
+        if (args.length > 1 && (args[0] === undefined || args[0] === null)) {
+          void vscode.window.showInformationMessage("The list has just changed: choose it there once more.")
+          return undefined
+        }
+        return run(handler(...args))
+      })
     ),
   execute: (command, ...args) => Effect.asVoid(ask(() => vscode.commands.executeCommand(command, ...args))),
   setContext: (key, value) =>

@@ -24,7 +24,7 @@ const fileChanges = (glob: string): Stream.Stream<vscode.Uri> =>
 
 export const workspace: Pick<
   Service,
-  "folders" | "isTrusted" | "findFiles" | "textOf" | "setting" | "workspaceChanges" | "textCursor"
+  "folders" | "isTrusted" | "findFiles" | "textOf" | "setting" | "saved" | "workspaceChanges" | "textCursor"
 > = {
   folders: Effect.sync(() =>
     (vscode.workspace.workspaceFolders ?? [])
@@ -43,6 +43,10 @@ export const workspace: Pick<
       (document) => document.getText()
     ),
   setting: (key) => Effect.sync(() => vscode.workspace.getConfiguration("waymark").get(key)),
+  saved: eventStream(vscode.workspace.onDidSaveTextDocument).pipe(
+    Stream.filter(({ uri }) => uri.scheme === "file"),
+    Stream.map(({ uri }) => uri.fsPath)
+  ),
   workspaceChanges: (globs) =>
     Stream.mergeAll(
       [

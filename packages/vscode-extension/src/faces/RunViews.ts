@@ -39,13 +39,13 @@ const make = Effect.gen(function* () {
   const waitingView = yield* editor.tree("waymark.waiting", waiting)
 
   const drawRuns = Effect.suspend(() =>
-    Effect.andThen(runView.setMessage(runTree.summary()), runView.refresh())
+    Effect.andThen(runView.setMessage(runTree.summary()), runView.refresh)
   )
   const drawWaiting = Effect.suspend(() => {
     const count = waiting.count()
     return Effect.andThen(
       waitingView.setBadge(count, count === 1 ? "1 run waits for you" : `${count} runs wait for you`),
-      waitingView.refresh()
+      waitingView.refresh
     )
   })
 
@@ -59,7 +59,7 @@ const make = Effect.gen(function* () {
       const isSelected = changes.some(
         ({ runs, store }) => store === selected?.store && (runs?.has(selected.run) ?? true)
       )
-      return Effect.all([drawRuns, drawWaiting, isSelected ? checkpointView.refresh() : Effect.void], {
+      return Effect.all([drawRuns, drawWaiting, isSelected ? checkpointView.refresh : Effect.void], {
         discard: true
       })
     }),
@@ -73,7 +73,7 @@ const make = Effect.gen(function* () {
           checkpoints.select(to)
           yield* editor.setContext("waymark.hasSelection", to !== undefined)
           yield* checkpointView.setDescription(to === undefined ? undefined : line(to.run, 60))
-          yield* checkpointView.refresh()
+          yield* checkpointView.refresh
         }
         if (to === undefined || by === "runs") return
         const node = runTree.nodeOf(to.store, to.run)
@@ -99,11 +99,11 @@ const make = Effect.gen(function* () {
   })
   yield* editor.command("waymark.moreCheckpoints", () => {
     checkpoints.more()
-    return checkpointView.refresh()
+    return checkpointView.refresh
   })
   yield* editor.command("waymark.moreWaiting", () => {
     waiting.more()
-    return waitingView.refresh()
+    return waitingView.refresh
   })
 
   const setFiltering = Effect.suspend(() =>

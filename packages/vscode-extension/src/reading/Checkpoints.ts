@@ -81,7 +81,7 @@ export const placeText = ({ attempt, branch, kind, node }: Checkpoint): string =
 const stepText = ({ visit }: Checkpoint): string => (visit === undefined ? "" : `step ${visit} · `)
 
 /** What can be gone on from. */
-const isForkable = (kind: string): boolean =>
+export const isForkable = (kind: string): boolean =>
   kind !== "failed" &&
   kind !== "completed" &&
   kind !== "cancelled" &&

@@ -9,7 +9,7 @@ import * as Semaphore from "effect/Semaphore"
 import { Editor } from "../Editor.ts"
 import type { FilePlace } from "../Editor.ts"
 import { definitionsOf } from "./definitions.ts"
-import type { Definitions, Part } from "./definitions.ts"
+import type { Body, Definitions, HandlerPart } from "./definitions.ts"
 
 /** A flow, a node, or the handler of one, in a file. Lines count from 1, the last one included. */
 export interface Site extends FilePlace {
@@ -17,6 +17,8 @@ export interface Site extends FilePlace {
   readonly flow: string
   readonly node: string | undefined
   readonly what: "definition" | "handler"
+  /** Where a handler begins to be executed, if that is known. */
+  readonly body?: Body
 }
 
 interface File {
@@ -44,8 +46,8 @@ export const sitesOf = (
     flow: string,
     node: string | undefined,
     what: Site["what"],
-    { end, line }: Omit<Part, "name">
-  ) => sites.push({ file, line, end, flow, node, what })
+    { body, end, line }: Omit<HandlerPart, "name">
+  ) => sites.push({ file, line, end, flow, node, what, ...(body === undefined ? {} : { body }) })
   const flows = files.flatMap(({ definitions, path }) => definitions.flows.map((flow) => ({ path, flow })))
   for (const { flow, path } of flows) {
     add(path, flow.id, undefined, "definition", { line: flow.line, end: flow.line })

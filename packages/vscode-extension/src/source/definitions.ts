@@ -11,6 +11,17 @@ export interface Part {
   readonly end: number
 }
 
+/** Where the body of a function begins: a `column` (from 1) only if something else stands before it in its line. */
+export interface Body {
+  readonly line: number
+  readonly column?: number
+}
+
+export interface HandlerPart extends Part {
+  /** Where it begins to be executed, if the function is written there. */
+  readonly body?: Body
+}
+
 /** `Flow.make("id", ...)`: `variable` is what it is called in the file. */
 export interface FlowDefinition {
   readonly id: string
@@ -23,7 +34,7 @@ export interface FlowDefinition {
 export interface HandlersDefinition {
   readonly variable: string
   readonly line: number
-  readonly handlers: ReadonlyArray<Part>
+  readonly handlers: ReadonlyArray<HandlerPart>
 }
 
 export interface Definitions {
@@ -52,12 +63,15 @@ const isMark = (token: Token | undefined, text: string): boolean =>
 const isName = (token: Token | undefined, text: string): boolean =>
   token?.kind === "name" && token.text === text
 
-/** The properties of the object literal that opens at `from`, each with the position at which its value begins. */
-const propertiesOf = (
-  tokens: ReadonlyArray<Token>,
-  from: number
-): ReadonlyArray<Part & { readonly value: number }> => {
-  const parts: Array<Part & { readonly value: number }> = []
+/** A property, with the positions of the first token of its value and of that after it. */
+interface Property extends Part {
+  readonly value: number
+  readonly close: number
+}
+
+/** The properties of the object literal that opens at `from`. */
+const propertiesOf = (tokens: ReadonlyArray<Token>, from: number): ReadonlyArray<Property> => {
+  const parts: Array<Property> = []
   const end = closeOf(tokens, from) - 1
   let at = from + 1
   while (at < end) {
@@ -73,7 +87,8 @@ const propertiesOf = (
         name: key.text,
         line: key.line,
         end: last.line,
-        value: start + (isMark(tokens[start + 1], ":") ? 2 : 0)
+        value: start + (isMark(tokens[start + 1], ":") ? 2 : 0),
+        close: at
       })
     }
     at++
@@ -108,7 +123,36 @@ const flowAt = (tokens: ReadonlyArray<Token>, at: number): FlowDefinition | unde
   }
 }
 
-const handlersAt = (tokens: ReadonlyArray<Token>, at: number): HandlersDefinition | undefined => {
+/** The first token of the body of the first function between two positions: an arrow's, a `function`'s or a method's. */
+const bodyBetween = (tokens: ReadonlyArray<Token>, from: number, end: number): Token | undefined => {
+  for (let at = from; at < end; at++) {
+    if (isMark(tokens[at], "=") && isMark(tokens[at + 1], ">"))
+      return tokens[isMark(tokens[at + 2], "{") ? at + 3 : at + 2]
+    const isMethod = at === from && isMark(tokens[at + 1], "(")
+    if (!isMethod && !isName(tokens[at], "function")) continue
+    let next = at
+    while (next < end && !isMark(tokens[next], "(")) next++
+    next = closeOf(tokens, next)
+    // The type of what it gives may be an object type.
+    if (isMark(tokens[next], ":") && isMark(tokens[next + 1], "{")) next = closeOf(tokens, next + 1)
+    while (next < end && !isMark(tokens[next], "{")) next++
+    return next < end ? tokens[next + 1] : undefined
+  }
+  return undefined
+}
+
+const bodyAt = (text: string, first: Token): Body => {
+  const lineStart = text.lastIndexOf("\n", first.at - 1) + 1
+  return text.slice(lineStart, first.at).trim() === ""
+    ? { line: first.line }
+    : { line: first.line, column: first.at - lineStart + 1 }
+}
+
+const handlersAt = (
+  text: string,
+  tokens: ReadonlyArray<Token>,
+  at: number
+): HandlersDefinition | undefined => {
   // X . toLayer (
   const variable = tokens[at]!
   if (variable.kind !== "name" || !isMark(tokens[at + 1], ".") || !isName(tokens[at + 2], "toLayer"))
@@ -124,7 +168,10 @@ const handlersAt = (tokens: ReadonlyArray<Token>, at: number): HandlersDefinitio
   return {
     variable: variable.text,
     line: variable.line,
-    handlers: propertiesOf(tokens, object).map(plainPart)
+    handlers: propertiesOf(tokens, object).map((part) => {
+      const first = bodyBetween(tokens, part.value, part.close)
+      return { ...plainPart(part), ...(first === undefined ? {} : { body: bodyAt(text, first) }) }
+    })
   }
 }
 
@@ -137,7 +184,7 @@ export const definitionsOf = (text: string): Definitions => {
   for (let at = 0; at < tokens.length; at++) {
     const flow = flowAt(tokens, at)
     if (flow !== undefined) flows.push(flow)
-    const found = handlersAt(tokens, at)
+    const found = handlersAt(text, tokens, at)
     if (found !== undefined) handlers.push(found)
   }
   return { flows, handlers }

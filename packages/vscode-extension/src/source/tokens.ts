@@ -2,11 +2,12 @@
  * The tokens of TypeScript, as far as finding definitions needs them. Nothing is executed and nothing is resolved.
  */
 
-/** An identifier, the content of a string, or a single character. Lines count from 1. */
+/** An identifier, the content of a string, or a single character. Lines count from 1, `at` is where it begins in the text. */
 export interface Token {
   readonly kind: "name" | "string" | "mark"
   readonly text: string
   readonly line: number
+  readonly at: number
 }
 
 const nameStart = /[\p{L}_$]/u
@@ -31,8 +32,8 @@ export const tokensOf = (text: string): ReadonlyArray<Token> => {
   let at = 0
   let line = 1
 
-  const push = (kind: Token["kind"], content: string, on: number): void => {
-    tokens.push({ kind, text: content, line: on })
+  const push = (kind: Token["kind"], content: string, on: number, begin: number): void => {
+    tokens.push({ kind, text: content, line: on, at: begin })
   }
   const startsRegex = (): boolean => {
     const last = tokens[tokens.length - 1]
@@ -47,6 +48,7 @@ export const tokensOf = (text: string): ReadonlyArray<Token> => {
   }
   const quoted = (quote: string): void => {
     const from = line
+    const begin = at
     let content = ""
     at++
     while (at < text.length && text[at] !== quote && text[at] !== "\n") {
@@ -55,7 +57,7 @@ export const tokensOf = (text: string): ReadonlyArray<Token> => {
       at++
     }
     at++
-    push("string", content, from)
+    push("string", content, from, begin)
   }
   const regex = (): void => {
     let inClass = false
@@ -71,6 +73,7 @@ export const tokensOf = (text: string): ReadonlyArray<Token> => {
   /** A template; what stands in `${}` is read as code, so that definitions in it are found, too. */
   const template = (): void => {
     const from = line
+    const begin = at
     let content = ""
     let plain = true
     at++
@@ -87,7 +90,7 @@ export const tokensOf = (text: string): ReadonlyArray<Token> => {
       at++
     }
     at++
-    if (plain) push("string", content, from)
+    if (plain) push("string", content, from, begin)
   }
 
   const code = (until: string | undefined): void => {
@@ -108,7 +111,7 @@ export const tokensOf = (text: string): ReadonlyArray<Token> => {
       else if (nameStart.test(char)) {
         const from = at
         while (at < text.length && namePart.test(text[at]!)) at++
-        push("name", text.slice(from, at), line)
+        push("name", text.slice(from, at), line, from)
       } else if (/\s/.test(char)) at++
       else {
         if (char === "{") depth++
@@ -119,7 +122,7 @@ export const tokensOf = (text: string): ReadonlyArray<Token> => {
           }
           depth--
         }
-        push("mark", char, line)
+        push("mark", char, line, at)
         at++
       }
     }
