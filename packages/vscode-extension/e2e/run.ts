@@ -28,7 +28,9 @@ const results: Array<Result> = []
 
 const runSuite = async (browser: Browser, suite: string): Promise<void> => {
   const file = join(out, "suite.json")
-  const server = await startServer({ name: "suite", out, suites: true, env: { WAYMARK_E2E_RESULTS: file } })
+  const settings = { "waymark.node": process.execPath }
+  const env = { WAYMARK_E2E_RESULTS: file }
+  const server = await startServer({ name: "suite", out, suites: true, settings, env })
   const uri = (path: string) => `vscode-remote://remote${path}`
   try {
     let code: number | undefined
@@ -65,7 +67,9 @@ const servers = new Map<boolean, Promise<Server>>()
 const serverFor = (trust: boolean): Promise<Server> => {
   let server = servers.get(trust)
   if (server === undefined) {
-    server = startServer({ name: trust ? "untrusted" : "trusted", out, vsix, trust })
+    // The flows of the workspace are executed with this Node, and not with that of the editor.
+    const settings = { "waymark.node": process.execPath }
+    server = startServer({ name: trust ? "untrusted" : "trusted", out, vsix, trust, settings })
     servers.set(trust, server)
   }
   return server

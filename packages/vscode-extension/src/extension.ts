@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as vscode from "vscode"
-import * as Actions from "./acting/Actions.ts"
+import * as Acting from "./acting/Acting.ts"
 import * as Debugging from "./debugging/Debugging.ts"
 import * as EditorLayer from "./editor/layer.ts"
 import * as Cursor from "./faces/Cursor.ts"
@@ -20,8 +20,8 @@ import * as Sources from "./source/Sources.ts"
 let runtime: ManagedRuntime.ManagedRuntime<never, never> | undefined
 
 const layerOf = (context: vscode.ExtensionContext, log: vscode.LogOutputChannel) =>
-  Layer.mergeAll(Discovery.layer, RunViews.layer, DocumentViews.layer, Actions.layer, RunPanel.layer).pipe(
-    Layer.provide(Debugging.layer),
+  Layer.mergeAll(Discovery.layer, RunViews.layer, DocumentViews.layer, Acting.layer, RunPanel.layer).pipe(
+    Layer.provide([Debugging.layer, Acting.layerWorkers]),
     Layer.provide([Cursor.layer, Stores.layer, Sources.layer]),
     Layer.provide(Stores.StoreLayers.layerHost((file) => context.asAbsolutePath(`dist/${file}`))),
     Layer.provide(EditorLayer.layer(context, log)),

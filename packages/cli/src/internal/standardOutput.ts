@@ -18,10 +18,10 @@ export const writeError = (text: string): void => {
 /** Calls back before anybody else writes to standard output or error; the result undoes that. */
 export const beforeOthers = (callback: () => void): (() => void) => {
   const undo = [process.stdout, process.stderr].map((stream) => {
-    const { write } = stream
+    const write: typeof stream.write = stream.write.bind(stream)
     stream.write = ((...args: Parameters<typeof write>) => {
       callback()
-      return write.apply(stream, args)
+      return write(...args)
     }) as typeof write
     return () => void (stream.write = write)
   })
