@@ -8,6 +8,7 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as vscode from "vscode"
 import * as Actions from "./acting/Actions.ts"
 import * as Debugging from "./debugging/Debugging.ts"
+import * as Launching from "./debugging/Launching.ts"
 import * as EditorLayer from "./editor/layer.ts"
 import * as Cursor from "./faces/Cursor.ts"
 import * as Discovery from "./faces/Discovery.ts"
@@ -20,7 +21,14 @@ import * as Sources from "./source/Sources.ts"
 let runtime: ManagedRuntime.ManagedRuntime<never, never> | undefined
 
 const layerOf = (context: vscode.ExtensionContext, log: vscode.LogOutputChannel) =>
-  Layer.mergeAll(Discovery.layer, RunViews.layer, DocumentViews.layer, Actions.layer, RunPanel.layer).pipe(
+  Layer.mergeAll(
+    Discovery.layer,
+    RunViews.layer,
+    DocumentViews.layer,
+    Actions.layer,
+    RunPanel.layer,
+    Launching.layer
+  ).pipe(
     Layer.provide(Debugging.layer),
     Layer.provide([Cursor.layer, Stores.layer, Sources.layer]),
     Layer.provide(Stores.StoreLayers.layerHost((file) => context.asAbsolutePath(`dist/${file}`))),
