@@ -236,7 +236,10 @@ const command = { ...run, ...Sender.fields }
  * - `hello`: the handshake
  * - `start`, `fork`: begin a run, and execute it
  * - `resume`, `retry`, `cancel`, `pause`, `answer`, `signal`, `bookmark`: steer one
- * - `replay`: executes handlers again against what is recorded, and writes nothing
+ * - `takeUp`: executes a run that nobody executes; a worker that takes up only what it is asked for does so, too, with
+ *   every run that it starts, forks or steers
+ * - `replay`: executes handlers again against what is recorded, and writes nothing; with `from`, those of the visits that had
+ *   not ended at that position
  * - `validate`: what is wrong with an input or with edits, if anything, before they are sent
  * - `events`: those of a run from a position on, then those that come until it has ended
  * - `progress`: a run's row as it is, then after each event, until it has ended
@@ -310,7 +313,8 @@ export const WorkerRpcs = RpcGroup.make(
     },
     error
   }),
-  Rpc.make("replay", { payload: run, success: ReplayReport, error }),
+  Rpc.make("takeUp", { payload: run, error }),
+  Rpc.make("replay", { payload: { ...run, from: optional(Schema.Int) }, success: ReplayReport, error }),
   Rpc.make("validate", {
     payload: { flow: Schema.String, input: optional(Schema.Json), edits: optional(Edits) },
     success: Schema.Struct({ problems: Schema.Array(Schema.String) }),

@@ -4,13 +4,15 @@ import { Runs } from "@waymark/core"
 import { Effect } from "effect"
 import { afterAll, assert, it } from "vitest"
 import { Triage } from "./fixtures/project/flows.ts"
-import { folder, json, removeFolders, seed, waymark, within } from "./support/command.ts"
+import { folder, json, jsonHere, leave, removeFolders, seed, waymark, within } from "./support/command.ts"
 
 afterAll(removeFolders)
 
 it("a run is executed until somebody has to answer, answered, and then executed to its end", async () => {
   const here = { store: folder() }
   const input = join(folder(), "input.json")
+  // Whoever executes one run leaves those of others alone.
+  await leave(here.store, "other")
   writeFileSync(input, JSON.stringify({ ticket: "T", ask: true }))
   const started = await waymark(["run", "triage", "--input", `@${input}`, "--id", "t", "--json"], here)
   assert.strictEqual(started.code, 8, started.stderr)
@@ -39,6 +41,20 @@ it("a run is executed until somebody has to answer, answered, and then executed 
   const replayed = await json(["replay", "t"], here)
   assert.strictEqual(replayed.visits, 8)
   assert.notProperty(replayed, "divergence")
+  const { checkpoints } = await jsonHere("history", "t", "--store", here.store)
+  const { seq } = checkpoints.find(({ kind }: any) => kind === "joined")
+  assert.deepStrictEqual(await json(["replay", `t@${seq}`], here), { run: "t", visits: 2 })
+  const beyond = await waymark(["replay", "t@999"], here)
+  assert.strictEqual(beyond.code, 4)
+  assert.include(beyond.stderr, "the journal ends at seq")
+  const { runs } = await jsonHere("runs", "--store", here.store)
+  assert.deepStrictEqual(
+    runs.map(({ run, status }: any) => [run, status]),
+    [
+      ["t", "completed"],
+      ["other", "pending"]
+    ]
+  )
 })
 
 it("a run that failed is told by the exit code, and retried", async () => {

@@ -10,7 +10,7 @@ import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { afterAll } from "vitest"
 import * as WorkerClient from "../src/WorkerClient.ts"
 import { version } from "../src/WorkerProtocol.ts"
-import { bin, environment, folder, node, project, removeFolders } from "./support/command.ts"
+import { bin, environment, folder, leave, node, project, removeFolders, seed } from "./support/command.ts"
 
 afterAll(removeFolders)
 
@@ -71,6 +71,9 @@ it.live(
 
           const report = yield* orDied(requests.replay({ run }))
           assert.deepInclude(report, { run, visits: 7 })
+          const [last] = events.filter(({ kind }) => kind === "joined")
+          const rest = yield* orDied(requests.replay({ run, from: last!.seq }))
+          assert.deepStrictEqual(rest, { run, visits: 1 })
           const forked = yield* orDied(
             requests.fork({
               run,
@@ -121,6 +124,35 @@ it.live("what is wrong with a request is told, and the worker goes on", () =>
     yield* orDied(requests.status())
     const mismatch = yield* Effect.flip(orDied(requests.hello({ protocol: version + 1, client: "newer" })))
     assert.deepInclude(mismatch, { _tag: "ProtocolMismatch", worker: version, client: version + 1 })
+  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+)
+
+it.live("a worker that takes up only what it is asked for leaves other runs alone", () =>
+  Effect.gen(function* () {
+    const store = folder()
+    yield* Effect.promise(() => seed(store))
+    const left = ["left-1", "left-2"]
+    yield* Effect.promise(() => leave(store, ...left))
+    const worker = yield* WorkerClient.spawn({
+      name: "test",
+      command: commandFor(["--stdio", "--asked"], store)
+    })
+    const { orDied, requests } = worker
+    const status = (run: string) =>
+      requests.progress({ run }).pipe(Stream.runHead, Effect.map(Option.getOrThrow), orDied)
+    const { run } = yield* orDied(requests.start({ flow: "triage", input: { ticket: "T", ask: false } }))
+    assert.isTrue(Option.isSome(yield* until(worker, run, "completed")))
+    yield* orDied(requests.answer({ run: "waits-1", wait: "verdict", value: "ship" }))
+    assert.isTrue(Option.isSome(yield* until(worker, "waits-1", "completed")))
+    yield* orDied(requests.retry({ run: "failed-1", edits: { set: { notes: ["a", "b"] } } }))
+    assert.isTrue(Option.isSome(yield* until(worker, "failed-1", "waiting")))
+    for (const id of left) assert.strictEqual((yield* status(id)).status, "pending")
+
+    yield* orDied(requests.takeUp({ run: "left-1" }))
+    assert.isTrue(Option.isSome(yield* until(worker, "left-1", "completed")))
+    assert.strictEqual((yield* status("left-2")).status, "pending")
+    const unknown = yield* Effect.flip(orDied(requests.takeUp({ run: "none" })))
+    assert.deepInclude(unknown, { _tag: "RequestFailed", tag: "RunNotFound" })
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 )
 

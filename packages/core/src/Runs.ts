@@ -416,11 +416,13 @@ export class Runs extends Context.Service<
 
     /**
      * Executes the handlers of a run again, against the recorded results of its tools: no tool is called and nothing is
-     * written. It stops at the first thing that is not as recorded.
+     * written. It stops at the first thing that is not as recorded. With `from`, what had ended after the event of that
+     * position is taken as it is recorded: it begins with the visits that were open then.
      */
     readonly replay: <F extends Flow.Any>(
-      run: Run<F>
-    ) => Effect.Effect<ReplayReport, ReadError | InvalidValue, Flow.Handlers<F["id"]>>
+      run: Run<F>,
+      options?: { readonly from?: number | undefined }
+    ) => Effect.Effect<ReplayReport, ReadError | InvalidCheckpoint | InvalidValue, Flow.Handlers<F["id"]>>
 
     /**
      * Checks the chain of hashes of a run from its first entry (or from `from`) to its last, and says what was

@@ -49,6 +49,8 @@ export type { Stuck }
  * - `stuck`: handlers and calls that were interrupted and have not stopped in time; their runs went on without them
  * - `drain`: stops claiming, interrupts what is executing without journaling a failure, makes everything durable and
  *   lets go of all runs; it is done when that is done. Closing the layer does it, too
+ * - `takeUp`: asks it to execute a run that nobody executes, and the runs that this one starts; for workers that take up
+ *   only what they are asked for. What nobody can execute now it takes up when there is something to do
  *
  * @category services
  * @since 0.1.0
@@ -60,6 +62,7 @@ export class Worker extends Context.Service<
     readonly running: Effect.Effect<ReadonlyArray<string>>
     readonly stuck: Effect.Effect<ReadonlyArray<Stuck>>
     readonly drain: Effect.Effect<void>
+    readonly takeUp: (run: string) => Effect.Effect<void>
   }
 >()("@waymark/core/Worker") {}
 
@@ -67,6 +70,8 @@ export class Worker extends Context.Service<
  * How a worker works.
  *
  * - `flows`: what it executes; their handlers, and those of their tools, are in the layer's requirements
+ * - `takesUp`: which of the runs that nobody executes: `"all"` by default; or only those that it is `"asked"` for, which are
+ *   those that its own client starts, joins or forks, those that `takeUp` names, and the runs that any of these start
  * - `concurrency`: how many runs are executed at once, 64 by default; those that wait, or sleep until they are tried again,
  *   do not count
  * - `keepWaiting`: how long the fiber of a visit that waits is kept in memory, not at all by default. Kept or not, the run
@@ -84,6 +89,7 @@ export class Worker extends Context.Service<
  */
 export interface Options<Flows extends ReadonlyArray<Flow.Any>> {
   readonly flows: Flows
+  readonly takesUp?: "all" | "asked" | undefined
   readonly concurrency?: number | undefined
   readonly keepWaiting?: Duration.Input | undefined
   readonly timers?: Duration.Input | undefined
@@ -166,7 +172,7 @@ const checkOptions = ({
 /**
  * A worker that executes the runs of some flows, and the client to start and steer runs with.
  *
- * It begins by taking up what is unfinished in the store and owned by nobody.
+ * It begins by taking up what is unfinished in the store and owned by nobody, unless it takes up only what it is asked for.
  *
  * @category layers
  * @since 0.1.0
@@ -198,6 +204,7 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>>(
       }
       const services = yield* servicesOf(options.flows, context, codec)
       const pool = yield* Pool.make(environment, services, {
+        takesUp: options.takesUp ?? "all",
         concurrency: options.concurrency ?? 64,
         sweep: options.sweep ?? "15 seconds",
         timers: options.timers ?? "30 seconds",
@@ -210,7 +217,8 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>>(
           owner: store.owner,
           running: pool.running,
           stuck: Effect.sync(() => [...environment.stuck]),
-          drain: pool.drain
+          drain: pool.drain,
+          takeUp: pool.starter.takeUp
         })
       ).pipe(Context.add(Runs.Runs, runs))
     })

@@ -228,7 +228,8 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>, E, R>(
           },
           running: Effect.suspend(() => running?.worker.running ?? Effect.succeed([])),
           stuck: Effect.suspend(() => running?.worker.stuck ?? Effect.succeed([])),
-          drain: Effect.suspend(() => running?.worker.drain ?? Effect.void)
+          drain: Effect.suspend(() => running?.worker.drain ?? Effect.void),
+          takeUp: (run) => Effect.suspend(() => running?.worker.takeUp(run) ?? Effect.void)
         })
       )
     })

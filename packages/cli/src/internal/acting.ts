@@ -67,12 +67,15 @@ export const editsOf = Effect.fnUntraced(function* (info: RunInfo, texts: Readon
 export const act = <E, R>(
   { actor, applied, commandId, correlation, run, session, work: isWork }: Sending,
   done: string,
-  what: (info: RunInfo, options: Runs.SendOptions) => Effect.Effect<unknown, E, R>
+  what: (info: RunInfo, options: Runs.SendOptions) => Effect.Effect<unknown, E, R>,
+  /** Whether it is done when somebody executes the run, or holds for what is executed from then on. */
+  when: "executed" | "before" = "executed"
 ) =>
   Effect.gen(function* () {
     const output = yield* Output
     const runs = yield* Runs.Runs
     const info = yield* runNamed(run)
+    if (isWork && when === "executed") yield* Following.takeUp(info.run)
     yield* what(info, {
       actor: Option.getOrUndefined(actor),
       session: Option.getOrUndefined(session),
@@ -86,4 +89,4 @@ export const act = <E, R>(
       { run: info.run, done, status },
       () => `${done}: ${Text.inline(info.run)} (${status})`
     )
-  }).pipe(Effect.provide(isWork ? Place.working : Place.writing))
+  }).pipe(Effect.provide(isWork ? Place.working("asked") : Place.writing))

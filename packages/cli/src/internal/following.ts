@@ -8,6 +8,7 @@ import type { RunInfo } from "@waymark/core/RunInfo"
 import { isTerminal } from "@waymark/core/RunInfo"
 import * as Runs from "@waymark/core/Runs"
 import type * as RunState from "@waymark/core/RunState"
+import * as Worker from "@waymark/core/Worker"
 import { ExitCode } from "../ExitCode.ts"
 import { EndWith } from "./failures.ts"
 import { Output } from "./output.ts"
@@ -102,8 +103,15 @@ const watching = Effect.gen(function* () {
   return { see, clear: Effect.sync(clear) }
 })
 
-/** Waits for a run and says what came of it; the exit code says it, too. */
+/** Asks the worker of this process, if there is one, to execute a run. */
+export const takeUp = Effect.fnUntraced(function* (run: string) {
+  const worker = yield* Effect.serviceOption(Worker.Worker)
+  if (Option.isSome(worker)) yield* worker.value.takeUp(run)
+})
+
+/** Executes a run, waits for it and says what came of it; the exit code says it, too. */
 export const conclude = Effect.fnUntraced(function* (run: string) {
+  yield* takeUp(run)
   const output = yield* Output
   const runs = yield* Runs.Runs
   const { clear, see } = yield* watching

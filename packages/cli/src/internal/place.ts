@@ -142,8 +142,7 @@ export const handlersOf = (file: string, { flow, handlers }: AnyFlowEntry): Laye
     )
   }) as Layer.Layer<any, ConfigError>
 
-/** Executes runs of all flows of the configuration, and is a client. */
-export const working = Layer.unwrap(
+const workerThatTakesUp = (takesUp: "all" | "asked") =>
   Effect.gen(function* () {
     const loaded = yield* configured
     const place = yield* chosen
@@ -151,10 +150,18 @@ export const working = Layer.unwrap(
     const handlers = config.flows.map((entry) => handlersOf(file, entry))
     const worker: Layer.Layer<any, any, any> = Worker.layer({
       ...config.worker,
-      flows: config.flows.map(({ flow }) => flow)
+      flows: config.flows.map(({ flow }) => flow),
+      takesUp
     })
     return handlers
       .reduce((layer, one) => Layer.provide(layer, one), worker)
       .pipe(Layer.provideMerge(place.opening.write), Layer.provideMerge(pluginsOf(loaded)))
   })
-) as Layer.Layer<Runs.Runs | Worker.Worker | Store, unknown, Choosing>
+
+/** Executes runs of the flows of the configuration, all or those that it is asked for, and is a client. */
+export const working = (takesUp: "all" | "asked") =>
+  Layer.unwrap(workerThatTakesUp(takesUp)) as Layer.Layer<
+    Runs.Runs | Worker.Worker | Store,
+    unknown,
+    Choosing
+  >

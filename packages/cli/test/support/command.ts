@@ -152,3 +152,11 @@ export const seed = (directory: string): Promise<void> =>
       yield* Effect.flip(runs.execute(Triage, { ticket: "unknown", ask: true }, { id: "failed-1" }))
     })
   )
+
+/** Starts runs that nobody executes. */
+export const leave = (directory: string, ...ids: ReadonlyArray<string>): Promise<void> =>
+  Effect.runPromise(
+    Runs.Runs.use((runs) =>
+      Effect.forEach(ids, (id) => runs.start(Triage, { ticket: "T", ask: false }, { id }), { discard: true })
+    ).pipe(Effect.provide(Runs.layer.pipe(Layer.provide(FsStore.layer({ directory })))))
+  )

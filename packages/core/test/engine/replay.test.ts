@@ -280,6 +280,45 @@ describe("replaying a run", () => {
       assert.deepStrictEqual(report, { run: fork.id, visits: 3 })
     })
   )
+
+  it.effect("from a checkpoint takes the visits that had ended as they are recorded", () =>
+    Effect.gen(function* () {
+      const { executed, journal, run, runs } = yield* ran
+      const events = yield* journal(run)
+      const ended = events.filter(
+        (event) =>
+          event.kind === "visited" ||
+          event.kind === "attemptFailed" ||
+          // A timeout is not waited for again.
+          (event.kind === "visitFailed" && event.error.kind !== "timeout")
+      )
+      for (const { seq } of events) {
+        const changed = handlers({})
+        const left = ended.filter((event) => event.seq > seq).length
+        const report = yield* runs.replay(run, { from: seq }).pipe(Effect.provide(changed.layer))
+        assert.deepStrictEqual(report, { run: run.id, visits: left })
+        assert.deepStrictEqual([...executed, ...changed.executed], [])
+      }
+      // What is different in a visit before it is not seen, what is different after it is.
+      const [first] = ended
+      const replay = (from: number, change: Change) =>
+        runs.replay(run, { from }).pipe(Effect.provide(handlers(change).layer))
+      assert.isDefined((yield* replay(first!.seq - 1, { call: "another" })).divergence)
+      assert.isUndefined((yield* replay(first!.seq, { call: "another" })).divergence)
+      assert.deepInclude((yield* replay(first!.seq, { update: "changed" })).divergence, { node: "last" })
+    })
+  )
+
+  it.effect("from a checkpoint that is not there is refused", () =>
+    Effect.gen(function* () {
+      const { journal, run, runs } = yield* ran
+      const { length } = yield* journal(run)
+      for (const from of [length, -1, 0.5]) {
+        const error = yield* Effect.flip(runs.replay(run, { from }).pipe(Effect.provide(handlers({}).layer)))
+        assert.deepInclude(error, { _tag: "InvalidCheckpoint", run: run.id })
+      }
+    })
+  )
 })
 
 describe("a replay of a long run", () => {

@@ -109,8 +109,12 @@ export const cancel = Command.make(
     ...Acting.flags
   },
   Effect.fn("cancel")(function* ({ reason, ...rest }) {
-    yield* Acting.act(rest, "to be cancelled", (info, { until: _, ...options }) =>
-      Runs.Runs.use((runs) => runs.cancel(info.run, reason, { ...options, until: "accepted" }))
+    yield* Acting.act(
+      rest,
+      "to be cancelled",
+      (info, { until: _, ...options }) =>
+        Runs.Runs.use((runs) => runs.cancel(info.run, reason, { ...options, until: "accepted" })),
+      "before"
     )
   })
 ).pipe(
@@ -157,18 +161,22 @@ export const retry = Command.make(
     const settled = yield* Given.named("--settle", settle)
     const calls: { [call: string]: Runs.Settlement } = {}
     for (const [call, value] of Object.entries(settled)) calls[call] = yield* settlement(call, value)
-    yield* Acting.act(rest, "retried", (info, { until: _, ...options }) =>
-      Effect.gen(function* () {
-        const runs = yield* Runs.Runs
-        const how = {
-          ...options,
-          ...(settle.length === 0 ? undefined : { settle: calls }),
-          ...(Option.isSome(maxSteps) ? { limits: { maxSteps: maxSteps.value } } : undefined)
-        }
-        if (edit.length === 0) return yield* runs.retry(info.run, how)
-        const { edits, flow } = yield* Acting.editsOf(info, edit)
-        yield* runs.retry(Runs.ref(flow, info.run), { ...how, edits })
-      })
+    yield* Acting.act(
+      rest,
+      "retried",
+      (info, { until: _, ...options }) =>
+        Effect.gen(function* () {
+          const runs = yield* Runs.Runs
+          const how = {
+            ...options,
+            ...(settle.length === 0 ? undefined : { settle: calls }),
+            ...(Option.isSome(maxSteps) ? { limits: { maxSteps: maxSteps.value } } : undefined)
+          }
+          if (edit.length === 0) return yield* runs.retry(info.run, how)
+          const { edits, flow } = yield* Acting.editsOf(info, edit)
+          yield* runs.retry(Runs.ref(flow, info.run), { ...how, edits })
+        }),
+      "before"
     )
   })
 ).pipe(

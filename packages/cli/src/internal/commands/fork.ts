@@ -62,7 +62,7 @@ export const fork = Command.make(
         { run: forked.id, from, status: "pending" },
         () => `forked: ${Text.inline(forked.id)}`
       )
-    }).pipe(Effect.provide(work ? Place.working : Place.writing))
+    }).pipe(Effect.provide(work ? Place.working("asked") : Place.writing))
   })
 ).pipe(
   Command.withShortDescription("Start a new run from a checkpoint of another."),

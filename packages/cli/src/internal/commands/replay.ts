@@ -9,21 +9,25 @@ import * as Arguments from "../arguments.ts"
 import * as JsonPath from "../jsonPath.ts"
 import { Output } from "../output.ts"
 import * as Place from "../place.ts"
-import { runNamed } from "../runNamed.ts"
+import { positionNamed } from "../runNamed.ts"
 import * as Text from "../text.ts"
 
 export const replay = Command.make(
   "replay",
-  { run: Arguments.run },
-  Effect.fn("replay")(function* ({ run }) {
+  {
+    position: Arguments.position("run").pipe(
+      Argument.withDescription("A run, or `run@seq`: what had ended by then is taken as it is recorded")
+    )
+  },
+  Effect.fn("replay")(function* ({ position }) {
     const output = yield* Output
     const loaded = yield* Place.configured
     yield* Effect.gen(function* () {
       const runs = yield* Runs.Runs
-      const info = yield* runNamed(run)
+      const { info, seq } = yield* positionNamed(position)
       const entry = yield* Place.flowNamed(loaded, info.flow)
       const report = yield* runs
-        .replay(Runs.ref(entry.flow, info.run))
+        .replay(Runs.ref(entry.flow, info.run), { from: seq })
         .pipe(Effect.provide(Place.handlersOf(loaded.file, entry)))
       const { divergence } = report
       yield* output.document(report, () => {
@@ -50,7 +54,8 @@ export const replay = Command.make(
     "Execute the handlers of a run again, against what is recorded: no tool is called, nothing is written. Ends with 9 at the first difference."
   ),
   Command.withExamples([
-    { command: "waymark replay ticket-42", description: "Does the code still do what it did?" }
+    { command: "waymark replay ticket-42", description: "Does the code still do what it did?" },
+    { command: "waymark replay ticket-42@17", description: "Only from checkpoint 17 on" }
   ])
 )
 

@@ -67,12 +67,12 @@ export const run = Command.make(
       const started = yield* start
       yield* output.note(output.paint("gray", `run ${Text.inline(started.id)}`))
       yield* Following.conclude(started.id)
-    }).pipe(Effect.provide(Place.working))
+    }).pipe(Effect.provide(Place.working("asked")))
   })
 ).pipe(
   Command.withShortDescription("Start a run and execute it here."),
   Command.withDescription(
-    "Start a run and execute it here, until it ends or waits for somebody. Meanwhile this process is a worker like any other: it takes up whatever else nobody executes."
+    "Start a run and execute it here, until it ends or waits for somebody. The runs that it starts are executed here, too."
   ),
   Command.withExamples([
     { command: `waymark run triage --input '{"ticket":"T-42"}'`, description: "With its input in place" },

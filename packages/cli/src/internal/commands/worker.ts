@@ -21,9 +21,13 @@ export const worker = Command.make(
       Flag.withDescription("Take requests at a socket of this machine"),
       Flag.withMetavar("path"),
       Flag.optional
+    ),
+    asked: Flag.Boolean("asked").pipe(
+      Flag.withDescription("Execute only runs that requests are about, and the runs that these start"),
+      Flag.withDefault(false)
     )
   },
-  Effect.fn("worker")(function* ({ socket, stdio }) {
+  Effect.fn("worker")(function* ({ asked, socket, stdio }) {
     if (stdio && Option.isSome(socket)) {
       return yield* new BadInput({ what: "--stdio and --socket", detail: "choose one" })
     }
@@ -36,7 +40,10 @@ export const worker = Command.make(
     const loaded = yield* Place.configured
     if (stdio || Option.isSome(path)) {
       const { serve } = yield* Effect.promise(() => import("../worker/serve.ts"))
-      return yield* serve(loaded, Option.getOrUndefined(path))
+      return yield* serve(loaded, Option.getOrUndefined(path), asked ? "asked" : "all")
+    }
+    if (asked) {
+      return yield* new BadInput({ what: "--asked", detail: "it takes --stdio or --socket to ask for a run" })
     }
     return yield* Effect.gen(function* () {
       const { owner } = yield* Worker.Worker
@@ -46,7 +53,7 @@ export const worker = Command.make(
         () => `executes ${ids.join(", ")}; Ctrl-C ends it in good order`
       )
       return yield* Effect.never
-    }).pipe(Effect.provide(Place.working))
+    }).pipe(Effect.provide(Place.working("all")))
   })
 ).pipe(
   Command.withShortDescription("Execute runs until it is stopped."),

@@ -81,6 +81,10 @@ export const layer = (
         <P, A, E>(handler: (payload: P) => Effect.Effect<A, E, Runs.Runs>) =>
         (payload: P, asked: Asked): Effect.Effect<A, Failed> =>
           Effect.andThen(isGreeted(asked), Effect.provideContext(told(handler(payload)), context))
+      /** What is asked of a run holds when it is executed here next. */
+      const steer = <P extends { readonly run: string }, A, E>(
+        handler: (payload: P) => Effect.Effect<A, E, Runs.Runs>
+      ) => ask((payload: P) => Effect.tap(handler(payload), worker.takeUp(payload.run)))
       const follow =
         <P, A, E>(handler: (payload: P) => Stream.Stream<A, E, Runs.Runs>) =>
         (payload: P, asked: Asked): Stream.Stream<A, Failed> =>
@@ -134,7 +138,7 @@ export const layer = (
             return { run: forked.id, from: forked.from }
           })
         ),
-        retry: ask(({ edits, maxSteps, run, settle, ...sender }) =>
+        retry: steer(({ edits, maxSteps, run, settle, ...sender }) =>
           Effect.gen(function* () {
             const limits = maxSteps === undefined ? undefined : { maxSteps }
             const how = { ...senderOf(sender), settle, ...(limits === undefined ? undefined : { limits }) }
@@ -143,26 +147,27 @@ export const layer = (
             yield* runs.retry(ref, { ...how, edits: yield* Values.edits(ref.flow, editsIn(edits)) })
           })
         ),
-        resume: ask(({ run, ...sender }) => runs.resume(run, senderOf(sender))),
-        pause: ask(({ note, run, ...sender }) => runs.pause(run, { ...senderOf(sender), note })),
-        cancel: ask(({ reason, run, ...sender }) =>
+        resume: steer(({ run, ...sender }) => runs.resume(run, senderOf(sender))),
+        pause: steer(({ note, run, ...sender }) => runs.pause(run, { ...senderOf(sender), note })),
+        cancel: steer(({ reason, run, ...sender }) =>
           Effect.map(runs.cancel(run, reason, { ...senderOf(sender), until: "accepted" }), (status) => ({
             status
           }))
         ),
-        answer: ask(({ run, value, wait, ...sender }) => runs.answer(run, wait, value, senderOf(sender))),
-        signal: ask(({ key, name, payload, run, ...sender }) =>
+        answer: steer(({ run, value, wait, ...sender }) => runs.answer(run, wait, value, senderOf(sender))),
+        signal: steer(({ key, name, payload, run, ...sender }) =>
           runs.signal(run, name, payload, { ...senderOf(sender), key })
         ),
         bookmark: ask(({ name, note, run, seq, tags, ...sender }) =>
           Runs.bookmark(run, seq, { ...senderOf(sender), name, note, tags })
         ),
-        replay: ask(({ run }) =>
+        takeUp: steer(({ run }) => Effect.asVoid(runs.get(run))),
+        replay: ask(({ from, run }) =>
           Effect.gen(function* () {
             const { flow } = yield* runs.get(run)
             const entry = yield* entryOf(flow)
             return yield* runs
-              .replay(Runs.ref(entry.flow, run))
+              .replay(Runs.ref(entry.flow, run), { from })
               .pipe(Effect.provide(Place.handlersOf(loaded.file, entry)))
           })
         ),

@@ -29,14 +29,18 @@ const logging = (log: PubSub.PubSub<LogLine>) =>
   )
 
 /** Executes runs and takes requests: at a socket until it is stopped, else by standard input until that closes. */
-export const serve = Effect.fnUntraced(function* (loaded: ConfigFile.Loaded, socket: string | undefined) {
+export const serve = Effect.fnUntraced(function* (
+  loaded: ConfigFile.Loaded,
+  socket: string | undefined,
+  takesUp: "all" | "asked"
+) {
   const output = yield* Output
   const closed = yield* Deferred.make<void>()
   const log = yield* PubSub.sliding<LogLine>(1000)
   const transport = socket === undefined ? Transports.stdio(closed) : Transports.socket(socket)
   const serving = RpcServer.layer(WorkerRpcs, { disableTracing: true }).pipe(
     Layer.provide([Handlers.layer(loaded, log), transport]),
-    Layer.provide(Place.working),
+    Layer.provide(Place.working(takesUp)),
     Layer.provide(logging(log))
   )
   yield* Effect.gen(function* () {

@@ -193,7 +193,7 @@ export const make = Effect.fnUntraced(function* (options: {
       Effect.catchTag("RunExists", () =>
         Effect.catchTag(joined, "RunNotFound", () =>
           Effect.fail(new RunConflict({ run: id, detail: "it is being deleted" }))
-        )
+        ).pipe(Effect.tap(() => starter?.takeUp(id) ?? Effect.void))
       )
     )
     return { run: { id, flow }, created, joined }
@@ -471,7 +471,10 @@ export const make = Effect.fnUntraced(function* (options: {
       )
       return { id, flow: run.flow, from: { run: run.id, seq } }
     }),
-    replay: (run) => Replay.replay(journals, clock, run.flow, run.id),
+    replay: (run, { from } = {}) =>
+      Effect.flatMap(from === undefined ? Effect.undefined : stateAt(run, from), (state) =>
+        Replay.replay(journals, clock, run.flow, run.id, state)
+      ),
     verify: (run, verifyOptions) => History.verify(journals, idOf(run), verifyOptions ?? {}),
     delete: Effect.fnUntraced(function* (run) {
       const id = idOf(run)

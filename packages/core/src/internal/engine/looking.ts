@@ -8,7 +8,7 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { RunInfo } from "../../RunInfo.ts"
-import type { Change, Store } from "../../Store.ts"
+import type { Change, Store, StoreError } from "../../Store.ts"
 
 /** Why to look at a run: something about it changed, a command came for it, it was due, or it has something to send. */
 export type Why = "changed" | "commanded" | "due" | "sending"
@@ -18,6 +18,8 @@ export interface Looking {
   readonly begin: Effect.Effect<void, never, Scope.Scope>
   /** A run came to rest whose wait is due then (milliseconds). */
   readonly note: (due: number) => void
+  /** Looks through the index, now. */
+  readonly look: Effect.Effect<void>
   readonly end: Effect.Effect<void>
 }
 
@@ -106,7 +108,15 @@ export const make = (options: {
     }
   })
 
+  const reportedly = <A>(looking: Effect.Effect<A, StoreError>, what: string) =>
+    Effect.catch(looking, (error) =>
+      Effect.as(report(`the store could not be searched for ${what}`, error), undefined)
+    )
+  const sweeps = reportedly(sweep, "runs")
+  const takesUpDue = reportedly(takeUpDue, "waits that are due")
+
   return {
+    look: Effect.andThen(sweeps, Effect.asVoid(takesUpDue)),
     begin: Effect.gen(function* () {
       const scope = yield* Effect.scope
       const watching = yield* Stream.runForEachArray(store.changes, options.onChanges).pipe(
@@ -116,20 +126,12 @@ export const make = (options: {
         Effect.forever,
         Effect.forkIn(scope, { startImmediately: true })
       )
-      const sweeping = yield* sweep.pipe(
-        Effect.catch((error) => report("the store could not be searched for runs", error)),
+      const sweeping = yield* sweeps.pipe(
         Effect.andThen(Effect.sleep(options.sweep)),
         Effect.forever,
         Effect.forkIn(scope)
       )
-      const timing = yield* takeUpDue.pipe(
-        Effect.catch((error) =>
-          Effect.as(report("the store could not be searched for waits that are due", error), undefined)
-        ),
-        Effect.flatMap(untilDue),
-        Effect.forever,
-        Effect.forkIn(scope)
-      )
+      const timing = yield* takesUpDue.pipe(Effect.flatMap(untilDue), Effect.forever, Effect.forkIn(scope))
       fibers = [watching, sweeping, timing]
     }),
     note: (due) => {

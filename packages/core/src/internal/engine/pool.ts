@@ -14,7 +14,8 @@ import type * as Flow from "../../Flow.ts"
 import type { Head } from "../../Journal.ts"
 import type { RunState } from "../../RunState.ts"
 import { isHandled, isTerminal } from "../../RunInfo.ts"
-import type { Change, Lease } from "../../Store.ts"
+import type { RunInfo } from "../../RunInfo.ts"
+import type { Change, Lease, RunNotFound, StoreError } from "../../Store.ts"
 import { cursorOf } from "../inbox.ts"
 import * as Commands from "./commands.ts"
 import * as Deadlines from "./deadlines.ts"
@@ -40,6 +41,8 @@ export interface Starter {
     head: Head,
     span: Tracer.Span | undefined
   ) => Effect.Effect<Rest>
+  /** Asks for a run that somebody made before. */
+  readonly takeUp: (run: string) => Effect.Effect<void>
 }
 
 /** How far this worker came with a run: to its end, which is durable; or not so far. */
@@ -54,6 +57,7 @@ export interface Pool {
 }
 
 export interface Options {
+  readonly takesUp: "all" | "asked"
   readonly concurrency: number
   readonly sweep: Duration.Input
   readonly timers: Duration.Input
@@ -131,6 +135,8 @@ export const make = Effect.fnUntraced(function* (
   const lost = new Map<string, Lease>()
   /** How often in a row the executions of runs died here: taking them up again counts as a recovery. */
   const deaths = new Map<string, number>()
+  /** Runs that it was asked for, until they have ended; all if there is none. */
+  const asked = options.takesUp === "all" ? undefined : new Set<string>()
   let active = 0
   let filling = false
   let draining = false
@@ -145,13 +151,20 @@ export const make = Effect.fnUntraced(function* (
       const service = services.get(state.flow)!
       const { clock, codec, hash } = environment
       const writer = Writer.make({ store, codec, hash, clock, lease, state, head })
+      asked?.add(state.run)
       const held = submit(Execution.make(environment, service, writer, undefined, span))
       return Effect.callback<Rest>((resume) => {
         const answer = (rest: Rest) => resume(Effect.succeed(rest))
         if (held.rest === undefined) held.onRest = answer
         else answer(held.rest)
       })
-    }
+    },
+    takeUp: (run) =>
+      Effect.suspend(() => {
+        if (asked === undefined) return Effect.void
+        asked.add(run)
+        return looking.look
+      })
   }
   const places: Places = {
     leave: (run) => {
@@ -208,7 +221,10 @@ export const make = Effect.fnUntraced(function* (
     deaths.delete(run)
     const ended = isTerminal(status)
     rest(held, ended && writer.last !== undefined ? { ended: writer.last } : {})
-    if (ended) released.add(run)
+    if (ended) {
+      released.add(run)
+      if (HashMap.isEmpty(outbox)) asked?.delete(run)
+    }
     return Effect.flatMap(release(writer.lease), () => {
       executions.delete(run)
       // A command may have come in after the run looked for the last time.
@@ -393,6 +409,13 @@ export const make = Effect.fnUntraced(function* (
     )
   }, Effect.uninterruptible)
 
+  /** Whether it was asked for a run, or for one above it. */
+  const isAsked = (info: RunInfo): Effect.Effect<boolean, RunNotFound | StoreError> => {
+    if (asked === undefined || asked.has(info.run)) return Effect.succeed(true)
+    if (info.parent === undefined) return Effect.succeed(false)
+    return Effect.flatMap(store.get(info.parent), (above) => isAsked(above.info))
+  }
+
   /**
    * Takes up a run that nobody has, if there is something to do for it: because of its status, of a command, or of the
    * time. Tells whether somebody else has it.
@@ -403,6 +426,7 @@ export const make = Effect.fnUntraced(function* (
     const service = serviceFor(info.flow, info.version)
     if (owner !== undefined) return service !== undefined
     if (service === undefined || unreadable.get(run) === head.seq) return false
+    if (!(yield* isAsked(info))) return false
     const sends = (info.outbox ?? 0) > 0 && (why === "sending" || !stuck.has(run))
     if (!runnable.has(info.status) && !(why === "due" && Looking.isDue(info, environment.clock)) && !sends) {
       if (why === "changed") return false
@@ -476,7 +500,9 @@ export const make = Effect.fnUntraced(function* (
     sweep: options.sweep,
     timers: options.timers,
     onChanges,
-    has: ({ flow, version }) => serviceFor(flow, version) !== undefined,
+    has: ({ flow, parent, run, version }) =>
+      serviceFor(flow, version) !== undefined &&
+      (asked === undefined || parent !== undefined || asked.has(run)),
     consider,
     isDraining: () => draining
   })

@@ -99,7 +99,9 @@ export const replay = <F extends Flow.Any>(
   journals: Journals,
   live: Clock.Clock,
   flow: F,
-  run: string
+  run: string,
+  /** The run as it was where to begin; from its first event otherwise. */
+  from?: RunState.RunState
 ): Effect.Effect<Report, ReadError | InvalidValue, Flow.Handlers<F["id"]>> =>
   Effect.gen(function* () {
     const { codec, hash, store } = journals
@@ -206,13 +208,13 @@ export const replay = <F extends Flow.Any>(
       return { bodies: yield* restarted(state, 0, now, failing) }
     })
 
-    let state: RunState.RunState | undefined
+    let state = from
     let visits = 0
     let skipped = 0
     let begun: number | undefined
     const { info } = yield* store.get(run)
     const counts = () => (skipped === 0 ? { run, visits } : { run, visits, skipped })
-    for (let next = 0; ;) {
+    for (let next = from === undefined ? 0 : from.seq + 1; ;) {
       const entries = yield* store.read(run, { from: next, limit: 1000 })
       if (entries.length === 0) return counts()
       for (let i = 0; i < entries.length; i++) {
