@@ -87,7 +87,9 @@ export const startServer = async (options: ServerOptions): Promise<Server> => {
   }
   for (const name of ["extensions", "t"]) mkdirSync(join(folder, name))
   const all = { ...settings, "security.workspace.trust.enabled": options.trust === true, ...options.settings }
-  put(join(folder, "server/data/User/settings.json"), JSON.stringify(all, null, 2))
+  // Those of the person, and those of the machine, which the former cannot set.
+  for (const scope of ["User", "Machine"])
+    put(join(folder, `server/data/${scope}/settings.json`), JSON.stringify(all, null, 2))
   const env: NodeJS.ProcessEnv = {
     ...process.env,
     ...options.env,

@@ -1,6 +1,7 @@
 /** What a person does with the packaged extension, and sees. */
 import type { Window } from "../harness/browser.ts"
 import { answer } from "./answer.ts"
+import { debugReplay } from "./debugReplay.ts"
 import { failedRun } from "./failedRun.ts"
 import { hostileContent } from "./hostileContent.ts"
 import { longRun } from "./longRun.ts"
@@ -25,6 +26,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
   { name: "step back from the failure", run: stepBack },
   { name: "move through the graph and the timeline", run: panel },
   { name: "answer a waiting run, and follow it while another process executes it", run: answer },
+  { name: "debug a replay, and a fork, to a breakpoint in TypeScript", run: debugReplay },
   { name: "a run of 100,000 checkpoints", run: longRun },
   { name: "hostile content", run: hostileContent },
   { name: "an untrusted workspace", trust: true, run: untrusted }
