@@ -9,6 +9,7 @@ import * as vscode from "vscode"
 import * as Actions from "./acting/Actions.ts"
 import * as Debugging from "./debugging/Debugging.ts"
 import * as Launching from "./debugging/Launching.ts"
+import { textOf } from "./editor/bridge.ts"
 import * as EditorLayer from "./editor/layer.ts"
 import * as Cursor from "./faces/Cursor.ts"
 import * as Discovery from "./faces/Discovery.ts"
@@ -33,7 +34,7 @@ const layerOf = (context: vscode.ExtensionContext, log: vscode.LogOutputChannel)
     Layer.provide([Cursor.layer, Stores.layer, Sources.layer]),
     Layer.provide(Stores.StoreLayers.layerHost((file) => context.asAbsolutePath(`dist/${file}`))),
     Layer.provide(EditorLayer.layer(context, log)),
-    Layer.provide(Logger.layer([Logger.make(({ message }) => log.info(String(message)))]))
+    Layer.provide(Logger.layer([Logger.make(({ message }) => log.info(textOf(message)))]))
   )
 
 /** Called by the editor when the extension is needed for the first time. */

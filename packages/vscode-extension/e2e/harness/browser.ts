@@ -35,8 +35,8 @@ export interface Window {
   readonly page: Page
   /** Runs a command through the palette. */
   readonly command: (title: string) => Promise<void>
-  /** Opens the container of the extension in the side bar; or another one. */
-  readonly openSideBar: (container?: string) => Promise<void>
+  /** Opens the container of the extension in the side bar. */
+  readonly openSideBar: () => Promise<void>
   /** A row of a tree, by the name of its view and a text in it. */
   readonly row: (view: string, text: string | RegExp) => Locator
   /** Chooses an entry of the menu of something. */
@@ -93,10 +93,10 @@ export const openWindow = async (
         if (i === 8) throw new Error(`there is no command ${title}`)
       }
     },
-    openSideBar: async (container = "Waymark") => {
+    openSideBar: async () => {
       // A number may lie over the icon.
-      await page.locator(`.activitybar .action-label[aria-label^="${container}"]`).click({ force: true })
-      if (container === "Waymark") await page.locator('.pane-header[aria-label^="Runs Section"]').waitFor()
+      await page.locator('.activitybar .action-label[aria-label^="Waymark"]').click({ force: true })
+      await page.locator('.pane-header[aria-label^="Runs Section"]').waitFor()
     },
     row: (view, text) =>
       page

@@ -1,7 +1,8 @@
 /** Replays in the user's own code, under the Node debugger. */
 import assert from "node:assert/strict"
+import { join } from "node:path"
 import * as vscode from "vscode"
-import { eventually, store, textOf } from "./reading.ts"
+import { eventually, root, store, textOf } from "./reading.ts"
 
 interface Stop {
   readonly session: vscode.DebugSession
@@ -48,7 +49,8 @@ suite("replaying", () => {
     const { stackFrames } = await session.customRequest("stackTrace", { threadId })
     const [{ id, line, source }] = stackFrames
     assert.match(source.path, /[\\/]flows[\\/]order\.ts$/)
-    const text = (await vscode.workspace.openTextDocument(source.path)).lineAt(line - 1).text
+    const file = vscode.Uri.file(join(root(), "flows", "order.ts"))
+    const { text } = (await vscode.workspace.openTextDocument(file)).lineAt(line - 1)
     assert.match(text, /const receipt = yield\* Pay\.call/)
     const { result } = await session.customRequest("evaluate", {
       expression: "state.total",
