@@ -11,6 +11,7 @@ import { Effect } from "effect"
 import { Hostile, hostile, worker } from "./flows.ts"
 import { Counter } from "./workspace/flows/counter.ts"
 import { Order } from "./workspace/flows/order.ts"
+import { Parcel } from "./workspace/flows/parcel.ts"
 
 const order = (card: string) => ({
   lines: [
@@ -35,6 +36,8 @@ const fillMain = Effect.gen(function* () {
   yield* Effect.exit(runs.await(bad))
   yield* runs.start(Order, order("4711"), { id: "order-3", actor: "eve" })
   yield* asked("order-3")
+  yield* runs.start(Parcel, { to: "eve", kind: "box" }, { id: "parcel-1" })
+  yield* asked("parcel-1")
   yield* runs.start(
     Hostile,
     { markdown: hostile.markdown, binary: hostile.binary, huge: hostile.huge },

@@ -4,6 +4,7 @@ import type { Store } from "@waymark/core"
 import { Effect, Layer, Schema } from "effect"
 import { Counter, CounterHandlers } from "./workspace/flows/counter.ts"
 import { Order, OrderHandlers } from "./workspace/flows/order.ts"
+import { Parcel, ParcelHandlers } from "./workspace/flows/parcel.ts"
 import { tools } from "./workspace/flows/tools.ts"
 
 /** Texts that try to be markup, links or commands; bytes that are no text; a value that is large. */
@@ -34,8 +35,8 @@ const HostileHandlers = Hostile.toLayer({
 
 /** A worker of all these flows on a store. */
 export const worker = (store: Layer.Layer<Store.Store, unknown>) =>
-  Worker.layer({ flows: [Order, Counter, Hostile] }).pipe(
-    Layer.provide([OrderHandlers, CounterHandlers, HostileHandlers]),
+  Worker.layer({ flows: [Order, Counter, Hostile, Parcel] }).pipe(
+    Layer.provide([OrderHandlers, CounterHandlers, HostileHandlers, ParcelHandlers]),
     Layer.provide([...tools]),
     Layer.provide(store)
   )

@@ -159,7 +159,7 @@ export class Editor extends Context.Service<
     readonly draftText: (document: DocumentRef) => Effect.Effect<string | undefined>
     /** The query of the draft that is in front. */
     readonly draftInFront: Effect.Effect<string | undefined>
-    /** How the editor names a document where one refers to another. */
+    /** How a draft, or what belongs to one, is named where one refers to another. */
     readonly addressOf: (document: DocumentRef) => string
     readonly showDocument: (document: DocumentRef, beside?: boolean) => Effect.Effect<void, EditorError>
     readonly showDiff: (

@@ -6,7 +6,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as vscode from "vscode"
-import * as Actions from "./acting/Actions.ts"
+import * as Acting from "./acting/Acting.ts"
 import * as Debugging from "./debugging/Debugging.ts"
 import * as Launching from "./debugging/Launching.ts"
 import { textOf } from "./editor/bridge.ts"
@@ -26,11 +26,11 @@ const layerOf = (context: vscode.ExtensionContext, log: vscode.LogOutputChannel)
     Discovery.layer,
     RunViews.layer,
     DocumentViews.layer,
-    Actions.layer,
+    Acting.layer,
     RunPanel.layer,
     Launching.layer
   ).pipe(
-    Layer.provide(Debugging.layer),
+    Layer.provide([Debugging.layer, Acting.layerWorkers]),
     Layer.provide([Cursor.layer, Stores.layer, Sources.layer]),
     Layer.provide(Stores.StoreLayers.layerHost((file) => context.asAbsolutePath(`dist/${file}`))),
     Layer.provide(EditorLayer.layer(context, log)),

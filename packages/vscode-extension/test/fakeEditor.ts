@@ -24,6 +24,8 @@ export interface FakeEditor {
   readonly layer: Layer.Layer<Editor>
   /** Messages and questions, and the titles of documents and comparisons, in their order. */
   readonly said: ReadonlyArray<string>
+  /** The first message that is like this, as soon as there is one. */
+  readonly heard: (pattern: RegExp) => Effect.Effect<string>
   readonly logged: ReadonlyArray<string>
   readonly run: (command: string, argument?: unknown) => Effect.Effect<void, Error>
   readonly textOf: (document: DocumentRef) => Effect.Effect<string>
@@ -67,7 +69,15 @@ export const fakeEditor = (answers: Answers = {}): FakeEditor => {
     showLog: Effect.void,
     log: (_level, text) => Effect.sync(() => void logged.push(text))
   }
+  const heard = (pattern: RegExp): Effect.Effect<string> =>
+    Effect.suspend(() => {
+      const found = said.find((text) => pattern.test(text))
+      return found === undefined
+        ? Effect.andThen(Effect.sleep("5 millis"), heard(pattern))
+        : Effect.succeed(found)
+    })
   return {
+    heard,
     layer: Layer.succeed(Editor, service as Service),
     said,
     logged,

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { MemoryStore, Runs } from "@waymark/core"
+import { Manifest, MemoryStore, Runs } from "@waymark/core"
 import { Effect, Exit, Schema } from "effect"
 import { FromPage, ToPage } from "../src/panel/Messages.ts"
 import { place as layOut } from "../src/panel/Layout.ts"
@@ -7,12 +7,12 @@ import * as RunModel from "../src/panel/RunModel.ts"
 import type { Row } from "../src/panel/Timeline.ts"
 import { readAll, readOne } from "../src/reading/Journals.ts"
 import * as Stores from "../src/reading/Stores.ts"
-import { Counter, layerOn, order, place } from "./orders.ts"
+import { Counter, layerOn, Order, order, place } from "./orders.ts"
 
 const on = <A, E>(body: Effect.Effect<A, E, Stores.Stores | Runs.Runs>) =>
   Effect.provide(body, layerOn(MemoryStore.makeDisk()))
 
-const modelOf = (run: string) =>
+const modelOf = (run: string, code?: Manifest.Manifest) =>
   Effect.gen(function* () {
     const stores = yield* Stores.Stores
     yield* stores.use([place])
@@ -25,7 +25,7 @@ const modelOf = (run: string) =>
         readAll(open, run, { from, direction }, take),
       sites: Effect.succeed([])
     }
-    const model = RunModel.make(open, run, reader)
+    const model = RunModel.make(open, run, reader, () => code)
     yield* model.update(Effect.void)
     return model
   })
@@ -62,6 +62,27 @@ describe("the panel of a run", () => {
         // Every event belongs to a row, and the last one to the call or visit that failed.
         assert.strictEqual(rows[timeline.rowAt(timeline.seq)]!.name, "pay")
         assert.strictEqual(rows[timeline.rowAt(0)]!.name, "receive")
+      })
+    )
+  )
+
+  it.live("draws what the code says of the flow, if that is the flow that the run has", () =>
+    on(
+      Effect.gen(function* () {
+        yield* order("o", "bad", true)
+        const notesWith = (code?: Manifest.Manifest) =>
+          Effect.gen(function* () {
+            const { graph, known } = yield* (yield* modelOf("o", code)).graph
+            assert.isTrue(known)
+            return new Map(graph.nodes.map(({ id, note }) => [id, note]))
+          })
+        const notes = yield* notesWith(Manifest.manifest(Order))
+        assert.strictEqual(notes.get("pay"), "may fail with PaymentDeclined")
+        assert.strictEqual(notes.get("receive"), "branches: the first failure ends them")
+        assert.isUndefined(notes.get("ship"))
+        const others = yield* notesWith(Manifest.manifest(Counter))
+        assert.sameMembers([...others.keys()], [...notes.keys()])
+        assert.isUndefined(others.get("pay"))
       })
     )
   )

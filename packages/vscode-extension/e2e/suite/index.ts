@@ -9,6 +9,7 @@ export const run = async (): Promise<void> => {
   await import("./reading.ts")
   await import("./debugging.ts")
   await import("./replaying.ts")
+  await import("./acting.ts")
   const results: Array<{ title: string; status: string; message?: string }> = []
   const failures = await new Promise<number>((done) => {
     mocha

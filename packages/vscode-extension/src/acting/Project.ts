@@ -68,13 +68,14 @@ export const environment = (): { [name: string]: string | undefined } => {
   return env
 }
 
-/** The command that calls `waymark` for a project. Its working directory is the folder of the configuration. */
+/** How a command of `waymark` is called for a project. The working directory is the folder of the configuration. */
 export const commandOf = (
   { args, config, program }: Project,
   store: string,
+  name: string,
   more: ReadonlyArray<string>
 ): ChildProcess.Command =>
-  ChildProcess.make(program, [...args, ...more, "--config", config, "--store", store], {
+  ChildProcess.make(program, [...args, name, "--config", config, "--store", store, ...more], {
     cwd: Path.dirname(config),
     env: environment(),
     extendEnv: false

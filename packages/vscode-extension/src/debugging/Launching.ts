@@ -30,6 +30,7 @@ const mostConfigurations = 5
 /** At so many nodes it stops for somebody who asked to stop at the node: there may be many branches. */
 const mostStops = 10
 
+const by = "launching"
 const label = { history: "History", replay: "Replay", fork: "Fork" }
 
 const make = Effect.gen(function* () {
@@ -138,13 +139,18 @@ const make = Effect.gen(function* () {
     }),
     ended: (configuration, printed) =>
       Effect.gen(function* () {
-        const { launched, mode, run } = configuration[mark] as {
+        const { launched, mode, run, store } = configuration[mark] as {
           readonly launched: number
           readonly mode: "replay" | "fork"
           readonly run: string
+          readonly store: string
         }
         yield* stops.get(launched) ?? Effect.void
         stops.delete(launched)
+        // The command says which run it made: that is looked at now.
+        const forked = /^run (.*), forked from /m.exec(printed)?.[1]
+        if (forked !== undefined && stores.source(store)?.catalog.get(forked) !== undefined)
+          yield* cursor.move({ store, run: forked }, by)
         const problem = /^error: (.*)$/m.exec(printed)?.[1]
         if (problem === undefined) return
         yield* editor.warn(`${label[mode]} of ${line(run, 60)}: ${line(problem, 500)}`)

@@ -6,6 +6,17 @@ import type { Editor } from "../Editor.ts"
 import { ask, disposable } from "./bridge.ts"
 import { draftScheme, uriOf } from "./documents.ts"
 
+/**
+ * A document's address from another one. The JSON extension notices that a schema has changed only if nothing in its address
+ * is encoded, so what the document is stands in the name.
+ */
+const addressOf = (query: string): vscode.Uri =>
+  vscode.Uri.from({ scheme: draftScheme, path: `/${Buffer.from(query).toString("base64url")}.json` })
+
+/** What a document is: by the query, or by the name. */
+const queryOf = ({ path, query }: vscode.Uri): string =>
+  query === "" ? Buffer.from(path.slice(1, -".json".length), "base64url").toString() : query
+
 /** Drafts that were saved, until the window closes; the others are as they are provided. */
 class Drafts implements vscode.FileSystemProvider {
   readonly #saved = new Map<string, { readonly bytes: Uint8Array; readonly time: number }>()
@@ -24,16 +35,16 @@ class Drafts implements vscode.FileSystemProvider {
   }
   async readFile(uri: vscode.Uri): Promise<Uint8Array> {
     const saved = this.#saved.get(uri.toString())
-    return saved?.bytes ?? new TextEncoder().encode(await this.#provide(uri.query))
+    return saved?.bytes ?? new TextEncoder().encode(await this.#provide(queryOf(uri)))
   }
   async stat(uri: vscode.Uri): Promise<vscode.FileStat> {
     const saved = this.#saved.get(uri.toString())
     const size = (await this.readFile(uri)).byteLength
     const stat = { type: vscode.FileType.File, ctime: 0, mtime: saved?.time ?? this.generation, size }
-    return this.#isFixed(uri.query) ? { ...stat, permissions: vscode.FilePermission.Readonly } : stat
+    return this.#isFixed(queryOf(uri)) ? { ...stat, permissions: vscode.FilePermission.Readonly } : stat
   }
   writeFile(uri: vscode.Uri, bytes: Uint8Array): void {
-    if (this.#isFixed(uri.query)) throw vscode.FileSystemError.NoPermissions(uri)
+    if (this.#isFixed(queryOf(uri))) throw vscode.FileSystemError.NoPermissions(uri)
     this.#saved.set(uri.toString(), { bytes, time: Date.now() })
     this.changed.fire([{ type: vscode.FileChangeType.Changed, uri }])
   }
@@ -65,7 +76,7 @@ export const drafts: Pick<Service, "drafts" | "draftText" | "draftInFront" | "ad
         Stream.runForEach(changed, (isStale) =>
           Effect.sync(() => {
             const stale = vscode.workspace.textDocuments.filter(
-              ({ uri }) => uri.scheme === draftScheme && isFixed(uri.query) && isStale(uri.query)
+              ({ uri }) => uri.scheme === draftScheme && isFixed(queryOf(uri)) && isStale(queryOf(uri))
             )
             provider.generation++
             provider.changed.fire(stale.map(({ uri }) => ({ type: vscode.FileChangeType.Changed, uri })))
@@ -85,5 +96,5 @@ export const drafts: Pick<Service, "drafts" | "draftText" | "draftInFront" | "ad
     const uri = vscode.window.activeTextEditor?.document.uri
     return uri?.scheme === draftScheme ? uri.query : undefined
   }),
-  addressOf: (document) => uriOf(document).toString()
+  addressOf: ({ query }) => addressOf(query).toString()
 }

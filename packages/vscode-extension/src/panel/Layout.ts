@@ -16,6 +16,7 @@ export interface PlacedNode extends Point {
   readonly width: number
   readonly height: number
   readonly role: "node" | "start" | "end"
+  readonly note?: string
 }
 
 export interface PlacedEdge {
@@ -34,10 +35,12 @@ export interface Placed {
 }
 
 const height = 44
+/** More is not said of a node. */
+const mostNote = 1000
 const widthOf = (label: string): number => Math.min(260, Math.max(96, 44 + label.length * 8))
 
 /** Edges come in kinds that one flow may have between the same two nodes: a name for each keeps them apart. */
-export const place = ({ edges, nodes, start }: Drawing): Placed => {
+export const place = ({ edges, nodes, notes, start }: Drawing): Placed => {
   const graph = new Graph({ multigraph: true })
   graph.setGraph({ rankdir: "TB", nodesep: 36, ranksep: 48, marginx: 16, marginy: 16 })
   graph.setDefaultEdgeLabel(() => ({}))
@@ -62,7 +65,9 @@ export const place = ({ edges, nodes, start }: Drawing): Placed => {
         y
       } = graph.node(id) as { x: number; y: number; width: number; height: number }
       const role = id === end ? "end" : id === start ? "start" : "node"
-      return { id, label: line(id, 28), x, y, width, height: h, role }
+      const note = notes?.get(id)
+      const placed = { id, label: line(id, 28), x, y, width, height: h, role } as const
+      return note === undefined ? placed : { ...placed, note: note.slice(0, mostNote) }
     }),
     edges: edges.flatMap(({ from, kind, label, to }) => {
       const placed = graph.edge(from, to, kind) as { readonly points: ReadonlyArray<Point> } | undefined

@@ -34,7 +34,8 @@ const Graph = Schema.Struct({
       y: Schema.Finite,
       width: Schema.Finite,
       height: Schema.Finite,
-      role: Schema.Literals(["node", "start", "end"])
+      role: Schema.Literals(["node", "start", "end"]),
+      note: optional(Schema.String)
     })
   ),
   edges: Schema.Array(

@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { Event } from "@waymark/core/Event"
+import type { Manifest } from "@waymark/core/Manifest"
 import { stateOf } from "@waymark/core/RunState"
 import * as Shape from "@waymark/core/Shape"
 import { Store } from "@waymark/core/Store"
@@ -44,7 +45,12 @@ export interface RunModel {
   readonly at: (seq: number) => Effect.Effect<Extract<ToPage, { _tag: "at" }>, Error>
 }
 
-export const make = (open: Open, run: string, reader: Reader): RunModel => {
+export const make = (
+  open: Open,
+  run: string,
+  reader: Reader,
+  manifestOf: (flow: string) => Manifest | undefined
+): RunModel => {
   const timeline = Timeline.make()
   const state = Graph.emptyState()
   const kept: Array<{ readonly seq: number; readonly state: Graph.GraphState }> = []
@@ -90,6 +96,10 @@ export const make = (open: Open, run: string, reader: Reader): RunModel => {
     update,
     graph: Effect.gen(function* () {
       const { fingerprint, flow } = yield* open.runs.stateAt(run)
+      const manifest = manifestOf(flow)
+      // What the code is now, if that is what the run is executed by.
+      if (manifest?.fingerprint === fingerprint)
+        return { flow, known: true, graph: Layout.place(Graph.drawingOfManifest(manifest)) }
       const shape = yield* Effect.provideService(Shape.read(fingerprint), Store, open.store)
       const drawing = shape === undefined ? Graph.observed(flow, start, state) : Graph.drawingOf(shape)
       return { flow, known: shape !== undefined, graph: Layout.place(drawing) }

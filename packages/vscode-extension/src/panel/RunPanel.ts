@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { Workers } from "../acting/Workers.ts"
 import { Editor } from "../Editor.ts"
 import type { Panel, PanelKind } from "../Editor.ts"
 import { Debugging } from "../debugging/Debugging.ts"
@@ -39,6 +40,7 @@ const make = Effect.gen(function* () {
   const editor = yield* Editor
   const stores = yield* Stores
   const cursor = yield* Cursor
+  const workers = yield* Workers
   const { readerOf } = yield* Debugging
   const panels = new Map<string, Panel>()
   /** Nodes that somebody came for, until their page is there. */
@@ -49,7 +51,7 @@ const make = Effect.gen(function* () {
       const post = (message: ToPage) => panel.post(message)
       const open = yield* stores.open(store)
       const reader = readerOf(open, run)
-      const model = RunModel.make(open, run, reader)
+      const model = RunModel.make(open, run, reader, (flow) => workers.manifest(store, flow))
       let seq: number | undefined
 
       const size = (reading: boolean) =>
@@ -145,6 +147,11 @@ const make = Effect.gen(function* () {
         Stream.filter((change) => change.store === store && (change.runs?.has(run) ?? false)),
         Stream.runForEach(() => report(Effect.andThen(update, seq === undefined ? show : Effect.void)))
       )
+      // The code says more of the flow than the store keeps.
+      const described = workers.manifests.pipe(
+        Stream.filter((told) => told === store),
+        Stream.runForEach(() => report(Effect.andThen(draw, show)))
+      )
       const pointed = cursor.moves.pipe(
         Stream.filter(
           ({ by: mover, to }) => mover !== by && to?.store === store && to.run === run && to.seq !== undefined
@@ -156,7 +163,7 @@ const make = Effect.gen(function* () {
           })
         )
       )
-      yield* Effect.all([listening, following, pointed], { concurrency: 3, discard: true }).pipe(
+      yield* Effect.all([listening, following, described, pointed], { concurrency: 4, discard: true }).pipe(
         Effect.raceFirst(panel.closed)
       )
     })
@@ -226,5 +233,5 @@ const plainRow = ({ ended, started, ...row }: ReturnType<RunModel.RunModel["time
   ...(ended === undefined ? {} : { ended })
 })
 
-export const layer: Layer.Layer<never, never, Editor | Stores | Cursor | Debugging> =
+export const layer: Layer.Layer<never, never, Editor | Stores | Cursor | Debugging | Workers> =
   Layer.effectDiscard(make)

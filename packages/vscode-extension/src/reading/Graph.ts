@@ -3,8 +3,9 @@
  * were taken.
  */
 import type { Event } from "@waymark/core/Event"
-import type { Edge } from "@waymark/core/Manifest"
+import type { Edge, Manifest, Node } from "@waymark/core/Manifest"
 import type { Shape } from "@waymark/core/Shape"
+import { duration } from "./Text.ts"
 
 export type NodeStatus =
   | "unvisited"
@@ -22,6 +23,8 @@ export interface Drawing {
   readonly start: string
   readonly nodes: ReadonlyArray<string>
   readonly edges: ReadonlyArray<Pick<Edge, "from" | "to" | "kind"> & { readonly label?: string }>
+  /** What is to be said of nodes, where the code was asked: what they are for, and their policies. */
+  readonly notes?: ReadonlyMap<string, string>
 }
 
 /** The name under which the end of the flow is drawn. */
@@ -30,8 +33,51 @@ export const end = "end"
 const labelOf = ({ defect, kind, tag }: Edge): string | undefined =>
   defect === true ? "defect" : (tag ?? (kind === "branch" ? "each" : undefined))
 
+const fanOutText = ({ concurrency, policy }: NonNullable<Node["fanOut"]>): string => {
+  const stops =
+    policy === "failFast"
+      ? "the first failure ends them"
+      : policy === "collect"
+        ? "failures are collected"
+        : `${policy.quorum} have to complete`
+  return `branches: ${stops}${concurrency === undefined ? "" : `, ${concurrency} at once`}`
+}
+
+/** What is to be said of a node: its description and its policies, a line for each. */
+const noteOf = (node: Node): string =>
+  [
+    node.description,
+    node.retry === undefined
+      ? undefined
+      : `retries: ${node.retry}${node.retryOnly === true ? ", if a condition holds" : ""}`,
+    node.timeout === undefined ? undefined : `an attempt may take ${duration(node.timeout)}`,
+    node.maxVisits === undefined
+      ? undefined
+      : `at most ${node.maxVisits} visits, then the run ${node.onExceeded === "pause" ? "pauses" : "fails"}`,
+    node.fanOut === undefined ? undefined : fanOutText(node.fanOut),
+    node.errors.length === 0 ? undefined : `may fail with ${node.errors.join(", ")}`
+  ]
+    .filter((text) => text !== undefined)
+    .join("\n")
+
+/** The drawing of a flow as its code describes it. */
+export const drawingOfManifest = (manifest: Manifest): Drawing => ({
+  ...drawingOf({
+    flow: manifest.id,
+    start: manifest.start,
+    nodes: manifest.nodes.map(({ name }) => name),
+    edges: manifest.edges
+  }),
+  notes: new Map(
+    manifest.nodes.flatMap((node): ReadonlyArray<readonly [string, string]> => {
+      const note = noteOf(node)
+      return note === "" ? [] : [[node.name, note]]
+    })
+  )
+})
+
 /** The drawing of a shape. Edges between the same nodes are one, of the kind that comes first. */
-export const drawingOf = (shape: Shape): Drawing => {
+export const drawingOf = (shape: Pick<Shape, "flow" | "start" | "nodes" | "edges">): Drawing => {
   const edges = new Map<string, Drawing["edges"][number]>()
   for (const edge of shape.edges) {
     const key = `${edge.from}\0${edge.to}`

@@ -73,13 +73,13 @@ export const makeGraph = (actions: GraphActions): GraphView => {
       edges.set(`${from}\0${to}`, group)
       drawing.push(group)
     }
-    for (const { height: h, id, label, role, width: w, x, y } of boxes) {
+    for (const { height: h, id, label, note, role, width: w, x, y } of boxes) {
       const sign = svg("text", { x: x - w / 2 + 16, y: y + 5, class: "sign" })
       const count = svg("text", { x, y: y + 16, class: "count" })
       const group = svg(
         "g",
         { class: `node ${role} unvisited`, tabindex: 0, role: "button" },
-        svg("title", {}, id),
+        svg("title", {}, note === undefined ? id : `${id}\n${note}`),
         svg("rect", { x: x - w / 2, y: y - h / 2, width: w, height: h, rx: role === "end" ? h / 2 : 6 }),
         sign,
         svg("text", { x, y: y + (role === "end" ? 5 : -1), class: "name" }, label),

@@ -1,0 +1,23 @@
+/**
+ * All that is done to runs, with the workers that it takes.
+ */
+import * as Layer from "effect/Layer"
+import * as NodeChildProcessSpawner from "@effect/platform-node/NodeChildProcessSpawner"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import * as Actions from "./Actions.ts"
+import * as Drafts from "./Drafts.ts"
+import * as Forking from "./Forking.ts"
+import * as Project from "./Project.ts"
+import * as Replaying from "./Replaying.ts"
+import * as Starting from "./Starting.ts"
+import * as Workers from "./Workers.ts"
+
+const spawner = NodeChildProcessSpawner.layer.pipe(Layer.provide([NodeFileSystem.layer, NodePath.layer]))
+
+/** The workers of this window, with the processes of this host. */
+export const layerWorkers = Workers.layer.pipe(Layer.provide(Project.layer), Layer.provide(spawner))
+
+export const layer = Layer.mergeAll(Actions.layer, Forking.layer, Replaying.layer, Starting.layer).pipe(
+  Layer.provide(Drafts.Comparisons.layer)
+)

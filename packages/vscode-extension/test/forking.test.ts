@@ -1,0 +1,130 @@
+import { stateOf } from "@waymark/core/RunState"
+import type { Runs } from "@waymark/core"
+import { Effect } from "effect"
+import { beforeAll, describe, expect, it } from "vitest"
+import * as Drafts from "../src/acting/Drafts.ts"
+import { Workers } from "../src/acting/Workers.ts"
+import { Cursor } from "../src/faces/Cursor.ts"
+import { Stores } from "../src/reading/Stores.ts"
+import { fakeEditor } from "./fakeEditor.ts"
+import { acting, makeStore, noProject, use } from "./project.ts"
+
+let store = ""
+beforeAll(async () => {
+  store = await makeStore()
+})
+
+/** The checkpoint before the payment that was declined. */
+const beforePayment = (runs: Runs.Runs["Service"]) =>
+  Effect.map(runs.history("declined", { node: "approve", limit: 1 }), ([found]) => found!.seq)
+
+const change = (text: string, more: { readonly [channel: string]: unknown }) =>
+  JSON.stringify({ ...JSON.parse(text), ...more })
+
+describe("forking", () => {
+  it("edits the state, says what will happen, and executes the fork by the project's own worker", async () => {
+    const editor = fakeEditor({
+      confirm: () => true,
+      draft: (text) => change(text, { card: "4711" })
+    })
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        const runs = yield* use(store)
+        const at = { store, run: "declined", seq: yield* beforePayment(runs) }
+        yield* editor.run("waymark.fork", at)
+        const text = yield* editor.textOf(Drafts.refOf(at, "edited"))
+        expect(JSON.parse(text)).toMatchObject({ card: "0000", total: 360 })
+        yield* editor.run("waymark.forkDraft", at)
+
+        const fork = (yield* Cursor).current()!.run
+        expect(fork).not.toBe("declined")
+        const info = yield* runs.get(fork)
+        expect(info).toMatchObject({ status: "completed", forkOf: { run: "declined", seq: at.seq } })
+        expect(stateOf(yield* runs.stateAt(fork))).toMatchObject({ card: "4711" })
+        const question = editor.said.find((text) => text.startsWith("Fork run declined"))!
+        expect(question).toMatch(/from checkpoint \d+\?.*at node pay/s)
+        expect(question).toMatch(/but for 1 channel: card\./)
+        expect(question).toMatch(/itself called pay: the fork calls tools for real/)
+        expect(question).toMatch(/executed at once, by (?:a|the) worker of ws\/waymark\.config\.ts/)
+        expect(editor.said.indexOf(`diff declined@${at.seq}: recorded ↔ edited`)).toBe(
+          editor.said.indexOf(question) - 1
+        )
+
+        // The code says what the channels hold, and the schema of the draft has it.
+        const schema = JSON.parse(yield* editor.textOf(Drafts.refOf(at, "schema")))
+        expect(schema.properties.prices).toMatchObject({ type: "array", items: { type: "integer" } })
+        expect(schema.additionalProperties).toBe(false)
+        // Another run is not taken up: that was not asked for.
+        expect((yield* runs.get("asking")).status).toBe("waiting")
+      }).pipe(Effect.provide(acting(editor)))
+    )
+  })
+
+  it("does nothing unless the person says so", async () => {
+    const editor = fakeEditor({ confirm: () => false })
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        const runs = yield* use(store)
+        const before = (yield* runs.list({ flow: "order" })).runs.length
+        const at = { store, run: "declined", seq: yield* beforePayment(runs) }
+        yield* editor.run("waymark.forkDraft", at)
+        expect(editor.said.some((text) => text.includes("Its state is as recorded."))).toBe(true)
+        expect((yield* runs.list({ flow: "order" })).runs.length).toBe(before)
+      }).pipe(Effect.provide(acting(editor)))
+    )
+  })
+
+  it("refuses what does not fit, by the names and kinds of the channels and by the schemas of the code", async () => {
+    const refused = async (more: { readonly [channel: string]: unknown }) => {
+      const editor = fakeEditor({ confirm: () => true, draft: (text) => change(text, more) })
+      await Effect.runPromise(
+        Effect.gen(function* () {
+          const runs = yield* use(store)
+          yield* editor.run("waymark.forkDraft", {
+            store,
+            run: "declined",
+            seq: yield* beforePayment(runs)
+          })
+        }).pipe(Effect.provide(acting(editor)))
+      )
+      return editor.said.at(-1)
+    }
+    expect(await refused({ color: "red" })).toMatch(/^Not forked: .*no channel "color".*card/)
+    expect(await refused({ prices: "none" })).toMatch(/^Not forked: channel "prices" holds a list/)
+    expect(await refused({ prices: [1.5] })).toMatch(/^Not forked: .*prices.*integer/s)
+  })
+
+  it("forks in the store where nothing can be executed, and says that the fork waits", async () => {
+    const editor = fakeEditor({
+      confirm: () => true,
+      draft: (text) => change(text, { card: "4712", receipt: "by hand" })
+    })
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        const runs = yield* use(store)
+        const at = { store, run: "declined", seq: yield* beforePayment(runs) }
+        yield* editor.run("waymark.forkDraft", at)
+        const question = editor.said.find((text) => text.startsWith("Fork run declined"))!
+        expect(question).toMatch(/Nothing is executed now: there is no waymark\.config\.ts/)
+        const fork = (yield* Cursor).current()!.run
+        expect(yield* runs.get(fork)).toMatchObject({ status: "pending", node: "pay" })
+        expect(stateOf(yield* runs.stateAt(fork))).toMatchObject({ card: "4712", receipt: "by hand" })
+        expect((yield* Workers).running(store)).toBeUndefined()
+        const schema = JSON.parse(yield* editor.textOf(Drafts.refOf(at, "schema")))
+        expect(Object.keys(schema.properties)).toContain("receipt")
+      }).pipe(Effect.provide(acting(editor, Effect.fail(noProject))))
+    )
+  })
+
+  it("is refused in a workspace that is not trusted", async () => {
+    const editor = fakeEditor({ trusted: false, confirm: () => true })
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        yield* use(store)
+        yield* editor.run("waymark.fork", { store, run: "declined", seq: 3 })
+        expect(editor.said).toEqual(["This workspace is not trusted, so runs in it are only shown."])
+        expect((yield* Stores).source(store)).toBeDefined()
+      }).pipe(Effect.provide(acting(editor)))
+    )
+  })
+})

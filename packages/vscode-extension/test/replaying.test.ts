@@ -1,0 +1,141 @@
+import { readFileSync, rmSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { Effect, Fiber } from "effect"
+import { beforeAll, describe, expect, it } from "vitest"
+import * as Drafts from "../src/acting/Drafts.ts"
+import { Workers } from "../src/acting/Workers.ts"
+import { Cursor } from "../src/faces/Cursor.ts"
+import { fakeEditor } from "./fakeEditor.ts"
+import { acting, makeStore, project, use } from "./project.ts"
+
+let store = ""
+beforeAll(async () => {
+  store = await makeStore()
+})
+
+describe("executing the code of a run", () => {
+  it("replays it: nothing is different, or a diff shows what is and leads to the handler", async () => {
+    const editor = fakeEditor({
+      press: (_text, actions) => actions.find((action) => action === "Go to Checkpoint")
+    })
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        yield* use(store)
+        yield* editor.run("waymark.replay", { store, run: "declined" })
+        expect(yield* editor.heard(/replayed/)).toBe("declined: 5 visits replayed. All as recorded.")
+      }).pipe(Effect.provide(acting(editor)))
+    )
+    const report = {
+      run: "declined",
+      visits: 3,
+      divergence: {
+        seq: 7,
+        node: "sum",
+        visit: 2,
+        attempt: 1,
+        expected: { total: 360 },
+        got: { total: 361 }
+      }
+    }
+    // A command that says what the code of other days would.
+    const args = ["-e", `console.log(${JSON.stringify(JSON.stringify(report))}); process.exitCode = 9`, "--"]
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        yield* use(store)
+        yield* editor.run("waymark.replay", { store, run: "declined" })
+        expect(yield* editor.heard(/Not as recorded/)).toBe(
+          "declined: 3 visits replayed. Not as recorded: visit 2 of sum, position 7."
+        )
+        expect(editor.said.at(-2)).toBe("diff declined@7: recorded ↔ replayed")
+        const at = { store, run: "declined", seq: 7 }
+        expect(JSON.parse(yield* editor.textOf(Drafts.refOf(at, "expected")))).toEqual({ total: 360 })
+        expect(JSON.parse(yield* editor.textOf(Drafts.refOf(at, "got")))).toEqual({ total: 361 })
+        expect((yield* Cursor).current()).toEqual(at)
+      }).pipe(Effect.provide(acting(editor, Effect.succeed({ ...project, args }))))
+    )
+  })
+
+  it("makes a test of it in a file that somebody names, and asks before it writes over one", async () => {
+    // Beside the flows, which the test imports.
+    const file = join(dirname(project.config), "made.ts")
+    const answers: Array<boolean> = []
+    const editor = fakeEditor({
+      input: () => "made.ts",
+      confirm: () => {
+        answers.push(true)
+        return false
+      }
+    })
+    try {
+      await Effect.runPromise(
+        Effect.gen(function* () {
+          yield* use(store)
+          yield* editor.run("waymark.testFrom", { store, run: "declined" })
+          expect(editor.said.at(-1)).toBe(`file ${file}`)
+          expect(answers).toEqual([])
+          const text = readFileSync(file, "utf8")
+          expect(text).toMatch(/from "\.\/flows\/order\.ts"/)
+          yield* editor.run("waymark.testFrom", { store, run: "declined" })
+          expect(answers).toEqual([true])
+          expect(editor.said.at(-1)).toMatch(/^Write over made\.ts\?/)
+        }).pipe(Effect.provide(acting(editor)))
+      )
+    } finally {
+      rmSync(file, { force: true })
+    }
+  })
+
+  it("starts a run of a flow that the project has, with an input that its schema takes", async () => {
+    const typed: Array<string | undefined> = []
+    const editor = fakeEditor({
+      pick: (_title, choices) => choices.find(({ label }) => label === "counter")?.value,
+      input: ({ validate }) => {
+        typed.push(validate?.("many"))
+        return "3"
+      },
+      confirm: () => true
+    })
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        const runs = yield* use(store)
+        yield* editor.run("waymark.start")
+        const { run } = (yield* Cursor).current()!
+        expect(yield* runs.get(run)).toMatchObject({ flow: "counter", status: "completed" })
+        expect(typed).toEqual(["Type a number."])
+        expect(editor.said.some((text) => /^Start a run of counter in .*\n.*Its input: 3$/s.test(text))).toBe(
+          true
+        )
+
+        // Whoever uses a worker that dies is told; one that nobody uses says so itself.
+        const { running, use: useWorker } = yield* Workers
+        const { pid } = running(store)!.client.welcome
+        const using = yield* Effect.forkChild(Effect.flip(useWorker(store, () => Effect.never)), {
+          startImmediately: true
+        })
+        process.kill(pid, "SIGKILL")
+        expect((yield* Fiber.join(using)).message).toMatch(/^the worker ended: .*SIGKILL/)
+        yield* useWorker(store, () => Effect.void)
+        const again = running(store)!.client
+        expect(again.welcome.pid).not.toBe(pid)
+        process.kill(again.welcome.pid, "SIGKILL")
+        yield* editor.heard(/^The worker of ws\/waymark\.config\.ts is gone\. the worker ended: .*SIGKILL/)
+        expect(running(store)).toBeUndefined()
+      }).pipe(Effect.provide(acting(editor)))
+    )
+  })
+
+  it("says what a project's code fails with before it does anything", async () => {
+    const editor = fakeEditor()
+    const broken = { ...project, args: ["-e", "console.error('no such thing'); process.exit(1)", "--"] }
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        yield* use(store)
+        const { command, use: useWorker } = yield* Workers
+        const replayed = yield* Effect.flip(command(store, "replay", ["declined"]))
+        expect(replayed.message).toBe("waymark replay: no such thing")
+        const died = yield* Effect.flip(useWorker(store, () => Effect.void))
+        expect(died.message).toMatch(/the worker ended: exit code 1\nno such thing/)
+      }).pipe(Effect.provide(acting(editor, Effect.succeed(broken))))
+    )
+  })
+})
