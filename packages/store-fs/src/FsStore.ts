@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
@@ -13,6 +13,7 @@ import { Store } from "@waymark/core/Store"
 import type { StoreError } from "@waymark/core/Store"
 import * as NodeFiles from "@waymark/store-kit/NodeFiles"
 import * as NodeHasher from "@waymark/store-kit/NodeHasher"
+import * as Settings from "./internal/settings.ts"
 import * as FileStore from "./internal/store.ts"
 import { Maintenance } from "./Maintenance.ts"
 import * as ProcessIdentity from "@waymark/store-kit/ProcessIdentity"
@@ -44,21 +45,6 @@ export interface Options {
   readonly readOnly?: boolean | undefined
 }
 
-const megabyte = 1024 * 1024
-
-const settingsOf = (options: Options | undefined): FileStore.Settings => {
-  const leaseTtl = Duration.toMillis(options?.leaseTtl ?? "10 seconds")
-  return {
-    directory: options?.directory ?? ".waymark",
-    readOnly: options?.readOnly ?? false,
-    leaseTtl,
-    heartbeat: options?.heartbeat === undefined ? leaseTtl / 4 : Duration.toMillis(options.heartbeat),
-    pollInterval: Duration.toMillis(options?.pollInterval ?? "200 millis"),
-    segmentSize: options?.segmentSize ?? 64 * megabyte,
-    maxUnsynced: options?.maxUnsynced ?? 4 * megabyte
-  }
-}
-
 /**
  * The store on any file system, as any process. What is written through a `FileSystem` has to be durable after
  * `File.sync`, of directories too.
@@ -78,7 +64,7 @@ export const layerFileSystem = (
         yield* FileSystem.FileSystem,
         yield* ProcessIdentity.ProcessIdentity,
         yield* Hasher,
-        settingsOf(options)
+        Settings.of(options)
       )
       return Context.make(Store, made.store).pipe(
         Context.add(Maintenance, Maintenance.of({ compact: made.compact, writeIndex: made.writeIndex }))

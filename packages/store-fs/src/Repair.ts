@@ -4,21 +4,20 @@
  * @since 0.1.0
  */
 import * as NodeFiles from "@waymark/store-kit/NodeFiles"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import * as Layer from "effect/Layer"
 import type { PlatformError } from "effect/PlatformError"
 import type * as Scope from "effect/Scope"
-import { Store } from "@waymark/core/Store"
+import { Hasher } from "@waymark/core/Hasher"
 import type { StoreError } from "@waymark/core/Store"
 import * as Disk from "@waymark/store-kit/Disk"
 import { failure, fromPlatform } from "@waymark/store-kit/Failures"
 import * as NodeHasher from "@waymark/store-kit/NodeHasher"
 import * as ProcessIdentity from "@waymark/store-kit/ProcessIdentity"
 import * as Salvage from "@waymark/store-kit/Salvage"
-import * as FsStore from "./FsStore.ts"
 import { FormatFile, formatVersion, LeaseFile, parseControl, parseFile } from "./internal/format.ts"
+import * as Settings from "./internal/settings.ts"
+import * as FileStore from "./internal/store.ts"
 
 /**
  * A run of which not everything could be saved: how many of its entries were, from the first one on, and what is wrong with
@@ -34,6 +33,8 @@ export type Loss = Salvage.Loss
  *
  * - `runs`, `entries`: how many are in the repaired store
  * - `losses`: the runs of which something is missing
+ * - `damaged`: the lines of segments that are not what was written. If it is not known whose they were, more may be missing than
+ *   `losses` says
  * - `unreadable`: files beside the segments that could not be read and were left out
  * - `aside`: where the damaged store lies now, as it was
  *
@@ -47,6 +48,7 @@ export interface Report {
   readonly runs: number
   readonly entries: number
   readonly losses: ReadonlyArray<Loss>
+  readonly damaged: ReadonlyArray<{ readonly path: string; readonly offset: number }>
   readonly unreadable: ReadonlyArray<string>
   readonly aside: string
 }
@@ -155,19 +157,10 @@ export const repairFileSystem = (
       yield* on(format)(fs.writeFileString(format, `${JSON.stringify(file)}\n`))
     }
 
+    const hasher = yield* Hasher
     const openStore = (directory: string, readOnly: boolean) =>
-      Effect.map(
-        Layer.build(
-          Layer.fresh(FsStore.layerFileSystem({ directory, readOnly })).pipe(
-            Layer.provide([
-              Layer.succeed(FileSystem.FileSystem, fs),
-              Layer.succeed(ProcessIdentity.ProcessIdentity, identity)
-            ])
-          )
-        ),
-        Context.get(Store)
-      )
-    const openDamaged: Effect.Effect<Store["Service"], StoreError, Scope.Scope> = Effect.catch(
+      FileStore.make(fs, identity, hasher, Settings.of({ directory, readOnly }))
+    const openDamaged: Effect.Effect<FileStore.Made, StoreError, Scope.Scope> = Effect.catch(
       openStore(work, true),
       (error) => {
         const { reason } = error
@@ -182,16 +175,17 @@ export const repairFileSystem = (
 
     const salvaged = yield* Effect.scoped(
       Effect.gen(function* () {
-        const from = yield* openDamaged
-        const to = yield* openStore(fresh, false)
+        const { damage, salvageInbox, store: from } = yield* openDamaged
+        const { store: to } = yield* openStore(fresh, false)
         const listed = yield* Salvage.listed(from)
-        const result = yield* Salvage.salvage(from, to, listed)
+        const result = yield* Salvage.salvage(from, to, listed, salvageInbox)
         const gone = (yield* unlisted(copy, new Set(listed))).map((run): Loss => ({
           run,
           kept: 0,
           detail: "its first entry is damaged"
         }))
-        return { ...result, losses: [...result.losses, ...gone] }
+        const damaged = damage().map(({ offset, path }) => ({ path: root + path.slice(work.length), offset }))
+        return { ...result, losses: [...result.losses, ...gone], damaged }
       })
     )
     const report: Report = { ...salvaged, unreadable, aside }

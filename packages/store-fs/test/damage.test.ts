@@ -56,8 +56,10 @@ const left = Effect.gen(function* () {
       return disk.surviving(PowerLossFileSystem.dropped)
     })
   )
-  machine.reboot()
-  return { disk: second, machine, told }
+  // Nobody who looks on has to wait for anything.
+  const later = makeMachine({ hurried: true })
+  later.reboot()
+  return { disk: second, machine: later, told }
 })
 
 const filesOf = (disk: PowerLossFileSystem.Disk) =>
@@ -76,15 +78,19 @@ const corruption = (error: { readonly _tag: string }) =>
     ? ((error as StoreError).reason as Extract<StoreError["reason"], { _tag: "Corrupt" }>)
     : undefined
 
-/**
- * What is wrong with what a store shows. `harmed` are the runs of which something may be missing, and which may be said to be
- * damaged, in this file.
- */
+/** What an alteration can do: runs that may be said to be damaged, in this file, and those of which less may be there. */
+interface Harm {
+  readonly path: string
+  readonly harmed: (run: string) => boolean
+  /** Nobody can tell a line that a crash has torn from one that was torn later. */
+  readonly torn: (run: string) => boolean
+}
+
+/** What is wrong with what a store shows. */
 const judge = (
   store: Instance,
   told: Told,
-  path: string,
-  harmed: (run: string) => boolean
+  { harmed, path, torn }: Harm
 ): Effect.Effect<ReadonlyArray<string>> =>
   Effect.gen(function* () {
     const problems: Array<string> = []
@@ -97,22 +103,56 @@ const judge = (
     for (const [run, journal] of told.journals) {
       if (told.deleted.has(run)) {
         const found = yield* Effect.result(store.get(run))
-        if (Result.isSuccess(found) && !harmed(run)) problems.push(`${run} was deleted, and is there`)
+        if (Result.isSuccess(found) && !torn(run)) problems.push(`${run} was deleted, and is there`)
         continue
       }
       const lines = journal.entries.map(({ line }) => line)
       const read = yield* Effect.result(store.read(run, { limit: 1000 }))
       if (Result.isFailure(read)) {
-        if (read.failure._tag === "RunNotFound" && harmed(run)) continue
+        if (read.failure._tag === "RunNotFound" && torn(run)) continue
         says(run, read.failure, harmed(run))
+        // What lies before the damage is there.
+        const before = yield* Effect.result(Effect.andThen(store.get(run), store.read(run, { to: 0 })))
+        if (Result.isSuccess(before) && before.success[0]?.line !== lines[0])
+          problems.push(`${run} does not begin with what was written`)
         continue
       }
       const found = read.success.map(({ line }) => line)
       if (found.some((line, seq) => line !== lines[seq])) problems.push(`${run} is not what was written`)
-      if (found.length < lines.length && !harmed(run))
-        problems.push(`${run} has ${found.length} entries only`)
+      if (found.length < lines.length && !torn(run))
+        problems.push(`${run} has ${found.length} entries only, and nobody is told`)
       if (found.length > 0 && told.ends.get(run)?.has(found.length - 1) !== true)
         problems.push(`${run} ends at ${found.length - 1}, where no batch ends`)
+      const inbox = yield* Effect.result(store.inbox(run, {}))
+      if (Result.isFailure(inbox)) says(`the inbox of ${run}`, inbox.failure, harmed(run))
+      else {
+        const ids = inbox.success.map(({ command }) => command.id)
+        if (!torn(run) && ids.join() !== [...(told.sent.get(run) ?? [])].join())
+          problems.push(`${run} has the commands ${ids.join()}, and nobody is told`)
+      }
+    }
+    const given = new Map<string, number>()
+    for (let cursor: string | undefined; ;) {
+      const page = yield* Effect.result(store.feed({ limit: 3, ...(cursor === undefined ? {} : { cursor }) }))
+      if (Result.isFailure(page)) {
+        says("the feed", page.failure, [...told.journals.keys()].some(harmed))
+        break
+      }
+      for (const { event, line } of page.success.entries) {
+        const { run, seq } = event
+        if (line !== told.journals.get(run)?.entries[seq]?.line)
+          problems.push(`the feed has another ${run} ${seq}`)
+        if (seq !== (given.get(run) ?? -1) + 1)
+          problems.push(`the feed has ${run} ${seq} after ${given.get(run)}`)
+        given.set(run, seq)
+      }
+      cursor = page.success.cursor
+      if (page.success.entries.length > 0) continue
+      for (const [run, { entries }] of told.journals) {
+        if (told.deleted.has(run) || torn(run) || given.get(run) === entries.length - 1) continue
+        problems.push(`the feed has ${run} up to ${given.get(run)}, and nobody is told`)
+      }
+      break
     }
     for (const [key, { value }] of told.meta) {
       const found = yield* Effect.result(store.getMeta(key))
@@ -135,7 +175,7 @@ const attempt = (
   { disk, machine, told }: Left,
   path: string,
   bytes: Uint8Array,
-  harmed: (run: string) => boolean
+  harm: Omit<Harm, "path">
 ): Effect.Effect<ReadonlyArray<string>, unknown> =>
   Effect.gen(function* () {
     const fs = Context.get(yield* Layer.build(disk.layer), FileSystem.FileSystem)
@@ -149,8 +189,18 @@ const attempt = (
       const everything = /format\.json$|\.seal$|\/leases\/|\/claims\//.test(path)
       return everything && reason?.path === path ? [] : [`it cannot be opened: ${String(opened.failure)}`]
     }
-    return yield* judge(opened.success.store, told, path, harmed)
+    return yield* judge(opened.success.store, told, { path, ...harm })
   }).pipe(Effect.scoped)
+
+/** The segment that was written last, of all or of a series. */
+const newestOf = (
+  files: ReadonlyMap<string, unknown>,
+  series = `${directory}/segments/`
+): string | undefined =>
+  [...files.keys()]
+    .filter((path) => path.startsWith(series))
+    .sort()
+    .pop()
 
 /** The runs that a line of a segment is about. */
 const runsIn = (text: string): ReadonlySet<string> =>
@@ -164,15 +214,20 @@ describe("damage", () => {
         const place = yield* left
         const problems: Array<string> = []
         let cuts = 0
-        for (const [path, bytes] of yield* filesOf(place.disk)) {
+        const files = yield* filesOf(place.disk)
+        for (const [path, bytes] of files) {
           const text = Buffer.from(bytes).toString("latin1")
           for (let at = 0; at < bytes.length; at++) {
+            // The end of the last segment of a series may never have been written; of others it is known that it was.
+            const isLast = path === newestOf(files, path.slice(0, path.lastIndexOf("-") + 1))
             // Who has something in the part that is gone.
             const gone = runsIn(text.slice(text.lastIndexOf("\n", at - 1) + 1))
-            const compacted = /-\d+\.\d+\.jsonl$/.test(path)
-            const found = yield* attempt(place, path, bytes.subarray(0, at), (run) =>
-              path.includes("/segments/") ? compacted || gone.has(run) : path.includes("/leases/")
-            )
+            const isLease = path.includes("/leases/")
+            const isSegment = path.includes("/segments/")
+            const found = yield* attempt(place, path, bytes.subarray(0, at), {
+              harmed: () => isSegment || isLease,
+              torn: (run) => isLease || (isLast && gone.has(run))
+            })
             cuts += 1
             for (const problem of found) problems.push(`${path}, cut at ${at} of ${bytes.length}: ${problem}`)
           }
@@ -190,10 +245,7 @@ describe("damage", () => {
         const place = yield* left
         const problems: Array<string> = []
         const files = yield* filesOf(place.disk)
-        const last = [...files.keys()]
-          .filter((path) => path.includes("/segments/"))
-          .sort()
-          .pop()
+        const newest = newestOf(files)
         for (const [path, bytes] of files) {
           const text = Buffer.from(bytes).toString("latin1")
           for (let at = 0; at < bytes.length; at += 11) {
@@ -205,16 +257,14 @@ describe("damage", () => {
             const lines = text.slice(start, text[at] === "\n" ? text.indexOf("\n", at + 1) : end)
             const concerned = runsIn(lines)
             // What a crash left at the end, after the last mark, is a torn tail if anything in it is not whole.
-            const rest = path === last ? runsIn(text.slice(start)) : concerned
+            const rest = path === newest ? runsIn(text.slice(start)) : new Set<string>()
             // A process whose lease says something else is taken for alive: what it left is not seen yet.
             const isLease = path.includes("/leases/")
             const table = /-\d+\.\d+\.jsonl$/.test(path) && /"\$":"(segment|kept)"/.test(lines)
-            const found = yield* attempt(
-              place,
-              path,
-              altered,
-              (run) => isLease || table || concerned.has(run) || rest.has(run)
-            )
+            const found = yield* attempt(place, path, altered, {
+              harmed: (run) => isLease || table || concerned.has(run) || rest.has(run),
+              torn: (run) => isLease || rest.has(run)
+            })
             for (const problem of found) {
               problems.push(`${path}, byte ${at} (${lines.slice(0, 60)}): ${problem}`)
             }

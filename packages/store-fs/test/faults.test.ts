@@ -39,7 +39,7 @@ describe("the fault suite", () => {
       )
       const { problems } = yield* FaultSuite.explore(lying, "a crash after", 4)
       assert.isAbove(problems.length, 0)
-      assert.match(problems.join("\n"), /is gone|was durable up to/)
+      assert.match(problems.join("\n"), /is gone|was durable up to|stored data is damaged/)
     })
   )
 })

@@ -152,9 +152,9 @@ describe("ownership", () => {
   it.live("another host is refused", () =>
     Effect.gen(function* () {
       const directory = yield* temporaryDirectory
-      const here = yield* start(makeMachine("here"), directory)
+      const here = yield* start(makeMachine({ host: "here" }), directory)
       yield* makeUser(here.store, nothingTold()).create("run", "holder")
-      const error = yield* Effect.flip(start(rebooted(makeMachine("there")), directory))
+      const error = yield* Effect.flip(start(rebooted(makeMachine({ host: "there" })), directory))
       assert.strictEqual((error as StoreError).reason._tag, "Busy")
       assert.include((error as StoreError).message, "another host")
     }).pipe(Effect.scoped)

@@ -35,7 +35,7 @@ const left = Effect.gen(function* () {
     NodeFileSystem.layer,
     machine.spawn().layer
   ])
-  return { directory, machine, told, close, segment, repair }
+  return { directory, machine, told, close, segment, repair, send: user.send }
 })
 
 const contents = (directory: string): ReadonlyMap<string, string> =>
@@ -105,6 +105,29 @@ describe("repair", () => {
           ["command"]
         )
       }).pipe(Effect.scoped)
+  )
+
+  it.live("saves the commands that are what was sent, and says that others are not", () =>
+    Effect.gen(function* () {
+      const { close, directory, machine, repair, segment, send } = yield* left
+      yield* send("one", "command-2")
+      yield* close
+      overwrite(segment(), `"command":{"id":"command","run":"one"`, `"command":{"id":"cummand","run":"uno"`)
+      const path = segment()
+      const report = yield* repair
+      assert.deepStrictEqual(
+        report.losses.map(({ kept, run }) => [run, kept]),
+        [["one", 22]]
+      )
+      assert.include(report.losses[0]!.detail, "commands")
+      assert.lengthOf(report.damaged, 1)
+      assert.include(report.damaged[0], { path })
+      const { store } = yield* open(NodeFileSystem.layer, machine, { directory })
+      assert.deepStrictEqual(
+        (yield* store.inbox("one", {})).map(({ command }) => command.id),
+        ["command-2"]
+      )
+    }).pipe(Effect.scoped)
   )
 
   it.live("of a store that is whole loses nothing", () =>

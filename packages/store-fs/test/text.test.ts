@@ -19,7 +19,7 @@ const words = "naïve 日本 🙂 \ufffd"
 const rounds = 100
 
 /** A store that was left, with an index or without, and its only segment. */
-const left = (indexed: boolean) =>
+const left = (indexed: boolean, more = false) =>
   Effect.gen(function* () {
     const directory = yield* temporaryDirectory
     const machine = makeMachine()
@@ -35,6 +35,11 @@ const left = (indexed: boolean) =>
     yield* user.sync(one)
     yield* user.sync(two)
     yield* user.send("two", "command-日本")
+    // So much that a mark follows: what lies before it was synced.
+    for (let i = 0; more && i < 2; i++) {
+      yield* user.append(one, noted("more".repeat(5000)))
+      yield* user.sync(one)
+    }
     if (indexed) yield* maintenance.writeIndex
     vanish()
     const segment = `${directory}/segments/${NodeFs.readdirSync(`${directory}/segments`)[0]}`
@@ -86,24 +91,28 @@ describe("text", () => {
         const reason = yield* corruptionOf(store.read("two"))
         assert.deepInclude(reason, { path: segment, offset: at, run: "two", seq: 7 })
         assert.lengthOf(yield* store.read("two", { from: 8 }), 2 * rounds + 2 - 8)
-        // A damaged line is never given out, nor is anything that was made of it.
-        for (const { line } of (yield* store.feed()).entries) assert.notInclude(line, "naïve \ufffd")
+        // A damaged line is never given out, nor is anything that was made of it; and it is not left out silently.
+        const { cursor, entries } = yield* store.feed()
+        assert.isAbove(entries.length, 0)
+        for (const { line } of entries) assert.notInclude(line, "naïve \ufffd")
+        assert.deepInclude(yield* corruptionOf(store.feed({ cursor })), {
+          path: segment,
+          offset: at,
+          run: "two"
+        })
         yield* check(store, { ...told, journals: new Map([["one", told.journals.get("one")!]]) })
       }).pipe(Effect.scoped)
     )
 
     it.live(`a command in which bytes ceased to be UTF-8 ${when} is damaged`, () =>
       Effect.gen(function* () {
-        const { reopen, segment } = yield* left(indexed)
+        const { reopen, segment } = yield* left(indexed, true)
         const at = damage(segment, `{"$":"command"`, "日")
         const store = yield* reopen
-        if (!indexed) {
-          // Nobody can tell whose command it was.
-          assert.lengthOf(yield* store.inbox("two", {}), 0)
-          return
-        }
         const reason = yield* corruptionOf(store.inbox("two", {}))
-        assert.include(reason, { path: segment, offset: at })
+        assert.include(reason, { path: segment, offset: at, run: "two" })
+        assert.lengthOf(yield* store.inbox("one", {}), 0)
+        yield* store.read("two")
       }).pipe(Effect.scoped)
     )
   }

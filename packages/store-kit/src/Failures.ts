@@ -84,9 +84,9 @@ export const fromPlatform =
     failure(reasonOf(error, path), error)
 
 /** `undefined` for what cannot be read if nothing depends on it. */
-export const unlessCorrupt = <A>(
-  self: Effect.Effect<A, StoreError>
-): Effect.Effect<A | undefined, StoreError> =>
+export const unlessCorrupt = <A, R>(
+  self: Effect.Effect<A, StoreError, R>
+): Effect.Effect<A | undefined, StoreError, R> =>
   Effect.catch(self, (error) =>
     error.reason._tag === "Corrupt" ? Effect.succeed(undefined) : Effect.fail(error)
   )

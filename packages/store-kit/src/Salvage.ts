@@ -7,7 +7,7 @@ import { Hasher } from "@waymark/core/Hasher"
 import * as Journal from "@waymark/core/Journal"
 import * as RunInfo from "@waymark/core/RunInfo"
 import { matches, RunNotFound } from "@waymark/core/Store"
-import type { Store, StoreError, Stored } from "@waymark/core/Store"
+import type { InboxCursor, Received, Store, StoreError, Stored } from "@waymark/core/Store"
 import * as Transfer from "@waymark/core/Transfer"
 
 type Instance = Store["Service"]
@@ -60,11 +60,13 @@ const intact = Effect.fnUntraced(function* (
     }
     if (page.success.length === 0) break
   }
-  return {
-    last,
-    row,
-    detail: last?.seq === head.seq ? undefined : (detail ?? "entries are missing at its end")
-  }
+  if (last?.seq !== head.seq) return { last, row, detail: detail ?? "entries are missing at its end" }
+  // There may have been more, of which nothing is left but the damage.
+  const beyond = yield* Effect.result(store.read(info.run, { from: head.seq + 1, limit: 1 }))
+  if (Result.isSuccess(beyond)) return { last, row, detail: undefined }
+  const error = beyond.failure
+  if (error._tag !== "StoreError" || error.reason._tag !== "Corrupt") return yield* Effect.fail(error)
+  return { last, row, detail: error.message }
 })
 
 /** The ids of all runs, the oldest first. */
@@ -81,11 +83,18 @@ export const listed = Effect.fnUntraced(function* (
   return ids
 })
 
+/** The commands of a run that are what was sent, and whether there were others. */
+export type Inbox = (
+  run: string,
+  cursor: InboxCursor
+) => Effect.Effect<{ readonly found: ReadonlyArray<Received>; readonly lost: boolean }, StoreError>
+
 /** Copies runs of one store to another, of damaged ones what comes before the damage. */
 export const salvage = Effect.fnUntraced(function* (
   from: Instance,
   to: Instance,
-  ids: ReadonlyArray<string>
+  ids: ReadonlyArray<string>,
+  inbox: Inbox
 ): Effect.fn.Return<Salvaged, StoreError> {
   const { hash } = yield* Hasher
   const saved = new Map<string, Stored>()
@@ -117,15 +126,14 @@ export const salvage = Effect.fnUntraced(function* (
       return from.read(run, { ...options, to: Math.min(options?.to ?? last, last) })
     },
     list: (query) => Effect.succeed({ runs: rows.filter((info) => matches(query, info)) }),
-    inbox: (run, inboxCursor) =>
-      Effect.catchTag(from.inbox(run, inboxCursor), "StoreError", (error) =>
-        error.reason._tag === "Corrupt"
-          ? Effect.sync(() => {
-              losses.push({ run, kept: (saved.get(run)?.head.seq ?? -1) + 1, detail: error.message })
-              return []
-            })
-          : Effect.fail(error)
-      )
+    inbox: (run, cursor) =>
+      Effect.map(inbox(run, cursor), ({ found, lost }) => {
+        if (lost) {
+          const kept = (saved.get(run)?.head.seq ?? -1) + 1
+          losses.push({ run, kept, detail: "commands in its inbox are not what was sent, and were left out" })
+        }
+        return found
+      })
   }
   const copied = yield* Effect.result(Transfer.copyRuns(view, to, { owned: "asItStands" }))
   if (Result.isSuccess(copied)) {

@@ -36,12 +36,25 @@ export interface MachineProcess {
 let uniques = 0
 
 /**
+ * - `host`: its name
+ * - `hurried`: nobody waits on it: a pause is over at once. For stores that are opened, looked at and closed; what happens
+ *   now and then happens all the time
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MachineOptions {
+  readonly host?: string | undefined
+  readonly hurried?: boolean | undefined
+}
+
+/**
  * A machine on which nothing runs yet.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const makeMachine = (host = "host"): Machine => {
+export const makeMachine = ({ host = "host", hurried = false }: MachineOptions = {}): Machine => {
   let boot = 1
   let pids = 0
   const gone = new Set<number>()
@@ -56,10 +69,12 @@ export const makeMachine = (host = "host"): Machine => {
       let frozen: Deferred.Deferred<void> | undefined
       const pause = (millis: number): Effect.Effect<void> =>
         Effect.callback<void>((resume) => {
-          const timer = setTimeout(
-            () => resume(frozen === undefined ? Effect.void : Deferred.await(frozen)),
-            millis
-          )
+          const over = () => resume(frozen === undefined ? Effect.void : Deferred.await(frozen))
+          if (hurried) {
+            const turn = setImmediate(over)
+            return Effect.sync(() => clearImmediate(turn))
+          }
+          const timer = setTimeout(over, millis)
           return Effect.sync(() => clearTimeout(timer))
         })
       return {

@@ -149,6 +149,7 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     place,
+    placeOf: (log) => `${place}, redo log ${log}`,
     lock,
     lockedBy,
     readDatabase: reading<Uint8Array | undefined>(["layout", "pieces"], getPieces),

@@ -43,6 +43,7 @@ let uniques = 0
  */
 export const make = (disk: Disk): Persistence["Service"] => ({
   place: "memory",
+  placeOf: (log) => `memory, redo log ${log}`,
   readDatabase: Effect.sync(() => disk.database?.slice()),
   fold: ({ blockSize, read, size }) =>
     Effect.sync(() => {

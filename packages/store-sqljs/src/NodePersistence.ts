@@ -30,12 +30,15 @@ import { Persistence } from "./Persistence.ts"
 /**
  * - `file`: the path of the database, `waymark.sqlite` by default. Its directory is made if it is not there. It has to be on
  *   a disk of this host
+ * - `replaceUpTo`: a database of at most so many bytes is replaced as a whole when it is folded, so that other SQLite programs
+ *   can read it at any moment; 16 MB by default. A larger one is changed in place, unless most of it has changed
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options {
   readonly file?: string | undefined
+  readonly replaceUpTo?: number | undefined
 }
 
 const LockFile = Schema.fromJsonString(Schema.Struct({ owner: Schema.String, process: Identity }))
@@ -106,7 +109,13 @@ export const make = Effect.fnUntraced(function* (
   const lockPath = (lock: number): string => `${place}-lock.${lock}`
   const markPath = `${place}-mark`
 
-  const database = DatabaseFile.make({ disk, place, temporary, numbered })
+  const database = DatabaseFile.make({
+    disk,
+    place,
+    temporary,
+    numbered,
+    replaceUpTo: options?.replaceUpTo ?? 16 * 1024 * 1024
+  })
 
   // -----------------------------------------------------------------------------------------------------------------
   // the lock
@@ -337,6 +346,7 @@ export const make = Effect.fnUntraced(function* (
 
   return {
     place,
+    placeOf: logPath,
     lock,
     lockedBy,
     readDatabase: Effect.suspend(() => (locked ? database.open : database.look)),

@@ -43,6 +43,8 @@ export class Persistence extends Context.Service<
   {
     /** The name of the place, for messages: the path of the database, say. */
     readonly place: string
+    /** The name of the place of a log, for messages. */
+    readonly placeOf: (log: number) => string
     /** The database; `undefined` if there is none yet. */
     readonly readDatabase: Effect.Effect<Uint8Array | undefined, StoreError>
     /**

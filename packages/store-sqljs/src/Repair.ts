@@ -4,25 +4,23 @@
  *
  * @since 0.1.0
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import * as Layer from "effect/Layer"
 import type { PlatformError } from "effect/PlatformError"
-import type * as Scope from "effect/Scope"
 import * as Path from "node:path"
-import { Store } from "@waymark/core/Store"
+import { Hasher } from "@waymark/core/Hasher"
 import type { StoreError } from "@waymark/core/Store"
 import * as Disk from "@waymark/store-kit/Disk"
-import { failure, fromPlatform } from "@waymark/store-kit/Failures"
+import { failure, fromPlatform, unlessCorrupt } from "@waymark/store-kit/Failures"
 import * as NodeFiles from "@waymark/store-kit/NodeFiles"
 import * as NodeHasher from "@waymark/store-kit/NodeHasher"
 import * as ProcessIdentity from "@waymark/store-kit/ProcessIdentity"
 import * as Salvage from "@waymark/store-kit/Salvage"
-import * as Database from "./internal/database.ts"
+import { damagesIn } from "./internal/checkedFile.ts"
 import { load as loadEngine } from "./internal/engine.ts"
+import * as Settings from "./internal/settings.ts"
+import * as SqlStore from "./internal/store.ts"
 import * as NodePersistence from "./NodePersistence.ts"
-import * as SqljsStore from "./SqljsStore.ts"
 
 /**
  * A run of which not everything could be saved: how many of its entries were, from the first one on, and what is wrong with
@@ -38,7 +36,8 @@ export type Loss = Salvage.Loss
  *
  * - `runs`, `entries`: how many are in the repaired store
  * - `losses`: the runs of which something is missing
- * - `cut`: redo logs that were damaged, and from which byte on what they hold was left out; later logs with them
+ * - `damaged`: the places in the redo logs, and the pages of the database, that are not what was written. If it is not known
+ *   what was there, more may be missing than `losses` says
  * - `unreadable`: that the database itself could not be read at all, and why
  * - `aside`: the directory in which the damaged files lie now, as they were
  *
@@ -52,38 +51,10 @@ export interface Report {
   readonly runs: number
   readonly entries: number
   readonly losses: ReadonlyArray<Loss>
-  readonly cut: ReadonlyArray<{ readonly log: string; readonly offset: number }>
+  readonly damaged: ReadonlyArray<{ readonly path: string; readonly offset: number }>
   readonly unreadable: string | undefined
   readonly aside: string
 }
-
-/** How an error names a redo log that is damaged. */
-const damagedLog = /, redo log (\d+)$/
-
-/** The names of all runs, one by one, so that a damaged page hides those on it only. */
-const runsIn = (bytes: Uint8Array): Effect.Effect<ReadonlyArray<string>> =>
-  Effect.map(
-    Effect.promise(() => loadEngine(undefined)),
-    (engine) => {
-      const found: Array<string> = []
-      const database = Database.open(engine, bytes, Number.MAX_SAFE_INTEGER)
-      const look = (sql: string, values: ReadonlyArray<number>): unknown => {
-        try {
-          return database.first(sql, values)?.[0]
-        } catch {
-          // It lies on a page that is damaged. What is on it shows in the report as missing.
-          return undefined
-        }
-      }
-      const last = Number(look("SELECT seq FROM sqlite_sequence WHERE name = 'run'", []) ?? 0)
-      for (let id = 1; id <= last; id++) {
-        const run = look("SELECT run FROM run WHERE id = ?", [id])
-        if (typeof run === "string") found.push(run)
-      }
-      database.close()
-      return found
-    }
-  )
 
 /**
  * Repairs a store on any file system, as any process: see {@link repair}.
@@ -133,61 +104,46 @@ export const repairFileSystem = (
       if (!name.startsWith(`${base}-lock.`)) yield* on(name)(fs.copyFile(disk.path(name), `${work}/${name}`))
     }
 
-    const openStore = (
-      directory: string,
-      readOnly: boolean
-    ): Effect.Effect<Store["Service"], StoreError, Scope.Scope> =>
-      Effect.map(
-        Layer.build(
-          Layer.fresh(
-            SqljsStore.layer({ readOnly }).pipe(
-              Layer.provide(NodePersistence.layerFileSystem({ file: `${directory}/${base}` })),
-              Layer.provide([
-                Layer.succeed(FileSystem.FileSystem, fs),
-                Layer.succeed(ProcessIdentity.ProcessIdentity, identity)
-              ])
-            )
-          )
+    const hasher = yield* Hasher
+    const engine = yield* Effect.promise(() => loadEngine(undefined))
+    const openStore = (directory: string, options: Pick<SqlStore.Settings, "readOnly" | "trusting">) =>
+      Effect.flatMap(
+        NodePersistence.make({ file: `${directory}/${base}` }).pipe(
+          Effect.provideService(FileSystem.FileSystem, fs),
+          Effect.provideService(ProcessIdentity.ProcessIdentity, identity)
         ),
-        Context.get(Store)
+        (persistence) => SqlStore.make(persistence, engine, hasher, { ...Settings.of(undefined), ...options })
       )
 
-    const cut: Array<{ readonly log: string; readonly offset: number }> = []
-    let unreadable: string | undefined
-    const cutLog = Effect.fnUntraced(function* (log: number, offset: number) {
-      cut.push({ log: `${place}-redo.${log}`, offset })
-      const path = `${work}/${base}-redo.${log}`
-      yield* on(path)(fs.truncate(path, offset))
-      for (const name of yield* on(work)(fs.readDirectory(work))) {
-        const [, later] = /-redo\.(\d+)$/.exec(name) ?? []
-        if (later !== undefined && Number(later) > log) yield* on(name)(fs.remove(`${work}/${name}`))
-      }
-    })
-    const openDamaged: Effect.Effect<Store["Service"], StoreError, Scope.Scope> = Effect.catch(
-      openStore(work, true),
-      (error) => {
-        const { reason } = error
-        if (reason._tag !== "Corrupt" || unreadable !== undefined || cut.length > 10)
-          return Effect.fail(error)
-        const found = damagedLog.exec(reason.path ?? "")
-        if (found !== null) {
-          return Effect.andThen(cutLog(Number(found[1]), reason.offset ?? 0), openDamaged)
-        }
-        unreadable = error.message
-        return Effect.andThen(on(place)(fs.remove(`${work}/${base}`)), openDamaged)
-      }
-    )
+    const copied = `${work}/${base}`
+    const database = files.includes(base) ? yield* on(copied)(fs.readFile(copied)) : new Uint8Array(0)
+    const pages = damagesIn(database).map((offset) => ({ path: place, offset }))
+    /** Damaged pages as they are: entries are compared with the chain of hashes, whatever page they lie on. */
+    const asItIs = openStore(work, { readOnly: true, trusting: true })
 
     const salvaged = yield* Effect.scoped(
       Effect.gen(function* () {
-        const from = yield* openDamaged
-        const to = yield* openStore(fresh, false)
-        const ids = yield* Effect.catch(Salvage.listed(from), (error) =>
-          error.reason._tag === "Corrupt"
-            ? Effect.flatMap(on(place)(fs.readFile(`${work}/${base}`)), runsIn)
-            : Effect.fail(error)
+        // Commands are in no chain, so those are believed that lie on pages that are what was written.
+        const checked = yield* unlessCorrupt(openStore(work, { readOnly: true }))
+        let unreadable: string | undefined
+        const from = yield* Effect.catch(asItIs, (error) => {
+          if (error.reason._tag !== "Corrupt") return Effect.fail(error)
+          unreadable = error.message
+          return Effect.andThen(on(copied)(fs.remove(copied)), asItIs)
+        })
+        const to = yield* openStore(fresh, { readOnly: false })
+        const result = yield* Salvage.salvage(from.store, to.store, from.salvage.runs(), (run, cursor) =>
+          Effect.sync(() => {
+            if (checked !== undefined) return checked.salvage.inbox(run, cursor)
+            const { found, lost } = from.salvage.inbox(run, cursor)
+            return { found: [], lost: lost || found.length > 0 }
+          })
         )
-        return yield* Salvage.salvage(from, to, ids)
+        const logs = from.salvage.damage().map(({ offset, path }) => ({
+          path: place + path.slice(copied.length),
+          offset
+        }))
+        return { ...result, unreadable, damaged: [...pages, ...logs] }
       })
     )
 
@@ -202,12 +158,12 @@ export const repairFileSystem = (
       })
     )
     for (const directory of [work, fresh]) yield* on(directory)(fs.remove(directory, { recursive: true }))
-    return { ...salvaged, cut, unreadable, aside }
+    return { ...salvaged, aside }
   })
 
 /**
  * Repairs a store: of each run, the entries before the first one that is damaged are saved, with the commands that can be read.
- * Of a redo log, what comes before the damage counts. The damaged files are not changed, but put aside in a directory that the
+ * What a redo log holds behind a damaged part counts for the runs that this part was not about. The damaged files are not changed, but put aside in a directory that the
  * report names.
  *
  * Errors: `Busy` while a process writes the store, or may; `Invalid` if there is none; what the disk says. Nothing has

@@ -7,7 +7,7 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Hasher } from "@waymark/core/Hasher"
@@ -15,6 +15,7 @@ import { Store } from "@waymark/core/Store"
 import type { StoreError } from "@waymark/core/Store"
 import { failure } from "@waymark/store-kit/Failures"
 import { load } from "./internal/engine.ts"
+import * as Settings from "./internal/settings.ts"
 import * as SqlStore from "./internal/store.ts"
 import { Maintenance } from "./Maintenance.ts"
 import { Persistence } from "./Persistence.ts"
@@ -45,19 +46,6 @@ export interface Options {
   readonly locateFile?: ((file: string) => string) | undefined
 }
 
-const megabyte = 1024 * 1024
-
-const settingsOf = (options: Options | undefined): SqlStore.Settings => {
-  const foldBytes = options?.foldBytes ?? 16 * megabyte
-  return {
-    readOnly: options?.readOnly ?? false,
-    maxBytes: options?.maxBytes ?? 1024 * megabyte,
-    foldAfter: (databaseBytes, inBlocks) => (inBlocks ? foldBytes : Math.max(foldBytes, databaseBytes / 8)),
-    maxUnsynced: options?.maxUnsynced ?? 4 * megabyte,
-    pollInterval: Duration.toMillis(options?.pollInterval ?? "200 millis")
-  }
-}
-
 /**
  * The store on any place.
  *
@@ -78,7 +66,7 @@ export const layer = (options?: Options): Layer.Layer<Store | Maintenance, Store
             cause
           )
       })
-      const made = yield* SqlStore.make(yield* Persistence, engine, yield* Hasher, settingsOf(options))
+      const made = yield* SqlStore.make(yield* Persistence, engine, yield* Hasher, Settings.of(options))
       return Context.make(Store, made.store).pipe(
         Context.add(
           Maintenance,

@@ -7,9 +7,14 @@ import * as Result from "effect/Result"
 import { Store } from "@waymark/core/Store"
 import type { StoreError } from "@waymark/core/Store"
 import * as Journal from "@waymark/testing/JournalBuilder"
+import * as Crypto from "node:crypto"
+import { step } from "../src/internal/operation.ts"
+import * as Redo from "../src/internal/redo.ts"
 import { Maintenance } from "../src/Maintenance.ts"
 import * as MemoryPersistence from "../src/MemoryPersistence.ts"
 import * as SqljsStore from "../src/SqljsStore.ts"
+
+const hashOf = (data: string | Uint8Array): string => Crypto.hash("sha256", data, "hex")
 
 const open = (disk: MemoryPersistence.Disk, readOnly: boolean) =>
   Layer.build(
@@ -18,16 +23,17 @@ const open = (disk: MemoryPersistence.Disk, readOnly: boolean) =>
     )
   )
 
-/** Two runs in the database, and more of them in the redo log, left by a process that was not closed. */
+/** Three runs in the database, and more of them in the redo log, left by a process that was not closed. */
 const left = Effect.gen(function* () {
   const disk = MemoryPersistence.makeDisk()
   const journals = new Map<string, Journal.JournalBuilder>()
+  const told: Array<string> = []
   const copy = yield* Effect.scoped(
     Effect.gen(function* () {
       const context = yield* open(disk, false)
       const store = Context.get(context, Store)
       for (const part of ["folded", "logged"]) {
-        for (const run of ["one", "two"]) {
+        for (const run of part === "folded" ? ["one", "two", "three"] : ["one", "two", "one"]) {
           const known = journals.get(run)
           const journal = known ?? (yield* Journal.make(run))
           journals.set(run, journal)
@@ -37,41 +43,107 @@ const left = Effect.gen(function* () {
               : { run, owner: store.owner, epoch: 0 }
           yield* store.append(lease, journal.seq, journal.batch(Journal.annotated(part)))
           yield* store.sync(lease)
+          yield* store.send({ id: `${part} ${journal.seq}`, run, time: 0, request: { type: "resume" } })
+          told.push(`${run} ${part} ${journal.seq}`)
         }
+        yield* store.setMeta("cursor", part)
         if (part === "folded") yield* Context.get(context, Maintenance).checkpoint
       }
       return { database: disk.database!.slice(), logs: new Map(disk.logs) }
     })
   )
-  return { ...copy, journals }
+  return { ...copy, journals, told }
 })
 
 type Left = Effect.Success<typeof left>
 
-/** What is wrong with what is shown, if anything is. */
-const attempt = (place: Left, database: Uint8Array, logs: ReadonlyMap<number, Uint8Array>) =>
+/**
+ * What is wrong with what is shown, if anything is. What a crash left of the last write counts for nothing: then `torn` is how much
+ * of what was done last may be missing.
+ */
+const attempt = (
+  place: Left,
+  database: Uint8Array,
+  logs: ReadonlyMap<number, Uint8Array>,
+  torn: boolean,
+  readers: { opened: number; read: number }
+) =>
   Effect.gen(function* () {
     const disk = MemoryPersistence.makeDisk(database)
     for (const [log, bytes] of logs) disk.logs.set(log, bytes)
     const isTyped = (error: { readonly _tag: string }) => {
       const reason = error._tag === "StoreError" ? (error as StoreError).reason : undefined
-      return reason?._tag === "UnsupportedFormat" || (reason?._tag === "Corrupt" && reason.path !== undefined)
+      return (
+        reason?._tag === "UnsupportedFormat" ||
+        (reason?._tag === "Corrupt" && reason.path !== undefined && reason.offset !== undefined)
+      )
     }
     const opened = yield* Effect.result(open(disk, true))
     if (Result.isFailure(opened))
       return isTyped(opened.failure) ? [] : [`it cannot be opened: ${opened.failure.message}`]
+    readers.opened += 1
     const store = Context.get(opened.success, Store)
     const problems: Array<string> = []
+    const asked = <A, E extends { readonly _tag: string; readonly message: string }>(
+      what: string,
+      work: Effect.Effect<A, E>,
+      judge: (value: A) => string | undefined
+    ) =>
+      Effect.map(Effect.result(work), (result) => {
+        if (Result.isFailure(result)) {
+          if (!isTyped(result.failure)) problems.push(`${what}: ${result.failure.message}`)
+          return
+        }
+        readers.read += 1
+        const problem = judge(result.success)
+        if (problem !== undefined) problems.push(`${what}: ${problem}`)
+      })
     for (const [run, journal] of place.journals) {
-      const read = yield* Effect.result(store.read(run))
-      if (Result.isFailure(read)) {
-        if (read.failure._tag !== "RunNotFound" && !isTyped(read.failure)) problems.push(read.failure.message)
-        continue
-      }
       const lines = journal.entries.map(({ line }) => line)
-      if (read.success.some(({ line }, seq) => line !== lines[seq]))
-        problems.push(`${run} is not what was written`)
+      yield* asked(`read ${run}`, store.read(run), (found) =>
+        found.some(({ line }, seq) => line !== lines[seq])
+          ? "it is not what was written"
+          : found.length < lines.length && !torn
+            ? `${found.length} entries only, and nobody is told`
+            : undefined
+      )
+      yield* asked(`inbox of ${run}`, store.inbox(run, {}), (found) => {
+        const ids = found.map(({ command }) => `${run} ${command.id}`)
+        const sent = place.told.filter((each) => each.startsWith(`${run} `))
+        return ids.join() === sent.join() || (torn && ids.every((id, i) => id === sent[i]))
+          ? undefined
+          : `it has ${ids.join()}, and nobody is told`
+      })
+      yield* asked(`get ${run}`, store.get(run), ({ head, info }) =>
+        info.run !== run || info.flow !== "flow" || info.status !== "pending" || head.seq !== info.seq
+          ? `it is ${JSON.stringify(info)}`
+          : undefined
+      )
     }
+    yield* asked("the value", store.getMeta("cursor"), (value) =>
+      value === "logged" || (torn && value === "folded") ? undefined : `it is ${value}`
+    )
+    yield* asked("the list", store.list({ order: "oldest" }), ({ runs }) => {
+      const names = runs.map(({ run }) => run).sort()
+      return names.join() === "one,three,two" ? undefined : `it has ${names.join()}`
+    })
+    const given: Array<string> = []
+    let cursor: string | undefined
+    for (let more = true; more;) {
+      more = false
+      const page = store.feed({ limit: 2, ...(cursor === undefined ? {} : { cursor }) })
+      yield* asked("the feed", page, (found) => {
+        cursor = found.cursor
+        more = found.entries.length > 0
+        for (const { line } of found.entries) given.push(line)
+        const all = [...place.journals.values()].reduce((sum, { entries }) => sum + entries.length, 0)
+        return more || torn || given.length === all ? undefined : `${given.length} of ${all} entries`
+      })
+    }
+    const written = new Set(
+      [...place.journals.values()].flatMap(({ entries }) => entries.map(({ line }) => line))
+    )
+    if (given.some((line) => !written.has(line))) problems.push("the feed has what was not written")
     return problems
   }).pipe(Effect.scoped)
 
@@ -84,16 +156,25 @@ describe("damage", () => {
         const problems: Array<string> = []
         const newest = Math.max(...place.logs.keys())
         const bytes = place.logs.get(newest)!
-        const look = (what: string, altered: Uint8Array) =>
-          Effect.map(attempt(place, place.database, new Map([...place.logs, [newest, altered]])), (found) => {
-            for (const problem of found) problems.push(`${what}: ${problem}`)
-          })
-        for (let at = 0; at < bytes.length; at++) yield* look(`cut at ${at}`, bytes.subarray(0, at))
+        const readers = { opened: 0, read: 0 }
+        let attempts = 0
+        const look = (what: string, altered: Uint8Array, torn: boolean) =>
+          Effect.map(
+            attempt(place, place.database, new Map([...place.logs, [newest, altered]]), torn, readers),
+            (found) => {
+              attempts += 1
+              for (const problem of found) problems.push(`${what}: ${problem}`)
+            }
+          )
+        const lastFrame = Buffer.from(bytes).lastIndexOf('{"$":"frame"')
+        for (let at = 0; at < bytes.length; at++) yield* look(`cut at ${at}`, bytes.subarray(0, at), true)
         for (let at = 0; at < bytes.length; at += 5) {
           const altered = bytes.slice()
           altered[at]! ^= 1 << (at & 7)
-          yield* look(`byte ${at}`, altered)
+          yield* look(`byte ${at}`, altered, at >= lastFrame)
         }
+        // Nothing keeps a reader out.
+        assert.strictEqual(readers.opened, attempts)
         assert.deepStrictEqual(problems.slice(0, 10), [])
       }),
     600_000
@@ -106,8 +187,9 @@ describe("damage", () => {
         const place = yield* left
         const problems: Array<string> = []
         const { database } = place
+        const readers = { opened: 0, read: 0 }
         const look = (what: string, altered: Uint8Array) =>
-          Effect.map(attempt(place, altered, place.logs), (found) => {
+          Effect.map(attempt(place, altered, place.logs, false, readers), (found) => {
             for (const problem of found) problems.push(`${what}: ${problem}`)
           })
         const step = Math.floor(database.length / 300) | 1
@@ -117,8 +199,47 @@ describe("damage", () => {
           yield* look(`byte ${at}`, altered)
           if (at % 3 === 0) yield* look(`cut at ${at}`, database.subarray(0, at))
         }
+        assert.isAbove(readers.opened, 150)
+        assert.isAbove(readers.read, readers.opened * 3)
         assert.deepStrictEqual(problems.slice(0, 10), [])
       }),
     600_000
+  )
+
+  const corruptionOf = (disk: MemoryPersistence.Disk, readOnly: boolean) =>
+    Effect.map(Effect.flip(Effect.scoped(open(disk, readOnly))), ({ reason }) =>
+      reason._tag === "Corrupt" ? reason : assert.fail(reason._tag)
+    )
+
+  it.live("a redo log that lost its end before another one was begun is told by that one", () =>
+    Effect.gen(function* () {
+      const { database, logs } = yield* left
+      const [log, bytes] = [...logs].sort(([a], [b]) => b - a)[0]!
+      const cutAt = Buffer.from(bytes).lastIndexOf('{"$":"frame"')
+      const disk = MemoryPersistence.makeDisk(database)
+      disk.logs.set(log, bytes.slice(0, cutAt))
+      const next = Redo.encodeFrame(
+        [step({ $: "log", format: 1, generation: log + 1, owner: "worker", follows: bytes.length })],
+        0,
+        { hash: (text) => hashOf(text), hashBytes: (data) => hashOf(data) }
+      )
+      disk.logs.set(log + 1, next)
+      const reason = yield* corruptionOf(disk, false)
+      assert.deepInclude(reason, { path: `memory, redo log ${log}`, offset: cutAt })
+      const store = Context.get(yield* open(disk, true), Store)
+      const error = yield* Effect.flip(store.read("one"))
+      assert.strictEqual(error._tag === "StoreError" && error.reason._tag, "Corrupt")
+      yield* store.read("one", { to: 0 })
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a redo log that is gone though another one follows is missed", () =>
+    Effect.gen(function* () {
+      const { database, logs } = yield* left
+      const log = Math.max(...logs.keys())
+      const disk = MemoryPersistence.makeDisk(database)
+      disk.logs.set(log + 1, logs.get(log)!)
+      assert.include((yield* corruptionOf(disk, false)).path, `redo log ${log}`)
+    })
   )
 })

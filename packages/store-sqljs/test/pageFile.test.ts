@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Random from "effect/Random"
 import * as Effect from "effect/Effect"
+import { emptyDatabase } from "../src/internal/checkedFile.ts"
 import * as Database from "../src/internal/database.ts"
 import { load } from "../src/internal/engine.ts"
 import * as PageFile from "../src/internal/pageFile.ts"
@@ -94,7 +95,7 @@ describe("sql.js", () => {
     const Whole = database.constructor as new (bytes?: Uint8Array) => typeof database
     database.close()
     const whole = Database.open(
-      { open: (bytes) => ({ database: new Whole(bytes), file: undefined }) },
+      { open: (bytes) => ({ database: new Whole(bytes ?? emptyDatabase()), file: undefined }) },
       undefined,
       8_192_000
     )

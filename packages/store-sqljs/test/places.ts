@@ -17,6 +17,7 @@ import * as PowerLossFileSystem from "@waymark/testing/PowerLossFileSystem"
 import * as MemoryPersistence from "../src/MemoryPersistence.ts"
 import * as NodePersistence from "../src/NodePersistence.ts"
 import { Persistence } from "../src/Persistence.ts"
+import { stamped } from "../src/internal/checkedFile.ts"
 import * as SqljsStore from "../src/SqljsStore.ts"
 
 const one = { missing: "one process at a time writes; test/following.test.ts has the others, which read" }
@@ -59,7 +60,7 @@ const inNewerFormat = (bytes: Uint8Array) =>
   Effect.promise(async () => {
     const database = new (await initSqlJs()).Database(bytes)
     database.run("UPDATE store SET value = 99 WHERE key = 'format'")
-    return database.export()
+    return stamped(database.export())
   })
 
 const writeNewerFormat = (file: string) =>
@@ -114,7 +115,8 @@ export const openIn = (
   options: SqljsStore.Options = {}
 ) =>
   SqljsStore.layer({ foldBytes: 20_000, pollInterval: 20, ...options }).pipe(
-    Layer.provide(NodePersistence.layerFileSystem({ file })),
+    // Small as they are, they are changed in place, as larger ones are.
+    Layer.provide(NodePersistence.layerFileSystem({ file, replaceUpTo: 0 })),
     Layer.provide([fileSystem, process.layer]),
     Layer.provide(NodeHasher.layer)
   )

@@ -62,7 +62,7 @@ const overwrite = (path: string, wanted: string, text: string): void => {
 
 describe("repair", () => {
   it.live(
-    "of a redo log that is damaged saves what comes before, and keeps the damaged files as they were",
+    "of a redo log that is damaged saves all runs that the damage is not about, and keeps the damaged files as they were",
     () =>
       Effect.gen(function* () {
         const { file, journals, open, process, repair } = yield* left(["one", "two", "three"])
@@ -73,22 +73,33 @@ describe("repair", () => {
           .pop()!
         // In a frame that others follow.
         overwrite(`${Path.dirname(file)}/${log}`, `"run":"two","seq":20`, `"run":"tww","seq":20`)
-        const opening = yield* Effect.exit(Effect.scoped(open()))
-        assert.isTrue(Exit.isFailure(opening))
+        const error = yield* Effect.flip(Effect.scoped(open()))
+        assert.strictEqual(error.reason._tag, "Corrupt")
+        assert.include(error.message, `(${Path.dirname(file)}/${log}), byte `)
         const before = files(file)
         const report = yield* repair
-        assert.lengthOf(report.cut, 1)
-        assert.include(report.cut[0]!.log, log)
+        assert.lengthOf(report.damaged, 1)
+        assert.strictEqual(report.damaged[0]!.path, `${Path.dirname(file)}/${log}`)
         assert.strictEqual(report.unreadable, undefined)
         assert.deepStrictEqual(files(file, report.aside), before)
         const store = Context.get(yield* open(), Store)
-        const lines = (yield* store.read("one")).map(({ line }) => line)
+        // What it was about is known; whether it was entries or commands is not.
         assert.deepStrictEqual(
-          lines,
-          journals.get("one")!.entries.map(({ line }) => line)
+          report.losses.map(({ kept, run }) => [run, kept]),
+          [
+            ["two", 1],
+            ["two", 1]
+          ]
         )
-        yield* store.acquire("one", "holder")
-        assert.strictEqual((yield* Effect.flip(store.get("three")))._tag, "RunNotFound")
+        for (const run of ["one", "three"]) {
+          const lines = (yield* store.read(run)).map(({ line }) => line)
+          assert.deepStrictEqual(
+            lines,
+            journals.get(run)!.entries.map(({ line }) => line)
+          )
+          yield* store.acquire(run, "holder")
+        }
+        assert.lengthOf(yield* store.read("two"), 1)
       }).pipe(Effect.scoped)
   )
 
@@ -111,6 +122,35 @@ describe("repair", () => {
           .entries.slice(0, 10)
           .map(({ line }) => line)
       )
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("of a page of commands saves the others, and says which run has lost some", () =>
+    Effect.gen(function* () {
+      const { file, open, process, repair } = yield* left(["one", "two"])
+      process.vanish()
+      const first = yield* Scope.make()
+      const store = Context.get(yield* Scope.provide(open(), first), Store)
+      for (const run of ["one", "two"])
+        yield* store.send({ id: `to-${run}`, run, time: 0, request: { type: "resume" } })
+      yield* Scope.close(first, Exit.void)
+      overwrite(file, `{"id":"to-one"`, `{"id":"to-oen"`)
+      const report = yield* repair
+      assert.deepStrictEqual(
+        report.losses.map(({ kept, run }) => [run, kept]),
+        [
+          ["one", 21],
+          ["two", 21]
+        ]
+      )
+      assert.isAbove(report.damaged.length, 0)
+      for (const { offset, path } of report.damaged) {
+        assert.strictEqual(path, file)
+        assert.strictEqual(offset % 4096, 0)
+      }
+      const repaired = Context.get(yield* open(), Store)
+      // Nobody is told to do what nobody has sent.
+      assert.deepStrictEqual(yield* repaired.inbox("one", {}), [])
     }).pipe(Effect.scoped)
   )
 

@@ -13,7 +13,7 @@ import { migrate } from "./migrated.ts"
 import * as Notes from "./notes.ts"
 import { define, get } from "./record.ts"
 import type { Mutable } from "./record.ts"
-import { disagreement, isSnapshotHead } from "./snapshotHead.ts"
+import { disagreement, isHeadFor } from "./snapshotHead.ts"
 import { isTerminal, statusAfter } from "./status.ts"
 import * as Visits from "./visits.ts"
 
@@ -101,7 +101,7 @@ const snapshotTaken = (
       `it names ${previous ?? "no event"} as the snapshot before it, which is ${state.snapshot.seq ?? "none"}`
     )
   }
-  if (!isSnapshotHead(head)) return illegal("its head is not that of a snapshot")
+  if (!isHeadFor(head, state)) return illegal("its head is not that of a snapshot")
   const different = disagreement(head, state)
   if (different !== undefined) illegal(`its head disagrees with the run: ${different}`)
   const channels: { [channel: string]: SnapshotState["channels"][string] } = {}

@@ -20,12 +20,16 @@ const minimumGrowth = 64 * 1024
 /** Pieces of a snapshot are about this large, so that writing one does not hold up other runs. */
 const partBytes = 64 * 1024
 
+/** About what an open branch takes in the head of a snapshot. */
+const branchBytes = 128
+
 /**
- * Whether a snapshot is due: when the journal grew by more than the last snapshot wrote. So writing snapshots costs a
- * bounded share of writing the journal, whatever the size of the state.
+ * Whether a snapshot is due: when the journal grew by more than twice what the last snapshot wrote, and what the next one
+ * will write of open branches. So writing snapshots costs a bounded share of writing the journal, whatever the size of the
+ * state.
  */
-export const isDue = ({ snapshot }: RunState): boolean =>
-  snapshot.since >= minimumGrowth && snapshot.since >= snapshot.bytes
+export const isDue = ({ branches, snapshot: { bytes, since } }: RunState): boolean =>
+  since >= minimumGrowth && since >= 2 * Math.max(bytes, branchBytes * HashMap.size(branches))
 
 /** A piece to write, and what to do with the place it got. */
 interface Piece {

@@ -232,6 +232,16 @@ const recordOf = <A, B>(
   return record
 }
 
+/** What heads were made of, as long as they are there. */
+const origins = /* @__PURE__ */ new WeakMap<object, RunState>()
+
+/** Whether this very object was made of this very state. */
+const isMadeOf = (head: unknown, state: RunState): boolean => origins.get(head as object) === state
+
+/** Whether a value is a head; one that was made of this state is. */
+export const isHeadFor = (head: unknown, state: RunState): head is SnapshotHead =>
+  isMadeOf(head, state) || isSnapshotHead(head)
+
 /** The head of a state whose channels are held like this. */
 export const headOf = (state: RunState, channels: SnapshotHead["channels"]): SnapshotHead => {
   const {
@@ -249,7 +259,7 @@ export const headOf = (state: RunState, channels: SnapshotHead["channels"]): Sna
     waits,
     ...rest
   } = state
-  return {
+  const head: SnapshotHead = {
     ...rest,
     input: plainHead(input),
     channels,
@@ -268,6 +278,8 @@ export const headOf = (state: RunState, channels: SnapshotHead["channels"]): Sna
     outbox: recordOf(outbox, identity),
     ...(undo === undefined ? undefined : { undo: Cell.toArray(undo) })
   }
+  origins.set(head, state)
+  return head
 }
 
 const keysOf = (object: { readonly [key: string]: unknown }): ReadonlyArray<string> =>
@@ -295,9 +307,12 @@ const holds = (head: ChannelHead | undefined, cell: Cell.Cell): boolean => {
 
 /** In what a head is not that of the state, as far as it can tell without reading parts. */
 export const disagreement = (head: SnapshotHead, state: RunState): string | undefined => {
-  const expected = headOf(state, head.channels)
-  for (const key of new Set([...Object.keys(expected), ...Object.keys(head)]) as Set<keyof SnapshotHead>) {
-    if (!isSame(head[key], expected[key])) return key
+  // Only its channels were given to one that was made of this state.
+  if (!isMadeOf(head, state)) {
+    const expected = headOf(state, head.channels)
+    for (const key of new Set([...Object.keys(expected), ...Object.keys(head)]) as Set<keyof SnapshotHead>) {
+      if (!isSame(head[key], expected[key])) return key
+    }
   }
   for (const channel of new Set([...Object.keys(state.channels), ...Object.keys(head.channels)])) {
     const cell = get(state.channels, channel)

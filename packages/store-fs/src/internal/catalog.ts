@@ -11,7 +11,10 @@ import * as RunInfo from "@waymark/core/RunInfo"
 import { ownerOf, parseControl, segmentName } from "./format.ts"
 import { isBefore, makeRun, touchedInbox, touchedJournal, touchedLease } from "./model.ts"
 import type { InboxItem, Position, Run, Segment, Series } from "./model.ts"
+import * as Doubts from "./doubts.ts"
 import * as Recent from "./recent.ts"
+import type { Known } from "./scan.ts"
+import * as Sums from "./sums.ts"
 
 export interface Catalog {
   readonly runs: Map<string, Run>
@@ -38,8 +41,10 @@ export interface Catalog {
     line: string,
     isControl: boolean
   ) => boolean
-  /** Notes a line that is not what was written; how it begins may still say of which run it is. */
-  readonly noteDamaged: (segment: Segment, offset: number, begins: string | undefined) => void
+  /** Notes a line that is not what was written. */
+  readonly noteDamaged: (segment: Segment, offset: number, known: Known | undefined) => void
+  /** What is in doubt because of such lines. */
+  readonly doubts: Doubts.Doubts
   /** Takes in an entry that this instance wrote and synced. */
   readonly takeOwn: (run: Run, segment: Segment, offset: number, length: number, entry: Entry) => void
   readonly takeCommand: (
@@ -48,7 +53,8 @@ export interface Catalog {
     length: number,
     command: Command,
     position: number,
-    incarnation: number
+    incarnation: number,
+    sum: string
   ) => void
   readonly takeDeleted: (run: string, incarnation: number) => void
   readonly takeOpened: (series: Series, run: string, epoch: number, incarnation: number) => void
@@ -209,7 +215,15 @@ export const make = (
     touch(run, touchedLease)
   }
 
-  const takeCommand: Catalog["takeCommand"] = (segment, offset, length, command, position, incarnation) => {
+  const takeCommand: Catalog["takeCommand"] = (
+    segment,
+    offset,
+    length,
+    command,
+    position,
+    incarnation,
+    sum
+  ) => {
     const run = incarnated(command.run, incarnation, segment, length)
     if (run === undefined) return
     const item: InboxItem = {
@@ -219,6 +233,7 @@ export const make = (
       segment,
       offset,
       length,
+      sum,
       command
     }
     addCommand(run, item)
@@ -291,8 +306,6 @@ export const make = (
   const takeForeign = (run: Run, segment: Segment, offset: number, length: number, entry: Entry): void => {
     if (run.recent.length > 0) recent.forget(run)
     const { event } = entry
-    // What was damaged was void, then.
-    if (run.damage?.seq === event.seq) run.damage = undefined
     if (event.seq !== run.last + 1) {
       damaged(
         run,
@@ -311,22 +324,11 @@ export const make = (
     run.lastLine = entry.line
   }
 
-  /** What the lines of entries begin with. */
-  const entryStart = /^\{"run":("(?:[^"\\]|\\.)*"),"seq":(\d+),/
+  const doubts = Doubts.make(pathOf, (series, run) => series.incarnations.get(run) ?? 1)
 
-  const noteDamaged: Catalog["noteDamaged"] = (segment, offset, begins) => {
-    const found = begins === undefined ? null : entryStart.exec(begins)
-    if (found === null) return
-    let id: string
-    try {
-      id = JSON.parse(found[1]!) as string
-    } catch {
-      return
-    }
-    const run = runs.get(id)
-    const seq = Number(found[2])
-    if (run === undefined || run.damage !== undefined || seq <= run.last) return
-    run.damage = { path: pathOf(segment), offset, seq, detail: "this entry is not what was written" }
+  const noteDamaged: Catalog["noteDamaged"] = (segment, offset, known) => {
+    segment.series.damage.push({ segment: segment.number, offset })
+    doubts.note(segment, offset, known)
   }
 
   const drainParked = (run: Run): void => {
@@ -397,7 +399,15 @@ export const make = (
         series.incarnations.set(control.run, control.incarnation ?? 1)
         break
       case "command":
-        takeCommand(segment, offset, length, control.command, control.position, control.incarnation ?? 1)
+        takeCommand(
+          segment,
+          offset,
+          length,
+          control.command,
+          control.position,
+          control.incarnation ?? 1,
+          Sums.sumOf(line)
+        )
         break
       case "deleted":
         takeDeleted(control.run, control.incarnation)
@@ -430,6 +440,7 @@ export const make = (
     tombstones,
     forks,
     noteDamaged,
+    doubts,
     unindexed: 0,
     indexedSeries: 0,
     expect,

@@ -12,12 +12,12 @@ import { fileName, holds } from "./catalog.ts"
 import type { Catalog } from "./catalog.ts"
 import type { Disk } from "@waymark/store-kit/Disk"
 import { failure, fromPlatform } from "@waymark/store-kit/Failures"
-import { formatControl, isControl, parseControl, segmentName } from "./format.ts"
+import { formatControl, parseControl, segmentName } from "./format.ts"
 import type { Control } from "./format.ts"
+import * as Lines from "./lines.ts"
 import type { Segment, Series } from "./model.ts"
 import * as SegmentFile from "./segmentFile.ts"
 import * as Sums from "./sums.ts"
-import { decodeText } from "@waymark/store-kit/Text"
 
 /** What a compaction came to: how many segments were rewritten, and how many bytes that freed. */
 export interface Compacted {
@@ -85,19 +85,6 @@ export const isFinished = (segment: Segment): boolean => {
   return series.ended !== undefined || (series.own && segment.number < series.at.segment)
 }
 
-/** Up to where a finished segment counts. */
-const endOf = Effect.fnUntraced(function* (disk: Disk, segment: Segment) {
-  const { series } = segment
-  if (segment.generation > 0) return Number.POSITIVE_INFINITY
-  if (segment.number === series.at.segment) return series.at.offset
-  for (const number of [...series.segments.keys()].sort((a, b) => a - b)) {
-    if (number <= segment.number) continue
-    const header = yield* SegmentFile.readHeader(disk, series.segments.get(number)!)
-    if (header?.closes?.segment === segment.number) return header.closes.end
-  }
-  return Number.POSITIVE_INFINITY
-})
-
 interface Plan {
   readonly ranges: ReadonlyArray<readonly [number, number]>
   readonly lines: number
@@ -112,16 +99,33 @@ const plan = (options: Options, segment: Segment): Effect.Effect<Plan, StoreErro
   Effect.scoped(
     Effect.gen(function* () {
       const { catalog, disk } = options
-      const end = yield* endOf(disk, segment)
+      const end = yield* SegmentFile.endOf(disk, segment)
       const reader = yield* SegmentFile.open(disk, segment)
       const ranges: Array<[number, number]> = []
-      let nextSum = Sums.reader(segment.kept?.sums ?? "")
+      const checked = Lines.make(segment.kept?.sums)
       let sums = ""
       let lines = 0
       let kept = 0
       let total = 0
       let at = 0
       let size = chunk
+
+      const take = ({ control, length, offset, sum, text }: Lines.Line): void => {
+        total += length
+        const parsed = control ? parseControl(text) : undefined
+        const keeps = control
+          ? parsed === undefined || keepsControl(catalog, parsed)
+          : keepsEntry(catalog, segment, offset, text)
+        if (!keeps) return
+        const last = ranges[ranges.length - 1]
+        if (last !== undefined && last[0] + last[1] === offset) last[1] += length
+        else if (length > 0) ranges.push([offset, length])
+        if (parsed?.$ !== "closed") lines += 1
+        // Of a damaged line it is kept as well: it stays damaged.
+        sums += sum ?? (text === undefined ? "" : Sums.sumOf(text) + Sums.noTag)
+        kept += length
+      }
+
       while (at < end) {
         const slice = yield* reader.read(at, Math.min(size, end - at))
         if (slice === undefined) break
@@ -132,26 +136,7 @@ const plan = (options: Options, segment: Segment): Effect.Effect<Plan, StoreErro
           stop >= 0;
           stop = SegmentFile.endOfLine(bytes, start)
         ) {
-          const offset = slice.at + start
-          const length = stop + 1 - start
-          const content = bytes.subarray(start, stop)
-          const sum = nextSum()
-          const line = Sums.isIntact(sum, content) ? decodeText(bytes, start, stop) : undefined
-          total += length
-          const control = isControl(bytes, start) ? parseControl(line) : undefined
-          if (control?.$ === "sums") nextSum = Sums.reader(Sums.unpack(control.of) ?? "")
-          const keeps = isControl(bytes, start)
-            ? control === undefined || keepsControl(catalog, control)
-            : keepsEntry(catalog, segment, offset, line)
-          if (keeps) {
-            const last = ranges[ranges.length - 1]
-            if (last !== undefined && last[0] + last[1] === offset) last[1] += length
-            else ranges.push([offset, length])
-            if (control?.$ !== "closed") lines += 1
-            // Of a damaged line it is kept as well: it stays damaged.
-            sums += sum ?? Sums.sumOf(content)
-            kept += length
-          }
+          for (const line of checked.next(bytes.subarray(start, stop), slice.at + start)) take(line)
           start = stop + 1
         }
         if (start === 0) {
@@ -162,6 +147,7 @@ const plan = (options: Options, segment: Segment): Effect.Effect<Plan, StoreErro
           at = slice.at + start
         }
       }
+      for (const line of checked.end(at)) take(line)
       return { ranges, lines, kept, size: total, sums }
     })
   )

@@ -16,6 +16,7 @@ import type { Leases } from "./leases.ts"
 import type { Observer } from "./observer.ts"
 import type { Ownership } from "./ownership.ts"
 import type { Pump } from "./pump.ts"
+import { ensureAbsent } from "./reading.ts"
 import type { Wakeups } from "@waymark/store-kit/Wakeups"
 
 export interface Creation {
@@ -53,6 +54,7 @@ export const make = (options: Options): Creation => {
         yield* observer.refresh
         if (catalog.find(id) !== undefined) return yield* new RunExists({ run: id })
       }
+      yield* ensureAbsent(catalog, id)
       const series = yield* ownership.ensure
       const incarnation = (catalog.tombstones.get(id) ?? 0) + 1
       const claim: Claim = { run: id, incarnation, epoch: 0 }

@@ -17,6 +17,7 @@ import type { Run } from "./model.ts"
 import type { Observer } from "./observer.ts"
 import type { Ownership } from "./ownership.ts"
 import type { Pump } from "./pump.ts"
+import * as Sums from "./sums.ts"
 import type { Wakeups } from "@waymark/store-kit/Wakeups"
 
 export interface Options {
@@ -117,6 +118,7 @@ export const make = (
             pump.enqueue({
               run: undefined,
               batch: undefined,
+              tag: Sums.tagOf("deleted", id, run.incarnation),
               before: [formatControl({ $: "deleted", run: id, incarnation: run.incarnation })],
               after: [],
               done: () => {

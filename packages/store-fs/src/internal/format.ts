@@ -21,8 +21,10 @@
  * - `segment`: the first line. `closes` says which segment came before and up to which byte that one counts; what lies
  *   beyond was never acknowledged (a write or a sync failed there) and is nothing.
  * - `batch`: the next `lines` lines stand or fall together. A single line needs none.
- * - `sums`: the CRC-32 of each of the next lines, eight hexadecimal digits for each. A line that has another one is damage, or,
- *   after the last mark, a torn tail like anything else that cannot be read.
+ * - `sums`: first a CRC-32 of all that follows in it; then of each of the next lines two times eight hexadecimal digits: its
+ *   CRC-32, and its *tag*, the CRC-32 of what it is about: "entry", "command" or "deleted", the incarnation and the id of the
+ *   run; zeros if nobody would miss it. A line with another checksum is damage, or, after the last mark, a torn tail like
+ *   anything else that cannot be read; the tag says then who has to be told.
  * - `synced`: everything up to byte `to` of this segment was synced before this line was written. What cannot be read
  *   before such a mark is damage; after the last one it is a torn tail, the trace of a crash, and is nothing.
  * - `opened`, `released`: the series' owner took or let go of a run, at an epoch.

@@ -9,17 +9,23 @@ import { StoreError } from "@waymark/core/Store"
 import { fileName } from "./catalog.ts"
 import type { Catalog } from "./catalog.ts"
 import type { Disk } from "@waymark/store-kit/Disk"
-import { failure } from "@waymark/store-kit/Failures"
+import { failure, unlessCorrupt } from "@waymark/store-kit/Failures"
 import { formatControl, parseControl, withIncarnation } from "./format.ts"
 import type { InboxItem, Run } from "./model.ts"
 import type { Ownership } from "./ownership.ts"
 import type { Pump } from "./pump.ts"
 import type { Wakeups } from "@waymark/store-kit/Wakeups"
 import * as SegmentFile from "./segmentFile.ts"
+import * as Sums from "./sums.ts"
 
 export interface Inboxes {
   readonly send: (run: Run, command: Command) => Effect.Effect<void, StoreError>
   readonly read: (run: Run, cursor: InboxCursor) => Effect.Effect<ReadonlyArray<Received>, StoreError>
+  /** The commands that are what was sent, and whether there were others. */
+  readonly salvage: (
+    run: Run,
+    cursor: InboxCursor
+  ) => Effect.Effect<{ readonly found: ReadonlyArray<Received>; readonly lost: boolean }, StoreError>
   readonly isCommanded: (info: RunInfo.RunInfo) => boolean
 }
 
@@ -70,18 +76,19 @@ export const make = ({ catalog, disk, ownership, pump, wakeups }: Options): Inbo
     if (known !== undefined && --known.pending === 0) positions.delete(run.id)
   }
 
-  const load = (item: InboxItem): Effect.Effect<Received, StoreError> => {
+  const load = (run: Run, item: InboxItem): Effect.Effect<Received, StoreError> => {
     const { command, position, source } = item
     if (command !== undefined) return Effect.succeed({ source, position, command })
     return Effect.flatMap(SegmentFile.readOneLine(disk, item.segment, item.offset, item.length), (line) => {
-      const control = line === undefined ? undefined : parseControl(line)
+      const control = line !== undefined && Sums.sumOf(line) === item.sum ? parseControl(line) : undefined
       return control?.$ === "command"
         ? Effect.succeed({ source, position, command: control.command })
         : failure({
             _tag: "Corrupt",
             path: disk.path("segments", fileName(item.segment)),
             offset: item.offset,
-            detail: `command ${JSON.stringify(item.id)} cannot be read`
+            run: run.id,
+            detail: `command ${JSON.stringify(item.id)} is not what was written`
           })
     })
   }
@@ -95,6 +102,16 @@ export const make = ({ catalog, disk, ownership, pump, wakeups }: Options): Inbo
     if (first === undefined || run.commandIds!.size === run.inbox.length) return false
     return (
       first !== item || run.inbox.some((other) => other.id === item.id && other !== item && isDone(other))
+    )
+  }
+
+  /** The commands beyond a cursor, each once. */
+  const wanted = (run: Run, cursor: InboxCursor): ReadonlyArray<InboxItem> => {
+    const isDone = (item: InboxItem): boolean =>
+      item.position <= (cursor[item.source] ?? 0) ||
+      (run.info !== undefined && RunInfo.isHandled(run.info, item.source, item.position))
+    return run.inbox.filter(
+      (item) => item.position > (cursor[item.source] ?? 0) && !isCopy(run, item, isDone)
     )
   }
 
@@ -124,10 +141,11 @@ export const make = ({ catalog, disk, ownership, pump, wakeups }: Options): Inbo
           pump.enqueue({
             run: undefined,
             batch: undefined,
+            tag: Sums.tagOf("command", run.id, incarnation),
             before: [line],
             after: [],
             done: (segment, offset, length) => {
-              catalog.takeCommand(segment, offset, length, command, position, incarnation)
+              catalog.takeCommand(segment, offset, length, command, position, incarnation, Sums.sumOf(line))
               settle(undefined)
             },
             failed: (why) => settle(why === "lost" ? lostLease() : why)
@@ -137,15 +155,27 @@ export const make = ({ catalog, disk, ownership, pump, wakeups }: Options): Inbo
 
     read: (run, cursor) =>
       Effect.suspend(() => {
-        const isDone = (item: InboxItem): boolean =>
-          item.position <= (cursor[item.source] ?? 0) ||
-          (run.info !== undefined && RunInfo.isHandled(run.info, item.source, item.position))
-        return Effect.forEach(
-          run.inbox.filter(
-            (item) => item.position > (cursor[item.source] ?? 0) && !isCopy(run, item, isDone)
-          ),
-          load
-        )
+        const doubt = catalog.doubts.commandOf(run)
+        return doubt === undefined
+          ? Effect.forEach(wanted(run, cursor), (item) => load(run, item))
+          : failure({
+              _tag: "Corrupt",
+              run: run.id,
+              ...doubt,
+              detail: "a command in its inbox is not what was written"
+            })
+      }),
+
+    salvage: (run, cursor) =>
+      Effect.gen(function* () {
+        const found: Array<Received> = []
+        let lost = catalog.doubts.commandOf(run) !== undefined
+        for (const item of wanted(run, cursor)) {
+          const received = yield* unlessCorrupt(load(run, item))
+          if (received === undefined) lost = true
+          else found.push(received)
+        }
+        return { found, lost }
       }),
 
     isCommanded: (info) => {

@@ -41,7 +41,17 @@ const RunRow = Schema.Struct({
   places: Numbers,
   switches: Schema.optionalKey(Numbers),
   inbox: Schema.optionalKey(
-    Schema.Array(Schema.Tuple([Schema.String, Schema.Int, Schema.String, Schema.Int, Schema.Int, Schema.Int]))
+    Schema.Array(
+      Schema.Tuple([
+        Schema.String,
+        Schema.Int,
+        Schema.String,
+        Schema.Int,
+        Schema.Int,
+        Schema.Int,
+        Schema.String
+      ])
+    )
   ),
   damage: Schema.optionalKey(
     Schema.Struct({ path: Schema.String, offset: Schema.Int, seq: Schema.Int, detail: Schema.String })
@@ -148,7 +158,8 @@ const rowOf = (
                   item.id,
                   placeOf(item.segment),
                   item.offset,
-                  item.length
+                  item.length,
+                  item.sum
                 ] as const
             )
         }),
@@ -230,10 +241,10 @@ const fill = (catalog: Catalog, head: typeof Head.Type, rows: ReadonlyArray<RunR
       run.switches ??= []
       run.switches.push({ seq: switches[i]!, segment, offset: switches[i + 2]! })
     }
-    for (const [source, position, id, at, offset, length] of row.inbox ?? []) {
+    for (const [source, position, id, at, offset, length, sum] of row.inbox ?? []) {
       const segment = segments[at]
       if (segment === undefined) return false
-      const item: InboxItem = { source, position, id, segment, offset, length, command: undefined }
+      const item: InboxItem = { source, position, id, segment, offset, length, sum, command: undefined }
       addCommand(run, item)
     }
     const origin = row.info.forkOf?.run

@@ -12,10 +12,11 @@ import { asError, releasedLine } from "./contest.ts"
 import { failure } from "@waymark/store-kit/Failures"
 import { formatControl, ownerOf as ownerOfSeries, withIncarnation } from "./format.ts"
 import { touchedLease } from "./model.ts"
-import type { Run, Series } from "./model.ts"
+import type { Damage, Run, Series } from "./model.ts"
 import type { Observer } from "./observer.ts"
 import type { Ownership } from "./ownership.ts"
 import type { Pump } from "./pump.ts"
+import { damageOf, ensureAbsent, ensureThere } from "./reading.ts"
 import type { Wakeups } from "@waymark/store-kit/Wakeups"
 
 export interface Leases {
@@ -156,7 +157,10 @@ export const make = ({ catalog, claims, contest, observer, ownership, pump, wake
       yield* observer.refresh
       // From here until the run is busy nothing else may happen, or what is found would not hold any more.
       const run = catalog.find(id)
-      if (run === undefined) return yield* new RunNotFound({ run: id })
+      if (run === undefined) {
+        yield* ensureAbsent(catalog, id)
+        return yield* new RunNotFound({ run: id })
+      }
       if (run.lease !== undefined || run.busy)
         return yield* new LeaseHeld({ run: id, owner: ownership.current()?.owner ?? "" })
       const { owner } = run
@@ -165,7 +169,12 @@ export const make = ({ catalog, claims, contest, observer, ownership, pump, wake
         yield* contest.dispossess(owner)
         continue
       }
-      if (run.info === undefined || run.damage !== undefined) return yield* damaged(run)
+      const damage = damageOf(catalog, run)
+      if (run.info === undefined || damage !== undefined) return yield* damaged(run, damage)
+      if (catalog.doubts.deletionOf(run) !== undefined) {
+        yield* ensureThere(catalog, run)
+        continue
+      }
       const series = ownership.current()
       if (series === undefined) {
         yield* ownership.ensure
@@ -183,15 +192,13 @@ export const make = ({ catalog, claims, contest, observer, ownership, pump, wake
     }
   })
 
-  const damaged = (run: Run): Effect.Effect<never, StoreError> => {
-    const { damage } = run
-    return failure({
+  const damaged = (run: Run, damage: Damage | undefined): Effect.Effect<never, StoreError> =>
+    failure({
       _tag: "Corrupt",
       run: run.id,
       detail: damage?.detail ?? "its first entry is missing",
       ...(damage === undefined ? undefined : { path: damage.path, offset: damage.offset, seq: damage.seq })
     })
-  }
 
   const wasCrashed = (run: Run): boolean =>
     run.owner === undefined ? run.crashed : run.owner.own || run.owner.ended === "crashed"

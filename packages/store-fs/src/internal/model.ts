@@ -14,8 +14,10 @@ export interface Kept {
   readonly lengths: ReadonlyArray<number>
   /** Where each range begins in the file. */
   readonly places: ReadonlyArray<number>
-  /** The checksums of the lines. */
+  /** The checksums and tags of the lines. */
   readonly sums: string | undefined
+  /** How many lines were found before a byte of the original. */
+  counted: { readonly at: number; readonly passed: number } | undefined
 }
 
 export interface Segment {
@@ -74,6 +76,8 @@ export interface InboxItem {
   readonly segment: Segment
   readonly offset: number
   readonly length: number
+  /** The checksum of its line. */
+  readonly sum: string
   /** Kept for the newest ones. */
   command: Command | undefined
 }

@@ -88,10 +88,7 @@ interface Names {
 export const make = ({ catalog, disk, identity, readOnly }: Options): Observer => {
   const sink: Scan.Sink = {
     take: catalog.take,
-    damaged: (segment, offset, begins) => {
-      segment.series.damage.push({ segment: segment.number, offset })
-      catalog.noteDamaged(segment, offset, begins)
-    }
+    damaged: catalog.noteDamaged
   }
 
   let knownModified: number | undefined
@@ -157,6 +154,9 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
       }
     }
     if (chosen !== undefined) return chosen
+    if (fallback === undefined && unreadable !== undefined && (yield* Scan.wasSynced(disk, unreadable))) {
+      fallback = unreadable
+    }
     // What lay between was compacted away; compacted segments end where they count.
     return fallback === undefined ? undefined : { segment: fallback, end: Number.POSITIVE_INFINITY }
   })

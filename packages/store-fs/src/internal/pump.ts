@@ -29,6 +29,8 @@ export interface Unit {
   /** Control lines before and after the entries. */
   readonly before: ReadonlyArray<string>
   readonly after: ReadonlyArray<string>
+  /** What the control lines are about, if somebody would miss them. */
+  readonly tag?: string
   /**
    * Told when it is durable, after its entries were taken in; `offset` and `length` are of its last line. Others may not
    * have been told yet, so whoever waits for it is to be woken later.
@@ -280,14 +282,14 @@ export const make = (options: Options): Pump => {
   const encode = (target: Active, units: ReadonlyArray<Unit>, offsets: Array<number>): Uint8Array => {
     encoder.reset()
     let sums = ""
-    const line = (text: string): void => {
+    const line = (text: string, tag = Sums.noTag): void => {
       const at = encoder.size
       encoder.line(text)
-      sums += Sums.sumOf(encoder.since(at).subarray(0, -1))
+      sums += Sums.sumOf(encoder.since(at).subarray(0, -1)) + tag
     }
-    const note = (text: string): void => {
+    const note = (text: string, tag: string | undefined): void => {
       offsets.push(target.end + encoder.size)
-      line(text)
+      line(text, tag)
     }
     if (target.end === 0) {
       const header: SegmentHeader = {
@@ -312,9 +314,12 @@ export const make = (options: Options): Pump => {
     for (const unit of units) {
       const lines = linesOf(unit)
       if (lines > 1) line(formatControl({ $: "batch", lines }))
-      for (const line of unit.before) note(line)
-      if (unit.batch !== undefined) for (const { line } of unit.batch.entries) note(line)
-      for (const line of unit.after) note(line)
+      for (const line of unit.before) note(line, unit.tag)
+      if (unit.batch !== undefined && unit.run !== undefined) {
+        const tag = Sums.tagOf("entry", unit.run.id, unit.run.incarnation)
+        for (const { line } of unit.batch.entries) note(line, tag)
+      }
+      for (const line of unit.after) note(line, unit.tag)
       // Where the next line begins, which may be that of a batch.
       offsets.push(target.end + encoder.size)
     }

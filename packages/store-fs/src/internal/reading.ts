@@ -11,19 +11,19 @@ import { pointAt, window } from "./catalog.ts"
 import type { Catalog } from "./catalog.ts"
 import { failure, unlessCorrupt } from "@waymark/store-kit/Failures"
 import { isControl } from "./format.ts"
-import type { Run, Segment } from "./model.ts"
+import type { Damage, Run, Segment } from "./model.ts"
 import * as SegmentFile from "./segmentFile.ts"
 import { decodeText } from "@waymark/store-kit/Text"
 
-const corrupt = (run: Run, path: string, offset: number, seq: number, detail: string): StoreError =>
-  failure({ _tag: "Corrupt", path, offset, run: run.id, seq, detail })
+const corrupt = (run: string, path: string, offset: number, seq: number, detail: string): StoreError =>
+  failure({ _tag: "Corrupt", path, offset, run, seq, detail })
 
 /** The same for an entry that is not there; if that is known already, as it was noticed. */
 const missing = (run: Run, path: string, offset: number, seq: number, detail: string): StoreError => {
   const { damage } = run
   return damage?.seq === seq
-    ? corrupt(run, damage.path, damage.offset, seq, damage.detail)
-    : corrupt(run, path, offset, seq, detail)
+    ? corrupt(run.id, damage.path, damage.offset, seq, damage.detail)
+    : corrupt(run.id, path, offset, seq, detail)
 }
 
 /** What stands at the beginning of the lines of a run, as this version writes them. */
@@ -120,7 +120,8 @@ const readStretches = (
             const here = slice.at + start
             if (found === seq) {
               const entry = parse(decodeText(bytes, start, end))
-              if (Result.isFailure(entry)) return yield* corrupt(run, reader.path, here, seq, entry.failure)
+              if (Result.isFailure(entry))
+                return yield* corrupt(run.id, reader.path, here, seq, entry.failure)
               into.push(entry.success)
               places.push({ path: reader.path, offset: here })
               seq += 1
@@ -159,12 +160,41 @@ const damageBefore = (segment: Segment, offset: number): number => {
   return at
 }
 
+/** What is known to be wrong behind the last entry of a run that is there. */
+export const damageOf = (catalog: Catalog, run: Run): Damage | undefined => {
+  if (run.damage !== undefined) return run.damage
+  const beyond = catalog.doubts.entryBeyond(run)
+  if (beyond === undefined) return undefined
+  return { ...beyond, seq: run.last + 1, detail: "this entry is not what was written" }
+}
+
 /** Fails if what follows the last entry that is there is known to be damaged. */
-export const ensureWhole = (run: Run): Effect.Effect<void, StoreError> => {
-  const { damage } = run
+export const ensureWhole = (catalog: Catalog, run: Run): Effect.Effect<void, StoreError> => {
+  const damage = damageOf(catalog, run)
   return damage !== undefined && damage.seq > run.last
-    ? corrupt(run, damage.path, damage.offset, damage.seq, damage.detail)
+    ? corrupt(run.id, damage.path, damage.offset, damage.seq, damage.detail)
     : Effect.void
+}
+
+/** Fails if a run that is there may have been deleted: what may have said so is damaged. */
+export const ensureThere = (catalog: Catalog, run: Run): Effect.Effect<void, StoreError> => {
+  const doubt = catalog.doubts.deletionOf(run)
+  return doubt === undefined
+    ? Effect.void
+    : failure({
+        _tag: "Corrupt",
+        run: run.id,
+        ...doubt,
+        detail: "whether it was deleted is not known: what says so is not what was written"
+      })
+}
+
+/** Fails if a run that is not there may have been: all that was there of it is damaged. */
+export const ensureAbsent = (catalog: Catalog, id: string): Effect.Effect<void, StoreError> => {
+  const doubt = catalog.doubts.entryOf(id, (catalog.tombstones.get(id) ?? 0) + 1)
+  return doubt === undefined
+    ? Effect.void
+    : corrupt(id, doubt.path, doubt.offset, 0, "its entries are not what was written")
 }
 
 /** The hash that an entry names, if it can be read. */
@@ -215,7 +245,7 @@ export const readEntries = (
         if (segment === undefined) {
           const { damage } = run
           return yield* corrupt(
-            run,
+            run.id,
             damage?.path ?? disk.root,
             damage?.offset ?? 0,
             seq,
@@ -237,7 +267,7 @@ export const readEntries = (
         const named = next === undefined ? beyond : next.event.prev
         if (named !== undefined && hash(entries[index]!.line) !== named) {
           const detail = "it is not what was written: its hash is not the one that follows"
-          return yield* corrupt(run, path, offset, first + index, detail)
+          return yield* corrupt(run.id, path, offset, first + index, detail)
         }
       }
       return entries

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import type { StoreError } from "@waymark/core/Store"
 import type { Disk } from "@waymark/store-kit/Disk"
 import { isControl, parseControl } from "./format.ts"
+import type { Line } from "./lines.ts"
 import type { Segment } from "./model.ts"
 import * as SegmentFile from "./segmentFile.ts"
 import * as Sums from "./sums.ts"
@@ -19,8 +20,14 @@ export interface Sink {
     line: string,
     isControl: boolean
   ) => boolean
-  /** A line that was synced once and is not what was written; how it begins now, if it is known. */
-  readonly damaged: (segment: Segment, offset: number, begins?: string) => void
+  /** A line that was synced once and is not what was written, with what is known of it. */
+  readonly damaged: (segment: Segment, offset: number, known?: Known) => void
+}
+
+/** What is known of a line that is not what was written: how it begins now, and its tag. */
+export interface Known {
+  readonly begins: string | undefined
+  readonly tag: string | undefined
 }
 
 export interface Scope {
@@ -36,16 +43,6 @@ export interface Scanned {
   readonly end: number
   /** Whether something that is not whole follows. */
   readonly torn: boolean
-}
-
-interface Line {
-  readonly offset: number
-  readonly length: number
-  /** `undefined` if it is none. */
-  readonly text: string | undefined
-  readonly control: boolean
-  /** How it begins if it is none. */
-  readonly begins: string | undefined
 }
 
 /** So much of a line says which run it was of. */
@@ -97,6 +94,14 @@ const certainBeyond = (
     return certain
   })
 
+/** Whether something in a segment says that its beginning was synced. */
+export const wasSynced = (disk: Disk, segment: Segment): Effect.Effect<boolean, StoreError> =>
+  Effect.scoped(
+    Effect.flatMap(SegmentFile.open(disk, segment), (reader) =>
+      Effect.map(certainBeyond(reader, 0, Number.POSITIVE_INFINITY), (certain) => certain > 0)
+    )
+  )
+
 /** Hands the lines of a part of a segment to the sink, those of a batch all or none. */
 export const scan = (
   disk: Disk,
@@ -120,84 +125,96 @@ export const scan = (
         return { end: scope.from, torn: false }
       }
       let certain = segment.generation > 0 ? Number.POSITIVE_INFINITY : scope.certain
-      let at = scope.from
-      let size = chunk
+      const lines = yield* SegmentFile.linesFrom(segment, reader, scope.from)
       // The batch that is being read: how many lines are still missing, those it has, and where it begins.
       let missing = 0
       let batch: Array<Line> = []
       let batchStart = 0
 
-      // Checksums of the lines that come next.
-      let nextSum = Sums.reader(scope.from === 0 ? (segment.kept?.sums ?? "") : "")
-
       const takes = ({ control, length, offset, text }: Line): boolean =>
         text !== undefined && sink.take(segment, offset, length, text, control)
-      const take = (line: Line): void => {
-        if (!takes(line)) sink.damaged(segment, line.offset, line.begins)
+      const damaged = ({ begins, offset, sum, text }: Line): void =>
+        sink.damaged(segment, offset, {
+          begins: begins ?? text?.slice(0, beginning),
+          tag: sum === undefined ? undefined : Sums.partsOf(sum).tag
+        })
+
+      /** Whether a line that is not whole is the trace of a crash: no mark behind it says that it was synced. */
+      const isTorn = Effect.fnUntraced(function* (offset: number, behind: number) {
+        if (offset < certain) return false
+        certain = Math.max(certain, yield* certainBeyond(reader, behind, to))
+        return offset >= certain
+      })
+
+      /** Takes in a line; where what counts ends, if it ends here. */
+      const settle = (
+        line: Line,
+        behind: number
+      ): Effect.Effect<number | undefined, StoreError> | undefined => {
+        if (missing > 0) {
+          batch.push(line)
+          if (--missing > 0) return undefined
+          const lines = batch
+          batch = []
+          if (lines.every(({ text }) => isJson(text))) {
+            for (const each of lines) if (!takes(each)) damaged(each)
+            return undefined
+          }
+          // They stand or fall together.
+          const bad = lines.find(({ text }) => !isJson(text))!
+          return Effect.map(isTorn(bad.offset, behind), (torn) => {
+            if (torn) return batchStart
+            for (const each of lines) damaged(each)
+            return undefined
+          })
+        }
+        if (line.control) {
+          const parsed = parseControl(line.text)
+          if (parsed?.$ === "batch") {
+            missing = parsed.lines
+            batchStart = line.offset
+            return undefined
+          }
+          if (parsed?.$ === "synced") certain = Math.max(certain, parsed.to)
+          if (parsed?.$ === "sums") return undefined
+        }
+        if (takes(line)) return undefined
+        return Effect.map(isTorn(line.offset, behind), (torn) => {
+          if (torn) return line.offset
+          damaged(line)
+          return undefined
+        })
       }
 
+      let at = scope.from
+      let size = chunk
+      let unfinished = false
       while (at < to) {
         const wanted = Math.min(size, to - at)
         const slice = yield* reader.read(at, wanted)
         if (slice === undefined) break
         const { bytes } = slice
         let start = 0
-        for (let end = SegmentFile.endOfLine(bytes, 0); end >= 0; end = SegmentFile.endOfLine(bytes, start)) {
+        for (
+          let stop = SegmentFile.endOfLine(bytes, 0);
+          stop >= 0;
+          stop = SegmentFile.endOfLine(bytes, start)
+        ) {
+          const line = bytes.subarray(start, stop)
           const offset = slice.at + start
-          const length = end + 1 - start
-          const control = isControl(bytes, start)
-          // One that is not what was written is as good as none.
-          const intact = Sums.isIntact(nextSum(), bytes.subarray(start, end))
-          const text = intact ? decodeText(bytes, start, end) : undefined
-          const begins = intact ? undefined : bytes.toString("utf8", start, Math.min(end, start + beginning))
-          start = end + 1
-          const line: Line = { offset, length, text, control, begins }
-
-          if (missing > 0) {
-            batch.push(line)
-            if (--missing > 0) continue
-            const bad = offset < certain ? undefined : batch.find((each) => !isJson(each.text))
-            if (bad !== undefined && bad.offset >= certain) {
-              certain = Math.max(certain, yield* certainBeyond(reader, slice.at + start, to))
-              if (bad.offset >= certain) return { end: batchStart, torn: true }
-            }
-            // They stand or fall together.
-            if (batch.every((each) => isJson(each.text))) for (const each of batch) take(each)
-            else for (const each of batch) sink.damaged(segment, each.offset, each.begins ?? each.text)
-            batch = []
-            continue
+          start = stop + 1
+          for (const each of lines.next(line, offset)) {
+            const settling = settle(each, slice.at + start)
+            const ends = settling === undefined ? undefined : yield* settling
+            if (ends !== undefined) return { end: ends, torn: true }
           }
-          if (control) {
-            const parsed = parseControl(text)
-            if (parsed?.$ === "batch") {
-              missing = parsed.lines
-              batchStart = offset
-              continue
-            }
-            if (parsed?.$ === "synced") certain = Math.max(certain, parsed.to)
-            if (parsed?.$ === "sums") {
-              const sums = Sums.unpack(parsed.of)
-              nextSum = Sums.reader(sums ?? "")
-              if (sums !== undefined) continue
-              // Without them nobody knows better of the lines that follow; that this one is damaged is known.
-              sink.damaged(segment, offset)
-              continue
-            }
-          }
-          if (takes(line)) continue
-          if (offset >= certain) {
-            certain = Math.max(certain, yield* certainBeyond(reader, slice.at + start, to))
-            if (offset >= certain) return { end: offset, torn: true }
-          }
-          sink.damaged(segment, offset, begins)
         }
         if (start === 0) {
           // No whole line in so many bytes: the line is longer, or it was never finished.
           if (bytes.length < wanted || slice.at + bytes.length >= to) {
-            const end = missing > 0 ? batchStart : slice.at
-            // What a compacted one holds is known, and was synced.
-            if (segment.generation > 0) sink.damaged(segment, end)
-            return { end, torn: true }
+            at = slice.at
+            unfinished = true
+            break
           }
           size *= 4
           at = slice.at
@@ -205,6 +222,15 @@ export const scan = (
           at = slice.at + start
         }
       }
-      return missing > 0 ? { end: batchStart, torn: true } : { end: Math.max(at, scope.from), torn: false }
+      const rest = lines.end(at)
+      for (const each of rest) {
+        const settling = settle(each, at)
+        const ends = settling === undefined ? undefined : yield* settling
+        if (ends !== undefined) return { end: ends, torn: true }
+      }
+      const end = missing > 0 ? batchStart : Math.max(at, scope.from)
+      // What a compacted one holds is known, and was synced.
+      if (unfinished && rest.length === 0 && segment.generation > 0) sink.damaged(segment, end)
+      return { end, torn: unfinished || missing > 0 }
     })
   )

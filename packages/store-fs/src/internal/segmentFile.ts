@@ -10,6 +10,7 @@ import type { Disk } from "@waymark/store-kit/Disk"
 import { failure } from "@waymark/store-kit/Failures"
 import { formatControl, formatOf, formatVersion, parseControl, parseSegmentName } from "./format.ts"
 import type { SegmentHeader } from "./format.ts"
+import * as Lines from "./lines.ts"
 import type { Kept, Segment } from "./model.ts"
 import * as Sums from "./sums.ts"
 import { decodeText } from "@waymark/store-kit/Text"
@@ -75,7 +76,7 @@ const loadKept = (disk: Disk, file: FileSystem.File, path: string): Effect.Effec
       places.push(place)
       place += length
     }
-    return { starts, lengths, places, sums }
+    return { starts, lengths, places, sums, counted: undefined }
   })
 
 /** The first range that ends behind `at`. */
@@ -137,6 +138,68 @@ export const open = (disk: Disk, segment: Segment): Effect.Effect<SegmentReader,
     }
   })
 
+/** How the checksums of the lines that follow begin, behind the line before. */
+const sumsStart = Buffer.from('\n{"$":"sums"')
+
+/** How lines begin that stand before the checksums of those that follow, or are these. */
+const boundaries = ['{"$":"sums"', '{"$":"synced"']
+
+/** Whether lines begin at a byte that have checksums of their own, or none. */
+const isBoundary = (reader: SegmentReader, at: number): Effect.Effect<boolean, StoreError> =>
+  Effect.map(reader.read(at, boundaries[1]!.length), (slice) => {
+    const text = slice?.bytes.toString("latin1") ?? ""
+    return text === "" || boundaries.some((start) => text.startsWith(start))
+  })
+
+/** Where the last checksums before a byte begin; 0 if there are none. */
+const sumsBefore = (reader: SegmentReader, before: number): Effect.Effect<number, StoreError> =>
+  Effect.gen(function* () {
+    for (let size = firstPart; ; size *= 8) {
+      const from = Math.max(0, before - size)
+      const slice = from === before ? undefined : yield* reader.read(from, before - from)
+      const at = slice?.bytes.lastIndexOf(sumsStart) ?? -1
+      if (at >= 0) return from + at + 1
+      if (from === 0) return 0
+    }
+  })
+
+/**
+ * The lines from a byte on, with the checksums that were written before that byte. In a compacted segment, where these do not
+ * stand between the lines, those before it are counted: from where that was done last.
+ */
+export const linesFrom = (
+  segment: Segment,
+  reader: SegmentReader,
+  from: number
+): Effect.Effect<Lines.Lines, StoreError> =>
+  Effect.gen(function* () {
+    const { kept } = segment
+    if (kept === undefined && (from === 0 || (yield* isBoundary(reader, from)))) return Lines.make()
+    const counted = kept?.counted !== undefined && kept.counted.at <= from ? kept.counted : undefined
+    let at = counted?.at ?? (kept === undefined ? yield* sumsBefore(reader, from) : 0)
+    const lines = Lines.make(kept?.sums, counted?.passed)
+    let size = firstPart
+    while (at < from) {
+      const slice = yield* reader.read(at, Math.min(size, from - at))
+      if (slice === undefined || slice.at >= from) break
+      let start = 0
+      for (let end = endOfLine(slice.bytes, 0); end >= 0; end = endOfLine(slice.bytes, start)) {
+        lines.next(slice.bytes.subarray(start, end), slice.at + start)
+        start = end + 1
+      }
+      if (start === 0 && slice.bytes.length < size) break
+      size = start === 0 ? size * 4 : firstPart
+      at = slice.at + start
+    }
+    lines.forget()
+    return lines
+  })
+
+/** Notes how many lines of a compacted segment lie before a byte. */
+export const noteCounted = (segment: Segment, at: number, lines: Lines.Lines): void => {
+  if (segment.kept !== undefined) segment.kept.counted = { at, passed: lines.passed() }
+}
+
 /** The first line of a segment ends in its own checksum: on it depends which bytes of the one before it count. */
 const headerSum = /,"sum":"([0-9a-f]{8})"\}$/
 
@@ -173,7 +236,20 @@ export const readHeader = (
     })
   )
 
-/** The length of the first line of a segment in the original. */
+/** Up to where a segment counts to which nothing is appended any more. */
+export const endOf = Effect.fnUntraced(function* (disk: Disk, segment: Segment) {
+  const { series } = segment
+  if (segment.generation > 0) return Number.POSITIVE_INFINITY
+  if (segment.number === series.at.segment) return series.at.offset
+  for (const number of [...series.segments.keys()].sort((a, b) => a - b)) {
+    if (number <= segment.number) continue
+    const header = yield* readHeader(disk, series.segments.get(number)!)
+    if (header?.closes?.segment === segment.number) return header.closes.end
+  }
+  return Number.POSITIVE_INFINITY
+})
+
+/** A line of a segment, without its line end. */
 export const readOneLine = (
   disk: Disk,
   segment: Segment,

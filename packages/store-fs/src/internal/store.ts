@@ -21,6 +21,7 @@ import * as Creation from "./creation.ts"
 import * as Deletion from "./deletion.ts"
 import * as Disk from "@waymark/store-kit/Disk"
 import { failure, named } from "@waymark/store-kit/Failures"
+import type { Place } from "./doubts.ts"
 import * as Feed from "./feed.ts"
 import { formatControl } from "./format.ts"
 import * as Inbox from "./inbox.ts"
@@ -30,7 +31,7 @@ import * as Observer from "./observer.ts"
 import * as Ownership from "./ownership.ts"
 import { prepare } from "./prepare.ts"
 import * as Pump from "./pump.ts"
-import { ensureWhole, readEntries } from "./reading.ts"
+import { ensureAbsent, ensureThere, ensureWhole, readEntries } from "./reading.ts"
 import type { Run } from "./model.ts"
 import * as Wakeups from "@waymark/store-kit/Wakeups"
 
@@ -52,6 +53,16 @@ export interface Made {
   readonly compact: Effect.Effect<Compaction.Compacted, Store.StoreError>
   /** Writes the index now. */
   readonly writeIndex: Effect.Effect<void, Store.StoreError>
+  /** The commands of a run that are what was sent, and whether there were others. */
+  readonly salvageInbox: (
+    run: string,
+    cursor: Store.InboxCursor
+  ) => Effect.Effect<
+    { readonly found: ReadonlyArray<Store.Received>; readonly lost: boolean },
+    Store.StoreError
+  >
+  /** Where lines of segments are not what was written. */
+  readonly damage: () => ReadonlyArray<Place>
 }
 
 const defaultLimit = 1000
@@ -346,10 +357,18 @@ export const make = Effect.fnUntraced(function* (
     Effect.suspend((): Effect.Effect<A, E | Store.RunNotFound | Store.StoreError> => {
       const known = catalog.find(id)
       if (known !== undefined && known.lease !== undefined) return body(known)
-      return Effect.flatMap(observer.refresh, (): Effect.Effect<A, E | Store.RunNotFound> => {
-        const run = catalog.find(id)
-        return run === undefined ? Effect.fail(new Store.RunNotFound({ run: id })) : body(run)
-      })
+      return Effect.flatMap(
+        observer.refresh,
+        (): Effect.Effect<A, E | Store.RunNotFound | Store.StoreError> => {
+          const run = catalog.find(id)
+          return run === undefined
+            ? Effect.andThen(ensureAbsent(catalog, id), Effect.fail(new Store.RunNotFound({ run: id })))
+            : Effect.andThen(
+                ensureThere(catalog, run),
+                Effect.suspend(() => body(run))
+              )
+        }
+      )
     })
 
   const infoOf = (run: Run): Effect.Effect<RunInfo, Store.StoreError> => {
@@ -424,7 +443,9 @@ export const make = Effect.fnUntraced(function* (
             const from = Math.min(options.from ?? last, last)
             const to = Math.max(options.to ?? 0, from - limit + 1, 0)
             const whole =
-              (options.from ?? Number.POSITIVE_INFINITY) > last && limit > 0 ? ensureWhole(run) : Effect.void
+              (options.from ?? Number.POSITIVE_INFINITY) > last && limit > 0
+                ? ensureWhole(catalog, run)
+                : Effect.void
             return Effect.map(
               Effect.andThen(whole, readEntries(disk, catalog, hasher.hash, run, to, from)),
               (entries) => entries.reverse()
@@ -434,7 +455,7 @@ export const make = Effect.fnUntraced(function* (
           const to = Math.min(options?.to ?? last, from + limit - 1, last)
           const beyond = Math.min(options?.to ?? Number.POSITIVE_INFINITY, from + limit - 1) > last
           return Effect.andThen(
-            beyond ? ensureWhole(run) : Effect.void,
+            beyond ? ensureWhole(catalog, run) : Effect.void,
             readEntries(disk, catalog, hasher.hash, run, from, to)
           )
         })
@@ -506,7 +527,9 @@ export const make = Effect.fnUntraced(function* (
   return {
     store: Store.Store.of(store),
     compact: named("compact")(compact),
-    writeIndex: named("writeIndex")(writeIndex)
+    writeIndex: named("writeIndex")(writeIndex),
+    salvageInbox: (run, cursor) => inboxes.salvage(catalog.expect(run), cursor),
+    damage: catalog.doubts.places
   }
 })
 

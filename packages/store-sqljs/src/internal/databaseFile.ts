@@ -1,16 +1,19 @@
 /**
  * The database as a file, which is changed in one step.
  *
- * Where most of it has changed, another file is put in its place. Where little has, the blocks that have changed are
- * written to a file beside it first, `<database>-blocks.<generation>`. From the moment that this one has its name the change is
- * made: it is written into the database then, and whoever opens the database after a crash does so first.
+ * Where most of it has changed, or it is small, another file is put in its place. Where little has, the blocks that have
+ * changed are written to a file beside it first, `<database>-blocks.<generation>`. From the moment that this one has its name the
+ * change is made: it is written into the database then, and whoever opens the database after a crash does so first.
+ *
+ * Other SQLite programs do not know of that file. While the blocks are written the header therefore says that the database is of a
+ * version that nobody can read: who begins to read gets an error, and not half a change.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import type { StoreError } from "@waymark/core/Store"
 import type * as Disk from "@waymark/store-kit/Disk"
-import { fromPlatform } from "@waymark/store-kit/Failures"
+import { failure, fromPlatform } from "@waymark/store-kit/Failures"
 import type { Snapshot } from "../Persistence.ts"
 import * as BlocksFile from "./blocksFile.ts"
 import { blockSize } from "./pageFile.ts"
@@ -27,6 +30,8 @@ export interface Options {
   readonly disk: Disk.Disk
   readonly place: string
   readonly temporary: () => string
+  /** A database of at most so many bytes is replaced as a whole. */
+  readonly replaceUpTo: number
   /** The numbers of the files beside the database that have a name of this kind, ascending. */
   readonly numbered: (kind: string) => Effect.Effect<ReadonlyArray<number>, StoreError>
 }
@@ -35,7 +40,22 @@ export interface Options {
 const counterAt = 24
 const counterSize = 4
 
-export const make = ({ disk, numbered, place, temporary }: Options): DatabaseFile => {
+const headerSize = 100
+/** Where the header says who can read the database. */
+const readVersionAt = 19
+
+/**
+ * The header while the blocks behind it are being written. Its count is another one than before and after: nobody takes what was
+ * read meanwhile for what is there afterwards.
+ */
+const closedHeader = (first: Uint8Array): Uint8Array => {
+  const header = first.slice(0, headerSize)
+  header[readVersionAt] = 255
+  header[counterAt]! ^= 0x80
+  return header
+}
+
+export const make = ({ disk, numbered, place, replaceUpTo, temporary }: Options): DatabaseFile => {
   const blocksPath = (generation: number): string => `${place}-blocks.${generation}`
   const listBlocks = numbered("blocks")
 
@@ -63,17 +83,23 @@ export const make = ({ disk, numbered, place, temporary }: Options): DatabaseFil
       temporary()
     )
 
+  /** Writes blocks in their places. The first one always has changed: it counts the changes. */
   const writePieces = (
     size: number,
-    write: (
+    first: Uint8Array,
+    others: (
       put: (at: number, bytes: Uint8Array) => Effect.Effect<void, PlatformError>
     ) => Effect.Effect<void, PlatformError>
   ): Effect.Effect<void, StoreError> =>
     Effect.scoped(
       Effect.flatMap(disk.open(place, "r+"), (file) =>
         Effect.gen(function* () {
-          yield* write((at, bytes) => Effect.andThen(file.seek(BigInt(at), "start"), file.writeAll(bytes)))
+          const put = (at: number, bytes: Uint8Array) =>
+            Effect.andThen(file.seek(BigInt(at), "start"), file.writeAll(bytes))
+          yield* put(0, closedHeader(first))
+          yield* others(put)
           if (Number((yield* file.stat).size) > size) yield* file.truncate(size)
+          yield* put(0, first)
           yield* file.sync
         }).pipe(Effect.mapError(fromPlatform(place)))
       )
@@ -95,12 +121,13 @@ export const make = ({ disk, numbered, place, temporary }: Options): DatabaseFil
         }),
       temporary()
     )
-    yield* writePieces(snapshot.size, (put) =>
+    yield* writePieces(snapshot.size, snapshot.read(0, 1), (put) =>
       Effect.gen(function* () {
-        for (const runs of slices) {
-          for (const [first, count] of runs) {
-            yield* put(first * snapshot.blockSize, snapshot.read(first, count))
-          }
+        for (const [first, count] of slices.flat()) {
+          // The first block comes last.
+          const from = Math.max(first, 1)
+          const left = first + count - from
+          if (left > 0) yield* put(from * snapshot.blockSize, snapshot.read(from, left))
         }
       })
     )
@@ -113,7 +140,10 @@ export const make = ({ disk, numbered, place, temporary }: Options): DatabaseFil
         const size = yield* disk.size(place)
         const bytes = snapshot.changed.length * snapshot.blockSize
         // What a change that failed has left would be put into the file that is put there: then it has to be changed, too.
-        if (before.length === 0 && (size === undefined || bytes * 2 >= snapshot.size)) {
+        if (
+          before.length === 0 &&
+          (size === undefined || snapshot.size <= replaceUpTo || bytes * 2 >= snapshot.size)
+        ) {
           // And so it would be by what a change has left whose removal is not durable yet.
           yield* disk.syncDirectory(disk.root)
           return yield* replace(snapshot)
@@ -127,8 +157,21 @@ export const make = ({ disk, numbered, place, temporary }: Options): DatabaseFil
     for (const generation of yield* listBlocks) {
       const blocks = yield* readBlocks(generation)
       if (blocks === undefined) continue
-      yield* writePieces(blocks.size, (put) =>
-        Effect.forEach(blocks.pieces, ({ at, bytes }) => put(at, bytes), { discard: true })
+      const start = blocks.pieces.find(({ at }) => at === 0)?.bytes
+      if (start === undefined) {
+        return yield* failure({
+          _tag: "Corrupt",
+          path: blocksPath(generation),
+          offset: 0,
+          detail: "the first block of the database is not among those that have changed"
+        })
+      }
+      yield* writePieces(blocks.size, start.subarray(0, blockSize), (put) =>
+        Effect.forEach(
+          blocks.pieces,
+          ({ at, bytes }) => (at === 0 ? put(blockSize, bytes.subarray(blockSize)) : put(at, bytes)),
+          { discard: true }
+        )
       )
       yield* disk.remove(blocksPath(generation))
     }

@@ -6,14 +6,21 @@
  */
 import initSqlJs from "sql.js"
 import type { Database, SqlJsStatic } from "sql.js"
+import * as CheckedFile from "./checkedFile.ts"
 import * as PageFile from "./pageFile.ts"
 import * as WasmFiles from "./wasmFiles.ts"
 
 export interface Engine {
-  /** Opens a database that holds these bytes. `file` is what it lies in. */
-  readonly open: (bytes: Uint8Array | undefined) => {
+  /**
+   * Opens a database that holds these bytes, or nothing. `file` is what it lies in. One that is `trusting` reads damaged
+   * pages as they are.
+   */
+  readonly open: (
+    bytes: Uint8Array | undefined,
+    trusting?: boolean
+  ) => {
     readonly database: Database
-    readonly file: PageFile.PageFile | undefined
+    readonly file: CheckedFile.CheckedFile | undefined
   }
 }
 
@@ -80,11 +87,14 @@ const loadAnew = async (locateFile: LocateFile | undefined): Promise<Engine> => 
           }
         }
   )
-  const whole: Engine["open"] = (bytes) => ({ database: new sqlJs.Database(bytes), file: undefined })
+  const whole: Engine["open"] = (bytes) => ({
+    database: new sqlJs.Database(bytes ?? CheckedFile.emptyDatabase()),
+    file: undefined
+  })
   if (!isUnderneath(sqlJs, files)) return { open: whole }
   return {
-    open: (bytes) => {
-      const file = PageFile.make(bytes)
+    open: (bytes, trusting) => {
+      const file = CheckedFile.make(bytes, trusting)
       const [database] = files.opening(file, () => new sqlJs.Database())
       return { database, file }
     }

@@ -17,7 +17,7 @@ const operation = <const Kind extends string, const Fields extends Schema.Struct
 ) => Schema.Struct({ $: Schema.Literal(kind), ...fields })
 
 /**
- * - `log`: begins a log
+ * - `log`: begins a log. `follows` is the byte at which the log before it ends
  * - `created`, `appended`: the next `entries` lines are added to a journal; `head` is the hash of the last. An `owner` has
  *   the run from its beginning
  * - `leased`, `released`: a run was given to an owner at an epoch, or let go of; `lost` if not everything that was
@@ -27,7 +27,12 @@ const operation = <const Kind extends string, const Fields extends Schema.Struct
  * - `deleted`, `meta`, `artifact` (`bytes` in Base64)
  */
 export const Operation = Schema.Union([
-  operation("log", { format: Count, generation: Count, owner: Schema.String }),
+  operation("log", {
+    format: Count,
+    generation: Count,
+    owner: Schema.String,
+    follows: Schema.optionalKey(Count)
+  }),
   operation("created", {
     run: Schema.String,
     head: Schema.String,

@@ -21,7 +21,7 @@ export interface Capture {
 
 export interface PageFile {
   readonly size: () => number
-  /** Reads into a buffer; gives back how many bytes there were. */
+  /** Reads into a buffer; gives back how many bytes there were, or -1 if they cannot be read. */
   readonly read: (at: number, into: Uint8Array) => number
   readonly write: (at: number, bytes: Uint8Array) => void
   readonly truncate: (size: number) => void

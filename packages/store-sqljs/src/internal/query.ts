@@ -10,6 +10,7 @@ import type { RunInfo } from "@waymark/core/RunInfo"
 import type { Feed, InboxCursor, ReadOptions, Received, StoreError } from "@waymark/core/Store"
 import { failure } from "@waymark/store-kit/Failures"
 import type { Database, Value } from "./database.ts"
+import type { Place } from "./doubts.ts"
 
 /** A row of `run`, as far as the store needs it. */
 export interface RunRow {
@@ -66,7 +67,8 @@ const entriesOf = (
   return Effect.succeed(entries)
 }
 
-const defaultLimit = 1000
+/** How many entries are read unless somebody says otherwise. */
+export const defaultLimit = 1000
 
 export const readEntries = (
   database: Database,
@@ -120,18 +122,28 @@ export const feed = (
   database: Database,
   place: string,
   cursor: string | undefined,
-  limit: number = defaultLimit
+  limit: number = defaultLimit,
+  end?: { readonly at: number; readonly place: Place }
 ): Effect.Effect<Feed, StoreError> | undefined => {
-  const newest = Number(database.first("SELECT seq FROM sqlite_sequence WHERE name = 'event'")?.[0] ?? 0)
+  const last = Number(database.first("SELECT seq FROM sqlite_sequence WHERE name = 'event'")?.[0] ?? 0)
+  const newest = end?.at ?? last
   if (cursor === "now") return Effect.succeed({ entries: [], cursor: String(newest) })
   const after = cursor === undefined ? 0 : /^\d+$/.test(cursor) ? Number(cursor) : Number.NaN
-  if (!(after <= newest)) return undefined
+  if (!(after <= Math.max(last, newest))) return undefined
+  // What comes then is not known.
+  if (end !== undefined && after >= newest) {
+    return failure({
+      _tag: "Corrupt",
+      ...end.place,
+      detail: "what was written here is damaged; the feed cannot go on beyond it before the store is repaired"
+    })
+  }
   let at = after
   const rows = function* () {
-    for (const [line, id] of database.rows("SELECT line, id FROM event WHERE id > ? ORDER BY id LIMIT ?", [
-      after,
-      Math.max(0, limit)
-    ])) {
+    for (const [line, id] of database.rows(
+      "SELECT line, id FROM event WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+      [after, newest, Math.max(0, limit)]
+    )) {
       at = Number(id)
       yield [line!]
     }

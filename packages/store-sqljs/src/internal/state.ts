@@ -9,6 +9,7 @@ import { failure } from "@waymark/store-kit/Failures"
 import type { Persistence } from "../Persistence.ts"
 import * as Apply from "./apply.ts"
 import * as Database from "./database.ts"
+import * as Doubts from "./doubts.ts"
 import type { Engine } from "./engine.ts"
 import type { Step } from "./operation.ts"
 import { stepsOf } from "./operation.ts"
@@ -18,9 +19,13 @@ import { formatVersion, tables, views } from "./schema.ts"
 export interface State {
   readonly database: Database.Database
   readonly applier: Apply.Applier
+  /** What cannot be known because parts of the logs are damaged. */
+  readonly doubts: Doubts.Doubts
   /** The log that is read or written, and the byte up to which it was taken in. */
   log: number
   offset: number
+  /** Where the log before it ends, if that was read or written. */
+  before: number | undefined
   /** How many bytes were taken in from logs, of which the database at its place knows nothing. */
   logged: number
 }
@@ -30,6 +35,10 @@ export interface Options {
   readonly engine: Engine
   readonly hasher: Hasher
   readonly maxBytes: number
+  /** Passes over damaged parts of the logs; what they were about is in doubt. Such a state cannot be written on. */
+  readonly tolerant: boolean
+  /** Reads damaged pages of the database as they are: for those who compare what they read with the chain of hashes. */
+  readonly trusting: boolean
 }
 
 const corrupt = (place: string, detail: string, offset?: number): Effect.Effect<never, StoreError> =>
@@ -45,6 +54,12 @@ const unsupported = (place: string, found: number): Effect.Effect<never, StoreEr
 export const isDamage = (thrown: unknown): thrown is Error =>
   thrown instanceof Error && (thrown.name === "Error" || thrown.name === "SyntaxError")
 
+/** What a reason says of something that was thrown. */
+export const damageOf = (place: string, cause: unknown, detail: string) => {
+  const offset = cause instanceof Database.DamagedPage ? cause.offset : undefined
+  return { _tag: "Corrupt", path: place, detail, ...(offset === undefined ? undefined : { offset }) } as const
+}
+
 /** Runs something on the database; what SQLite says goes into the error. */
 export const onDatabase = <A>(place: string, body: () => A): Effect.Effect<A, StoreError> =>
   Effect.suspend(() => {
@@ -54,7 +69,7 @@ export const onDatabase = <A>(place: string, body: () => A): Effect.Effect<A, St
       const said = cause instanceof Error ? cause.message : String(cause)
       return /full|out of memory/i.test(said)
         ? failure({ _tag: "NoSpace", path: place }, cause)
-        : failure({ _tag: "Corrupt", path: place, detail: said }, cause)
+        : failure(damageOf(place, cause, said), cause)
     }
   })
 
@@ -67,49 +82,97 @@ const setUp = (database: Database.Database): void => {
 }
 
 /** The database of a place, as it was last put there. */
-const loadDatabase = Effect.fnUntraced(function* ({ engine, maxBytes, persistence }: Options) {
+const loadDatabase = Effect.fnUntraced(function* ({ engine, maxBytes, persistence, trusting }: Options) {
   const { place } = persistence
   const bytes = yield* persistence.readDatabase
-  const database = yield* onDatabase(place, () => Database.open(engine, bytes, maxBytes))
+  const database = yield* onDatabase(place, () => Database.open(engine, bytes, maxBytes, trusting))
   if (bytes === undefined) yield* onDatabase(place, () => setUp(database))
   const setting = (key: string): Effect.Effect<number, StoreError> =>
     Effect.catch(
       onDatabase(place, () => Number(database.first("SELECT value FROM store WHERE key = ?", [key])?.[0])),
-      () => corrupt(place, "it is not a Waymark store, or it is damaged")
+      ({ reason }) =>
+        corrupt(
+          place,
+          "it is not a Waymark store, or it is damaged",
+          reason._tag === "Corrupt" ? (reason.offset ?? 0) : 0
+        )
     )
   const format = yield* setting("format")
   if (format > formatVersion) return yield* unsupported(place, format)
   return { database, generation: yield* setting("generation") }
 })
 
+/** The number of the event that was added last. */
+const lastEvent = (place: string, database: Database.Database): Effect.Effect<number, StoreError> =>
+  onDatabase(place, () =>
+    Number(database.first("SELECT seq FROM sqlite_sequence WHERE name = 'event'")?.[0] ?? 0)
+  )
+
+/** Passes over what is damaged, or fails. */
+const passOver = (
+  { persistence, tolerant }: Options,
+  { database, doubts }: State,
+  place: Doubts.Place,
+  subjects: ReadonlyArray<string> | undefined,
+  detail: string
+): Effect.Effect<void, StoreError> =>
+  tolerant
+    ? Effect.map(lastEvent(persistence.place, database), (last) => doubts.note(place, subjects, last))
+    : corrupt(
+        place.path,
+        `${detail}; with \`readOnly\` everything else can be read, and a repair makes it usable again`,
+        place.offset
+      )
+
+/** Carries out what stands in a frame, as far as it is not in doubt. */
+const applyFrame = Effect.fnUntraced(function* (options: Options, state: State, steps: ReadonlyArray<Step>) {
+  const { place } = options.persistence
+  const allowed = steps.filter(state.doubts.allows)
+  const applied = yield* Effect.result(onDatabase(place, () => state.applier.apply(allowed)))
+  if (Result.isSuccess(applied)) return allowed
+  const { reason } = applied.failure
+  if (reason._tag !== "Corrupt" || reason.offset === undefined) return yield* applied.failure
+  const damaged = { path: place, offset: reason.offset }
+  yield* passOver(options, state, damaged, Doubts.subjectsOf(allowed), reason.detail)
+  return []
+})
+
 /** Takes in what a log holds from where the state stands; `applied` is told of it. */
 export const takeIn = Effect.fnUntraced(function* (
-  { hasher, persistence }: Options,
+  options: Options,
   state: State,
   applied: (steps: ReadonlyArray<Step>) => void
 ): Effect.fn.Return<boolean, StoreError> {
+  const { hasher, persistence } = options
   const bytes = yield* persistence.readLog(state.log, state.offset)
   if (bytes === undefined) return false
-  const place = `${persistence.place}, redo log ${state.log}`
-  const { damage, frames } = Redo.scan(bytes, state.offset, hasher)
-  for (const frame of frames) {
-    const steps = stepsOf(frame.lines)
-    if (Result.isFailure(steps)) return yield* corrupt(place, steps.failure, state.offset)
-    const first = steps.success[0]?.operation
-    if (state.offset === 0) {
-      if (first?.$ !== "log") return yield* corrupt(place, "it does not begin as a redo log does", 0)
-      if (first.format > formatVersion) return yield* unsupported(place, first.format)
+  const path = persistence.placeOf(state.log)
+  for (const part of Redo.scan(bytes, state.offset, hasher).parts) {
+    if ("subjects" in part) {
+      const detail = "what was written here is damaged, and more was written after it"
+      yield* passOver(options, state, { path, offset: part.start }, part.subjects, detail)
+      state.offset = part.end
+      continue
+    }
+    const steps = stepsOf(part.lines)
+    if (Result.isFailure(steps)) return yield* corrupt(path, steps.failure, part.start)
+    if (part.start === 0) {
+      const first = steps.success[0]?.operation
+      if (first?.$ !== "log") return yield* corrupt(path, "it does not begin as a redo log does", 0)
+      if (first.format > formatVersion) return yield* unsupported(path, first.format)
       if (first.generation !== state.log) {
-        return yield* corrupt(place, `it is redo log ${first.generation}, under another name`, 0)
+        return yield* corrupt(path, `it is redo log ${first.generation}, under another name`, 0)
+      }
+      const { before } = state
+      if (before !== undefined && first.follows !== undefined && first.follows !== before) {
+        const end = { path: persistence.placeOf(state.log - 1), offset: before }
+        yield* passOver(options, state, end, undefined, `the log should go on to byte ${first.follows}`)
       }
     }
-    yield* onDatabase(place, () => state.applier.apply(steps.success))
-    state.logged += frame.end - state.offset
-    state.offset = frame.end
-    applied(steps.success)
-  }
-  if (damage !== undefined) {
-    return yield* corrupt(place, "what was written here is damaged, and more was written after it", damage)
+    const done = yield* applyFrame(options, state, steps.success)
+    state.logged += part.end - state.offset
+    state.offset = part.end
+    applied(done)
   }
   return true
 })
@@ -128,21 +191,37 @@ export const follow = Effect.fnUntraced(function* (
     if (last <= state.log) return present || last < state.log
     if (!present) return false
     state.log += 1
+    state.before = state.offset
     state.offset = 0
   }
 })
 
 /** Everything that a place holds. */
 export const load = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<State, StoreError> {
+  let missing: number | undefined
   while (true) {
     const { database, generation } = yield* loadDatabase(options)
-    const state: State = { database, applier: Apply.make(database), log: generation, offset: 0, logged: 0 }
+    const state: State = {
+      database,
+      applier: Apply.make(database),
+      doubts: Doubts.make(),
+      log: generation,
+      offset: 0,
+      before: undefined,
+      logged: 0
+    }
     const followed = yield* Effect.onError(
       follow(options, state, () => {}),
       () => Effect.sync(() => database.close())
     )
     if (followed) return state
-    // Whoever writes has put a newer database there meanwhile.
     database.close()
+    // Whoever writes has put a newer database there meanwhile.
+    if (missing !== state.log) {
+      missing = state.log
+      continue
+    }
+    const { persistence } = options
+    return yield* corrupt(persistence.placeOf(missing), "this redo log is gone, and a later one is there", 0)
   }
 })

@@ -10,16 +10,19 @@ import * as ChangeHub from "@waymark/core/ChangeHub"
 import type { Hasher } from "@waymark/core/Hasher"
 import { isTerminal } from "@waymark/core/RunInfo"
 import * as Store from "@waymark/core/Store"
-import { coalesce } from "@waymark/store-kit/Coalesce"
 import { failure, named } from "@waymark/store-kit/Failures"
 import * as Wakeups from "@waymark/store-kit/Wakeups"
 import type { Persistence } from "../Persistence.ts"
 import type { Engine } from "./engine.ts"
+import * as Creation from "./creation.ts"
+import { unless } from "./doubts.ts"
+import * as Following from "./following.ts"
 import * as Leases from "./leases.ts"
 import type { Step } from "./operation.ts"
 import { step } from "./operation.ts"
 import * as List from "./list.ts"
 import * as Query from "./query.ts"
+import * as Salvage from "./salvage.ts"
 import * as State from "./state.ts"
 import * as Writer from "./writer.ts"
 
@@ -31,6 +34,8 @@ export interface Settings {
   readonly maxUnsynced: number
   /** Milliseconds. */
   readonly pollInterval: number
+  /** Reads damaged pages as they are. */
+  readonly trusting?: boolean
 }
 
 export interface Made {
@@ -40,6 +45,8 @@ export interface Made {
     text: string,
     limit: number | undefined
   ) => Effect.Effect<ReadonlyArray<Store.Page["runs"][number]>, Store.StoreError>
+  /** What a repair can have of it. */
+  readonly salvage: Salvage.Salvage
 }
 
 export const make = Effect.fnUntraced(function* (
@@ -59,104 +66,35 @@ export const make = Effect.fnUntraced(function* (
   const hub = ChangeHub.make()
 
   if (!readOnly) yield* Scope.provide(persistence.lock(owner), lock).pipe(named("open"))
-  const loading: State.Options = { persistence, engine, hasher, maxBytes }
+  const loading: State.Options = {
+    persistence,
+    engine,
+    hasher,
+    maxBytes,
+    tolerant: readOnly,
+    trusting: settings.trusting === true
+  }
   let state = yield* named("open")(State.load(loading))
 
   // -----------------------------------------------------------------------------------------------------------------
   // what changes
 
-  const publish = (steps: ReadonlyArray<Step>): void => {
-    for (const { entries, operation } of steps) {
-      switch (operation.$) {
-        case "created":
-        case "appended":
-          hub.publish({ run: operation.run, what: "journal" })
-          hub.advanced(operation.run, entries[entries.length - 1]!.event.seq)
-          break
-        case "leased":
-        case "released":
-          hub.publish({ run: operation.run, what: "lease" })
-          break
-        case "sent":
-          hub.publish({ run: operation.command.run, what: "inbox" })
-          break
-        case "deleted":
-          hub.publish({ run: operation.run, what: "deleted" })
-          hub.advanced(operation.run, Number.POSITIVE_INFINITY)
-          break
-      }
+  const following = Following.make({
+    loading,
+    hub,
+    readOnly,
+    pollInterval: settings.pollInterval,
+    state: () => state,
+    replace: (next) => {
+      state = next
     }
-  }
-
-  /** Takes in what the one that writes has written. What this instance writes itself, it knows. */
-  const refresh: Effect.Effect<void, Store.StoreError> = readOnly
-    ? coalesce(
-        Effect.gen(function* () {
-          const steps: Array<Step> = []
-          const followed = yield* State.follow(loading, state, (taken) => void steps.push(...taken))
-          if (!followed) {
-            const before = state
-            state = yield* State.load(loading)
-            publishAll(before)
-            before.database.close()
-          }
-          publish(steps)
-        })
-      )
-    : Effect.void
-
-  /** What changed between two states that no log leads from one to the other of. */
-  const publishAll = (before: State.State): void => {
-    for (const row of before.database.rows("SELECT run, seq FROM run")) {
-      const run = String(row[0])
-      const now = Query.findRun(state.database, run)
-      if (now === undefined) {
-        hub.publish({ run, what: "deleted" })
-        hub.advanced(run, Number.POSITIVE_INFINITY)
-      }
-    }
-    for (const [name, seq] of state.database.rows("SELECT run, seq FROM run")) {
-      const run = String(name)
-      for (const what of ["journal", "inbox", "lease"] as const) hub.publish({ run, what })
-      hub.advanced(run, Number(seq))
-    }
-  }
+  })
+  const { interested, refresh } = following
 
   /** The one that writes, if it is there. */
   const present: Effect.Effect<string | undefined, Store.StoreError> = readOnly
     ? persistence.lockedBy
     : Effect.succeed(owner)
-
-  let interest = 0
-  let wakePoller: (() => void) | undefined
-  const poll = Effect.forever(
-    Effect.suspend(() => {
-      if (interest === 0) {
-        return Effect.callback<void>((resume) => {
-          wakePoller = () => {
-            wakePoller = undefined
-            resume(Effect.void)
-          }
-        })
-      }
-      return Effect.andThen(
-        Effect.catch(refresh, (error) =>
-          Effect.logWarning("a store cannot be followed", { place, error: error.message })
-        ),
-        persistence.pause(settings.pollInterval)
-      )
-    })
-  )
-  const interested = Effect.acquireRelease(
-    Effect.sync(() => {
-      interest += 1
-      wakePoller?.()
-    }),
-    () =>
-      Effect.sync(() => {
-        interest -= 1
-      })
-  )
 
   // -----------------------------------------------------------------------------------------------------------------
   // writing
@@ -171,11 +109,10 @@ export const make = Effect.fnUntraced(function* (
     wakeups,
     foldAfter: settings.foldAfter,
     maxUnsynced: settings.maxUnsynced,
-    applied: publish,
+    applied: following.publish,
     onFailure: leases.onFailure
   })
-  /** Runs that are being created, with what they are forked from. */
-  const creating = new Map<string, string | undefined>()
+  const creation = Creation.make({ owner, leases, wakeups, writer, find })
 
   /** Makes something durable, and then says what came of it. */
   const written = <A>(steps: ReadonlyArray<Step>, outcome: () => A): Effect.Effect<A, Store.StoreError> =>
@@ -190,7 +127,7 @@ export const make = Effect.fnUntraced(function* (
       })
     })
 
-  if (readOnly) yield* Effect.forkIn(poll, background)
+  if (readOnly) yield* Effect.forkIn(following.poll, background)
   else yield* Effect.forkIn(writer.run, background)
 
   let closing = false
@@ -230,7 +167,7 @@ export const make = Effect.fnUntraced(function* (
         // What SQLite finds out when a damaged page is looked at.
         Effect.catchDefect((defect) =>
           State.isDamage(defect)
-            ? failure({ _tag: "Corrupt", path: place, detail: defect.message }, defect)
+            ? failure(State.damageOf(place, defect, defect.message), defect)
             : Effect.die(defect)
         )
       )
@@ -262,89 +199,30 @@ export const make = Effect.fnUntraced(function* (
   const withRun = <A, E>(
     run: string,
     body: (row: Query.RunRow) => Effect.Effect<A, E>
-  ): Effect.Effect<A, E | Store.RunNotFound> =>
-    Effect.suspend((): Effect.Effect<A, E | Store.RunNotFound> => {
+  ): Effect.Effect<A, E | Store.RunNotFound | Store.StoreError> =>
+    Effect.suspend((): Effect.Effect<A, E | Store.RunNotFound | Store.StoreError> => {
       const row = find(run)
-      return row === undefined ? Effect.fail(new Store.RunNotFound({ run })) : body(row)
+      if (row !== undefined) return body(row)
+      return Effect.andThen(
+        unless(state.doubts.ofRun(run), "what is known of this run is not what was written", { run, seq: 0 }),
+        Effect.fail(new Store.RunNotFound({ run }))
+      )
     })
+
+  /** Fails if entries that may have followed the last one are wanted. */
+  const ensureWhole = (
+    { head, info }: Query.RunRow,
+    options: Store.ReadOptions | undefined
+  ): Effect.Effect<void, Store.StoreError> =>
+    reachesBeyond(head.seq, options)
+      ? unless(state.doubts.beyond(info), "this entry is not what was written", {
+          run: info.run,
+          seq: head.seq + 1
+        })
+      : Effect.void
 
   const invalidCursor = (cursor: string | undefined): Store.StoreError =>
     failure({ _tag: "Invalid", detail: `${JSON.stringify(cursor)} is not a cursor of this store` })
-
-  /** What waits for runs that are created ahead of the disk. */
-  const awaiting = new Map<string, Array<() => void>>()
-  const awaitCreation = (run: string): Effect.Effect<void> =>
-    Effect.callback<void>((resume) => {
-      if (!creating.has(run)) return resume(Effect.void)
-      awaiting.set(run, [...(awaiting.get(run) ?? []), () => resume(Effect.void)])
-      writer.hurry()
-    })
-
-  type Created = Effect.Effect<Store.Lease | undefined, Store.RunExists | Store.StoreError>
-
-  /** `undefined` if a run of this id is just being created. */
-  const createOnce = (batch: Store.Batch, holder: string | undefined, ahead: boolean): Created => {
-    const { entries, head } = batch
-    const { event } = entries[0]
-    const { run } = event
-    if (find(run) !== undefined) return Effect.fail(new Store.RunExists({ run }))
-    if (creating.has(run)) return Effect.succeed(undefined)
-    creating.set(run, event.kind === "forked" ? event.from.run : undefined)
-    const { epoch, seq: last } = entries[entries.length - 1]!.event
-    const held = holder === undefined ? undefined : leases.hold(run, epoch, last, -1)
-    const lease = held ?? { run, owner, epoch }
-    const body = { $: "created", run, head, entries: entries.length } as const
-    const steps = [step(held === undefined ? body : { ...body, owner }, entries)]
-    const settle = (): void => {
-      creating.delete(run)
-      for (const resume of awaiting.get(run) ?? []) wakeups.later(resume)
-      awaiting.delete(run)
-    }
-    const done = (): void => {
-      settle()
-      if (held !== undefined) leases.confirm(held, last)
-    }
-    if (ahead) {
-      writer.enqueueSoon({ steps, done, failed: settle })
-      return Effect.succeed(lease)
-    }
-    return Effect.callback((resume) => {
-      writer.enqueue({
-        steps,
-        done: () => {
-          done()
-          wakeups.later(() => resume(Effect.succeed(lease)))
-        },
-        failed: (why) => {
-          settle()
-          wakeups.later(() => resume(Effect.fail(why)))
-        }
-      })
-    })
-  }
-
-  const create = (
-    batch: Store.Batch,
-    holder: string | undefined,
-    ahead: boolean
-  ): Effect.Effect<Store.Lease, Store.RunExists | Store.StoreError> => {
-    const { run } = batch.entries[0].event
-    if (run === "" || run.includes("\0") || /\p{Surrogate}/u.test(run)) {
-      return failure({ _tag: "Invalid", detail: `${JSON.stringify(run)} cannot be the id of a run` })
-    }
-    const once = leases.exclusively(
-      run,
-      Effect.suspend(() => createOnce(batch, holder, ahead))
-    )
-    return Effect.flatMap(Effect.uninterruptible(once), (lease) =>
-      lease === undefined
-        ? Effect.andThen(
-            awaitCreation(run),
-            Effect.suspend(() => create(batch, holder, ahead))
-          )
-        : Effect.succeed(lease)
-    )
-  }
 
   const remove = (run: string): Effect.Effect<void, Store.RunNotFound | Store.RunInUse | Store.StoreError> =>
     Effect.uninterruptible(
@@ -353,8 +231,7 @@ export const make = Effect.fnUntraced(function* (
         withRun(run, ({ info }): Effect.Effect<void, Store.RunInUse | Store.StoreError> => {
           const inUse = (detail: string) => Effect.fail(new Store.RunInUse({ run, detail }))
           if (!isTerminal(info.status)) return inUse(`it is ${info.status}; cancel it first`)
-          const fork =
-            Query.isForked(state.database, run) ?? [...creating].find(([, origin]) => origin === run)?.[0]
+          const fork = Query.isForked(state.database, run) ?? creation.forkOf(run)
           if (fork !== undefined) return inUse(`run ${JSON.stringify(fork)} is a fork of it`)
           return written([step({ $: "deleted", run })], () => leases.drop(run))
         })
@@ -366,7 +243,7 @@ export const make = Effect.fnUntraced(function* (
 
     create: (batch, options) =>
       adding("create", () =>
-        create(batch, options?.holder, options?.holder !== undefined && options.ahead === true)
+        creation.create(batch, options?.holder, options?.holder !== undefined && options.ahead === true)
       ),
 
     append: (lease, expected, batch) =>
@@ -408,7 +285,12 @@ export const make = Effect.fnUntraced(function* (
 
     read: (run, options) =>
       reading("read", () =>
-        withRun(run, (row) => Query.readEntries(state.database, place, hasher.hash, row, options))
+        withRun(run, (row) =>
+          Effect.andThen(
+            ensureWhole(row, options),
+            Effect.suspend(() => Query.readEntries(state.database, place, hasher.hash, row, options))
+          )
+        )
       ),
 
     list: (query) =>
@@ -423,7 +305,8 @@ export const make = Effect.fnUntraced(function* (
       reading(
         "feed",
         () =>
-          Query.feed(state.database, place, options?.cursor, options?.limit) ?? invalidCursor(options?.cursor)
+          Query.feed(state.database, place, options?.cursor, options?.limit, state.doubts.feedEnd()) ??
+          invalidCursor(options?.cursor)
       ),
 
     changes: Stream.unwrap(Effect.as(interested, hub.stream)),
@@ -455,7 +338,12 @@ export const make = Effect.fnUntraced(function* (
 
     inbox: (run, cursor) =>
       reading("inbox", () =>
-        withRun(run, (row) => Effect.sync(() => Query.inbox(state.database, row, cursor)))
+        withRun(run, (row) =>
+          Effect.andThen(
+            unless(state.doubts.ofRun(run), "a command in its inbox may not be what was written", { run }),
+            Effect.sync(() => Query.inbox(state.database, row, cursor))
+          )
+        )
       ),
 
     delete: (run) => writing("delete", () => remove(run)),
@@ -465,7 +353,11 @@ export const make = Effect.fnUntraced(function* (
         Effect.sync(() => {
           const row = state.database.first("SELECT value FROM meta WHERE key = ?", [JSON.stringify(key)])
           return row === undefined ? undefined : (JSON.parse(String(row[0])) as string)
-        })
+        }).pipe(
+          Effect.tap(() =>
+            unless(state.doubts.ofMeta(key), `value ${JSON.stringify(key)} is not what was written`)
+          )
+        )
       ),
     setMeta: (key, value) => adding("setMeta", () => written([step({ $: "meta", key, value })], () => {})),
 
@@ -480,7 +372,12 @@ export const make = Effect.fnUntraced(function* (
       reading("getArtifact", () =>
         Effect.suspend(() => {
           const bytes = state.database.first("SELECT bytes FROM artifact WHERE hash = ?", [hash])?.[0]
-          if (!(bytes instanceof Uint8Array)) return Effect.succeed(undefined)
+          if (!(bytes instanceof Uint8Array)) {
+            return Effect.as(
+              unless(state.doubts.ofArtifact(hash), `artifact ${hash} is not what was written`),
+              undefined
+            )
+          }
           return hasher.hashBytes(bytes) === hash
             ? Effect.succeed(bytes)
             : failure({
@@ -496,6 +393,16 @@ export const make = Effect.fnUntraced(function* (
     store: Store.Store.of(store),
     checkpoint: writing("checkpoint", () => writer.fold),
     search: (text, limit) =>
-      reading("search", () => State.onDatabase(place, () => List.search(state.database, text, limit)))
+      reading("search", () => State.onDatabase(place, () => List.search(state.database, text, limit))),
+    salvage: Salvage.make(() => state)
   }
 })
+
+/** Whether somebody wants to have entries behind the last one. */
+const reachesBeyond = (last: number, options: Store.ReadOptions | undefined): boolean => {
+  const { direction, from, limit = Query.defaultLimit, to } = options ?? {}
+  if (limit <= 0) return false
+  return direction === "backwards"
+    ? (from ?? Number.POSITIVE_INFINITY) > last
+    : Math.min(to ?? Number.POSITIVE_INFINITY, Math.max(from ?? 0, 0) + limit - 1) > last
+}

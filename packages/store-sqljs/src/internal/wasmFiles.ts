@@ -31,8 +31,9 @@ interface OpenFile {
 
 /** Where in what `stat` tells the size is. */
 const sizeOffset = 24
-/** `ENOSPC`, as the WebAssembly knows it. */
+/** `ENOSPC` and `EIO`, as the WebAssembly knows them. */
 const noSpace = 51
+const ioError = 29
 
 export const make = (): Files => {
   const open = new Map<number, OpenFile>()
@@ -52,7 +53,7 @@ export const make = (): Files => {
     return /^\/?dbfile_\d+\0/.test(String.fromCharCode(...bytes))
   }
 
-  /** Does something with each of the pieces of memory that a call names. */
+  /** Does something with each of the pieces of memory that a call names: how many bytes it was, or -1 if it cannot be done. */
   const pieces = (
     vector: number,
     count: number,
@@ -64,6 +65,7 @@ export const make = (): Files => {
       const at = vector + i * 8
       const bytes = bytesAt(current().getUint32(at, true), current().getUint32(at + 4, true))
       const moved = each(bytes)
+      if (moved < 0) return ioError
       total += moved
       if (moved < bytes.length) break
     }
@@ -108,7 +110,7 @@ export const make = (): Files => {
     on("read", 0, (opened, [, vector, count, read]) =>
       pieces(vector!, count!, read!, (bytes) => {
         const moved = opened.file.read(opened.position, bytes)
-        opened.position += moved
+        opened.position += Math.max(0, moved)
         return moved
       })
     )

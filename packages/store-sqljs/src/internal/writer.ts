@@ -12,7 +12,7 @@ import { coalesce } from "@waymark/store-kit/Coalesce"
 import { failure } from "@waymark/store-kit/Failures"
 import type { Wakeups } from "@waymark/store-kit/Wakeups"
 import type { Step } from "./operation.ts"
-import { linesOf, step } from "./operation.ts"
+import { step } from "./operation.ts"
 import { blockSize } from "./pageFile.ts"
 import * as Redo from "./redo.ts"
 import { formatVersion } from "./schema.ts"
@@ -167,9 +167,11 @@ export const make = (options: Options): Writer => {
     const late = lazy
     const steps = [...late, ...units.flatMap((unit) => unit.steps)]
     if (state.offset === 0) {
-      steps.unshift(step({ $: "log", format: formatVersion, generation: state.log, owner }))
+      const { before, log: generation } = state
+      const follows = before === undefined ? undefined : { follows: before }
+      steps.unshift(step({ $: "log", format: formatVersion, generation, owner, ...follows }))
     }
-    const frame = Redo.encodeFrame(steps.flatMap(linesOf), state.offset, hasher)
+    const frame = Redo.encodeFrame(steps, state.offset, hasher)
     const written = yield* Effect.exit(persistence.writeLog(state.log, state.offset, frame))
     if (Exit.isFailure(written)) {
       yield* tidy
@@ -230,6 +232,7 @@ export const make = (options: Options): Writer => {
             return database.capture()
           })
           const folded = loggedBytes
+          if (next > state.log) state.before = state.offset
           state.log = next
           state.offset = 0
           return { capture, folded, generation: next }
