@@ -53,5 +53,10 @@ export const debugReplay = async (context: Context): Promise<void> => {
   await page.locator(".monaco-dialog-box .monaco-button", { hasText: "Debug Fork" }).click()
   await stopped.waitFor()
   await toolbar("Continue").click()
-  await row("Runs", /fork.*PaymentDeclined/s).waitFor()
+  await page.locator(".repl .monaco-list-row", { hasText: "it expired in 2019" }).first().waitFor()
+  await toolbar("Continue").waitFor({ state: "hidden" })
+  // It is the run that is looked at now.
+  await openSideBar()
+  await row("Checkpoints", "forked from another run").waitFor()
+  await row("Checkpoints", "the run failed").waitFor()
 }
