@@ -220,7 +220,14 @@ const make = Effect.gen(function* () {
       )
     const count = found.reduce((sum, each) => sum + each.count, 0)
     const [last] = found.sort((a, b) => b.info.createdAt - a.info.createdAt)
-    if (last === undefined) return [{ line: at, title: "No runs", command: "waymark.refresh", arguments: [] }]
+    const start: CodeLens = {
+      line: at,
+      title: "Start a run",
+      command: "waymark.start",
+      arguments: [{ flow }]
+    }
+    if (last === undefined)
+      return [{ line: at, title: "No runs", command: "waymark.refresh", arguments: [] }, start]
     const { info, store } = last
     return [
       {
@@ -234,7 +241,8 @@ const make = Effect.gen(function* () {
         title: `last ${info.status} ${ago(info.updatedAt, Date.now())}`,
         command: "waymark.openRun",
         arguments: [{ store, run: info.run }]
-      }
+      },
+      start
     ]
   }
 
