@@ -3,6 +3,7 @@ import * as Option from "effect/Option"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import { InvalidValue } from "@waymark/core/RunError"
 import * as Runs from "@waymark/core/Runs"
 import * as Arguments from "../arguments.ts"
 import * as Following from "../following.ts"
@@ -26,33 +27,28 @@ export const run = Command.make(
       Flag.withDescription("The run's id: the same one with the same input joins the run that is there"),
       Flag.optional
     ),
-    session: Flag.String("session").pipe(
-      Flag.withDescription("The session that it belongs to"),
-      Flag.optional
-    ),
+    ...Arguments.belonging,
     correlation: Flag.String("correlation").pipe(Flag.withDescription("Its correlation id"), Flag.optional),
-    actor: Arguments.actor,
-    tag: Flag.String("tag").pipe(
-      Flag.withDescription("A tag to find it by; may be given several times"),
-      Flag.atLeast(0)
-    ),
     detach: Flag.Boolean("detach").pipe(
       Flag.withDescription("Only start it: a worker executes it, now or later"),
       Flag.withDefault(false)
     )
   },
-  Effect.fn("run")(function* ({ actor, correlation, detach, flow: name, id, input, session, tag }) {
+  Effect.fn("run")(function* ({ correlation, detach, flow: name, input, ...rest }) {
     const loaded = yield* Place.configured
     const { flow } = yield* Place.flowNamed(loaded, name)
     const json = Option.isNone(input) ? null : yield* Given.value("--input", input.value)
-    const value = yield* Values.input(flow, json)
+    const value = yield* Values.input(flow, json).pipe(
+      Effect.mapError((error) =>
+        Option.isNone(input) && error._tag === "InvalidValue"
+          ? new InvalidValue({ what: error.what, detail: `${error.detail}; give it with --input` })
+          : error
+      )
+    )
     const start = Runs.Runs.use((runs) =>
       runs.start(flow, value, {
-        id: Option.getOrUndefined(id),
-        session: Option.getOrUndefined(session),
-        correlation: Option.getOrUndefined(correlation),
-        actor: Option.getOrUndefined(actor),
-        tags: tag.length === 0 ? undefined : tag
+        ...Arguments.belongingOf(rest),
+        correlation: Option.getOrUndefined(correlation)
       })
     )
     const output = yield* Output
