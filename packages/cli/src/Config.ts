@@ -59,7 +59,7 @@ export interface Config {
   readonly store: Layer.Layer<Store, any> | StoreOpening
   readonly flows: ReadonlyArray<AnyFlowEntry>
   readonly plugins?: Layer.Layer<any, any> | undefined
-  readonly worker?: Omit<Worker.Options<ReadonlyArray<Flow.Any>>, "flows" | "takesUp"> | undefined
+  readonly worker?: Omit<Worker.Options<ReadonlyArray<Flow.Any>>, "flows" | "takesUp" | "onRun"> | undefined
 }
 
 /**

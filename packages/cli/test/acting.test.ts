@@ -129,6 +129,7 @@ it("input that does not fit is told with all that is wrong", async () => {
   assert.strictEqual(code, 4)
   assert.include(stderr, '["ticket"]')
   assert.include(stderr, '["ask"]')
+  assert.notInclude(stderr, "--input")
 })
 
 it("a run becomes a test, which imports what the project exports", async () => {

@@ -1,5 +1,7 @@
 /** The command in a pseudo-terminal: that of `script`, which every Debian has (it is of util-linux, package bsdutils). */
 import { spawn } from "node:child_process"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { afterAll, assert, beforeAll, it } from "vitest"
 import { bin, environment, folder, node, project, removeFolders, seed } from "./support/command.ts"
 
@@ -66,6 +68,37 @@ it("a person is asked for the answer, sees how the run goes on, and what came of
   assert.strictEqual(code, 0, screen)
   assert.include(screen, "completed")
   assert.include(screen, '"verdict": "ship"')
+})
+
+it("a line tells where a run is, until it has ended; elsewhere it is printed", async () => {
+  const gate = join(folder(), "open")
+  const input = JSON.stringify({ ticket: `after:${gate}`, ask: false })
+  const session = terminal(`run triage --id watched --input '${input}'`)
+  await session.type("at gather, 0 steps", "")
+  const piped = spawn(
+    node[0],
+    [...node.slice(1), bin, "run", "triage", "--id", "watched", "--input", input],
+    {
+      cwd: project,
+      env: environment(store),
+      stdio: ["ignore", "ignore", "pipe"]
+    }
+  )
+  const closed = new Promise((done) => piped.on("close", done))
+  let told = ""
+  piped.stderr.setEncoding("utf8").on("data", (text: string) => {
+    told += text
+    // It sees the same run.
+    if (told.includes("at gather, 0 steps\n")) writeFileSync(gate, "")
+  })
+  const { code, screen } = await session.ended
+  assert.strictEqual(code, 0, screen)
+  // The line is drawn anew in its place.
+  const drawn = screen.split("\r\u001b[K")
+  assert.isTrue(drawn.some((line) => line.includes("at gather, 0 steps")))
+  assert.include(drawn.at(-1), "completed")
+  assert.strictEqual(await closed, 0)
+  assert.notInclude(told, "\u001b")
 })
 
 it("Ctrl-C ends a worker in good order", async () => {

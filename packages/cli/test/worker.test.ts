@@ -44,6 +44,19 @@ const until = ({ orDied, requests }: WorkerClient.WorkerClient, run: string, sta
     orDied
   )
 
+/** Sends the signal that a run waits for at last, and looks for its bookmark. */
+const steered = ({ orDied, requests }: WorkerClient.WorkerClient, run: string) =>
+  Effect.gen(function* () {
+    const atLast = requests.progress({ run }).pipe(
+      Stream.filter(({ node, status }) => node === "escalate" && status === "waiting"),
+      Stream.runHead,
+      orDied
+    )
+    const { bookmarks } = Option.getOrThrow(yield* atLast)
+    assert.deepStrictEqual(bookmarks, [{ at: 0, name: "start" }])
+    yield* orDied(requests.signal({ run, name: "decided", payload: "grace" }))
+  })
+
 it.live(
   "a worker is greeted, executes, forks, replays, and lets go of everything when its input closes",
   () =>
@@ -132,7 +145,7 @@ it.live("a worker that takes up only what it is asked for leaves other runs alon
     const store = folder()
     yield* Effect.promise(() => seed(store))
     const left = ["left-1", "left-2"]
-    yield* Effect.promise(() => leave(store, ...left))
+    for (const id of left) yield* Effect.promise(() => leave(store, id))
     const worker = yield* WorkerClient.spawn({
       name: "test",
       command: commandFor(["--stdio", "--asked"], store)
@@ -142,7 +155,9 @@ it.live("a worker that takes up only what it is asked for leaves other runs alon
       requests.progress({ run }).pipe(Stream.runHead, Effect.map(Option.getOrThrow), orDied)
     const { run } = yield* orDied(requests.start({ flow: "triage", input: { ticket: "T", ask: false } }))
     assert.isTrue(Option.isSome(yield* until(worker, run, "completed")))
-    yield* orDied(requests.answer({ run: "waits-1", wait: "verdict", value: "ship" }))
+    yield* orDied(requests.bookmark({ run: "waits-1", seq: 0, name: "start" }))
+    yield* orDied(requests.answer({ run: "waits-1", wait: "verdict", value: "hold" }))
+    yield* steered(worker, "waits-1")
     assert.isTrue(Option.isSome(yield* until(worker, "waits-1", "completed")))
     yield* orDied(requests.retry({ run: "failed-1", edits: { set: { notes: ["a", "b"] } } }))
     assert.isTrue(Option.isSome(yield* until(worker, "failed-1", "waiting")))
@@ -252,9 +267,24 @@ it.live(
         assert.strictEqual(stranger._tag, "Exit")
         assert.include(JSON.stringify(stranger.exit), '"ProtocolMismatch"')
         const { run } = yield* a.orDied(
-          a.requests.start({ flow: "triage", input: { ticket: "T", ask: false } })
+          a.requests.start({ flow: "triage", input: { ticket: "T", ask: true } })
         )
+        // What one client asks for, the other sees.
+        assert.isTrue(Option.isSome(yield* until(b, run, "waiting")))
+        yield* b.orDied(b.requests.pause({ run, note: "lunch" }))
+        assert.isTrue(Option.isSome(yield* until(a, run, "paused")))
+        yield* b.orDied(b.requests.resume({ run }))
+        yield* a.orDied(a.requests.bookmark({ run, seq: 0, name: "start" }))
+        yield* b.orDied(b.requests.answer({ run, wait: "verdict", value: "hold" }))
+        yield* steered(a, run)
         assert.isTrue(Option.isSome(yield* until(b, run, "completed")))
+        const failing = { flow: "triage", input: { ticket: "unknown", ask: true } }
+        const failed = yield* a.orDied(a.requests.start(failing))
+        assert.isTrue(Option.isSome(yield* until(b, failed.run, "failed")))
+        yield* b.orDied(b.requests.retry({ run: failed.run, edits: { set: { notes: ["a", "b"] } } }))
+        assert.isTrue(Option.isSome(yield* until(a, failed.run, "waiting")))
+        yield* a.orDied(a.requests.cancel({ run: failed.run, reason: "enough" }))
+        assert.isTrue(Option.isSome(yield* until(b, failed.run, "cancelled")))
         yield* second.kill({ killSignal: "SIGTERM" })
       }).pipe(Effect.scoped)
       assert.strictEqual(yield* Deferred.await(ended), 143)

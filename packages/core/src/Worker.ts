@@ -21,6 +21,7 @@ import type { Stuck } from "./internal/engine/grace.ts"
 import * as Pool from "./internal/engine/pool.ts"
 import { NodeMiddlewares, ToolMiddlewares } from "./Middleware.ts"
 import * as Runs from "./Runs.ts"
+import type { RunState } from "./RunState.ts"
 import { Store } from "./Store.ts"
 import * as Tool from "./Tool.ts"
 import { ToolExecutor } from "./ToolExecutor.ts"
@@ -83,6 +84,8 @@ export class Worker extends Context.Service<
  *   10 seconds by default; what takes longer is reported and left behind, and can call no tool any more
  * - `drainTimeout`: how long draining waits for what is executing, 30 seconds by default; what takes longer is reported
  *   and left behind
+ * - `onRun`: told of each run that it takes up, and of each that it lets go of, because it has ended, waits, is paused or the
+ *   worker drains; with the run as it is then. Nothing waits for it
  *
  * @category models
  * @since 0.1.0
@@ -96,6 +99,7 @@ export interface Options<Flows extends ReadonlyArray<Flow.Any>> {
   readonly sweep?: Duration.Input | undefined
   readonly grace?: Duration.Input | undefined
   readonly drainTimeout?: Duration.Input | undefined
+  readonly onRun?: ((run: RunState, what: "takenUp" | "atRest") => Effect.Effect<void>) | undefined
 }
 
 type HandlersOf<Flows extends ReadonlyArray<Flow.Any>> = Flows[number] extends infer F
@@ -205,6 +209,7 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>>(
       const services = yield* servicesOf(options.flows, context, codec)
       const pool = yield* Pool.make(environment, services, {
         takesUp: options.takesUp ?? "all",
+        onRun: options.onRun,
         concurrency: options.concurrency ?? 64,
         sweep: options.sweep ?? "15 seconds",
         timers: options.timers ?? "30 seconds",

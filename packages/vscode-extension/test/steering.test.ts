@@ -71,8 +71,13 @@ describe("steering runs", () => {
     )
   })
 
-  it("says who holds a store that one process writes", async () => {
+  it("says who holds a store that one process writes, and writes it by the worker that does", async () => {
     const file = join(store, "..", "runs.sqlite")
+    const open = Effect.gen(function* () {
+      const stores = yield* Stores.Stores
+      yield* stores.use([{ kind: "file", path: file, label: "ws/runs.sqlite" }])
+      return stores
+    })
     const editor = fakeEditor()
     await Effect.runPromise(
       Effect.gen(function* () {
@@ -80,14 +85,24 @@ describe("steering runs", () => {
         yield* held.start(Order, { lines: [], card: "4711" }, { id: "held" })
         yield* row("held", "waiting")
         yield* Effect.gen(function* () {
-          const stores = yield* Stores.Stores
-          yield* stores.use([{ kind: "file", path: file, label: "ws/runs.sqlite" }])
+          const stores = yield* open
           const steering = Steering.of(stores, yield* Workers, { store: file, run: "held" })
           const error = yield* Effect.flip(steering.pause(undefined))
           expect(error).toMatchObject({ _tag: "StoreHeld", store: "ws/runs.sqlite" })
           expect(error.message).toContain(`process ${process.pid}`)
         }).pipe(Effect.provide(Layer.fresh(acting(editor, Effect.fail(noProject)))))
       }).pipe(Effect.provide(worker(NodeSqljsStore.layer({ file }))))
+    )
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        const stores = yield* open
+        const workers = yield* Workers
+        yield* workers.use(file, ({ client }) => Effect.asVoid(client.requests.status()))
+        expect(workers.running(file)).toBeDefined()
+        const { runs } = yield* stores.open(file)
+        yield* Steering.of(stores, workers, { store: file, run: "held" }).pause("to look at it")
+        yield* row("held", "paused").pipe(Effect.provideService(Runs.Runs, runs))
+      }).pipe(Effect.provide(Layer.fresh(acting(fakeEditor()))))
     )
   })
 })

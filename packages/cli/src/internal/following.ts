@@ -14,6 +14,7 @@ import { EndWith } from "./failures.ts"
 import { Output } from "./output.ts"
 import * as RunText from "./runText.ts"
 import * as Text from "./text.ts"
+import * as Watching from "./watching.ts"
 
 /** Whether a run will not go on by itself, as far as it knows: other runs that it waits for may. */
 const isQuiet = ({ status, waits }: RunInfo): boolean =>
@@ -79,30 +80,6 @@ export const codeOf = (status: RunInfo["status"]): ExitCode => {
   return status === "cancelled" ? ExitCode.cancelled : ExitCode.resting
 }
 
-/** What is seen of a run that goes on: one line that changes, in a terminal. */
-const watching = Effect.gen(function* () {
-  const { canAnimate, paint, width } = yield* Output
-  let shown = ""
-  const clear = () => {
-    if (shown !== "") process.stderr.write("\r\u001b[K")
-    shown = ""
-  }
-  const see = (info: RunInfo) =>
-    Effect.sync(() => {
-      if (!canAnimate) return
-      const { node, progress, steps } = info
-      const far =
-        progress === undefined
-          ? ""
-          : ` ${progress.done}/${progress.total} ${Text.inline(progress.note ?? "", 40)}`
-      const line = Text.inline(`${node ?? ""}, ${Text.count(steps, "step")}${far}`, width - 16)
-      if (line === shown) return
-      process.stderr.write(`\r\u001b[K${RunText.statusOf(info, paint)} ${line}`)
-      shown = line
-    })
-  return { see, clear: Effect.sync(clear) }
-})
-
 /** Asks the worker of this process, if there is one, to execute a run. */
 export const takeUp = Effect.fnUntraced(function* (run: string) {
   const worker = yield* Effect.serviceOption(Worker.Worker)
@@ -114,8 +91,7 @@ export const conclude = Effect.fnUntraced(function* (run: string) {
   yield* takeUp(run)
   const output = yield* Output
   const runs = yield* Runs.Runs
-  const { clear, see } = yield* watching
-  yield* settled(run, see).pipe(Effect.ensuring(clear))
+  yield* Watching.watch(run, (see) => settled(run, see))
   const state = yield* runs.stateAt(run)
   const waits = RunText.waitsOf(state)
   const outcome = outcomeOf(state, waits)

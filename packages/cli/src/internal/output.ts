@@ -6,7 +6,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stdio from "effect/Stdio"
 import { TerminalCapabilities } from "effect/cli/TerminalCapabilities"
-import * as Terminal from "effect/Terminal"
 import { Json } from "./settings.ts"
 import * as StandardOutput from "./standardOutput.ts"
 import * as Text from "./text.ts"
@@ -29,14 +28,13 @@ export const Streams = Context.Reference<{
  * - `document`: the one document, or the text that says the same
  * - `line`: one of several documents, or the text that says the same
  * - `note`: for people only, on standard error
- * - `width`: how many characters fit on a line
+ * - `canAnimate`: whether a line that changes can be seen
  */
 export class Output extends Context.Service<
   Output,
   {
     readonly json: boolean
     readonly paint: Text.Paint
-    readonly width: number
     readonly canAnimate: boolean
     readonly document: (value: unknown, text: () => string | ReadonlyArray<string>) => Effect.Effect<void>
     readonly line: (value: unknown, text: () => string) => Effect.Effect<void>
@@ -48,10 +46,8 @@ export class Output extends Context.Service<
     Effect.gen(function* () {
       const json = yield* Json
       const { canAnimate, canColor } = yield* TerminalCapabilities
-      const terminal = yield* Terminal.Terminal
       const stdio = yield* Stdio.Stdio
       const errorsAreSeen = yield* stdio.stderrIsTerminal
-      const columns = yield* terminal.columns
       const streams = yield* Streams
       // For programs nothing but the documents is on standard output, whatever the code of flows prints.
       if (json) streams.reserve()
@@ -59,7 +55,6 @@ export class Output extends Context.Service<
       return Output.of({
         json,
         paint: Text.painting(canColor && !json),
-        width: columns > 0 ? columns : 100,
         canAnimate: canAnimate && errorsAreSeen && !json,
         document: (value, text) => {
           if (json) return print(JSON.stringify(value, undefined, 2))

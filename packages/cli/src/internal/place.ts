@@ -8,6 +8,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type * as Flow from "@waymark/core/Flow"
 import * as Runs from "@waymark/core/Runs"
 import { type Store, StoreError } from "@waymark/core/Store"
 import * as Worker from "@waymark/core/Worker"
@@ -142,7 +143,7 @@ export const handlersOf = (file: string, { flow, handlers }: AnyFlowEntry): Laye
     )
   }) as Layer.Layer<any, ConfigError>
 
-const workerThatTakesUp = (takesUp: "all" | "asked") =>
+const workerWith = (takesUp: "all" | "asked", onRun: OnRun | undefined) =>
   Effect.gen(function* () {
     const loaded = yield* configured
     const place = yield* chosen
@@ -151,16 +152,19 @@ const workerThatTakesUp = (takesUp: "all" | "asked") =>
     const worker: Layer.Layer<any, any, any> = Worker.layer({
       ...config.worker,
       flows: config.flows.map(({ flow }) => flow),
-      takesUp
+      takesUp,
+      onRun
     })
     return handlers
       .reduce((layer, one) => Layer.provide(layer, one), worker)
       .pipe(Layer.provideMerge(place.opening.write), Layer.provideMerge(pluginsOf(loaded)))
   })
 
+type OnRun = Worker.Options<ReadonlyArray<Flow.Any>>["onRun"]
+
 /** Executes runs of the flows of the configuration, all or those that it is asked for, and is a client. */
-export const working = (takesUp: "all" | "asked") =>
-  Layer.unwrap(workerThatTakesUp(takesUp)) as Layer.Layer<
+export const working = (takesUp: "all" | "asked", onRun?: OnRun) =>
+  Layer.unwrap(workerWith(takesUp, onRun)) as Layer.Layer<
     Runs.Runs | Worker.Worker | Store,
     unknown,
     Choosing

@@ -3,10 +3,31 @@
  */
 
 const original: typeof process.stdout.write = process.stdout.write.bind(process.stdout)
+const originalError: typeof process.stderr.write = process.stderr.write.bind(process.stderr)
 
 /** Writes to standard output, also after it was reserved. */
 export const write = (text: string): void => {
   original(text)
+}
+
+/** Writes to standard error, past what {@link beforeOthers} has put there. */
+export const writeError = (text: string): void => {
+  originalError(text)
+}
+
+/** Calls back before anybody else writes to standard output or error; the result undoes that. */
+export const beforeOthers = (callback: () => void): (() => void) => {
+  const undo = [process.stdout, process.stderr].map((stream) => {
+    const write: typeof stream.write = stream.write.bind(stream)
+    stream.write = ((...args: Parameters<typeof write>) => {
+      callback()
+      return write(...args)
+    }) as typeof write
+    return () => void (stream.write = write)
+  })
+  return () => {
+    for (const one of undo) one()
+  }
 }
 
 /** Lets everything else that is printed on standard output go to standard error. */

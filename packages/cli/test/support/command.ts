@@ -153,10 +153,10 @@ export const seed = (directory: string): Promise<void> =>
     })
   )
 
-/** Starts runs that nobody executes. */
-export const leave = (directory: string, ...ids: ReadonlyArray<string>): Promise<void> =>
+/** Starts a run that nobody executes. */
+export const leave = (directory: string, id: string, ticket = "T"): Promise<unknown> =>
   Effect.runPromise(
-    Runs.Runs.use((runs) =>
-      Effect.forEach(ids, (id) => runs.start(Triage, { ticket: "T", ask: false }, { id }), { discard: true })
-    ).pipe(Effect.provide(Runs.layer.pipe(Layer.provide(FsStore.layer({ directory })))))
+    Runs.Runs.use((runs) => runs.start(Triage, { ticket, ask: false }, { id })).pipe(
+      Effect.provide(Runs.layer.pipe(Layer.provide(FsStore.layer({ directory }))))
+    )
   )

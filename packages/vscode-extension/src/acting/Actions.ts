@@ -62,7 +62,7 @@ const make = Effect.gen(function* () {
     workers.use(ref.store, ({ client }) =>
       Effect.andThen(
         client.orDied(client.requests.takeUp({ run: ref.run })),
-        follow(editor, stores, ref, from)
+        follow(editor, stores, workers, ref, from)
       )
     )
 
@@ -70,7 +70,7 @@ const make = Effect.gen(function* () {
   const goesOn = (ref: RunRef, done: string, from: number) =>
     Effect.gen(function* () {
       if (workers.running(ref.store) !== undefined) {
-        yield* workers.use(ref.store, () => follow(editor, stores, ref, from))
+        yield* workers.use(ref.store, () => follow(editor, stores, workers, ref, from))
         return
       }
       const isTaken = yield* hasMoved(stores, ref, from)

@@ -11,6 +11,7 @@ import type { RunRef } from "../reading/Checkpoints.ts"
 import { aboutRun } from "../reading/Status.ts"
 import type { Stores } from "../reading/Stores.ts"
 import { line } from "../reading/Text.ts"
+import type { Workers } from "./Workers.ts"
 
 /** What ends without anybody doing something: the time that a run waits for, runs that it waits for. */
 const endsByItself = new Set(["until", "run"])
@@ -73,16 +74,23 @@ export const tellRest = (editor: Editor["Service"], ref: RunRef, info: RunInfo) 
 }
 
 /**
- * Follows a run with progress until it is at rest after a position, and says how that is. Who stops following does not stop the run, and is
- * asked whether to.
+ * Follows a run that this window's worker executes until it is at rest after a position, and says how that is. Who stops
+ * following does not stop the run, and is asked whether to; the worker is kept for it.
  */
-export const follow = (editor: Editor["Service"], stores: Stores["Service"], ref: RunRef, from = -1) =>
+export const follow = (
+  editor: Editor["Service"],
+  stores: Stores["Service"],
+  workers: Workers["Service"],
+  ref: RunRef,
+  from = -1
+) =>
   Effect.gen(function* () {
     const name = line(ref.run, 60)
+    const untilRest = Stream.takeUntil<RunInfo>((info) => info.seq > from && isAtRest(info))
     const last = yield* editor.progress(`Run ${name}`, (report) =>
       rows(stores, ref).pipe(
         Stream.tap((info) => report(progressText(info))),
-        Stream.takeUntil((info) => info.seq > from && isAtRest(info)),
+        untilRest,
         Stream.runLast
       )
     )
@@ -90,11 +98,21 @@ export const follow = (editor: Editor["Service"], stores: Stores["Service"], ref
       yield* Effect.forkDetach(tellRest(editor, ref, last.value))
       return
     }
-    const chosen = yield* editor.inform(
-      `Run ${name} goes on. It is executed as long as this window's worker is there.`,
+    // Why the worker dies is told where that is seen first.
+    const keeping = workers.use(ref.store, () => Stream.runDrain(untilRest(rows(stores, ref))))
+    yield* Effect.forkDetach(Effect.ignore(keeping), { startImmediately: true })
+    const asking = editor.inform(
+      `Run ${name} goes on, executed by this window's worker.`,
       "Cancel the Run",
       "Pause the Run"
     )
-    if (chosen === "Cancel the Run") yield* editor.execute("waymark.cancel", ref)
-    if (chosen === "Pause the Run") yield* editor.execute("waymark.pause", ref)
+    yield* Effect.forkDetach(
+      Effect.flatMap(asking, (chosen) =>
+        chosen === "Cancel the Run"
+          ? editor.execute("waymark.cancel", ref)
+          : chosen === "Pause the Run"
+            ? editor.execute("waymark.pause", ref)
+            : Effect.void
+      )
+    )
   })

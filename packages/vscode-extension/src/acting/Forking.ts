@@ -252,7 +252,7 @@ const make = Effect.gen(function* () {
             )
             if (forked === undefined) return
             yield* select(at.store, forked.run)
-            yield* follow(editor, stores, { store: at.store, run: forked.run })
+            yield* follow(editor, stores, workers, { store: at.store, run: forked.run })
           })
         )
       })

@@ -110,7 +110,7 @@ const make = Effect.gen(function* () {
           const ref = { store, run: started.run }
           yield* listed(stores, ref)
           yield* cursor.move(ref, "acting")
-          yield* follow(editor, stores, ref)
+          yield* follow(editor, stores, workers, ref)
         })
       )
     })

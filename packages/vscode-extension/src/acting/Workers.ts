@@ -18,6 +18,7 @@ import type { Manifest } from "@waymark/core/Manifest"
 import * as WorkerClient from "@waymark/cli/WorkerClient"
 import type { ProtocolMismatch, RequestFailed } from "@waymark/cli/WorkerProtocol"
 import { Editor } from "../Editor.ts"
+import { Stores } from "../reading/Stores.ts"
 import { commandOf, Projects } from "./Project.ts"
 import type { NoProject, Project } from "./Project.ts"
 
@@ -71,8 +72,8 @@ export class Workers extends Context.Service<
   }
 >()("waymark-vscode/Workers") {}
 
-/** How long a worker is kept that nobody uses. */
-const keepFor = "5 minutes"
+/** How long a worker is kept that nobody uses; one that keeps all others from writing its store, not as long. */
+const keepFor = { directory: "5 minutes", file: "20 seconds" } as const
 
 /** Files whose change makes a worker execute something else than what is there. */
 const isCode = (file: string): boolean => /\.(?:[cm]?[jt]sx?|json)$/.test(file)
@@ -97,6 +98,7 @@ const make = Effect.gen(function* () {
   const editor = yield* Editor
   const projects = yield* Projects
   const spawner = yield* ChildProcessSpawner
+  const stores = yield* Stores
   const there = new Map<string, Running & { uses: number }>()
   const known = new Map<string, ReadonlyMap<string, Manifest>>()
   const told = yield* PubSub.unbounded<string>()
@@ -148,7 +150,7 @@ const make = Effect.gen(function* () {
 
   const workers: RcMap.RcMap<string, Running, NoWorker> = yield* RcMap.make({
     lookup: start,
-    idleTimeToLive: keepFor
+    idleTimeToLive: (store) => keepFor[stores.source(store)?.place.kind ?? "directory"]
   })
 
   /** A worker has the code in memory: the next use is to have the code that is there. */
@@ -250,7 +252,5 @@ const make = Effect.gen(function* () {
   })
 })
 
-export const layer: Layer.Layer<Workers, never, Editor | Projects | ChildProcessSpawner> = Layer.effect(
-  Workers,
-  make
-)
+export const layer: Layer.Layer<Workers, never, Editor | Projects | Stores | ChildProcessSpawner> =
+  Layer.effect(Workers, make)

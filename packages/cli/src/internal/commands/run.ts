@@ -3,6 +3,7 @@ import * as Option from "effect/Option"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import { InvalidValue } from "@waymark/core/RunError"
 import * as Runs from "@waymark/core/Runs"
 import * as Arguments from "../arguments.ts"
 import * as Following from "../following.ts"
@@ -45,7 +46,13 @@ export const run = Command.make(
     const loaded = yield* Place.configured
     const { flow } = yield* Place.flowNamed(loaded, name)
     const json = Option.isNone(input) ? null : yield* Given.value("--input", input.value)
-    const value = yield* Values.input(flow, json)
+    const value = yield* Values.input(flow, json).pipe(
+      Effect.mapError((error) =>
+        Option.isNone(input) && error._tag === "InvalidValue"
+          ? new InvalidValue({ what: error.what, detail: `${error.detail}; give it with --input` })
+          : error
+      )
+    )
     const start = Runs.Runs.use((runs) =>
       runs.start(flow, value, {
         id: Option.getOrUndefined(id),

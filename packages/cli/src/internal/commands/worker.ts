@@ -1,4 +1,5 @@
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Option from "effect/Option"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -7,6 +8,7 @@ import * as ConfigFile from "../configFile.ts"
 import { BadInput } from "../failures.ts"
 import { Output } from "../output.ts"
 import * as Place from "../place.ts"
+import * as RunLines from "../runLines.ts"
 import * as StandardOutput from "../standardOutput.ts"
 import * as LastError from "../worker/lastError.ts"
 
@@ -45,6 +47,9 @@ export const worker = Command.make(
     if (asked) {
       return yield* new BadInput({ what: "--asked", detail: "it takes --stdio or --socket to ask for a run" })
     }
+    // It is said who executes runs before it is said which.
+    const introduced = yield* Latch.make(false)
+    const tell = RunLines.tell(output)
     return yield* Effect.gen(function* () {
       const { owner } = yield* Worker.Worker
       const ids = loaded.config.flows.map(({ flow }) => flow.id)
@@ -52,13 +57,14 @@ export const worker = Command.make(
         { worker: owner, flows: ids },
         () => `executes ${ids.join(", ")}; Ctrl-C ends it in good order`
       )
+      yield* introduced.open
       return yield* Effect.never
-    }).pipe(Effect.provide(Place.working("all")))
+    }).pipe(Effect.provide(Place.working("all", (run, what) => introduced.whenOpen(tell(run, what)))))
   })
 ).pipe(
   Command.withShortDescription("Execute runs until it is stopped."),
   Command.withDescription(
-    "Execute runs until it is stopped: those that are started and resumed, here and elsewhere, and those that others left."
+    "Execute runs until it is stopped: those that are started and resumed, here and elsewhere, and those that others left. Says which it takes up and what becomes of them, a line for each; with --json a document on each line."
   ),
   Command.withExamples([
     { command: "waymark worker", description: "In a terminal, or as a service" },

@@ -58,6 +58,7 @@ export interface Pool {
 
 export interface Options {
   readonly takesUp: "all" | "asked"
+  readonly onRun: ((run: RunState, what: "takenUp" | "atRest") => Effect.Effect<void>) | undefined
   readonly concurrency: number
   readonly sweep: Duration.Input
   readonly timers: Duration.Input
@@ -73,12 +74,6 @@ const retakeDelay = Duration.seconds(1)
 /** The same for one whose execution died for the nth time in a row: what broke may do so every time. */
 const retakeDelayAfter = (deaths: number): Duration.Duration =>
   Duration.seconds(Math.min(2 ** (deaths - 1), 60))
-
-/** Whether reading again would come to the same: then a run is left alone until its journal has changed. */
-const isLasting = (error: Reader.ReadError): boolean =>
-  error._tag === "CodecError" ||
-  (error._tag === "StoreError" &&
-    (error.reason._tag === "Corrupt" || error.reason._tag === "UnsupportedFormat"))
 
 interface Held {
   readonly execution: Execution.Execution
@@ -185,6 +180,13 @@ export const make = Effect.fnUntraced(function* (
   const report = (message: string, run: string, error: { readonly message: string }) =>
     Effect.logWarning(message, { run, error: error.message })
 
+  /** Tells who wants to know: nothing waits for them, or is broken by them. */
+  const tell = (run: RunState, what: "takenUp" | "atRest"): void => {
+    const told = Effect.suspend(() => options.onRun?.(run, what) ?? Effect.void)
+    if (options.onRun !== undefined)
+      runFork(Effect.ignoreCause(told, { log: "Error", message: "`onRun` failed" }))
+  }
+
   const release = (lease: Lease): Effect.Effect<void> =>
     Effect.catch(store.release(lease), (error) => report("a run could not be released", lease.run, error))
 
@@ -220,6 +222,7 @@ export const make = Effect.fnUntraced(function* (
     else stuck.add(run)
     deaths.delete(run)
     const ended = isTerminal(status)
+    tell(writer.state, "atRest")
     rest(held, ended && writer.last !== undefined ? { ended: writer.last } : {})
     if (ended) {
       released.add(run)
@@ -242,7 +245,7 @@ export const make = Effect.fnUntraced(function* (
     const message = "the journal of a run cannot be written; the run goes back to what is durable"
     return Effect.flatMap(report(message, run, error), () => {
       if (error._tag === "LeaseLost") return Effect.void
-      if (error._tag === "StoreError" && isLasting(error)) unreadable.set(run, writer.state.seq)
+      if (error._tag === "StoreError" && Reader.isLasting(error)) unreadable.set(run, writer.state.seq)
       return leave(execution, retakeDelay)
     })
   }
@@ -353,6 +356,7 @@ export const make = Effect.fnUntraced(function* (
       onRest: undefined
     }
     executions.set(execution.run, held)
+    tell(execution.writer.state, "takenUp")
     deadlines.add(execution.run, execution.writer.state.deadline)
     enter(held)
     return held
@@ -394,7 +398,7 @@ export const make = Effect.fnUntraced(function* (
     }).pipe(
       Effect.tapError((error) =>
         Effect.gen(function* () {
-          if (isLasting(error)) {
+          if (Reader.isLasting(error)) {
             unreadable.set(run, seq)
             yield* Effect.logError("a run cannot be read and is left alone", { run, error: error.message })
           }

@@ -13,6 +13,12 @@ import * as Snapshot from "../snapshot.ts"
 
 export type ReadError = Store.RunNotFound | Store.StoreError | CodecError
 
+/** Whether reading again would come to the same: then a run is left alone until its journal has changed. */
+export const isLasting = (error: ReadError): boolean =>
+  error._tag === "CodecError" ||
+  (error._tag === "StoreError" &&
+    (error.reason._tag === "Corrupt" || error.reason._tag === "UnsupportedFormat"))
+
 export interface Journals {
   readonly store: Store.Store["Service"]
   readonly codec: Codec | undefined
