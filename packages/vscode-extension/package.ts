@@ -15,7 +15,7 @@ const vsix = resolve(here, "build/waymark.vsix")
 execFileSync(process.execPath, ["build.ts", "--minify"], { cwd: here, stdio: "inherit" })
 rmSync(stage, { recursive: true, force: true })
 mkdirSync(stage, { recursive: true })
-for (const path of ["dist", "media", "README.md", "CHANGELOG.md"]) {
+for (const path of ["dist", "media", "CHANGELOG.md"]) {
   cpSync(resolve(here, path), resolve(stage, path), { recursive: true })
 }
 cpSync(resolve(here, "../../LICENSE"), resolve(stage, "LICENSE"))
@@ -25,6 +25,17 @@ const {
   scripts: ___,
   ...manifest
 } = JSON.parse(readFileSync(resolve(here, "package.json"), "utf8"))
+// Pictures in a marketplace come from the repository, by https; as long as the manifest names none, there are none.
+const readme = readFileSync(resolve(here, "README.md"), "utf8")
+const { repository } = JSON.parse(readFileSync(resolve(here, "../../package.json"), "utf8"))
+const address = typeof repository === "string" ? repository : repository?.url
+const base = address?.replace(/^git\+/, "").replace(/\.git$/, "")
+writeFileSync(
+  resolve(stage, "README.md"),
+  base === undefined
+    ? readme.replaceAll(/^!\[[^\]]*\]\(\.\.[^)]*\)\n\n/gm, "")
+    : readme.replaceAll("](../../", `](${base}/raw/HEAD/`)
+)
 const files = ["dist", "media", "README.md", "CHANGELOG.md", "LICENSE"]
 writeFileSync(resolve(stage, "package.json"), `${JSON.stringify({ ...manifest, files }, null, 2)}\n`)
 await createVSIX({ cwd: stage, packagePath: vsix, dependencies: false, allowMissingRepository: true })

@@ -25,10 +25,11 @@ const { values } = parseArgs({
 })
 const only = new RegExp(values.only)
 const results: Array<Result> = []
+/** The flows of the workspace are executed with this Node, and not with that of the editor. */
+const settings = { "waymark.node": process.execPath }
 
 const runSuite = async (browser: Browser, suite: string): Promise<void> => {
   const file = join(out, "suite.json")
-  const settings = { "waymark.node": process.execPath }
   const env = { WAYMARK_E2E_RESULTS: file }
   const server = await startServer({ name: "suite", out, suites: true, settings, env })
   const uri = (path: string) => `vscode-remote://remote${path}`
@@ -67,8 +68,6 @@ const servers = new Map<boolean, Promise<Server>>()
 const serverFor = (trust: boolean): Promise<Server> => {
   let server = servers.get(trust)
   if (server === undefined) {
-    // The flows of the workspace are executed with this Node, and not with that of the editor.
-    const settings = { "waymark.node": process.execPath }
     server = startServer({ name: trust ? "untrusted" : "trusted", out, vsix, trust, settings })
     servers.set(trust, server)
   }

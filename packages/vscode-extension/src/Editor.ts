@@ -79,6 +79,21 @@ export interface DebugSession {
   readonly close: () => void
 }
 
+/** Attributes of a launch configuration. */
+export interface LaunchConfiguration {
+  readonly [key: string]: unknown
+}
+
+/** What becomes of launch configurations of the extension's debug type. */
+export interface Launcher {
+  /** What is launched for one, which may be of another type; nothing if there is nothing to launch. */
+  readonly resolve: (given: LaunchConfiguration) => Effect.Effect<LaunchConfiguration | undefined, unknown>
+  /** Those that can be chosen without having been written. */
+  readonly offered: Effect.Effect<ReadonlyArray<LaunchConfiguration>, unknown>
+  /** Is told when a session that it resolved to another type has ended, with what was printed on standard error. */
+  readonly ended: (configuration: LaunchConfiguration, printed: string) => Effect.Effect<void>
+}
+
 export interface CodeLens {
   readonly line: number
   readonly title: string
@@ -204,6 +219,9 @@ export class Editor extends Context.Service<
       readonly [key: string]: unknown
       readonly name: string
     }) => Effect.Effect<boolean>
+    readonly launcher: (launcher: Launcher) => Registered
+    /** Sets a breakpoint, unless there is one between it and a last line. The effect that it gives takes it away again. */
+    readonly breakpoint: (place: FilePlace, last: number) => Effect.Effect<Effect.Effect<void>>
     /** Sends a request of its own to the session of the history debugger that is in front, if there is one. */
     readonly askDebugger: (request: string, args: unknown) => Effect.Effect<void>
     /** The folder of the installed extension. */

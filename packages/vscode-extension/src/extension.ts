@@ -8,6 +8,8 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as vscode from "vscode"
 import * as Acting from "./acting/Acting.ts"
 import * as Debugging from "./debugging/Debugging.ts"
+import * as Launching from "./debugging/Launching.ts"
+import { textOf } from "./editor/bridge.ts"
 import * as EditorLayer from "./editor/layer.ts"
 import * as Cursor from "./faces/Cursor.ts"
 import * as Discovery from "./faces/Discovery.ts"
@@ -20,12 +22,19 @@ import * as Sources from "./source/Sources.ts"
 let runtime: ManagedRuntime.ManagedRuntime<never, never> | undefined
 
 const layerOf = (context: vscode.ExtensionContext, log: vscode.LogOutputChannel) =>
-  Layer.mergeAll(Discovery.layer, RunViews.layer, DocumentViews.layer, Acting.layer, RunPanel.layer).pipe(
+  Layer.mergeAll(
+    Discovery.layer,
+    RunViews.layer,
+    DocumentViews.layer,
+    Acting.layer,
+    RunPanel.layer,
+    Launching.layer
+  ).pipe(
     Layer.provide([Debugging.layer, Acting.layerWorkers]),
     Layer.provide([Cursor.layer, Stores.layer, Sources.layer]),
     Layer.provide(Stores.StoreLayers.layerHost((file) => context.asAbsolutePath(`dist/${file}`))),
     Layer.provide(EditorLayer.layer(context, log)),
-    Layer.provide(Logger.layer([Logger.make(({ message }) => log.info(String(message)))]))
+    Layer.provide(Logger.layer([Logger.make(({ message }) => log.info(textOf(message)))]))
   )
 
 /** Called by the editor when the extension is needed for the first time. */

@@ -25,8 +25,16 @@ export const actor = Flag.String("actor").pipe(
   Flag.optional
 )
 
-export const limit = (most: number) =>
-  Flag.Int("limit").pipe(Flag.withAlias("n"), Flag.withDescription("At most so many"), Flag.withDefault(most))
+export const limit = (most: number, description = "At most so many") =>
+  Flag.Int("limit").pipe(
+    Flag.filter(
+      (n) => n >= 1,
+      () => "a whole number from 1"
+    ),
+    Flag.withAlias("n"),
+    Flag.withDescription(description),
+    Flag.withDefault(most)
+  )
 
 /** A duration as Effect writes them: `10 seconds`. */
 export const duration = (what: string, text: string): Effect.Effect<Duration.Duration, BadInput> => {

@@ -94,7 +94,8 @@ export const openWindow = async (
       }
     },
     openSideBar: async () => {
-      await page.locator('.activitybar .action-label[aria-label^="Waymark"]').click({ timeout: 120_000 })
+      // A number may lie over the icon.
+      await page.locator('.activitybar .action-label[aria-label^="Waymark"]').click({ force: true })
       await page.locator('.pane-header[aria-label^="Runs Section"]').waitFor()
     },
     row: (view, text) =>

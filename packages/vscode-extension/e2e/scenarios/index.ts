@@ -1,6 +1,7 @@
 /** What a person does with the packaged extension, and sees. */
 import type { Window } from "../harness/browser.ts"
 import { answer } from "./answer.ts"
+import { debugReplay } from "./debugReplay.ts"
 import { failedRun } from "./failedRun.ts"
 import { fork } from "./fork.ts"
 import { hostileContent } from "./hostileContent.ts"
@@ -31,6 +32,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
   { name: "fork with an edited state and see it complete", run: fork },
   { name: "pause, resume, bookmark, signal, retry and cancel runs that nobody executes", run: steer },
   { name: "start a run, replay it and make a test of it", run: startAndReplay },
+  { name: "debug a replay, and a fork, to a breakpoint in TypeScript", run: debugReplay },
   { name: "a run of 100,000 checkpoints", run: longRun },
   { name: "hostile content", run: hostileContent },
   { name: "an untrusted workspace", trust: true, run: untrusted }

@@ -6,7 +6,7 @@ export const stepBack = async ({ command, openSideBar, page, row }: Context): Pr
   await row("Runs", "order-2").click()
   await row("Checkpoints", "pay").waitFor()
   await command("Waymark: Step Through Its History")
-  await page.locator(`.activitybar .action-label[aria-label^="Run and Debug"]`).click()
+  await command("View: Show Run and Debug")
   const frame = page.locator(".debug-call-stack .stack-frame").first()
   await page.locator(".debug-call-stack .stack-frame", { hasText: "pay: the run failed" }).first().waitFor()
   // The source stands beside it, at the handler.

@@ -8,6 +8,7 @@ export const run = async (): Promise<void> => {
   mocha.suite.emit("pre-require", globalThis, "", mocha)
   await import("./reading.ts")
   await import("./debugging.ts")
+  await import("./replaying.ts")
   await import("./acting.ts")
   const results: Array<{ title: string; status: string; message?: string }> = []
   const failures = await new Promise<number>((done) => {

@@ -33,7 +33,14 @@ const by = "debugger"
 /** Reading runs as the debugger does, for others that go through their checkpoints. */
 export class Debugging extends Context.Service<
   Debugging,
-  { readonly readerOf: (open: Open, run: string) => Reader }
+  {
+    readonly readerOf: (open: Open, run: string) => Reader
+    /** The store that is named, or the one of the workspace that has the run. */
+    readonly storeOf: (named: {
+      readonly run: string
+      readonly store?: string
+    }) => Effect.Effect<string, RequestRefused>
+  }
 >()("waymark-vscode/Debugging") {}
 
 const make = Effect.gen(function* () {
@@ -51,7 +58,7 @@ const make = Effect.gen(function* () {
     sites: sources.sites
   })
 
-  const storeOf = ({ run, store }: typeof Configuration.Type) =>
+  const storeOf = ({ run, store }: { readonly run: string; readonly store?: string }) =>
     Effect.gen(function* () {
       if (store !== undefined) return absolute(store, yield* editor.folders)
       const found = stores.sources().find(({ catalog }) => catalog.get(run) !== undefined)
@@ -98,7 +105,7 @@ const make = Effect.gen(function* () {
     Stream.runForEach(({ to }) => editor.askDebugger("waymark/goto", to)),
     Effect.forkScoped
   )
-  return Debugging.of({ readerOf })
+  return Debugging.of({ readerOf, storeOf })
 })
 
 export const layer: Layer.Layer<Debugging, never, Editor | Stores | Cursor | Sources> = Layer.effect(

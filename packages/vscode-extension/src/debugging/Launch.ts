@@ -4,6 +4,7 @@
  */
 import * as Path from "node:path"
 import * as Schema from "effect/Schema"
+import type { LaunchConfiguration } from "../Editor.ts"
 
 /**
  * What a launch configuration says.
@@ -30,11 +31,6 @@ export interface Command {
   readonly config: string
   readonly program: string
   readonly args: ReadonlyArray<string>
-}
-
-/** A launch configuration, as the editor has it. */
-export interface Configuration {
-  readonly [key: string]: unknown
 }
 
 /** The attribute by which a session is known to be one of these. */
@@ -65,12 +61,12 @@ export const argumentsOf = (
  * strips the types of TypeScript in place, so breakpoints are where they are in the source.
  */
 export const nodeConfiguration = (
-  given: Configuration,
+  given: LaunchConfiguration,
   request: Request,
   command: Command,
   store: string,
   seq: number
-): Configuration => {
+): LaunchConfiguration => {
   const rest = Object.fromEntries(Object.entries(given).filter(([key]) => !ours.has(key)))
   const [program, ...before] = command.args
   return {

@@ -35,3 +35,9 @@ export const messageOf = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
   return error instanceof Error && error.message !== "" ? error.message : String(error)
 }
+
+/** What was logged, in one line: a text, or several parts. */
+export const textOf = (message: unknown): string =>
+  (Array.isArray(message) ? message : [message])
+    .map((part: unknown) => (typeof part === "string" ? part : JSON.stringify(part)))
+    .join(" ")

@@ -40,7 +40,7 @@ export const layer = (context: vscode.ExtensionContext, log: vscode.LogOutputCha
         ...drafts,
         ...prompts(log),
         ...panels(context, (effect) => void runFork(effect)),
-        ...debugging,
+        ...debugging(run),
         installed: (...path) => Path.join(context.extensionPath, ...path)
       })
     })

@@ -29,3 +29,11 @@ export const textField = (argument: unknown, name: string): string | undefined =
   const value = field(argument, name)
   return typeof value === "string" ? value : undefined
 }
+
+export const recordField = (
+  argument: unknown,
+  name: string
+): { readonly [key: string]: unknown } | undefined => {
+  const value = field(argument, name)
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined
+}

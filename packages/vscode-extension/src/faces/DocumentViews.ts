@@ -171,6 +171,20 @@ const make = Effect.gen(function* () {
   // -----------------------------------------------------------------------------------------------------------------
   // code lenses
 
+  /** The run of a flow that is looked at, or its newest one. */
+  const lastRun = (flow: string): Position | undefined => {
+    const at = cursor.current()
+    if (at !== undefined && stores.source(at.store)?.catalog.get(at.run)?.flow === flow)
+      return { store: at.store, run: at.run }
+    const [newest] = stores
+      .sources()
+      .flatMap(({ catalog, place }) =>
+        catalog.newest(1, { flow }, false).map((info) => ({ info, store: place.path }))
+      )
+      .sort((a, b) => b.info.createdAt - a.info.createdAt)
+    return newest === undefined ? undefined : { store: newest.store, run: newest.info.run }
+  }
+
   const lensesOf = ({ flow, line: at, node, what }: Site): ReadonlyArray<CodeLens> => {
     if (node !== undefined) {
       if (what === "definition") {
@@ -178,12 +192,22 @@ const make = Effect.gen(function* () {
           { line: at, title: "Go to handler", command: "waymark.goToHandler", arguments: [{ flow, node }] }
         ]
       }
+      const last = lastRun(flow)
+      const definition = {
+        line: at,
+        title: "Go to definition in the flow",
+        command: "waymark.goToDefinition",
+        arguments: [{ flow, node }]
+      }
+      if (last === undefined) return [definition]
       return [
+        definition,
+        { line: at, title: "Show in the graph", command: "waymark.showInGraph", arguments: [{ flow, node }] },
         {
           line: at,
-          title: "Go to definition in the flow",
-          command: "waymark.goToDefinition",
-          arguments: [{ flow, node }]
+          title: "Debug replay",
+          command: "waymark.debugReplay",
+          arguments: [{ ...last, node }]
         }
       ]
     }
@@ -196,7 +220,14 @@ const make = Effect.gen(function* () {
       )
     const count = found.reduce((sum, each) => sum + each.count, 0)
     const [last] = found.sort((a, b) => b.info.createdAt - a.info.createdAt)
-    if (last === undefined) return [{ line: at, title: "No runs", command: "waymark.refresh", arguments: [] }]
+    const start: CodeLens = {
+      line: at,
+      title: "Start a run",
+      command: "waymark.start",
+      arguments: [{ flow }]
+    }
+    if (last === undefined)
+      return [{ line: at, title: "No runs", command: "waymark.refresh", arguments: [] }, start]
     const { info, store } = last
     return [
       {
@@ -210,7 +241,8 @@ const make = Effect.gen(function* () {
         title: `last ${info.status} ${ago(info.updatedAt, Date.now())}`,
         command: "waymark.openRun",
         arguments: [{ store, run: info.run }]
-      }
+      },
+      start
     ]
   }
 
@@ -221,14 +253,18 @@ const make = Effect.gen(function* () {
       Stream.map(() => undefined)
     )
   )
-  const goTo = (what: Site["what"]) => (argument: unknown) =>
+  /** The flow and the node that a command is about: its argument's, else those at the cursor. */
+  const placeOf = (argument: unknown) =>
     Effect.gen(function* () {
       const given = { flow: textField(argument, "flow"), node: textField(argument, "node") }
       const place = yield* editor.textCursor
       const sites = yield* sources.sites
       const here = place === undefined ? undefined : siteAt(sites, place.file, place.line)
-      const flow = given.flow ?? here?.flow
-      const node = given.node ?? here?.node
+      return { flow: given.flow ?? here?.flow, node: given.node ?? here?.node }
+    })
+  const goTo = (what: Site["what"]) => (argument: unknown) =>
+    Effect.gen(function* () {
+      const { flow, node } = yield* placeOf(argument)
       if (flow === undefined) return
       if (!(yield* showSite(flow, node, what))) {
         yield* editor.inform(`No ${what} of ${node ?? flow} was found in this workspace.`)
@@ -236,6 +272,16 @@ const make = Effect.gen(function* () {
     })
   yield* editor.command("waymark.goToHandler", goTo("handler"))
   yield* editor.command("waymark.goToDefinition", goTo("definition"))
+  yield* editor.command("waymark.showInGraph", (argument) =>
+    Effect.gen(function* () {
+      const { flow, node } = yield* placeOf(argument)
+      if (flow === undefined) return yield* editor.inform("There is no node of a flow at the cursor.")
+      const run = lastRun(flow)
+      if (run === undefined)
+        return yield* editor.inform(`Flow ${line(flow, 60)} has no runs yet: its graph is drawn from one.`)
+      return yield* editor.execute("waymark.openRun", { ...run, ...(node === undefined ? {} : { node }) })
+    })
+  )
   // The workspace is searched once, so that lenses know the flows of other files.
   yield* Effect.forkScoped(sources.sites)
 })

@@ -67,6 +67,7 @@ export type NodeState = typeof NodeState.Type
  * - `size`: how much there is by now; `reading` while not all of it is known
  * - `at`: where the cursor stands: the row and checkpoint, the nodes, the edges taken, and the state in short
  * - `rows`: those it asked for
+ * - `focus`: the node that somebody came for
  */
 export const ToPage = Schema.Union([
   Schema.TaggedStruct("run", {
@@ -95,6 +96,7 @@ export const ToPage = Schema.Union([
     error: optional(Schema.String)
   }),
   Schema.TaggedStruct("rows", { from: Index, rows: Schema.Array(Row) }),
+  Schema.TaggedStruct("focus", { node: Schema.String }),
   Schema.TaggedStruct("problem", { text: Schema.String })
 ])
 export type ToPage = typeof ToPage.Type
@@ -107,7 +109,7 @@ export const FromPage = Schema.Union([
   Schema.TaggedStruct("step", { by: Schema.Literals(["first", "previous", "next", "last"]) }),
   Schema.TaggedStruct("visit", { node: Schema.String, by: Schema.Literals(["previous", "next"]) }),
   Schema.TaggedStruct("open", {
-    what: Schema.Literals(["state", "source", "error", "event", "debug", "compare"]),
+    what: Schema.Literals(["state", "source", "error", "event", "debug", "replay", "fork", "compare"]),
     node: optional(Schema.String)
   })
 ])

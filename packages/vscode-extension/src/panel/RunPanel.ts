@@ -11,7 +11,7 @@ import { Editor } from "../Editor.ts"
 import type { Panel, PanelKind } from "../Editor.ts"
 import { Debugging } from "../debugging/Debugging.ts"
 import { step, visitsOf } from "../debugging/Journey.ts"
-import { positionOf } from "../faces/Arguments.ts"
+import { positionOf, textField } from "../faces/Arguments.ts"
 import { Cursor } from "../faces/Cursor.ts"
 import type { Position } from "../faces/Cursor.ts"
 import { aboutRun } from "../reading/Status.ts"
@@ -43,6 +43,8 @@ const make = Effect.gen(function* () {
   const workers = yield* Workers
   const { readerOf } = yield* Debugging
   const panels = new Map<string, Panel>()
+  /** Nodes that somebody came for, until their page is there. */
+  const wanted = new Map<string, string>()
 
   const serve = (panel: Panel, store: string, run: string) =>
     Effect.gen(function* () {
@@ -68,6 +70,11 @@ const make = Effect.gen(function* () {
       const draw = Effect.flatMap(model.graph, ({ flow, graph, known }) =>
         post({ _tag: "run", store, run, flow, known, graph })
       )
+      const focus = Effect.suspend(() => {
+        const node = wanted.get(keyOf(store, run))
+        wanted.delete(keyOf(store, run))
+        return node === undefined ? Effect.void : post({ _tag: "focus", node })
+      })
       /** Moves to a position, and the whole window with it. At the end it stays at the end of a run that goes on. */
       const moveTo = (to: number) =>
         Effect.gen(function* () {
@@ -94,6 +101,8 @@ const make = Effect.gen(function* () {
           error: "waymark.showError",
           event: "waymark.showEvent",
           debug: "waymark.debugHistory",
+          replay: "waymark.debugReplay",
+          fork: "waymark.debugFork",
           compare: "waymark.compareWithPrevious"
         }
         return editor.execute(
@@ -105,7 +114,7 @@ const make = Effect.gen(function* () {
       const obey = (message: FromPage): Effect.Effect<void, Error> => {
         switch (message._tag) {
           case "ready":
-            return update.pipe(Effect.andThen(draw), Effect.andThen(show))
+            return update.pipe(Effect.andThen(draw), Effect.andThen(show), Effect.andThen(focus))
           case "rows":
             return post({
               _tag: "rows",
@@ -197,12 +206,22 @@ const make = Effect.gen(function* () {
         yield* editor.inform("Select a run first, in the view Runs.")
         return
       }
-      const known = panels.get(keyOf(at.store, at.run))
+      const key = keyOf(at.store, at.run)
+      const known = panels.get(key)
+      const node = textField(argument, "node")
       if (known === undefined) {
+        if (node !== undefined) wanted.set(key, node)
         const panel = yield* editor.openPanel(kind, line(at.run, 40))
         yield* Effect.forkDetach(serveUntilClosed(panel, at.store, at.run))
-      } else yield* known.reveal
-      yield* cursor.move(at, "command")
+      } else {
+        yield* known.reveal
+        if (node !== undefined) yield* known.post({ _tag: "focus", node } satisfies ToPage)
+      }
+      if (node === undefined || at.seq !== undefined) return yield* cursor.move(at, "command")
+      // Where the node was visited last, if it was.
+      const visits = yield* visitsOf(readerOf(yield* stores.open(at.store), at.run), node)
+      const seq = visits.at(-1)?.seq
+      yield* cursor.move(seq === undefined ? at : { ...at, seq }, "command")
     })
   )
 })

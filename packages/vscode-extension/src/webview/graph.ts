@@ -15,6 +15,8 @@ export interface GraphView {
   readonly element: SVGSVGElement
   readonly draw: (graph: Graph) => void
   readonly mark: (at: At) => void
+  /** Puts the focus on a node, if the flow has it. */
+  readonly focus: (node: string) => void
 }
 
 interface Drawn {
@@ -122,5 +124,13 @@ export const makeGraph = (actions: GraphActions): GraphView => {
     for (const [key, group] of edges) group.classList.toggle("taken", taken.has(key))
   }
 
-  return { element, draw, mark }
+  const focus: GraphView["focus"] = (node) => {
+    const group = nodes.get(node)?.group
+    group?.scrollIntoView({ block: "nearest", inline: "nearest" })
+    // It was asked for in a source file, maybe with the mouse: it is to be seen all the same.
+    const shown: FocusOptions & { focusVisible?: boolean } = { focusVisible: true, preventScroll: true }
+    group?.focus(shown)
+  }
+
+  return { element, draw, mark, focus }
 }

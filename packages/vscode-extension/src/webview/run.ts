@@ -47,7 +47,11 @@ const links = html(
   button("State", "Open the whole state", () => tell({ _tag: "open", what: "state" })),
   button("Changes", "Compare with the checkpoint before", () => tell({ _tag: "open", what: "compare" })),
   button("Event", "Open the event", () => tell({ _tag: "open", what: "event" })),
-  button("Debug", "Step through the history from here", () => tell({ _tag: "open", what: "debug" }))
+  button("History", "Step through the history from here", () => tell({ _tag: "open", what: "debug" })),
+  button("Replay", "Debug a replay from here: no tool is called", () =>
+    tell({ _tag: "open", what: "replay" })
+  ),
+  button("Fork", "Debug a fork from here: its tools are called", () => tell({ _tag: "open", what: "fork" }))
 )
 document.body.append(
   html("header", {}, html("div", { class: "title" }, title, status), steps),
@@ -91,6 +95,9 @@ const show = (message: ToPage): void => {
       api.setState({ store: message.store, run: message.run })
       title.textContent = `${message.run} · ${message.flow}`
       graph.draw(message.graph)
+      break
+    case "focus":
+      graph.focus(message.node)
       break
     case "size":
       status.textContent = `${message.status}${message.about === message.status ? "" : `: ${message.about}`}${message.reading ? " · reading…" : ""}`
