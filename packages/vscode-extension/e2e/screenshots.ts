@@ -96,13 +96,7 @@ const tour = async (window: Window, shot: (name: string) => Promise<void>): Prom
   // What it prints names the paths of this machine.
   await command("View: Hide Panel")
   await settle("replay")
-  await toolbar("Continue").click()
-  await toolbar("Continue").waitFor({ state: "hidden" })
-
-  await command("View: Hide Panel")
-  await openSideBar()
-  await page.locator(".codelens-decoration", { hasText: "Show in the graph" }).first().waitFor()
-  await settle("source")
+  await toolbar("Stop").click()
 }
 
 if (execFileSync("sh", ["-c", "command -v pngquant || true"], { encoding: "utf8" }) === "") {
