@@ -17,6 +17,13 @@ beforeAll(() => seed(store))
 afterAll(removeFolders)
 
 describe("runs", () => {
+  it("that have ended are not to be cancelled, and none are not to be listed", async () => {
+    const { code, stdout } = await here("cancel", "done-1", ...at)
+    assert.deepStrictEqual([code, stdout], [0, "has ended: done-1 (completed)\n"])
+    for (const args of [["runs"], ["history", "done-1"], ["show", "done-1"]])
+      assert.strictEqual((await here(...args, "--limit", "0", ...at)).code, 2)
+  })
+
   it("lists the runs of a store that was named, newest first, page by page", async () => {
     const first = await jsonHere("runs", "--limit", "2", ...at)
     assert.deepStrictEqual(

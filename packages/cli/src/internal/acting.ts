@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Flag from "effect/cli/Flag"
+import { isTerminal } from "@waymark/core/RunInfo"
 import type { RunInfo } from "@waymark/core/RunInfo"
 import * as Runs from "@waymark/core/Runs"
 import * as Arguments from "./arguments.ts"
@@ -84,9 +85,10 @@ export const act = <E, R>(
       until: applied || isWork ? "applied" : "accepted"
     })
     if (isWork) return yield* Following.conclude(info.run)
-    const { status } = yield* runs.get(info.run)
-    yield* output.document(
-      { run: info.run, done, status },
-      () => `${done}: ${Text.inline(info.run)} (${status})`
+    const { seq, status } = yield* runs.get(info.run)
+    yield* output.document({ run: info.run, done, status }, () =>
+      isTerminal(info.status) && info.seq === seq
+        ? `has ended: ${Text.inline(info.run)} (${status})`
+        : `${done}: ${Text.inline(info.run)} (${status})`
     )
   }).pipe(Effect.provide(isWork ? Place.working("asked") : Place.writing))

@@ -25,8 +25,39 @@ export const actor = Flag.String("actor").pipe(
   Flag.optional
 )
 
-export const limit = (most: number) =>
-  Flag.Int("limit").pipe(Flag.withAlias("n"), Flag.withDescription("At most so many"), Flag.withDefault(most))
+/** Where a run that is started belongs, and how it is found. */
+export const belonging = {
+  session: Flag.String("session").pipe(Flag.withDescription("The session that it belongs to"), Flag.optional),
+  actor,
+  tag: Flag.String("tag").pipe(
+    Flag.withDescription("A tag to find it by; may be given several times"),
+    Flag.atLeast(0)
+  )
+}
+
+/** The same as it is asked for. */
+export const belongingOf = (given: {
+  readonly id: Option.Option<string>
+  readonly session: Option.Option<string>
+  readonly actor: Option.Option<string>
+  readonly tag: ReadonlyArray<string>
+}) => ({
+  id: Option.getOrUndefined(given.id),
+  session: Option.getOrUndefined(given.session),
+  actor: Option.getOrUndefined(given.actor),
+  tags: given.tag.length === 0 ? undefined : given.tag
+})
+
+export const limit = (most: number, description = "At most so many") =>
+  Flag.Int("limit").pipe(
+    Flag.filter(
+      (n) => n >= 1,
+      () => "a whole number from 1"
+    ),
+    Flag.withAlias("n"),
+    Flag.withDescription(description),
+    Flag.withDefault(most)
+  )
 
 /** A duration as Effect writes them: `10 seconds`. */
 export const duration = (what: string, text: string): Effect.Effect<Duration.Duration, BadInput> => {

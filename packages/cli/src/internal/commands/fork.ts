@@ -22,18 +22,10 @@ export const fork = Command.make(
     ),
     edit: Acting.edit,
     id: Flag.String("id").pipe(Flag.withDescription("The id of the new run"), Flag.optional),
-    session: Flag.String("session").pipe(
-      Flag.withDescription("The session that it belongs to"),
-      Flag.optional
-    ),
-    actor: Arguments.actor,
-    tag: Flag.String("tag").pipe(
-      Flag.withDescription("A tag to find it by; may be given several times"),
-      Flag.atLeast(0)
-    ),
+    ...Arguments.belonging,
     work: Acting.work
   },
-  Effect.fn("fork")(function* ({ actor, at, edit, id, position, session, tag, work }) {
+  Effect.fn("fork")(function* ({ at, edit, position, work, ...rest }) {
     const output = yield* Output
     yield* Effect.gen(function* () {
       const { info, seq = Option.getOrUndefined(at) } = yield* positionNamed(position)
@@ -44,10 +36,7 @@ export const fork = Command.make(
       const { edits, flow } = yield* Acting.editsOf(info, edit)
       const runs = yield* Runs.Runs
       const forked = yield* runs.fork(Runs.ref(flow, info.run), seq, {
-        id: Option.getOrUndefined(id),
-        session: Option.getOrUndefined(session),
-        actor: Option.getOrUndefined(actor),
-        tags: tag.length === 0 ? undefined : tag,
+        ...Arguments.belongingOf(rest),
         edits: edit.length === 0 ? undefined : edits
       })
       const { from } = forked

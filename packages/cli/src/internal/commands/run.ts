@@ -27,22 +27,14 @@ export const run = Command.make(
       Flag.withDescription("The run's id: the same one with the same input joins the run that is there"),
       Flag.optional
     ),
-    session: Flag.String("session").pipe(
-      Flag.withDescription("The session that it belongs to"),
-      Flag.optional
-    ),
+    ...Arguments.belonging,
     correlation: Flag.String("correlation").pipe(Flag.withDescription("Its correlation id"), Flag.optional),
-    actor: Arguments.actor,
-    tag: Flag.String("tag").pipe(
-      Flag.withDescription("A tag to find it by; may be given several times"),
-      Flag.atLeast(0)
-    ),
     detach: Flag.Boolean("detach").pipe(
       Flag.withDescription("Only start it: a worker executes it, now or later"),
       Flag.withDefault(false)
     )
   },
-  Effect.fn("run")(function* ({ actor, correlation, detach, flow: name, id, input, session, tag }) {
+  Effect.fn("run")(function* ({ correlation, detach, flow: name, input, ...rest }) {
     const loaded = yield* Place.configured
     const { flow } = yield* Place.flowNamed(loaded, name)
     const json = Option.isNone(input) ? null : yield* Given.value("--input", input.value)
@@ -55,11 +47,8 @@ export const run = Command.make(
     )
     const start = Runs.Runs.use((runs) =>
       runs.start(flow, value, {
-        id: Option.getOrUndefined(id),
-        session: Option.getOrUndefined(session),
-        correlation: Option.getOrUndefined(correlation),
-        actor: Option.getOrUndefined(actor),
-        tags: tag.length === 0 ? undefined : tag
+        ...Arguments.belongingOf(rest),
+        correlation: Option.getOrUndefined(correlation)
       })
     )
     const output = yield* Output

@@ -6,6 +6,7 @@ import { RunStatus } from "@waymark/core/RunInfo"
 import type { RunInfo } from "@waymark/core/RunInfo"
 import * as Runs from "@waymark/core/Runs"
 import type { ListQuery } from "@waymark/core/Store"
+import * as Arguments from "../arguments.ts"
 import { BadInput } from "../failures.ts"
 import { Output } from "../output.ts"
 import * as Place from "../place.ts"
@@ -84,11 +85,7 @@ export const runs = Command.make(
       Flag.withDescription("Which come first"),
       Flag.withDefault("newest")
     ),
-    limit: Flag.Int("limit").pipe(
-      Flag.withAlias("n"),
-      Flag.withDescription("At most so many"),
-      Flag.withDefault(50)
-    ),
+    limit: Arguments.limit(50),
     cursor: Flag.String("cursor").pipe(
       Flag.withDescription("Where to go on, as the last page said"),
       Flag.optional

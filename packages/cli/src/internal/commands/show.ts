@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { Store } from "@waymark/core/Store"
+import * as Arguments from "../arguments.ts"
 import * as Drawing from "../drawing.ts"
 import * as Look from "../look.ts"
 import { Output } from "../output.ts"
@@ -60,12 +60,8 @@ const headOf = (
 export const show = Command.make(
   "show",
   {
-    run: Argument.String("run").pipe(Argument.withDescription("The run's id, or the beginning of it")),
-    limit: Flag.Int("limit").pipe(
-      Flag.withAlias("n"),
-      Flag.withDescription("At most so many lines of the timeline, the last ones"),
-      Flag.withDefault(30)
-    ),
+    run: Arguments.run,
+    limit: Arguments.limit(30, "At most so many lines of the timeline, the last ones"),
     events: Flag.Int("events").pipe(
       Flag.withDescription(
         "How many events to look at, the last ones: the timeline and the graph come from them"
