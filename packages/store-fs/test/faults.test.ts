@@ -29,7 +29,7 @@ const subject = (
     })
 })
 
-FaultSuite.suite({ name: "files", ...subject((fileSystem) => fileSystem), samples: 24 })
+FaultSuite.suite({ name: "files", ...subject((fileSystem) => fileSystem) })
 
 describe("the fault suite", () => {
   it.live("finds a store that does not sync what it says is durable", () =>

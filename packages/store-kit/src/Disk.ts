@@ -37,6 +37,11 @@ export interface Disk {
   /** Makes a directory, and its name durable in its parent. It may be there already. */
   readonly makeDirectory: (path: string) => Effect.Effect<void, StoreError>
   /**
+   * Makes the names of a directory and of those that it lies in durable: somebody may have made them and not come so far. What this
+   * process may not look into, others have made.
+   */
+  readonly syncAncestors: (path: string) => Effect.Effect<void, StoreError>
+  /**
    * Puts a file in the place of another in one step, durably: these bytes, or what is written to it. `temporary` is a name
    * that nobody else uses.
    */
@@ -128,6 +133,15 @@ export const make = (
       yield* syncDirectory(parent)
     })
 
+  const syncAncestors = (name: string): Effect.Effect<void, StoreError> => {
+    const parent = parentOf(name)
+    if (parent === name) return Effect.void
+    const synced = Effect.catch(syncDirectory(parent), (error) =>
+      error.reason._tag === "Denied" ? Effect.void : Effect.fail(error)
+    )
+    return parent === "." ? synced : Effect.andThen(synced, syncAncestors(parent))
+  }
+
   const writeSynced = (
     name: string,
     content: Parameters<Disk["replace"]>[1]
@@ -163,6 +177,7 @@ export const make = (
     syncDirectory,
     syncFile: sync,
     makeDirectory,
+    syncAncestors,
     remove,
     link,
     list: (...names) =>

@@ -200,6 +200,8 @@ export const make = Effect.fnUntraced(function* (
   const lock = (owner: string): Effect.Effect<void, StoreError, Scope.Scope> =>
     Effect.gen(function* () {
       yield* disk.makeDirectory(disk.root)
+      // Whoever began to make this store may not have come to the end.
+      if (!(yield* disk.exists(place))) yield* disk.syncAncestors(disk.root)
       for (let attempt = 0; ; attempt++) {
         const before = yield* others(undefined)
         const holder = before.find(({ alive }) => alive)
@@ -220,9 +222,16 @@ export const make = Effect.fnUntraced(function* (
         )
         if (!(yield* created)) continue
         // Two that looked at once may both have found nobody; each sees the other now, or only one does.
-        const rivals = (yield* others(mine)).filter(({ alive }) => alive)
+        const rivals = yield* Effect.onError(
+          Effect.gen(function* () {
+            const found = (yield* others(mine)).filter(({ alive }) => alive)
+            if (found.length > 0) return found
+            for (const dead of before) yield* disk.remove(lockPath(dead.lock))
+            return found
+          }),
+          () => Effect.ignore(removeOwn(mine, owner))
+        )
         if (rivals.length === 0) {
-          for (const dead of before) yield* disk.remove(lockPath(dead.lock))
           locked = true
           return mine
         }

@@ -21,6 +21,5 @@ FaultSuite.suite({
         store: Context.get(context, Store),
         tend: { checkpoint: Context.get(context, Maintenance).checkpoint }
       }
-    }),
-  samples: 12
+    })
 })

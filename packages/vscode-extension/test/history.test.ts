@@ -102,12 +102,21 @@ describe("the history debugger", () => {
     on(
       Effect.gen(function* () {
         yield* order("o", "bad", true)
-        const { begin, go, variables } = yield* client("o")
+        const { ask, begin, go, variables } = yield* client("o")
         const failed = yield* begin
         assert.strictEqual(failed.name, "pay: the run failed")
         assert.strictEqual(failed.line, lineOf('pay: Effect.fn("pay")'))
         assert.strictEqual((yield* variables("Error"))!["tag"], '"PaymentDeclined"')
         assert.deepStrictEqual(yield* variables("State"), { card: '"bad"', prices: "Array(1)", total: "200" })
+        // Frames are asked for piece by piece, and each is given once.
+        const named = (args: object) =>
+          Effect.map(ask("stackTrace", { threadId: 1, ...args }), ({ stackFrames }) =>
+            stackFrames.map(({ name }: { name: string }) => name)
+          )
+        assert.deepStrictEqual(yield* named({ startFrame: 0, levels: 1 }), ["pay: the run failed"])
+        assert.deepStrictEqual(yield* named({ startFrame: 1, levels: 19 }), [
+          "flow order · run o @" + failed.position
+        ])
 
         const approved = yield* go("stepBack")
         assert.deepStrictEqual([approved.name, approved.reason], ["approve: completed", "step"])

@@ -40,6 +40,8 @@ export const prepare = (disk: Disk, readOnly: boolean, owner: string): Effect.Ef
     const known = yield* checkFormat(disk)
     for (const directory of directories) yield* disk.makeDirectory(disk.path(directory))
     if (known) return yield* tidy(disk)
+    // Whoever began to make this store may not have come to the end.
+    yield* disk.syncAncestors(disk.root)
     const file: typeof FormatFile.Type = { store: "waymark", format: formatVersion }
     yield* disk.createExclusively(
       disk.path("format.json"),

@@ -151,7 +151,8 @@ export const make = ({ moved, reader, send }: Options): Session => {
     ...(site === undefined ? { presentationHint: "label" as const } : { source: sourceOf(site) })
   })
 
-  const stackTrace = (thread: number) =>
+  /** The editor asks for the first frame, then for the others. */
+  const stackTrace = ({ levels = 0, startFrame = 0, threadId: thread }: DebugProtocol.StackTraceArguments) =>
     Effect.gen(function* () {
       const event = yield* here
       const { flow, run } = yield* reader.info
@@ -181,7 +182,8 @@ export const make = ({ moved, reader, send }: Options): Session => {
         )
       }
       push(`flow ${flow} · run ${run} @${event.seq}`, undefined)
-      return { stackFrames: frames, totalFrames: frames.length }
+      const end = levels === 0 ? frames.length : startFrame + levels
+      return { stackFrames: frames.slice(startFrame, end), totalFrames: frames.length }
     })
 
   const scopes = Effect.flatMap(here, (event) => Scopes.scopesOf(reader, values, event))
@@ -315,7 +317,7 @@ export const make = ({ moved, reader, send }: Options): Session => {
       case "threads":
         return threadList
       case "stackTrace":
-        return stackTrace(args.threadId)
+        return stackTrace(args)
       case "scopes":
         return scopes
       case "variables":
