@@ -8,8 +8,12 @@ import * as FaultSuite from "@waymark/testing/FaultSuite"
 import { Maintenance } from "../src/Maintenance.ts"
 import { openIn } from "./places.ts"
 
+/** `npm run faults` tries each fault at every operation; that takes a minute and more. */
+const samples = process.env["MODE"] === "exhaustive" ? undefined : 40
+
 FaultSuite.suite({
   name: "sql.js on files",
+  samples,
   machine: () => makeMachine(),
   reboot: (machine) => machine.reboot(),
   open: (machine) =>
