@@ -117,6 +117,25 @@ describe("text", () => {
     )
   }
 
+  it.live("an entry and a command that are another text since the index was written are damaged", () =>
+    Effect.gen(function* () {
+      const { reopen, segment } = yield* left(true, true)
+      const alter = (after: string, wanted: string, text: string): number => {
+        const content = NodeFs.readFileSync(segment, "latin1")
+        const line = content.indexOf(after)
+        const at = content.indexOf(wanted, line)
+        assert.isAtLeast(line, 0)
+        NodeFs.writeFileSync(segment, content.slice(0, at) + text + content.slice(at + text.length), "latin1")
+        return line
+      }
+      const entry = alter(`{"run":"two","seq":7,`, `"time":1`, `"time":2`)
+      const command = alter(`{"$":"command"`, `"time":0`, `"time":1`)
+      const store = yield* reopen
+      assert.deepInclude(yield* corruptionOf(store.read("two")), { path: segment, offset: entry, seq: 7 })
+      assert.deepInclude(yield* corruptionOf(store.inbox("two", {})), { path: segment, offset: command })
+    }).pipe(Effect.scoped)
+  )
+
   it.live("half a character at the end of a torn line counts for nothing", () =>
     Effect.gen(function* () {
       const { reopen, segment, told } = yield* left(false)

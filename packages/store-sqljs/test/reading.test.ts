@@ -6,6 +6,7 @@ import * as NodeFs from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import * as Disk from "@waymark/store-kit/Disk"
 import * as NodeFiles from "@waymark/store-kit/NodeFiles"
+import * as BlocksFile from "../src/internal/blocksFile.ts"
 import * as CheckedFile from "../src/internal/checkedFile.ts"
 import * as Database from "../src/internal/database.ts"
 import * as DatabaseFile from "../src/internal/databaseFile.ts"
@@ -116,6 +117,26 @@ describe("a fold", () => {
       assert.strictEqual(look(path), changed)
       open.close()
     }).pipe(Effect.scoped)
+  )
+})
+
+describe("the blocks that have changed", () => {
+  it.effect("are damaged if one of their bytes is another one", () =>
+    Effect.gen(function* () {
+      const snapshot = {
+        size: blockSize,
+        blockSize,
+        changed: [0],
+        generation: 2,
+        read: () => new Uint8Array(blockSize).fill(7)
+      }
+      const slice = BlocksFile.encodeSlice(snapshot, [[0, 1]], 0)
+      const bytes = Buffer.concat([slice, BlocksFile.encodeEnd(snapshot, slice.length)])
+      assert.lengthOf((yield* BlocksFile.parse("blocks", bytes, blockSize)).pieces, 1)
+      bytes[slice.length - 10]! ^= 1
+      const { reason } = yield* Effect.flip(BlocksFile.parse("blocks", bytes, blockSize))
+      assert.deepInclude(reason, { _tag: "Corrupt", path: "blocks", offset: 0 })
+    })
   )
 })
 
