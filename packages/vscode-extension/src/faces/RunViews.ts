@@ -17,6 +17,7 @@ import { Stores } from "../reading/Stores.ts"
 import { line } from "../reading/Text.ts"
 import * as Waiting from "../reading/Waiting.ts"
 import { Cursor } from "./Cursor.ts"
+import type { Position } from "./Cursor.ts"
 import { runOf } from "./Arguments.ts"
 
 /** Trees are drawn at most so often, in milliseconds. */
@@ -52,6 +53,16 @@ const make = Effect.gen(function* () {
   // -----------------------------------------------------------------------------------------------------------------
   // following
 
+  /** A run that somebody went to before it was known here: as one is that was just made. */
+  let awaited: Position | undefined
+  /** Shows a run in the tree, which is drawn first: what it stands under may have had nothing under it until now. */
+  const reveal = (to: Position) =>
+    Effect.gen(function* () {
+      const node = runTree.nodeOf(to.store, to.run)
+      awaited = node === undefined ? to : undefined
+      if (node !== undefined) yield* Effect.andThen(drawRuns, runView.reveal(node))
+    })
+
   yield* stores.changes.pipe(
     Stream.groupedWithin(4096, drawEvery),
     Stream.runForEach((changes) => {
@@ -59,9 +70,13 @@ const make = Effect.gen(function* () {
       const isSelected = changes.some(
         ({ runs, store }) => store === selected?.store && (runs?.has(selected.run) ?? true)
       )
-      return Effect.all([drawRuns, drawWaiting, isSelected ? checkpointView.refresh : Effect.void], {
-        discard: true
-      })
+      const revealed = Effect.suspend(() => (awaited === undefined ? Effect.void : reveal(awaited)))
+      return Effect.all(
+        [drawRuns, drawWaiting, isSelected ? checkpointView.refresh : Effect.void, revealed],
+        {
+          discard: true
+        }
+      )
     }),
     Effect.forkScoped
   )
@@ -76,8 +91,7 @@ const make = Effect.gen(function* () {
           yield* checkpointView.refresh
         }
         if (to === undefined || by === "runs") return
-        const node = runTree.nodeOf(to.store, to.run)
-        if (node !== undefined && by !== "checkpoints") yield* runView.reveal(node)
+        if (by !== "checkpoints") yield* reveal(to)
       })
     ),
     Effect.forkScoped
