@@ -22,6 +22,8 @@ class Drafts implements vscode.FileSystemProvider {
   readonly #saved = new Map<string, { readonly bytes: Uint8Array; readonly time: number }>()
   readonly #provide: (query: string) => Promise<string>
   readonly #isFixed: (query: string) => boolean
+  /** What was asked for, by address: it may be on its way to a document that is not open yet. */
+  readonly given = new Map<string, vscode.Uri>()
   /** Grows when what is provided may have changed: the editor reads again what has another time. */
   generation = 0
   readonly changed = new vscode.EventEmitter<Array<vscode.FileChangeEvent>>()
@@ -34,7 +36,9 @@ class Drafts implements vscode.FileSystemProvider {
     return new vscode.Disposable(() => {})
   }
   async readFile(uri: vscode.Uri): Promise<Uint8Array> {
-    const saved = this.#saved.get(uri.toString())
+    const address = uri.toString()
+    this.given.set(address, uri)
+    const saved = this.#saved.get(address)
     return saved?.bytes ?? new TextEncoder().encode(await this.#provide(queryOf(uri)))
   }
   async stat(uri: vscode.Uri): Promise<vscode.FileStat> {
@@ -75,11 +79,11 @@ export const drafts: Pick<Service, "drafts" | "draftText" | "draftInFront" | "ad
       yield* Effect.forkScoped(
         Stream.runForEach(changed, (isStale) =>
           Effect.sync(() => {
-            const stale = vscode.workspace.textDocuments.filter(
-              ({ uri }) => uri.scheme === draftScheme && isFixed(queryOf(uri)) && isStale(queryOf(uri))
+            const stale = [...provider.given.values()].filter(
+              (uri) => isFixed(queryOf(uri)) && isStale(queryOf(uri))
             )
             provider.generation++
-            provider.changed.fire(stale.map(({ uri }) => ({ type: vscode.FileChangeType.Changed, uri })))
+            provider.changed.fire(stale.map((uri) => ({ type: vscode.FileChangeType.Changed, uri })))
           })
         )
       )
