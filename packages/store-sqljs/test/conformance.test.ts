@@ -1,6 +1,9 @@
 import * as StoreSuite from "@waymark/testing/StoreSuite"
 import { inMemory, onFiles, simulated } from "./places.ts"
 
-StoreSuite.suite({ name: "sql.js in memory", ...inMemory })
-StoreSuite.suite({ name: "sql.js on files", ...onFiles })
-StoreSuite.suite({ name: "sql.js on a disk that can fail and lose power", ...simulated })
+/** Milliseconds after which a check hangs. Several run at once, in one thread, on machines of any speed. */
+const timeout = 120_000
+
+StoreSuite.suite({ name: "sql.js in memory", ...inMemory, timeout })
+StoreSuite.suite({ name: "sql.js on files", ...onFiles, timeout })
+StoreSuite.suite({ name: "sql.js on a disk that can fail and lose power", ...simulated, timeout })
