@@ -104,15 +104,20 @@ export const openWindow = async (
         .locator(".monaco-list-row", { hasText: text })
         .first(),
     // A menu takes no click in its first moments, so that the click that opened it chooses nothing: it is clicked until it
-    // is gone.
+    // is gone. One that stays is opened again.
     menu: async (of, entry) => {
-      await of.click({ button: "right" })
       const found = page.locator(".monaco-menu .action-label", { hasText: entry })
-      await found.waitFor()
-      while (await found.isVisible()) {
-        await found.click({ timeout: 2000 }).catch(() => undefined)
-        await found.waitFor({ state: "hidden", timeout: 2000 }).catch(() => undefined)
+      for (let opened = 0; opened < 5; opened++) {
+        await of.click({ button: "right" })
+        await found.waitFor()
+        for (let clicks = 0; clicks < 5 && (await found.isVisible()); clicks++) {
+          await found.click({ timeout: 2000 }).catch(() => undefined)
+          await found.waitFor({ state: "hidden", timeout: 2000 }).catch(() => undefined)
+        }
+        if (!(await found.isVisible())) return
+        await page.keyboard.press("Escape")
       }
+      throw new Error(`${entry} was clicked again and again, and its menu stays`)
     },
     panel: () =>
       page.locator("iframe.webview.ready").first().contentFrame().frameLocator("iframe#active-frame"),
