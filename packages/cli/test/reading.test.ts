@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Runs } from "@waymark/core"
@@ -273,6 +274,23 @@ describe("what cannot be read", () => {
     assert.include(stderr, "--status")
     const { stdout: completions } = await waymark(["--completions", "bash"], there)
     assert.include(completions, "verify")
+    // A shell completes with it: a command, and a flag that every command has.
+    const complete = (...words: ReadonlyArray<string>) =>
+      execFileSync(
+        "bash",
+        [
+          "-c",
+          `${completions}
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE="$*" COMP_POINT=\${#COMP_LINE}
+        _waymark; echo "\${COMPREPLY[@]}"`,
+          "bash",
+          "waymark",
+          ...words
+        ],
+        { encoding: "utf8" }
+      ).trim()
+    assert.strictEqual(complete("veri"), "verify")
+    assert.strictEqual(complete("show", "--sto"), "--store")
     const machine = await waymark(["shwo", "--json"], there)
     assert.deepInclude(JSON.parse(machine.stderr).error, { tag: "UnknownSubcommand", exitCode: 2 })
   })

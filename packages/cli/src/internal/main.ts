@@ -7,8 +7,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
+import * as CliConfig from "effect/cli/CliConfig"
 import * as Command from "effect/cli/Command"
 import { ExitCode } from "../ExitCode.ts"
+import * as Completions from "./completions.ts"
 import { endingOf, type Told } from "./ending.ts"
 import * as Presenter from "./presenter.ts"
 import { root } from "./root.ts"
@@ -35,7 +37,12 @@ export const main = (args: ReadonlyArray<string>): void => {
   const json = args.includes("--json")
   const program = Command.runWith(root, { version })(args).pipe(
     Effect.provide(
-      Layer.mergeAll(NodeServices.layer, Presenter.layer(json), Layer.succeed(References.LogToStderr, true))
+      Layer.mergeAll(
+        NodeServices.layer,
+        Presenter.layer(json),
+        Layer.succeed(References.LogToStderr, true),
+        CliConfig.layer({ builtIns: Completions.builtIns })
+      )
     )
   )
   NodeRuntime.runMain(program, {
