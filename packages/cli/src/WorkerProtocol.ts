@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
@@ -23,13 +24,37 @@ import { RunInfo, RunStatus } from "@waymark/core/RunInfo"
  */
 export const version = 1
 
+const lines = RpcSerialization.makeNdjson({ maxBufferSize: "unbounded" })
+
 /**
  * How messages are written: a line of JSON for each, of any length, since an event may hold much.
  *
  * @category serialization
  * @since 0.1.0
  */
-export const layerSerialization = RpcSerialization.layerNdjsonWith({ maxBufferSize: "unbounded" })
+export const layerSerialization: Layer.Layer<RpcSerialization.RpcSerialization> = Layer.succeed(
+  RpcSerialization.RpcSerialization,
+  RpcSerialization.RpcSerialization.of({
+    ...lines,
+    makeUnsafe: () => {
+      const parser = lines.makeUnsafe()
+      const decoder = new TextDecoder()
+      // The parser looks through all that it has at each piece that comes: a long line is given to it when it is whole.
+      let pieces: Array<string> = []
+      return {
+        ...parser,
+        decode: (bytes) => {
+          const piece = typeof bytes === "string" ? bytes : decoder.decode(bytes, { stream: true })
+          pieces.push(piece)
+          if (!piece.includes("\n")) return []
+          const whole = pieces.join("")
+          pieces = []
+          return parser.decode(whole)
+        }
+      }
+    }
+  })
+)
 
 const optional = Schema.optionalKey
 
