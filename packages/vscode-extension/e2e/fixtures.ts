@@ -1,6 +1,7 @@
 // Fills a copy of the workspace with stores, by running its flows:
-//   node --conditions=@waymark/source e2e/fixtures.ts <workspace> [--steps N]
-// The main store has runs of all kinds; beside it lie one with a long run, one that is damaged, and an SQLite file.
+//   node --conditions=@waymark/source e2e/fixtures.ts <workspace> [--steps N] [--plain]
+// The main store has runs of all kinds; beside it lie one with a long run, and an SQLite file. Unless it is to be plain, as for
+// pictures, there are also a store that is damaged, and a run whose every text is hostile.
 import { mkdirSync, writeFileSync } from "node:fs"
 import { resolve } from "node:path"
 import { parseArgs } from "node:util"
@@ -24,6 +25,13 @@ const order = (card: string) => ({
 const approved = { approve: true, note: "within the budget" }
 const asked = (run: string) => Runs.awaitUntil(run, ({ status }) => status === "waiting")
 
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { steps: { type: "string", default: "1000" }, plain: { type: "boolean", default: false } }
+})
+const root = resolve(positionals[0] ?? ".")
+const at = (...path: ReadonlyArray<string>) => resolve(root, ...path)
+
 const fillMain = Effect.gen(function* () {
   const runs = yield* Runs.Runs
   const good = yield* runs.start(Order, order("4711"), { id: "order-1", tags: ["web"], actor: "ada" })
@@ -38,6 +46,7 @@ const fillMain = Effect.gen(function* () {
   yield* asked("order-3")
   yield* runs.start(Parcel, { to: "eve", kind: "box" }, { id: "parcel-1" })
   yield* asked("parcel-1")
+  if (values.plain) return
   yield* runs.start(
     Hostile,
     { markdown: hostile.markdown, binary: hostile.binary, huge: hostile.huge },
@@ -45,13 +54,6 @@ const fillMain = Effect.gen(function* () {
   )
   yield* asked(hostile.id)
 })
-
-const { positionals, values } = parseArgs({
-  allowPositionals: true,
-  options: { steps: { type: "string", default: "1000" } }
-})
-const root = resolve(positionals[0] ?? ".")
-const at = (...path: ReadonlyArray<string>) => resolve(root, ...path)
 
 await Effect.runPromise(Effect.provide(fillMain, worker(FsStore.layer({ directory: at(".waymark") }))))
 await Effect.runPromise(
@@ -66,6 +68,8 @@ await Effect.runPromise(
     yield* runs.execute(Counter, 20, { id: "counted" })
   }).pipe(Effect.provide(worker(NodeSqljsStore.layer({ file: at("archive.sqlite") }))))
 )
-mkdirSync(at("broken/.waymark"), { recursive: true })
-writeFileSync(at("broken/.waymark/format.json"), "{ this is no JSON")
-writeFileSync(at("not-ours.sqlite"), "SQLite format 3\0 of somebody else")
+if (!values.plain) {
+  mkdirSync(at("broken/.waymark"), { recursive: true })
+  writeFileSync(at("broken/.waymark/format.json"), "{ this is no JSON")
+  writeFileSync(at("not-ours.sqlite"), "SQLite format 3\0 of somebody else")
+}

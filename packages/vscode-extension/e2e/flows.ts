@@ -26,7 +26,7 @@ export const Hostile = Flow.make("<b>hostile</b>", {
 const HostileHandlers = Hostile.toLayer({
   "<i>node</i>": Effect.fn(function* ({ input, next }) {
     const answer = yield* Wait.user(hostile.markdown, {
-      prompt: hostile.id + hostile.binary,
+      prompt: hostile.id + hostile.markdown + hostile.binary,
       schema: Schema.String
     })
     return next.end(answer + Object.keys(input).length)

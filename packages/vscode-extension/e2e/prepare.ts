@@ -1,6 +1,6 @@
 /** What the tests in a real VS Code need before they begin: the editor, the packaged extension, a workspace with runs. */
 import { spawn } from "node:child_process"
-import { cpSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs"
+import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { build } from "esbuild"
@@ -32,26 +32,41 @@ const node = (args: ReadonlyArray<string>, what: string): Promise<void> =>
   })
 
 const prototype = join(out, "workspace")
-/** The stores are made once, each test gets a copy; `steps` is the length of the long run. */
-export const makeWorkspace = (steps: number): Promise<void> => {
+/** The stores are made once, each test gets a copy; `steps` is the length of the long run. A plain one has nothing odd in it. */
+export const makeWorkspace = (steps: number, plain = false): Promise<void> => {
   rmSync(out, { recursive: true, force: true })
   cpSync(join(here, "workspace"), prototype, { recursive: true })
   const fixtures = join(here, "fixtures.ts")
   return node(
-    ["--conditions=@waymark/source", fixtures, prototype, "--steps", String(steps)],
+    [
+      "--conditions=@waymark/source",
+      fixtures,
+      prototype,
+      "--steps",
+      String(steps),
+      ...(plain ? ["--plain"] : [])
+    ],
     "workspace made"
   )
 }
 
 const copies: Array<string> = []
 /** A workspace of its own; it is gone when this process ends. */
-export const copyWorkspace = (): string => {
+export const copyWorkspace = (name = "ws"): string => {
   const copy = realpathSync(mkdtempSync(join(tmpdir(), "wmw-")))
   copies.push(copy)
-  const workspace = join(copy, "ws")
+  const workspace = join(copy, name)
   cpSync(prototype, workspace, { recursive: true })
   // What the workspace's own code needs is installed there: `waymark` and the packages, as they were built.
   symlinkSync(resolve(root, "../../node_modules"), join(workspace, "node_modules"), "dir")
+  return workspace
+}
+/** One with nothing in it. */
+export const emptyWorkspace = (name: string): string => {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), "wmw-")))
+  copies.push(folder)
+  const workspace = join(folder, name)
+  mkdirSync(workspace)
   return workspace
 }
 process.on("exit", () => {
@@ -77,7 +92,10 @@ export const bundleSuite = async (): Promise<string> => {
 export const bundle = (): Promise<void> => node(["build.ts"], "extension bundled")
 
 /** For a real VS Code that needs no display: installs it, and packages the extension. */
-export const prepare = async (steps: number): Promise<void> => {
+export const prepare = async (steps: number, plain = false): Promise<void> => {
   // The installation mostly waits for the network, the others do not.
-  await Promise.all([makeWorkspace(steps), ensure().then(() => node(["package.ts"], "extension packaged"))])
+  await Promise.all([
+    makeWorkspace(steps, plain),
+    ensure().then(() => node(["package.ts"], "extension packaged"))
+  ])
 }

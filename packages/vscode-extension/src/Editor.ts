@@ -61,6 +61,8 @@ export interface Panel {
   readonly messages: Stream.Stream<unknown>
   readonly setTitle: (title: string) => Effect.Effect<void>
   readonly reveal: Effect.Effect<void>
+  /** Whether it is the editor in front. */
+  readonly isInFront: () => boolean
   readonly closed: Effect.Effect<void>
 }
 
@@ -204,6 +206,8 @@ export class Editor extends Context.Service<
         | ((report: (message: string) => Effect.Effect<void>) => Effect.Effect<A, E>)
     ) => Effect.Effect<A | undefined, E>
     readonly showLog: Effect.Effect<void>
+    /** Opens a terminal in a folder, or the first one, with a command typed into it that nobody has sent yet. */
+    readonly terminal: (folder: string | undefined, command: string) => Effect.Effect<void>
     readonly log: (level: "info" | "warn" | "error", message: string) => Effect.Effect<void>
 
     // panels and debugging

@@ -8,6 +8,8 @@ type Service = Editor["Service"]
 export interface Answers {
   readonly folders?: ReadonlyArray<string>
   readonly trusted?: boolean
+  /** The source files of the workspace. */
+  readonly files?: ReadonlyArray<string>
   readonly settings?: { readonly [key: string]: unknown }
   /** What to choose from, by label; nothing is chosen by default. */
   readonly pick?: (title: string, choices: ReadonlyArray<Choice<unknown>>) => unknown
@@ -48,10 +50,15 @@ export const fakeEditor = (answers: Answers = {}): FakeEditor => {
   const service: Partial<Service> = {
     folders: Effect.succeed(answers.folders ?? []),
     isTrusted: Effect.succeed(answers.trusted ?? true),
+    findFiles: () => Effect.succeed(answers.files ?? []),
     setting: (key) => Effect.succeed(answers.settings?.[key]),
     saved: answers.saved ?? Stream.never,
     command: (id, handler) => Effect.sync(() => void commands.set(id, handler)),
-    execute: (command, argument) => Effect.orDie(execute(command, argument)),
+    // Those of the editor itself are only recorded.
+    execute: (command, argument) =>
+      command.startsWith("workbench.")
+        ? say(`${command} ${String(argument ?? "")}`.trim())
+        : Effect.orDie(execute(command, argument)),
     drafts: (provided) => Effect.sync(() => void (provide = provided)),
     draftText: ({ query }) => Effect.map(provide(query), (text) => answers.draft?.(text) ?? text),
     draftInFront: Effect.undefined,
@@ -67,6 +74,7 @@ export const fakeEditor = (answers: Answers = {}): FakeEditor => {
     warn: (text, ...actions) => message(text, actions),
     progress: (_title, effect) => (typeof effect === "function" ? effect(() => Effect.void) : effect),
     showLog: Effect.void,
+    terminal: (folder, command) => say(`terminal in ${folder ?? "-"}: ${command}`),
     log: (_level, text) => Effect.sync(() => void logged.push(text))
   }
   const heard = (pattern: RegExp): Effect.Effect<string> =>

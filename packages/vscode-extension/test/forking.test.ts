@@ -60,6 +60,35 @@ describe("forking", () => {
     )
   })
 
+  it("takes states of megabytes, of characters of all kinds, and asks for a checkpoint at the end of a run", async () => {
+    const card = "😀é\u0000".repeat(400_000)
+    const editor = fakeEditor({
+      confirm: () => true,
+      draft: (text) => change(text, { card }),
+      pick: (_title, choices) => choices.find(({ label }) => /^\d+ {2}approve$/.test(label))?.value
+    })
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        const runs = yield* use(store)
+        const seq = yield* beforePayment(runs)
+        const end = (yield* runs.get("declined")).seq
+        yield* editor.run("waymark.fork", { store, run: "declined", seq: end })
+        expect(editor.said.slice(0, 2)).toEqual([
+          "Fork declined from",
+          `document declined@${seq}.edited.json`
+        ])
+        yield* editor.run("waymark.forkDraft", { store, run: "declined", seq })
+        const fork = (yield* Cursor).current()!.run
+        expect((yield* runs.get(fork)).status).toBe("completed")
+        expect(stateOf(yield* runs.stateAt(fork))["card"] === card).toBe(true)
+        // What is edited of it is found in the draft of the fork, too.
+        const at = { store, run: fork, seq: (yield* runs.history(fork, { node: "pay", limit: 1 }))[0]!.seq }
+        const text = yield* editor.textOf(Drafts.refOf(at, "edited"))
+        expect(JSON.parse(text).card === card).toBe(true)
+      }).pipe(Effect.provide(acting(editor)))
+    )
+  })
+
   it("does nothing unless the person says so", async () => {
     const editor = fakeEditor({ confirm: () => false })
     await Effect.runPromise(
@@ -122,7 +151,8 @@ describe("forking", () => {
       Effect.gen(function* () {
         yield* use(store)
         yield* editor.run("waymark.fork", { store, run: "declined", seq: 3 })
-        expect(editor.said).toEqual(["This workspace is not trusted, so runs in it are only shown."])
+        yield* editor.heard(/^This workspace is not trusted/)
+        expect(editor.said).toHaveLength(1)
         expect((yield* Stores).source(store)).toBeDefined()
       }).pipe(Effect.provide(acting(editor)))
     )

@@ -73,7 +73,7 @@ describe("the project of a store", () => {
 
   it("says what is missing, and what to do", async () => {
     const bare = await find("bare/.waymark", { folders: [join(root, "bare")] })
-    expect((bare as Error).message).toMatch(/no waymark\.config\.ts in .*bare.*npx waymark init/)
+    expect((bare as Error).message).toMatch(/no waymark\.config\.ts in .*bare.*npx @waymark\/cli init/)
     put("alone/waymark.config.ts")
     const alone = await find("alone/.waymark", { folders: [join(root, "alone")] })
     expect((alone as Error).message).toMatch(/@waymark\/cli is not installed.*npm install/)

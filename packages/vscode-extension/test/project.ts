@@ -14,6 +14,7 @@ import * as Project from "../src/acting/Project.ts"
 import * as Workers from "../src/acting/Workers.ts"
 import * as Cursor from "../src/faces/Cursor.ts"
 import * as Stores from "../src/reading/Stores.ts"
+import * as Sources from "../src/source/Sources.ts"
 import type { FakeEditor } from "./fakeEditor.ts"
 
 export const project: Project.Project = {
@@ -59,7 +60,7 @@ export const acting = (
 ) =>
   Acting.layer.pipe(
     Layer.provideMerge(Workers.layer),
-    Layer.provideMerge(Layer.mergeAll(Stores.layer, Cursor.layer)),
+    Layer.provideMerge(Layer.mergeAll(Stores.layer, Cursor.layer, Sources.layer)),
     Layer.provide(Layer.succeed(Project.Projects, Project.Projects.of({ of: () => of }))),
     Layer.provide(Stores.StoreLayers.layerHost((file) => file)),
     Layer.provide([editor.layer, NodeServices.layer])

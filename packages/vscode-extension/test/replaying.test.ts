@@ -124,6 +124,31 @@ describe("executing the code of a run", () => {
     )
   })
 
+  it("gets another worker for who asks while one is stopped", async () => {
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        yield* use(store)
+        const { running, stop, use: useWorker } = yield* Workers
+        const pid = useWorker(store, ({ client }) => Effect.succeed(client.welcome.pid))
+        const first = yield* pid
+        const using = yield* Effect.forkChild(
+          useWorker(store, () => Effect.never),
+          {
+            startImmediately: true
+          }
+        )
+        const stopping = yield* Effect.forkChild(stop, { startImmediately: true })
+        const second = yield* pid
+        expect(second).toBeTypeOf("number")
+        expect(second).not.toBe(first)
+        // Who used it is told nothing: it was stopped.
+        expect(yield* Fiber.join(using)).toBeUndefined()
+        expect(yield* Fiber.join(stopping)).toBe(1)
+        expect(running(store)?.client.welcome.pid).toBe(second)
+      }).pipe(Effect.provide(acting(fakeEditor())))
+    )
+  })
+
   it("says what a project's code fails with before it does anything", async () => {
     const editor = fakeEditor()
     const broken = { ...project, args: ["-e", "console.error('no such thing'); process.exit(1)", "--"] }

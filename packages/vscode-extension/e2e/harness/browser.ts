@@ -83,20 +83,27 @@ export const openWindow = async (
       const row = page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first()
       for (let i = 0; ; i++) {
         await page.keyboard.press("F1")
-        await page.locator(".quick-input-widget .quick-input-filter input").fill(`>${title}`)
-        const isThere = await row.waitFor({ timeout: 8000 }).then(
-          () => true,
-          () => false
-        )
+        // A key that comes while another list closes opens nothing.
+        const isThere = await page
+          .locator(".quick-input-widget .quick-input-filter input")
+          .fill(`>${title}`, { timeout: 8000 })
+          .then(() => row.waitFor({ timeout: 8000 }))
+          .then(
+            () => true,
+            () => false
+          )
         if (isThere) return row.click()
         await page.keyboard.press("Escape")
         if (i === 8) throw new Error(`there is no command ${title}`)
       }
     },
     openSideBar: async () => {
+      const header = page.locator('.pane-header[aria-label^="Runs Section"]')
+      // Another click would close it.
+      if (await header.isVisible()) return
       // A number may lie over the icon.
       await page.locator('.activitybar .action-label[aria-label^="Waymark"]').click({ force: true })
-      await page.locator('.pane-header[aria-label^="Runs Section"]').waitFor()
+      await header.waitFor()
     },
     row: (view, text) =>
       page

@@ -20,6 +20,14 @@ export const hostileContent = async (context: Context): Promise<void> => {
     (await view.locator("meta[http-equiv]").getAttribute("content"))!,
     /^default-src 'none'; script-src 'nonce-/
   )
+  // The question that it asks is not a link to a command, as the editor makes them in what it asks.
+  const question = row("Waiting For You", "onerror")
+  await question.hover()
+  await question.locator('.action-label[aria-label^="Answer"]').click()
+  const asked = page.locator(".quick-input-message", { hasText: "command:workbench.action.terminal.new" })
+  await asked.waitFor()
+  assert.equal(await asked.locator("a").count(), 0)
+  await page.keyboard.press("Escape")
   // Huge and binary values.
   await command("Waymark: Show Input")
   await page.locator(".tab.active", { hasText: "input.json" }).waitFor()

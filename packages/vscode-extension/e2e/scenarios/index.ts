@@ -4,8 +4,10 @@ import { answer } from "./answer.ts"
 import { debugReplay } from "./debugReplay.ts"
 import { failedRun } from "./failedRun.ts"
 import { fork } from "./fork.ts"
+import { forkFromElsewhere } from "./forkFromElsewhere.ts"
 import { hostileContent } from "./hostileContent.ts"
 import { longRun } from "./longRun.ts"
+import { obstacles } from "./obstacles.ts"
 import { panel } from "./panel.ts"
 import { startAndReplay } from "./startAndReplay.ts"
 import { steer } from "./steer.ts"
@@ -30,6 +32,8 @@ export const scenarios: ReadonlyArray<Scenario> = [
   { name: "move through the graph and the timeline", run: panel },
   { name: "answer a waiting run, and follow it while another process executes it", run: answer },
   { name: "fork with an edited state and see it complete", run: fork },
+  { name: "fork from the panel and from the debugger", run: forkFromElsewhere },
+  { name: "execute all runs, and say what an incomplete project lacks", run: obstacles },
   { name: "pause, resume, bookmark, signal, retry and cancel runs that nobody executes", run: steer },
   { name: "start a run, replay it and make a test of it", run: startAndReplay },
   { name: "debug a replay, and a fork, to a breakpoint in TypeScript", run: debugReplay },

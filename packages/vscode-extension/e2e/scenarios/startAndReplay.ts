@@ -1,6 +1,8 @@
 import assert from "node:assert/strict"
+import { execFile } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { promisify } from "node:util"
 import type { Context } from "./index.ts"
 
 export const startAndReplay = async (context: Context): Promise<void> => {
@@ -28,6 +30,9 @@ export const startAndReplay = async (context: Context): Promise<void> => {
   await input.press("Enter")
   await page.locator(".tab.active", { hasText: "order.test.ts" }).waitFor()
   assert.match(readFileSync(join(workspace, "flows/order.test.ts"), "utf8"), /from "\.\/order\.ts"/)
+  // It passes as it is.
+  const vitest = join(workspace, "node_modules/vitest/vitest.mjs")
+  await promisify(execFile)(process.execPath, [vitest, "run", "flows/order.test.ts"], { cwd: workspace })
 
   // The code of another day.
   const file = join(workspace, "flows/order.ts")

@@ -7,17 +7,24 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import * as Actions from "./Actions.ts"
 import * as Drafts from "./Drafts.ts"
+import * as Executing from "./Executing.ts"
 import * as Forking from "./Forking.ts"
 import * as Project from "./Project.ts"
 import * as Replaying from "./Replaying.ts"
 import * as Starting from "./Starting.ts"
+import * as Testing from "./Testing.ts"
 import * as Workers from "./Workers.ts"
 
 const spawner = NodeChildProcessSpawner.layer.pipe(Layer.provide([NodeFileSystem.layer, NodePath.layer]))
 
-/** The workers of this window, with the processes of this host. */
-export const layerWorkers = Workers.layer.pipe(Layer.provide(Project.layer), Layer.provide(spawner))
+/** The workers of this window and the projects that they belong to, with the processes of this host. */
+export const layerWorkers = Workers.layer.pipe(Layer.provideMerge(Project.layer), Layer.provide(spawner))
 
-export const layer = Layer.mergeAll(Actions.layer, Forking.layer, Replaying.layer, Starting.layer).pipe(
-  Layer.provide(Drafts.Comparisons.layer)
-)
+export const layer = Layer.mergeAll(
+  Actions.layer,
+  Executing.layer,
+  Forking.layer,
+  Replaying.layer,
+  Starting.layer,
+  Testing.layer
+).pipe(Layer.provide(Drafts.Comparisons.layer))

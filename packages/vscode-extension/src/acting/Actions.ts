@@ -17,6 +17,7 @@ import * as Asking from "./Asking.ts"
 import { anything, text } from "./Asking.ts"
 import { follow, hasMoved } from "./Following.ts"
 import * as Form from "./Form.ts"
+import * as Obstacles from "./Obstacles.ts"
 import * as Steering from "./Steering.ts"
 import { Workers } from "./Workers.ts"
 
@@ -36,33 +37,24 @@ const make = Effect.gen(function* () {
     isGoingOn = false
   ) =>
     editor.command(id, (argument) =>
-      Effect.gen(function* () {
-        if (!(yield* editor.isTrusted)) {
-          yield* editor.warn("This workspace is not trusted, so runs in it are only shown.")
-          return
-        }
-        const ref = runFrom(argument)
-        if (ref === undefined) {
-          yield* editor.inform("Select a run first, in the view Runs.")
-          return
-        }
-        const before = stores.source(ref.store)?.catalog.get(ref.run)?.seq ?? -1
-        const done = yield* body(ref, argument)
-        if (done === undefined) return
-        // Whoever did it sees it happen in the trees: the message is not waited for.
-        const telling = isGoingOn ? goesOn(ref, done, before) : editor.inform(done)
-        yield* Effect.forkDetach(
-          Effect.catch(Effect.asVoid(telling), (error) => editor.log("error", error.message))
-        )
-      })
-    )
-
-  /** Executes a run with the worker of this window, and follows it. */
-  const execute = (ref: RunRef, from: number) =>
-    workers.use(ref.store, ({ client }) =>
-      Effect.andThen(
-        client.orDied(client.requests.takeUp({ run: ref.run })),
-        follow(editor, stores, workers, ref, from)
+      Obstacles.inTrust(
+        editor,
+        "Nothing was done",
+        Effect.gen(function* () {
+          const ref = runFrom(argument)
+          if (ref === undefined) {
+            yield* editor.inform("Select a run first, in the view Runs.")
+            return
+          }
+          const before = stores.source(ref.store)?.catalog.get(ref.run)?.seq ?? -1
+          const done = yield* body(ref, argument)
+          if (done === undefined) return
+          // Whoever did it sees it happen in the trees: the message is not waited for.
+          const telling = isGoingOn ? goesOn(ref, done, before) : editor.inform(done)
+          yield* Effect.forkDetach(
+            Effect.catch(Effect.asVoid(telling), (error) => editor.log("error", error.message))
+          )
+        })
       )
     )
 
@@ -227,21 +219,6 @@ const make = Effect.gen(function* () {
         run.cancel(reason === "" ? "cancelled in the editor" : reason)
       )
       return sent && `Asked ${name(ref)} to end.`
-    })
-  )
-  yield* act("waymark.execute", (ref) =>
-    Effect.gen(function* () {
-      const info = stores.source(ref.store)?.catalog.get(ref.run)
-      const prospect = yield* workers.prospect(ref.store)
-      if (prospect._tag === "None") return `It cannot be executed here: ${prospect.problem.message}.`
-      const { label, node } = prospect.project
-      const yes = yield* editor.confirm(
-        `Execute run ${name(ref)} here?`,
-        `The worker of ${label} takes it up, with ${node}, unless another process has it; and the runs that it starts. Its tools are called for real. Other runs are left alone.`,
-        "Execute"
-      )
-      if (yes) yield* execute(ref, info?.status === "failed" ? info.seq : -1)
-      return undefined
     })
   )
   yield* editor.command("waymark.stopWorkers", () =>

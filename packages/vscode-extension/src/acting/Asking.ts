@@ -20,7 +20,9 @@ export const make = (editor: Editor["Service"]) => {
       const fields = Form.fieldsOf(document)
       const filled: Array<readonly [Form.Field, Json | undefined]> = []
       for (const [i, field] of fields.entries()) {
-        const step = fields.length === 1 ? title : `${title} (${i + 1}/${fields.length})`
+        // What is asked for stands in the title: what is wrong with a text takes the place of the prompt.
+        const named = field.name === undefined ? title : `${title}: ${line(field.name, 60)}`
+        const step = fields.length === 1 ? named : `${named} (${i + 1}/${fields.length})`
         const about = [field.name, field.description, field.isOptional ? "may be left out" : undefined]
         const what = about.filter((part) => part !== undefined).join(": ")
         if (field.kind === "choice") {

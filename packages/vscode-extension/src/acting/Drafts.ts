@@ -14,6 +14,7 @@ import { Store } from "@waymark/core/Store"
 import { Editor } from "../Editor.ts"
 import type { DocumentRef } from "../Editor.ts"
 import { jsonText } from "../reading/Documents.ts"
+import { fileName } from "../reading/Text.ts"
 import { Stores } from "../reading/Stores.ts"
 import type { Open } from "../reading/Stores.ts"
 import * as Edits from "./Edits.ts"
@@ -68,9 +69,8 @@ export class Comparisons extends Context.Service<
 export const atOf = (query: string): At | undefined => subjectOf(query)
 
 export const refOf = ({ run, seq, store }: At, what: Subject["what"]): DocumentRef => {
-  const name = run.replace(/[^\p{L}\p{N}._-]+/gu, "_").slice(0, 60)
   return {
-    title: `${name}@${seq}.${what}.json`,
+    title: `${fileName(run)}@${seq}.${what}.json`,
     query: JSON.stringify({ store, run, seq, what } satisfies Subject),
     draft: true
   }

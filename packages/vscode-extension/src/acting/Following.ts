@@ -45,6 +45,13 @@ export const hasMoved = (stores: Pick<Stores["Service"], "changes" | "source">, 
 export const listed = (stores: Pick<Stores["Service"], "changes" | "source">, ref: RunRef) =>
   Effect.asVoid(Effect.timeoutOption(Stream.runHead(rows(stores, ref)), "10 seconds"))
 
+/** Waits until all runs of a store are listed. */
+export const allListed = (stores: Pick<Stores["Service"], "source">, store: string) =>
+  Stream.fromSchedule(Schedule.spaced("100 millis")).pipe(
+    Stream.takeUntil(() => stores.source(store)?.loaded ?? true),
+    Stream.runDrain
+  )
+
 const progressText = ({ node, seq, status }: RunInfo): string =>
   `${status}${node === undefined ? "" : ` at ${line(node, 60)}`}, position ${seq}`
 

@@ -14,14 +14,16 @@ import * as State from "@waymark/core/State"
 import { Editor } from "../Editor.ts"
 import { positionOf } from "../faces/Arguments.ts"
 import { Cursor } from "../faces/Cursor.ts"
+import type { Position } from "../faces/Cursor.ts"
 import { isForkable, kindIcon, kindText, placeText } from "../reading/Checkpoints.ts"
 import { readAll } from "../reading/Journals.ts"
 import { Stores } from "../reading/Stores.ts"
 import type { Open } from "../reading/Stores.ts"
-import { clock, line } from "../reading/Text.ts"
+import { clock, count, line } from "../reading/Text.ts"
 import * as Drafts from "./Drafts.ts"
 import * as Edits from "./Edits.ts"
 import { follow, listed } from "./Following.ts"
+import * as Obstacles from "./Obstacles.ts"
 import { writing } from "./Steering.ts"
 import { Workers } from "./Workers.ts"
 import type { Prospect } from "./Workers.ts"
@@ -29,6 +31,8 @@ import type { Prospect } from "./Workers.ts"
 /** So many checkpoints are offered, and so many events looked through for what may be called. */
 const mostOffered = 500
 const mostRead = 20_000
+/** In characters: larger documents are kept from extensions by the editor. */
+const mostEdited = 50_000_000
 
 const channel = (kind: string) =>
   kind === "list"
@@ -49,8 +53,6 @@ const standIn = ({ flow, version }: RunState, channels: ReadonlyArray<Edits.Know
     start: "node",
     nodes: { node: Node.make({ to: ["end"] }) }
   })
-
-const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? "" : "s"}`
 
 const make = Effect.gen(function* () {
   const editor = yield* Editor
@@ -78,21 +80,35 @@ const make = Effect.gen(function* () {
       )
     })
 
-  const trusted = <E>(body: Effect.Effect<unknown, E>) =>
-    Effect.flatMap(editor.isTrusted, (isTrusted) =>
-      isTrusted
-        ? Effect.asVoid(body)
-        : Effect.asVoid(editor.warn("This workspace is not trusted, so runs in it are only shown."))
-    )
+  /** The checkpoint at a position, or one that somebody chooses: from the end of a run nothing can go on. */
+  const forkableAt = ({ run, seq, store }: Position) =>
+    Effect.gen(function* () {
+      if (seq !== undefined) {
+        const { runs } = yield* stores.open(store)
+        const [at] = yield* runs.history(run, { limit: 1, before: seq + 1 })
+        if (at !== undefined && isForkable(at.kind)) return at.seq
+      }
+      return yield* pickCheckpoint(store, run)
+    })
+
+  const trusted = <E>(body: Effect.Effect<unknown, E>) => Obstacles.inTrust(editor, "Not forked", body)
 
   yield* editor.command("waymark.fork", (argument) =>
     trusted(
       Effect.gen(function* () {
         const from = positionOf(argument) ?? cursor.current()
         if (from === undefined) return yield* editor.inform("Select a run first, in the view Runs.")
-        const seq = from.seq ?? (yield* pickCheckpoint(from.store, from.run))
+        const seq = yield* forkableAt(from)
         if (seq === undefined) return undefined
         const at: Drafts.At = { store: from.store, run: from.run, seq }
+        const open = yield* stores.open(at.store)
+        const text = Edits.textOf(stateOf(yield* open.runs.stateAt(at.run, seq)), "")
+        if (text.length > mostEdited) {
+          const size = `${Math.round(text.length / 1_000_000)} million characters`
+          return yield* editor.warn(
+            `The state of ${nameOf(at)} has ${size}, and the editor takes no more than ${mostEdited / 1_000_000} million. Fork it in a terminal: \`npx waymark fork ${line(at.run, 200)}@${seq} --edit channel=json\`.`
+          )
+        }
         yield* editor.showDocument(Drafts.refOf(at, "edited"))
         // The worker that will execute the fork also says what the channels may hold.
         const asked = workers.use(at.store, () => Effect.void)

@@ -31,12 +31,17 @@ export interface Project {
 
 const reasons = Schema.TaggedUnion({
   Untrusted: {},
-  NoConfig: { searched: Schema.String },
+  /** `folder` is where one would be made. */
+  NoConfig: { searched: Schema.String, folder: Schema.optionalKey(Schema.String) },
   NoCommand: { folder: Schema.String },
-  BrokenCommand: { file: Schema.String, detail: Schema.String },
+  BrokenCommand: { folder: Schema.String, file: Schema.String, detail: Schema.String },
   NoNode: { node: Schema.String, detail: Schema.String },
   OldNode: { node: Schema.String, version: Schema.String, needed: Schema.String }
 })
+
+/** What makes a configuration, and what installs the command. */
+export const init = "npx @waymark/cli init"
+export const install = "npm install --save-dev @waymark/cli"
 
 /** Why the runs of a store cannot be executed from here, and what to do about it. */
 export class NoProject extends Schema.TaggedError<NoProject>()("NoProject", { reason: reasons }) {
@@ -46,9 +51,9 @@ export class NoProject extends Schema.TaggedError<NoProject>()("NoProject", { re
       case "Untrusted":
         return "this workspace is not trusted, so none of its code is executed"
       case "NoConfig":
-        return `there is no waymark.config.ts in ${reason.searched} or above it in the workspace: it names the flows and their handlers; \`npx waymark init\` makes one`
+        return `there is no waymark.config.ts in ${reason.searched} or above it in the workspace: it names the flows and their handlers; \`${init}\` makes one`
       case "NoCommand":
-        return `@waymark/cli is not installed for ${reason.folder}: it executes the runs; install it there with \`npm install --save-dev @waymark/cli\``
+        return `@waymark/cli is not installed for ${reason.folder}: it executes the runs; install it there with \`${install}\``
       case "BrokenCommand":
         return `the installed @waymark/cli cannot be used (${reason.file}: ${reason.detail}); install it again`
       case "NoNode":
@@ -122,7 +127,9 @@ export const findConfig = Effect.fnUntraced(function* (
     }
   }
   const searched = near[0] ?? (roots.length === 0 ? "this window" : roots.join(", "))
-  return yield* new NoProject({ reason: { _tag: "NoConfig", searched } })
+  const folder = near[0] ?? roots[0]
+  const reason = { _tag: "NoConfig" as const, searched }
+  return yield* new NoProject({ reason: folder === undefined ? reason : { ...reason, folder } })
 })
 
 const Manifest = Schema.fromJsonString(
@@ -148,7 +155,7 @@ export const findCommand = Effect.fnUntraced(function* (
     catch: () => new NoProject({ reason: { _tag: "NoCommand", folder: Path.dirname(config) } })
   })
   const broken = (file: string, detail: string) =>
-    new NoProject({ reason: { _tag: "BrokenCommand", file, detail } })
+    new NoProject({ reason: { _tag: "BrokenCommand", folder: Path.dirname(config), file, detail } })
   const text = yield* Effect.tryPromise({
     try: () => Fs.readFile(manifest, "utf8"),
     catch: (error) => broken(manifest, String(error))

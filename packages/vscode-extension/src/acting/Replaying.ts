@@ -1,9 +1,7 @@
 /**
- * Executes the handlers of a run again, as they are now, against what is recorded, and shows the first difference; makes a
- * test of a run. Both read the store and nothing more, by commands of the project.
+ * Executes the handlers of a run again, as they are now, against what is recorded, and shows the first difference. It reads
+ * the store and nothing more, by a command of the project.
  */
-import * as Fs from "node:fs/promises"
-import * as Path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -13,19 +11,12 @@ import { runOf } from "../faces/Arguments.ts"
 import { Cursor } from "../faces/Cursor.ts"
 import type { RunRef } from "../reading/Checkpoints.ts"
 import { Stores } from "../reading/Stores.ts"
-import { line } from "../reading/Text.ts"
+import { count, line } from "../reading/Text.ts"
 import * as Drafts from "./Drafts.ts"
+import * as Obstacles from "./Obstacles.ts"
 import { Workers } from "./Workers.ts"
 
 const decodeReport = Schema.decodeUnknownEffect(Schema.fromJsonString(ReplayReport))
-
-const isThere = (file: string): Effect.Effect<boolean> =>
-  Effect.promise(() =>
-    Fs.access(file).then(
-      () => true,
-      () => false
-    )
-  )
 
 const make = Effect.gen(function* () {
   const editor = yield* Editor
@@ -33,20 +24,6 @@ const make = Effect.gen(function* () {
   const cursor = yield* Cursor
   const workers = yield* Workers
   const comparisons = yield* Drafts.Comparisons
-
-  /** Does something with the code of the project for a run, in a workspace that is trusted. */
-  const command = (id: string, body: (ref: RunRef) => Effect.Effect<void, Error>) =>
-    editor.command(id, (argument) =>
-      Effect.gen(function* () {
-        if (!(yield* editor.isTrusted)) {
-          yield* editor.warn("This workspace is not trusted, so none of its code is executed.")
-          return
-        }
-        const ref = runOf(argument) ?? cursor.current()
-        if (ref === undefined) yield* editor.inform("Select a run first, in the view Runs.")
-        else yield* body(ref)
-      })
-    )
 
   const tellDivergence = (
     ref: RunRef,
@@ -69,7 +46,7 @@ const make = Effect.gen(function* () {
       if (chosen === "Go to Checkpoint") yield* cursor.move(at, "acting")
     })
 
-  yield* command("waymark.replay", (ref) =>
+  const replay = (ref: RunRef) =>
     Effect.gen(function* () {
       const name = line(ref.run, 60)
       const printed = yield* editor.progress(
@@ -79,7 +56,7 @@ const make = Effect.gen(function* () {
       if (printed === undefined) return
       const { divergence, skipped, visits } = yield* decodeReport(printed)
       const left = skipped === undefined ? "" : `, ${skipped} skipped (a migration came since)`
-      const done = `${name}: ${visits} ${visits === 1 ? "visit" : "visits"} replayed${left}`
+      const done = `${name}: ${count(visits, "visit")} replayed${left}`
       const telling =
         divergence === undefined
           ? Effect.asVoid(editor.inform(`${done}. All as recorded.`))
@@ -87,45 +64,16 @@ const make = Effect.gen(function* () {
       // A message is not waited for.
       yield* Effect.forkDetach(Effect.catch(telling, ({ message }) => editor.log("error", message)))
     })
-  )
 
-  yield* command("waymark.testFrom", (ref) =>
-    Effect.gen(function* () {
-      const prospect = yield* workers.prospect(ref.store)
-      if (prospect._tag === "None") {
-        yield* editor.warn(`No test can be made: ${prospect.problem.message}.`)
-        return
-      }
-      const folder = Path.dirname(prospect.project.config)
-      const typed = yield* editor.input({
-        title: `Make a test of ${line(ref.run, 60)}`,
-        prompt: `The file of the test, from the folder of ${prospect.project.label} on`,
-        value: `test/${ref.run.replaceAll(/[^\w.-]/g, "_")}.test.ts`,
-        validate: (text) => (/\.[cm]?ts$/.test(text.trim()) ? undefined : "A test is a TypeScript file.")
+  yield* editor.command("waymark.replay", (argument) =>
+    Obstacles.inTrust(
+      editor,
+      "The run cannot be replayed",
+      Effect.suspend((): Effect.Effect<unknown, Error> => {
+        const ref = runOf(argument) ?? cursor.current()
+        return ref === undefined ? editor.inform("Select a run first, in the view Runs.") : replay(ref)
       })
-      if (typed === undefined) return
-      const file = Path.resolve(folder, typed.trim())
-      const overwrites = yield* isThere(file)
-      if (overwrites) {
-        const yes = yield* editor.confirm(
-          `Write over ${Path.relative(folder, file)}?`,
-          "The file is there already. What is in it is lost.",
-          "Write Over It"
-        )
-        if (!yes) return
-      }
-      const made = yield* editor.progress(
-        `Making a test of ${line(ref.run, 60)}`,
-        workers.command(ref.store, "test-from", [
-          "--out",
-          file,
-          ...(overwrites ? ["--force"] : []),
-          "--",
-          ref.run
-        ])
-      )
-      if (made !== undefined) yield* editor.showFile({ file, line: 1 })
-    })
+    )
   )
 })
 

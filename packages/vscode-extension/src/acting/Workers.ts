@@ -112,14 +112,17 @@ const make = Effect.gen(function* () {
       if ((yield* editor.warn(message, "Show Log")) !== undefined) yield* editor.showLog
     })
 
+  /** A worker is there no longer; another of the same store may be there by then. */
+  const forget = (store: string, { client }: Running): boolean =>
+    there.get(store)?.client === client && there.delete(store)
+
   /** Says why a worker is gone that nobody was waiting for; who waits is told by what they asked for. */
   const watch = (store: string, running: Running) =>
     Effect.gen(function* () {
       const died = yield* running.client.died
-      const entry = there.get(store)
-      there.delete(store)
-      yield* RcMap.invalidate(workers, store)
-      if (stopped.has(running.client.welcome.pid) || (entry?.uses ?? 0) > 0) return
+      const uses = there.get(store)?.client === running.client ? there.get(store)!.uses : 0
+      if (forget(store, running)) yield* RcMap.invalidate(workers, store)
+      if (stopped.has(running.client.welcome.pid) || uses > 0) return
       yield* Effect.forkDetach(report(`The worker of ${running.project.label} is gone. ${died.message}`))
     })
 
@@ -140,7 +143,7 @@ const make = Effect.gen(function* () {
     yield* PubSub.publish(told, store)
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
-        there.delete(store)
+        forget(store, running)
         return editor.log("info", `ends the worker of ${project.label}`)
       })
     )
@@ -245,7 +248,8 @@ const make = Effect.gen(function* () {
           stopped.add(pid)
           there.delete(store)
           process.kill(pid, "SIGTERM")
-        }).pipe(Effect.andThen(client.died), Effect.asVoid)
+          // Who asks for a worker from now on gets another one.
+        }).pipe(Effect.andThen(RcMap.invalidate(workers, store)), Effect.andThen(client.died), Effect.asVoid)
       }
       return Effect.as(Effect.forEach(all, end, { concurrency: "unbounded", discard: true }), all.length)
     })

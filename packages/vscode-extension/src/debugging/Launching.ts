@@ -5,15 +5,13 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as NodeChildProcessSpawner from "@effect/platform-node/NodeChildProcessSpawner"
-import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import * as NodePath from "@effect/platform-node/NodePath"
-import * as Project from "../acting/Project.ts"
+import * as Obstacles from "../acting/Obstacles.ts"
+import { Projects } from "../acting/Project.ts"
 import { Editor } from "../Editor.ts"
-import type { Choice, LaunchConfiguration } from "../Editor.ts"
+import type { LaunchConfiguration } from "../Editor.ts"
 import { positionOf, recordField, textField } from "../faces/Arguments.ts"
 import { Cursor } from "../faces/Cursor.ts"
-import { aboutRun, iconOf } from "../reading/Status.ts"
+import { runChoices } from "../faces/RunChoices.ts"
 import { Stores } from "../reading/Stores.ts"
 import { line } from "../reading/Text.ts"
 import { siteOf, Sources } from "../source/Sources.ts"
@@ -24,8 +22,7 @@ import { RequestRefused } from "./RequestRefused.ts"
 
 const decode = Schema.decodeUnknownEffect(Request)
 
-/** So many runs are offered to debug, and so many of them as configurations of their own. */
-const mostOffered = 500
+/** So many runs are offered as configurations of their own. */
 const mostConfigurations = 5
 /** At so many nodes it stops for somebody who asked to stop at the node: there may be many branches. */
 const mostStops = 10
@@ -38,7 +35,7 @@ const make = Effect.gen(function* () {
   const stores = yield* Stores
   const cursor = yield* Cursor
   const sources = yield* Sources
-  const projects = yield* Project.Projects
+  const projects = yield* Projects
   const { readerOf, storeOf } = yield* Debugging
   /** What takes away the breakpoints of a session, by the number that it has. */
   const stops = new Map<number, Effect.Effect<void>>()
@@ -91,18 +88,7 @@ const make = Effect.gen(function* () {
       }
     })
 
-  /** The run that somebody picks, or has selected. */
-  const pickRun = Effect.suspend(() => {
-    const choices = stores.sources().flatMap(({ catalog, place }) =>
-      catalog.newest(mostOffered, {}, false).map((info): Choice<{ store: string; run: string }> => ({
-        label: line(info.run),
-        description: `${line(info.flow, 60)} · ${info.status} · ${line(aboutRun(info), 80)}`,
-        icon: iconOf(info),
-        value: { store: place.path, run: info.run }
-      }))
-    )
-    return editor.pick("Debug which run?", choices)
-  })
+  const pickRun = Effect.suspend(() => editor.pick("Debug which run?", runChoices(stores)))
 
   yield* editor.launcher({
     resolve: (given) =>
@@ -111,7 +97,11 @@ const make = Effect.gen(function* () {
         if (asked === undefined) return undefined
         const mode = given["mode"] ?? "history"
         const whole: LaunchConfiguration = { ...given, ...asked, mode, type: "waymark", request: "launch" }
-        if (mode !== "history") return yield* launch(whole)
+        if (mode !== "history") {
+          return yield* Effect.catchTag(launch(whole), "NoProject", (problem) =>
+            Effect.as(Obstacles.tell(editor, "No code can be debugged here", problem), undefined)
+          )
+        }
         return { ...whole, name: given["name"] ?? `History of ${line(String(whole["run"]), 60)}` }
       }),
     offered: Effect.sync(() => {
@@ -158,6 +148,8 @@ const make = Effect.gen(function* () {
   })
 
   const start = (mode: "replay" | "fork") => (argument: unknown) =>
+    Obstacles.inTrust(editor, "No code can be debugged here", begin(mode, argument))
+  const begin = (mode: "replay" | "fork", argument: unknown) =>
     Effect.gen(function* () {
       const at = positionOf(argument) ?? cursor.current()
       if (at === undefined) return yield* editor.inform("Select a run first, in the view Runs.")
@@ -187,7 +179,5 @@ const make = Effect.gen(function* () {
   yield* editor.command("waymark.debugFork", start("fork"))
 })
 
-const spawner = NodeChildProcessSpawner.layer.pipe(Layer.provide([NodeFileSystem.layer, NodePath.layer]))
-
-export const layer: Layer.Layer<never, never, Editor | Stores | Cursor | Sources | Debugging> =
-  Layer.effectDiscard(make).pipe(Layer.provide(Project.layer), Layer.provide(spawner))
+export const layer: Layer.Layer<never, never, Editor | Stores | Cursor | Sources | Debugging | Projects> =
+  Layer.effectDiscard(make)

@@ -2,7 +2,7 @@
  * Values as the variables view wants them: in parts, on demand. References count until the next stop.
  */
 import type { DebugProtocol } from "@vscode/debugprotocol"
-import { line } from "../reading/Text.ts"
+import { beginning, line } from "../reading/Text.ts"
 
 type Variable = DebugProtocol.Variable
 
@@ -26,7 +26,7 @@ const preview = (value: Container): string => {
 export const shown = (value: unknown): string => {
   if (isContainer(value)) return preview(value)
   const text = JSON.stringify(value) ?? "undefined"
-  return text.length <= mostText ? text : `${text.slice(0, mostText)}…`
+  return text.length <= mostText ? text : `${beginning(text, mostText)}…`
 }
 
 export interface Values {

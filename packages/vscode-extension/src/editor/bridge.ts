@@ -36,6 +36,12 @@ export const messageOf = (cause: Cause.Cause<unknown>): string => {
   return error instanceof Error && error.message !== "" ? error.message : String(error)
 }
 
+/**
+ * A text for a message or a question. The editor makes links of `[text](command:…)` in them, which run commands; between the
+ * brackets comes something that nobody sees.
+ */
+export const unlinked = (text: string): string => text.replaceAll("](", "]\u200b(")
+
 /** What was logged, in one line: a text, or several parts. */
 export const textOf = (message: unknown): string =>
   (Array.isArray(message) ? message : [message])

@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Path from "node:path"
 import * as vscode from "vscode"
 import { Editor } from "../Editor.ts"
-import { messageOf } from "./bridge.ts"
+import { messageOf, unlinked } from "./bridge.ts"
 import { debugging } from "./debugging.ts"
 import { drafts } from "./drafts.ts"
 import { documents } from "./documents.ts"
@@ -22,7 +22,7 @@ export const layer = (context: vscode.ExtensionContext, log: vscode.LogOutputCha
       const runFork = Effect.runForkWith(yield* Effect.context())
       const tell = (message: string): void => {
         log.error(message)
-        void vscode.window.showErrorMessage(message, "Show log").then((chosen) => {
+        void vscode.window.showErrorMessage(unlinked(message), "Show log").then((chosen) => {
           if (chosen !== undefined) log.show()
         })
       }

@@ -46,6 +46,7 @@ const panelOf = (made: vscode.WebviewPanel, dist: vscode.Uri, script: string): P
     messages: Stream.fromQueue(queue),
     setTitle: (title) => Effect.sync(() => void (made.title = title)),
     reveal: Effect.sync(() => made.reveal()),
+    isInFront: () => made.active,
     closed: Deferred.await(closed)
   }
 }
@@ -55,7 +56,9 @@ export const panels = (
   fork: (effect: Effect.Effect<void>) => void
 ): Pick<Editor["Service"], "panels" | "openPanel"> => {
   const dist = vscode.Uri.joinPath(context.extensionUri, "dist")
-  const icon = vscode.Uri.joinPath(context.extensionUri, "media", "waymark.svg")
+  // A picture in a tab does not take the colour of the text beside it.
+  const picture = (theme: string) => vscode.Uri.joinPath(context.extensionUri, "media", `tab-${theme}.svg`)
+  const icon = { light: picture("light"), dark: picture("dark") }
   return {
     panels: ({ script, serve, type }) =>
       disposable(() =>

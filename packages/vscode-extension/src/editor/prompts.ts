@@ -5,7 +5,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as vscode from "vscode"
 import type { Choice, Editor } from "../Editor.ts"
-import { ask } from "./bridge.ts"
+import { ask, unlinked } from "./bridge.ts"
 import { themeIcon } from "./trees.ts"
 
 const toItem = <A>(choice: Choice<A>): vscode.QuickPickItem & { readonly choice: Choice<A> } => ({
@@ -23,7 +23,7 @@ export const prompts = (
   log: vscode.LogOutputChannel
 ): Pick<
   Service,
-  "pick" | "pickMany" | "input" | "confirm" | "inform" | "warn" | "progress" | "showLog" | "log"
+  "pick" | "pickMany" | "input" | "confirm" | "inform" | "warn" | "progress" | "showLog" | "log" | "terminal"
 > => ({
   pick: (title, choices, placeHolder) =>
     Effect.map(
@@ -46,20 +46,21 @@ export const prompts = (
     ask(() =>
       vscode.window.showInputBox({
         title,
-        prompt,
+        prompt: unlinked(prompt),
         ignoreFocusOut: true,
         ...(value === undefined ? {} : { value }),
         ...(placeholder === undefined ? {} : { placeHolder: placeholder }),
-        ...(validate === undefined ? {} : { validateInput: (text: string) => validate(text) ?? null })
+        ...(validate === undefined ? {} : { validateInput: (text: string) => unlinked(validate(text) ?? "") })
       })
     ),
   confirm: (question, detail, action) =>
     Effect.map(
-      ask(() => vscode.window.showWarningMessage(question, { modal: true, detail }, action)),
+      ask(() => vscode.window.showWarningMessage(unlinked(question), { modal: true, detail }, action)),
       (chosen) => chosen === action
     ),
-  inform: (message, ...actions) => ask(() => vscode.window.showInformationMessage(message, ...actions)),
-  warn: (message, ...actions) => ask(() => vscode.window.showWarningMessage(message, ...actions)),
+  inform: (message, ...actions) =>
+    ask(() => vscode.window.showInformationMessage(unlinked(message), ...actions)),
+  warn: (message, ...actions) => ask(() => vscode.window.showWarningMessage(unlinked(message), ...actions)),
   progress: <A, E>(
     title: string,
     effect: Effect.Effect<A, E> | ((report: (message: string) => Effect.Effect<void>) => Effect.Effect<A, E>)
@@ -67,9 +68,10 @@ export const prompts = (
     Effect.flatMap(
       ask(() =>
         vscode.window.withProgress(
-          { location: vscode.ProgressLocation.Notification, title, cancellable: true },
+          { location: vscode.ProgressLocation.Notification, title: unlinked(title), cancellable: true },
           async (progress, token) => {
-            const report = (message: string) => Effect.sync(() => progress.report({ message }))
+            const report = (message: string) =>
+              Effect.sync(() => progress.report({ message: unlinked(message) }))
             const fiber = Effect.runFork(typeof effect === "function" ? effect(report) : effect)
             const listening = token.onCancellationRequested(() => Effect.runFork(Fiber.interrupt(fiber)))
             const exit = await Effect.runPromise(Fiber.await(fiber))
@@ -81,6 +83,12 @@ export const prompts = (
       (exit): Effect.Effect<A | undefined, E> =>
         Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? Effect.succeed(undefined) : exit
     ),
+  terminal: (cwd, command) =>
+    Effect.sync(() => {
+      const made = vscode.window.createTerminal(cwd === undefined ? {} : { cwd })
+      made.show()
+      made.sendText(command, false)
+    }),
   showLog: Effect.sync(() => log.show()),
   log: (level, message) => Effect.sync(() => log[level](message))
 })

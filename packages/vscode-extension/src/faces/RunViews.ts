@@ -12,18 +12,17 @@ import * as Checkpoints from "../reading/Checkpoints.ts"
 import type { CheckpointNode } from "../reading/Checkpoints.ts"
 import * as RunTree from "../reading/RunTree.ts"
 import type { Grouping, RunNode } from "../reading/RunTree.ts"
-import { aboutRun, iconOf, statuses, statusIcon, statusText } from "../reading/Status.ts"
+import { statuses, statusIcon, statusText } from "../reading/Status.ts"
 import { Stores } from "../reading/Stores.ts"
 import { line } from "../reading/Text.ts"
 import * as Waiting from "../reading/Waiting.ts"
 import { Cursor } from "./Cursor.ts"
 import type { Position } from "./Cursor.ts"
 import { runOf } from "./Arguments.ts"
+import { runChoices } from "./RunChoices.ts"
 
 /** Trees are drawn at most so often, in milliseconds. */
 const drawEvery = 250
-/** So many runs are offered when somebody searches. */
-const mostOffered = 500
 
 const make = Effect.gen(function* () {
   const editor = yield* Editor
@@ -175,16 +174,7 @@ const make = Effect.gen(function* () {
   )
   yield* editor.command("waymark.findRun", (flow) =>
     Effect.gen(function* () {
-      const filter = typeof flow === "string" ? { flow } : {}
-      const choices = stores.sources().flatMap(({ catalog, place }) =>
-        catalog.newest(mostOffered, filter, false).map((info): Choice<{ store: string; run: string }> => ({
-          label: line(info.run),
-          description: `${line(info.flow, 60)} · ${info.status} · ${line(aboutRun(info), 80)}`,
-          detail: line(info.error?.message ?? "", 120),
-          icon: iconOf(info),
-          value: { store: place.path, run: info.run }
-        }))
-      )
+      const choices = runChoices(stores, typeof flow === "string" ? { flow } : {})
       const chosen = yield* editor.pick("Find a run", choices, "Type a part of its id, flow, status or error")
       if (chosen === undefined) return
       yield* select(chosen.store, chosen.run, "search")

@@ -2,7 +2,7 @@
 import { Graph, layout } from "@dagrejs/dagre"
 import type { Drawing } from "../reading/Graph.ts"
 import { end } from "../reading/Graph.ts"
-import { line } from "../reading/Text.ts"
+import { beginning, line } from "../reading/Text.ts"
 
 export interface Point {
   readonly x: number
@@ -37,12 +37,12 @@ export interface Placed {
 const height = 44
 /** More is not said of a node. */
 const mostNote = 1000
-const widthOf = (label: string): number => Math.min(260, Math.max(96, 44 + label.length * 8))
+const widthOf = (label: string): number => Math.min(260, Math.max(96, 56 + label.length * 8))
 
 /** Edges come in kinds that one flow may have between the same two nodes: a name for each keeps them apart. */
 export const place = ({ edges, nodes, notes, start }: Drawing): Placed => {
   const graph = new Graph({ multigraph: true })
-  graph.setGraph({ rankdir: "TB", nodesep: 36, ranksep: 48, marginx: 16, marginy: 16 })
+  graph.setGraph({ rankdir: "TB", nodesep: 28, ranksep: 28, marginx: 10, marginy: 10 })
   graph.setDefaultEdgeLabel(() => ({}))
   for (const id of nodes)
     graph.setNode(id, { width: id === end ? 64 : widthOf(id), height: id === end ? 32 : height })
@@ -67,7 +67,7 @@ export const place = ({ edges, nodes, notes, start }: Drawing): Placed => {
       const role = id === end ? "end" : id === start ? "start" : "node"
       const note = notes?.get(id)
       const placed = { id, label: line(id, 28), x, y, width, height: h, role } as const
-      return note === undefined ? placed : { ...placed, note: note.slice(0, mostNote) }
+      return note === undefined ? placed : { ...placed, note: beginning(note, mostNote) }
     }),
     edges: edges.flatMap(({ from, kind, label, to }) => {
       const placed = graph.edge(from, to, kind) as { readonly points: ReadonlyArray<Point> } | undefined

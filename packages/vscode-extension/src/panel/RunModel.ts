@@ -14,7 +14,7 @@ import { failureOf, failureText } from "../reading/Documents.ts"
 import * as Graph from "../reading/Graph.ts"
 import { readAll } from "../reading/Journals.ts"
 import type { Open } from "../reading/Stores.ts"
-import { line } from "../reading/Text.ts"
+import { beginning, line } from "../reading/Text.ts"
 import * as Layout from "./Layout.ts"
 import type { ToPage } from "./Messages.ts"
 import * as Timeline from "./Timeline.ts"
@@ -135,7 +135,7 @@ export const make = (
             text: line(JSON.stringify(value), mostText),
             changed: Object.hasOwn(changes, name)
           })),
-          ...(failure === undefined ? {} : { error: failureText(failure).slice(0, 2000) })
+          ...(failure === undefined ? {} : { error: beginning(failureText(failure), 2000) })
         }
       })
   }

@@ -42,17 +42,22 @@ const make = Effect.gen(function* () {
   const cursor = yield* Cursor
   const workers = yield* Workers
   const { readerOf } = yield* Debugging
-  const panels = new Map<string, Panel>()
+  /** What is shown, and where in it. */
+  const panels = new Map<string, { readonly panel: Panel; readonly at: () => Position }>()
   /** Nodes that somebody came for, until their page is there. */
   const wanted = new Map<string, string>()
 
   const serve = (panel: Panel, store: string, run: string) =>
     Effect.gen(function* () {
+      let seq: number | undefined
+      panels.set(keyOf(store, run), {
+        panel,
+        at: () => (seq === undefined ? { store, run } : { store, run, seq })
+      })
       const post = (message: ToPage) => panel.post(message)
       const open = yield* stores.open(store)
       const reader = readerOf(open, run)
       const model = RunModel.make(open, run, reader, (flow) => workers.manifest(store, flow))
-      let seq: number | undefined
 
       const size = (reading: boolean) =>
         Effect.flatMap(Effect.orDie(reader.info), (info) =>
@@ -171,7 +176,6 @@ const make = Effect.gen(function* () {
   const keyOf = (store: string, run: string): string => `${store}\0${run}`
   const serveUntilClosed = (panel: Panel, store: string, run: string): Effect.Effect<void> =>
     Effect.gen(function* () {
-      panels.set(keyOf(store, run), panel)
       yield* Effect.catch(serve(panel, store, run), (error) =>
         Effect.andThen(
           panel.post({ _tag: "problem", text: error.message } satisfies ToPage),
@@ -199,6 +203,13 @@ const make = Effect.gen(function* () {
     }
   }
   yield* editor.panels(kind)
+  // Of the run that the panel shows, whichever one is selected in the trees.
+  yield* editor.command("waymark.forkShown", () =>
+    Effect.suspend(() => {
+      const shown = [...panels.values()].find(({ panel }) => panel.isInFront())
+      return shown === undefined ? Effect.void : editor.execute("waymark.fork", shown.at())
+    })
+  )
   yield* editor.command("waymark.openRun", (argument) =>
     Effect.gen(function* () {
       const at = positionOf(argument) ?? cursor.current()
@@ -214,8 +225,8 @@ const make = Effect.gen(function* () {
         const panel = yield* editor.openPanel(kind, line(at.run, 40))
         yield* Effect.forkDetach(serveUntilClosed(panel, at.store, at.run))
       } else {
-        yield* known.reveal
-        if (node !== undefined) yield* known.post({ _tag: "focus", node } satisfies ToPage)
+        yield* known.panel.reveal
+        if (node !== undefined) yield* known.panel.post({ _tag: "focus", node } satisfies ToPage)
       }
       if (node === undefined || at.seq !== undefined) return yield* cursor.move(at, "command")
       // Where the node was visited last, if it was.

@@ -34,12 +34,12 @@ const icons: { readonly [kind: string]: Icon } = {
   cancelRequested: { id: "stop-circle", color: "charts.orange" },
   cancelled: { id: "circle-slash", color: "testing.iconSkipped" },
   completed: { id: "pass-filled", color: "testing.iconPassed" },
-  failed: { id: "error", color: "testing.iconFailed" },
+  failed: { id: "error", color: "errorForeground" },
   restarted: { id: "refresh", color: "charts.blue" },
   migrated: { id: "arrow-swap", color: "charts.purple" },
   compensating: { id: "discard", color: "charts.orange" },
   compensationCompleted: { id: "discard", color: "testing.iconPassed" },
-  compensationFailed: { id: "discard", color: "testing.iconFailed" }
+  compensationFailed: { id: "discard", color: "errorForeground" }
 }
 
 const kindTexts: { readonly [kind: string]: string } = {

@@ -10,7 +10,7 @@ import { stateOf } from "@waymark/core/RunState"
 import type { DocumentRef } from "../Editor.ts"
 import { readAll, readOne } from "./Journals.ts"
 import type { Open, Stores } from "./Stores.ts"
-import { duration, moment } from "./Text.ts"
+import { beginning, duration, fileName, moment } from "./Text.ts"
 
 /** What a document shows. Without a `seq` it shows the run as it is now, and follows it. */
 export const Subject = Schema.Struct({
@@ -28,8 +28,10 @@ const decodeSubject = Schema.decodeUnknownEffect(SubjectText)
 export const refOf = (subject: Subject): DocumentRef => {
   const at = subject.seq === undefined ? "" : `@${subject.seq}`
   const extension = subject.what === "error" ? "txt" : "json"
-  const run = subject.run.replace(/[^\p{L}\p{N}._-]+/gu, "_").slice(0, 60)
-  return { title: `${run}${at}.${subject.what}.${extension}`, query: JSON.stringify(subject) }
+  return {
+    title: `${fileName(subject.run)}${at}.${subject.what}.${extension}`,
+    query: JSON.stringify(subject)
+  }
 }
 
 /** More text than this is cut: editors do not take documents of any size. In characters. */
@@ -38,7 +40,7 @@ export const mostText = 5_000_000
 export const jsonText = (value: unknown): string => {
   const text = `${JSON.stringify(value, null, 2) ?? "null"}\n`
   if (text.length <= mostText) return text
-  return `${text.slice(0, mostText)}\n… cut here: ${text.length} characters in all, of which ${mostText} are shown\n`
+  return `${beginning(text, mostText)}\n… cut here: ${text.length} characters in all, of which ${mostText} are shown\n`
 }
 
 const describe = (value: unknown): string =>
@@ -167,7 +169,7 @@ const textOf = (open: Open, { run, seq, what }: Subject) =>
         return jsonText((yield* store.get(run)).info)
       case "error": {
         const text = yield* errorText(open, run, seq)
-        return text.length > mostText ? `${text.slice(0, mostText)}\n… cut here\n` : text
+        return text.length > mostText ? `${beginning(text, mostText)}\n… cut here\n` : text
       }
     }
   })

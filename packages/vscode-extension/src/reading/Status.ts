@@ -21,7 +21,7 @@ const looks: { readonly [status in RunStatus]: Look } = {
   paused: { icon: { id: "debug-pause", color: "charts.orange" }, text: "stands still until it is resumed" },
   cancelling: { icon: { id: "stop-circle", color: "charts.orange" }, text: "is being cancelled" },
   completed: { icon: { id: "pass", color: "testing.iconPassed" }, text: "ended with its output" },
-  failed: { icon: { id: "error", color: "testing.iconFailed" }, text: "ended with an error" },
+  failed: { icon: { id: "error", color: "errorForeground" }, text: "ended with an error" },
   cancelled: { icon: { id: "circle-slash", color: "testing.iconSkipped" }, text: "was cancelled" }
 }
 

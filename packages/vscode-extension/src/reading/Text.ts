@@ -43,11 +43,24 @@ export const moment = (time: number): string => {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clock(time)}`
 }
 
+/** How many of something there are. */
+export const count = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? "" : "s"}`
+
+/** The beginning of a text, of at most so many code units; no character is cut in two. */
+export const beginning = (text: string, most: number): string => {
+  const code = text.charCodeAt(most - 1)
+  const cutsPair = text.length > most && code >= 0xd800 && code <= 0xdbff
+  return text.slice(0, cutsPair ? most - 1 : most)
+}
+
+/** A run's name in the name of a file, or what is left of it there. */
+export const fileName = (run: string): string => beginning(run.replace(/[^\p{L}\p{N}._-]+/gu, "_"), 60)
+
 /** One line of a text of a run: no control characters or line breaks, and not too long. */
 export const line = (text: string, most = 200): string => {
   // Direction overrides could make one name look like another.
   const plain = text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]+/gu, " ").trim()
-  return plain.length <= most ? plain : `${plain.slice(0, most - 1)}…`
+  return plain.length <= most ? plain : `${beginning(plain, most - 1)}…`
 }
 
 /** Compares by code units, as stores do. */

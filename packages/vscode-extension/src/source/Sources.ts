@@ -36,6 +36,9 @@ const fresh = 2000
 /** What compilers leave: the sources are meant. */
 const isOutput = (path: string): boolean => /[\\/](dist|build|out|\.next|coverage)[\\/]/.test(path)
 
+/** What is loaded outside of its test runner fails. */
+const isTest = (path: string): boolean => /\.(?:test|spec)\.[cm]?[jt]sx?$/.test(path)
+
 /** The sites of a set of files. Handlers are those of the flow whose variable they name, in the same file if there is one. */
 export const sitesOf = (
   files: ReadonlyArray<{ readonly path: string; readonly definitions: Definitions }>
@@ -98,6 +101,11 @@ export class Sources extends Context.Service<
   {
     /** All sites of the workspace, looked up again when files have changed. */
     readonly sites: Effect.Effect<ReadonlyArray<Site>>
+    /** The files in which flows, their handlers and tools are defined, those of tests left out. */
+    readonly modules: (
+      flows: ReadonlySet<string>,
+      tools: ReadonlySet<string>
+    ) => Effect.Effect<ReadonlyArray<string>>
     /** Those of one text: of a file as somebody edits it. The flows of other files are known as they were last found. */
     readonly sitesOfText: (file: string, text: string) => ReadonlyArray<Site>
   }
@@ -132,8 +140,16 @@ export const layer: Layer.Layer<Sources, never, Editor> = Layer.effect(
       found = performance.now()
       return sites
     })
+    const all = one.withPermits(1)(search)
     return Sources.of({
-      sites: one.withPermits(1)(search),
+      sites: all,
+      modules: (flows, tools) =>
+        Effect.map(all, () => {
+          const wanted = new Set(sites.flatMap(({ file, flow }) => (flows.has(flow) ? [file] : [])))
+          for (const { definitions, path } of files.values())
+            if (definitions.tools.some((name) => tools.has(name))) wanted.add(path)
+          return [...wanted].filter((path) => !isTest(path)).sort()
+        }),
       sitesOfText: (path, text) => {
         const others = [...files.values()].filter((file) => file.path !== path)
         return sitesOf([{ path, definitions: definitionsOf(text) }, ...others]).filter(

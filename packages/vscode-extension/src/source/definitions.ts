@@ -37,12 +37,14 @@ export interface HandlersDefinition {
   readonly handlers: ReadonlyArray<HandlerPart>
 }
 
+/** `tools` are the names of those that are made: `Tool.make("name", ...)`. */
 export interface Definitions {
   readonly flows: ReadonlyArray<FlowDefinition>
   readonly handlers: ReadonlyArray<HandlersDefinition>
+  readonly tools: ReadonlyArray<string>
 }
 
-const none: Definitions = { flows: [], handlers: [] }
+const none: Definitions = { flows: [], handlers: [], tools: [] }
 
 const opening: { readonly [mark: string]: number } = { "(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1 }
 
@@ -105,12 +107,18 @@ const variableBefore = (tokens: ReadonlyArray<Token>, at: number): string | unde
   return name?.kind === "name" ? name.text : undefined
 }
 
+/** The first argument of `Flow.make("id", …` or `Tool.make("name", …`. */
+const nameMade = (tokens: ReadonlyArray<Token>, at: number, what: "Flow" | "Tool"): Token | undefined => {
+  if (!isName(tokens[at], what) || !isMark(tokens[at + 1], ".") || !isName(tokens[at + 2], "make"))
+    return undefined
+  const name = tokens[at + 4]
+  return isMark(tokens[at + 3], "(") && name?.kind === "string" ? name : undefined
+}
+
 const flowAt = (tokens: ReadonlyArray<Token>, at: number): FlowDefinition | undefined => {
   // Flow . make ( "id" , {
-  if (!isName(tokens[at], "Flow") || !isMark(tokens[at + 1], ".") || !isName(tokens[at + 2], "make"))
-    return undefined
-  const id = tokens[at + 4]
-  if (!isMark(tokens[at + 3], "(") || id?.kind !== "string" || !isMark(tokens[at + 6], "{")) return undefined
+  const id = nameMade(tokens, at, "Flow")
+  if (id === undefined || !isMark(tokens[at + 6], "{")) return undefined
   const nodes = propertiesOf(tokens, at + 6).find(({ name }) => name === "nodes")
   return {
     id: id.text,
@@ -177,15 +185,18 @@ const handlersAt = (
 
 /** What a file defines. */
 export const definitionsOf = (text: string): Definitions => {
-  if (!text.includes("Flow.make") && !text.includes(".toLayer(")) return none
+  if (!/\b(?:Flow|Tool)\.make|\.toLayer\(/.test(text)) return none
   const tokens = tokensOf(text)
   const flows: Array<FlowDefinition> = []
   const handlers: Array<HandlersDefinition> = []
+  const tools: Array<string> = []
   for (let at = 0; at < tokens.length; at++) {
     const flow = flowAt(tokens, at)
     if (flow !== undefined) flows.push(flow)
     const found = handlersAt(text, tokens, at)
     if (found !== undefined) handlers.push(found)
+    const tool = nameMade(tokens, at, "Tool")
+    if (tool !== undefined) tools.push(tool.text)
   }
-  return { flows, handlers }
+  return { flows, handlers, tools }
 }

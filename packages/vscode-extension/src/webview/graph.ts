@@ -37,17 +37,20 @@ const countText = ({ failures, open, visits }: NodeState): string => {
   return parts.join(" · ")
 }
 
-/** More than this it is not enlarged to fill its place. */
+/** It is enlarged and made smaller to fill its place, by no more than this: texts are to be read, then one scrolls. */
 const largest = 1.4
+const smallest = 0.75
 
 export const makeGraph = (actions: GraphActions): GraphView => {
   const element = svg("svg", { class: "graph", role: "group", "aria-label": "The graph of the flow" })
   const nodes = new Map<string, Drawn>()
   const edges = new Map<string, SVGGElement>()
+  let current: string | undefined
 
   const draw: GraphView["draw"] = ({ edges: lines, height, nodes: boxes, width }) => {
     nodes.clear()
     edges.clear()
+    current = undefined
     const arrow = svg(
       "marker",
       {
@@ -55,8 +58,9 @@ export const makeGraph = (actions: GraphActions): GraphView => {
         viewBox: "0 0 8 8",
         refX: 7,
         refY: 4,
-        markerWidth: 7,
-        markerHeight: 7,
+        markerUnits: "userSpaceOnUse",
+        markerWidth: 9,
+        markerHeight: 9,
         orient: "auto-start-reverse"
       },
       svg("path", { d: "M0,0 L8,4 L0,8 z", class: "arrow" })
@@ -74,7 +78,7 @@ export const makeGraph = (actions: GraphActions): GraphView => {
       drawing.push(group)
     }
     for (const { height: h, id, label, note, role, width: w, x, y } of boxes) {
-      const sign = svg("text", { x: x - w / 2 + 16, y: y + 5, class: "sign" })
+      const sign = svg("text", { x: x - w / 2 + 14, y: y + 5, class: "sign" })
       const count = svg("text", { x, y: y + 16, class: "count" })
       const group = svg(
         "g",
@@ -102,6 +106,8 @@ export const makeGraph = (actions: GraphActions): GraphView => {
     element.setAttribute("viewBox", `0 0 ${Math.max(1, width)} ${Math.max(1, height)}`)
     element.style.maxWidth = `${width * largest}px`
     element.style.maxHeight = `${height * largest}px`
+    element.style.minWidth = `${width * smallest}px`
+    element.style.minHeight = `${height * smallest}px`
   }
 
   const mark: GraphView["mark"] = (at) => {
@@ -119,6 +125,12 @@ export const makeGraph = (actions: GraphActions): GraphView => {
       group.setAttribute("aria-label", `node ${name}, ${state.status}, ${countText(state)}`)
       if (id === at.node) group.setAttribute("aria-current", "step")
       else group.removeAttribute("aria-current")
+    }
+    if (at.node !== current) {
+      current = at.node
+      // What it goes to is to be seen, with what is around it.
+      const group = at.node === undefined ? undefined : nodes.get(at.node)?.group
+      group?.scrollIntoView({ block: "nearest", inline: "nearest" })
     }
     const taken = new Map(at.edges.map(({ count, from, to }) => [`${from}\0${to}`, count]))
     for (const [key, group] of edges) group.classList.toggle("taken", taken.has(key))

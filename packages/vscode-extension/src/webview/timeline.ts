@@ -62,7 +62,12 @@ export const makeTimeline = (actions: TimelineActions): TimelineView => {
   let count = 0
   let selected = 0
 
-  const height = () => Math.min(count * rowHeight, highest)
+  /** What is left below the last row, so that the first one that is seen is whole also at the end. */
+  const slack = () => {
+    const over = (count * rowHeight - element.clientHeight) % rowHeight
+    return over <= 0 ? 0 : rowHeight - over
+  }
+  const height = () => Math.min(count * rowHeight + slack(), highest)
   const seen = () => Math.ceil(element.clientHeight / rowHeight) + 1
   /** The first row that is seen. */
   const first = (): number => {
@@ -89,7 +94,9 @@ export const makeTimeline = (actions: TimelineActions): TimelineView => {
     line.sign.textContent = signOf(row.status)
     const attempt = row.attempt > 1 ? `, attempt ${row.attempt}` : ""
     const branch = row.branch === "" ? "" : ` [${row.branch}]`
-    line.name.textContent = `${row.name}${attempt}${branch}`
+    // A tool may be called like the node that calls it.
+    const name = row.kind === "call" ? `tool: ${row.name}` : row.name
+    line.name.textContent = `${name}${attempt}${branch}`
     const waited = queued >= 1 ? `${duration(queued)} queued, ` : ""
     line.time.textContent = row.status === "open" ? "open" : `${waited}${duration(worked)}`
     const at = (time: number) => Math.max(0, Math.min(100, ((time - from) / span) * 100))
@@ -154,14 +161,18 @@ export const makeTimeline = (actions: TimelineActions): TimelineView => {
     })
   }
   element.addEventListener("scroll", drawSoon)
-  new ResizeObserver(drawSoon).observe(element)
+  const stretch = (): void => {
+    space.style.height = `${height()}px`
+    drawSoon()
+  }
+  new ResizeObserver(stretch).observe(element)
 
   const reveal = (row: number): void => {
     if (row >= first() + 1 && row < first() + seen() - 2) return
     const range = Math.max(0, height() - element.clientHeight)
     element.scrollTop =
       count * rowHeight <= highest
-        ? Math.max(0, row * rowHeight - element.clientHeight / 2)
+        ? Math.max(0, row - Math.floor(seen() / 2)) * rowHeight
         : (row / Math.max(1, count - seen() + 1)) * range
   }
 
@@ -183,8 +194,7 @@ export const makeTimeline = (actions: TimelineActions): TimelineView => {
       for (const at of chunks.keys()) if ((at + 1) * chunk > count || rows === count) chunks.delete(at)
       asked.clear()
       count = rows
-      space.style.height = `${height()}px`
-      drawSoon()
+      stretch()
     },
     take: (from, rows) => {
       const at = from / chunk
