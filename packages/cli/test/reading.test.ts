@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawnSync } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Runs } from "@waymark/core"
@@ -6,7 +6,18 @@ import * as NodeSqljsStore from "@waymark/store-sqljs/NodeSqljsStore"
 import { Effect } from "effect"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { Triage } from "./fixtures/project/flows.ts"
-import { folder, here, json, jsonHere, removeFolders, seed, waymark, within } from "./support/command.ts"
+import {
+  bin,
+  folder,
+  here,
+  json,
+  jsonHere,
+  node,
+  removeFolders,
+  seed,
+  waymark,
+  within
+} from "./support/command.ts"
 
 const store = folder()
 /** Nothing but the store is here: no configuration. */
@@ -291,6 +302,11 @@ describe("what cannot be read", () => {
       ).trim()
     assert.strictEqual(complete("veri"), "verify")
     assert.strictEqual(complete("show", "--sto"), "--store")
+    const old = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "22.18.0" } })`
+    const args = [...node.slice(1), "--import", `data:text/javascript,${old}`, bin, "runs"]
+    const refused = spawnSync(node[0], args, { encoding: "utf8" })
+    assert.deepStrictEqual([refused.status, refused.stdout], [2, ""])
+    assert.match(refused.stderr, /^error: waymark needs Node [\d.]+ or later, and this is Node 22\.18\.0 /)
     const machine = await waymark(["shwo", "--json"], there)
     assert.deepInclude(JSON.parse(machine.stderr).error, { tag: "UnknownSubcommand", exitCode: 2 })
   })
