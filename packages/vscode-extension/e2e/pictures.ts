@@ -74,8 +74,9 @@ const stopIn = async (stage: Stage, entry: string): Promise<void> => {
   await variable(/^state/)
     .first()
     .waitFor()
-  // What is printed names the paths of this machine.
+  // What is printed, and the frames of the framework, name paths of this machine.
   await command("View: Hide Panel")
+  await page.locator('.pane-header[aria-label^="Call Stack"]').click()
 }
 
 export const pictures: ReadonlyArray<Picture> = [
@@ -182,22 +183,6 @@ export const pictures: ReadonlyArray<Picture> = [
     }
   },
   {
-    name: "replay",
-    take: async (stage, shot) => {
-      await stopIn(stage, "Debug Replay from Here")
-      await settled(stage, shot)
-      await stop(stage)
-    }
-  },
-  {
-    name: "debug-fork",
-    take: async (stage, shot) => {
-      await stopIn(stage, "Debug Fork from Here")
-      await settled(stage, shot)
-      await stop(stage)
-    }
-  },
-  {
     name: "draft",
     take: async (stage, shot) => {
       const { page } = stage
@@ -220,6 +205,7 @@ export const pictures: ReadonlyArray<Picture> = [
     take: async (stage, shot) => {
       const { page } = stage
       await writeDraft(stage, '"4711"')
+      await stage.command("Notifications: Clear All Notifications")
       await page.locator('.editor-actions .action-label[aria-label^="Fork with This State"]').click()
       await page
         .locator(".monaco-dialog-box .dialog-message-detail", { hasText: "1 channel: card" })
@@ -227,6 +213,22 @@ export const pictures: ReadonlyArray<Picture> = [
       await page.locator(".diff-editor .line-insert, .monaco-diff-editor .line-insert").first().waitFor()
       await shot()
       await page.keyboard.press("Escape")
+    }
+  },
+  {
+    name: "replay",
+    take: async (stage, shot) => {
+      await stopIn(stage, "Debug Replay from Here")
+      await settled(stage, shot)
+      await stop(stage)
+    }
+  },
+  {
+    name: "debug-fork",
+    take: async (stage, shot) => {
+      await stopIn(stage, "Debug Fork from Here")
+      await settled(stage, shot)
+      await stop(stage)
     }
   },
   {
@@ -238,6 +240,7 @@ export const pictures: ReadonlyArray<Picture> = [
       writeFileSync(file, code.replace("sum + price, 0)", "sum + price, 100)"))
       await openFailed(stage)
       await row("Runs", "order-1").click()
+      await command("Notifications: Clear All Notifications")
       await command("Waymark: Replay")
       await page.locator(".tab.active", { hasText: "recorded ↔ replayed" }).waitFor()
       await page.locator(".view-line", { hasText: "8710" }).first().waitFor()

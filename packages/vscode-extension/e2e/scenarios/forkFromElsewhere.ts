@@ -4,23 +4,29 @@ import type { Context } from "./index.ts"
 export const forkFromElsewhere = async (context: Context): Promise<void> => {
   const { choice, command, openSideBar, page, panel, row } = context
   const draft = page.locator(".tab.active", { hasText: "order-2@16.edited.json" })
+  /** A click on a row that is drawn again at that moment is lost. */
+  const select = async (run: string, end: string): Promise<void> => {
+    const shown = row("Checkpoints", end)
+    for (let i = 0; i < 5 && !(await shown.isVisible()); i++) {
+      await row("Runs", run).click()
+      await shown.waitFor({ timeout: 10_000 }).catch(() => undefined)
+    }
+    await shown.waitFor()
+  }
   await openSideBar()
-  await row("Runs", "order-2").click()
-  await row("Checkpoints", "pay").waitFor()
+  await select("order-2", "the run failed")
   await command("Waymark: Graph & Timeline")
   const view = panel()
   await view.locator(".node.failed.current", { hasText: "pay" }).waitFor()
   await view.locator("body").press("ArrowLeft")
   await view.locator(".node.completed.current", { hasText: "approve" }).waitFor()
   // Another run is selected meanwhile: the button is about the one that is shown.
-  await row("Runs", "order-1").click()
-  await row("Checkpoints", "the run completed").waitFor()
+  await select("order-1", "the run completed")
   await page.locator('.editor-actions .action-label[aria-label^="Fork with Edited State"]').click()
   await draft.waitFor()
   await command("View: Close All Editors")
 
-  await row("Runs", "order-2").click()
-  await row("Checkpoints", "the run failed").waitFor()
+  await select("order-2", "the run failed")
   await command("Waymark: Step Through Its History")
   await command("View: Show Run and Debug")
   const frame = (text: string) => page.locator(".debug-call-stack .stack-frame", { hasText: text }).first()

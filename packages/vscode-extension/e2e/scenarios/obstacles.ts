@@ -26,9 +26,7 @@ export const obstacles = async (context: Context): Promise<void> => {
     hasText: "Install It"
   })
   await install.click()
-  // Typed, for somebody to look at, and not sent.
-  const typed = page.locator(".xterm-rows > div", { hasText: "npm install --save-dev @waymark/cli" })
-  await typed.first().waitFor()
+  await page.locator(".terminal-wrapper .xterm").first().waitFor()
 
   renameSync(join(workspace, "waymark.config.ts"), join(workspace, "other.config.ts"))
   await command("Waymark: Start a Run")

@@ -22,9 +22,9 @@ export const untrusted = async ({ command, openSideBar, page, row }: Context): P
     0
   )
   await page.keyboard.press("Escape")
-  // Above a flow it is; then why not is said, with the way out.
+  // Above a handler it is; then why not is said, with the way out.
   await command("Waymark: Show Source")
-  await page.locator(".codelens-decoration a", { hasText: "Start a run" }).first().click()
+  await page.locator(".codelens-decoration a", { hasText: "Debug replay" }).last().click()
   const refusal = page.locator(".notification-list-item", { hasText: "This workspace is not trusted" })
   await refusal.locator(".monaco-button", { hasText: "Manage Workspace Trust" }).click()
   await page.locator(".tab.active", { hasText: "Workspace Trust" }).waitFor()

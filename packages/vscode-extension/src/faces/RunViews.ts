@@ -54,12 +54,15 @@ const make = Effect.gen(function* () {
 
   /** A run that somebody went to before it was known here: as one is that was just made. */
   let awaited: Position | undefined
-  /** Shows a run in the tree, which is drawn first: what it stands under may have had nothing under it until now. */
+  /** Shows a run in the tree. If it stands under another, the tree is drawn first: that may have had nothing under it until now. */
   const reveal = (to: Position) =>
     Effect.gen(function* () {
       const node = runTree.nodeOf(to.store, to.run)
       awaited = node === undefined ? to : undefined
-      if (node !== undefined) yield* Effect.andThen(drawRuns, runView.reveal(node))
+      if (node === undefined) return
+      // Not more often than that: a click on a row that is drawn again at that moment is lost.
+      if (runTree.parent(node)?.kind === "run") yield* drawRuns
+      yield* runView.reveal(node)
     })
 
   yield* stores.changes.pipe(
