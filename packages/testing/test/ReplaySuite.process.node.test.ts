@@ -38,16 +38,38 @@ describe("ReplaySuite in a process of its own", () => {
         const folder = yield* temporaryFolder("replayed")
         project(folder, "same", (source) => source)
         project(folder, "text", replaced("pay ${input.amount}", "pay ${input.amount} now"))
-        project(folder, "order", replaced('next.to("send")', 'next.to("end" as "send")'))
-        project(folder, "version", replaced('Flow.make("invoice", {', 'Flow.make("invoice", { version: 2,'))
+        project(folder, "target", replaced('verdict === "yes"', 'verdict === "no"'))
         project(folder, "gone", replaced('Flow.make("invoice"', 'Flow.make("bill"'))
         const { exitCode, files } = yield* executeTests(folder)
         assert.strictEqual(exitCode, 1)
+        assert.strictEqual(files.size, 4)
         for (const [name, { tests }] of files)
           assert.deepStrictEqual(tests, ["recorded journals reminded: comes to the same"], name)
+
         const outcome = (name: string) => files.get(`${name}.test.ts`)!
         assert.strictEqual(outcome("same").status, "passed", outcome("same").message)
-        console.log(files)
+
+        const says = (name: string, lines: ReadonlyArray<string>) => {
+          const { message, status } = outcome(name)
+          assert.strictEqual(status, "failed", name)
+          const file = join(folder, "test", name, "journals/reminded.jsonl")
+          assert.include(
+            message,
+            `ReplayFailed: ${file}: recorded run "reminded" of flow invoice: ${lines.join("\n")}`
+          )
+        }
+        says("text", [
+          "visit 2 of node send does something else than it did (event 7)",
+          '  recorded: {"kind":"visited","next":{"to":"watch"},"ops":{"sent":{"add":1}}}',
+          '  now:      {"tool":"mail","call":"mail/cbcd35a3a64a811484870bf4169c017d/0","input":{"to":"ada","text":"please pay 5 now"}}'
+        ])
+        assert.include(outcome("text").message, '  send calls mail {"to":"ada","text":"please pay 5"}\n')
+        says("target", [
+          "visit 1 of node approve does something else than it did (event 4)",
+          '  recorded: {"kind":"visited","next":{"to":"send"},"ops":{}}',
+          '  now:      {"kind":"visited","next":{"end":true},"ops":{}}'
+        ])
+        says("gone", ["there is no such flow among those to replay against (bill)"])
       }).pipe(Effect.scoped),
     120_000
   )
