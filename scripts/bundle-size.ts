@@ -6,6 +6,15 @@ import { measure } from "./bundle/size.ts"
 
 const cases = [
   {
+    name: "flows that are only defined, as a page imports them for their schemas",
+    budget: 11_300,
+    entry: {
+      text:
+        'import { Flow, Node, State, Tool, Wait } from "@waymark/core"\n' +
+        "globalThis.core = [Flow.make, Node.make, State.list, State.value, Tool.make, Wait.event]"
+    }
+  },
+  {
     name: "a program with Flow, Worker, Runs and MemoryStore",
     budget: 74_050,
     entry: { file: resolve(import.meta.dirname, "bundle/program.ts") }

@@ -46,8 +46,14 @@ const measure =
   (place: Place): Case["measure"] =>
   async (setting): Promise<ReadonlyArray<Measurement>> => {
     let bytes = 0
-    const sample = (tasks: number) => async (): Promise<number> => (await fanOut(place, setting, tasks)).took
+    /** So many runs, one after another: their mean. Each sample is of as many branches, so that it takes as much time. */
+    const sample = (tasks: number) => async (): Promise<number> => {
+      let took = 0
+      for (let run = 0; run < many / tasks; run++) took += (await fanOut(place, setting, tasks)).took
+      return (took * tasks) / many
+    }
     for (let i = 0; i < 3; i++) bytes = (await fanOut(place, setting, few)).bytes
+    await fanOut(place, setting, many)
     const samples = await interleave(setting.rounds, {
       few: sample(few),
       many: sample(many),
