@@ -35,6 +35,9 @@ const stop = async (stage: Stage): Promise<void> => {
 const settled = async ({ command, page }: Stage, shot: () => Promise<void>): Promise<void> => {
   await command("Notifications: Clear All Notifications")
   await page.mouse.move(640, 5)
+  // The list of commands fades away.
+  await page.locator(".quick-input-widget").waitFor({ state: "hidden" })
+  await page.waitForTimeout(500)
   await shot()
 }
 
@@ -76,7 +79,8 @@ const stopIn = async (stage: Stage, entry: string): Promise<void> => {
     .waitFor()
   // What is printed, and the frames of the framework, name paths of this machine.
   await command("View: Hide Panel")
-  await page.locator('.pane-header[aria-label^="Call Stack"]').click()
+  const frames = page.locator('.pane-header[aria-label^="Call Stack"][aria-expanded="true"]')
+  if (await frames.isVisible()) await frames.click()
 }
 
 export const pictures: ReadonlyArray<Picture> = [
@@ -255,7 +259,7 @@ export const pictures: ReadonlyArray<Picture> = [
     take: async (stage, shot) => {
       const { openSideBar, page } = stage
       await openSideBar()
-      await page.locator(".welcome-view", { hasText: "No store of runs was found" }).waitFor()
+      await page.locator(".welcome-view", { hasText: "No store of runs was found here" }).waitFor()
       await settled(stage, shot)
     }
   }

@@ -6,7 +6,7 @@
 // Needs `pngquant`, which makes them small (Debian and Ubuntu have it).
 import { execFileSync } from "node:child_process"
 import { mkdirSync, statSync } from "node:fs"
-import { basename, delimiter, dirname, join, resolve } from "node:path"
+import { basename, join, resolve } from "node:path"
 import { parseArgs } from "node:util"
 import type { Browser } from "playwright-core"
 import { openBrowser, openWindow } from "./harness/browser.ts"
@@ -48,12 +48,12 @@ let missed = 0
 const takeAll = async (browser: Browser, theme: string, name: string): Promise<void> => {
   const settings = {
     "workbench.colorTheme": name,
+    // Without a path of this machine, which would be in the pictures.
+    "waymark.node": "node_modules/.bin/node",
     "window.title": "${activeEditorShort}${separator}${rootName}",
     "editor.minimap.enabled": false
   }
-  // This Node is the one that a terminal finds: no picture has a path of this machine in it.
-  const env = { PATH: `${dirname(process.execPath)}${delimiter}${process.env["PATH"]}` }
-  const server = await startServer({ name: `screenshots-${theme}`, out, vsix, settings, env })
+  const server = await startServer({ name: `screenshots-${theme}`, out, vsix, settings })
   /** The window of the picture before, if this one can be taken in it. */
   let stage: (Window & { readonly workspace: string }) | undefined
   try {

@@ -57,7 +57,7 @@ export const fakeEditor = (answers: Answers = {}): FakeEditor => {
     // Those of the editor itself are only recorded.
     execute: (command, argument) =>
       command.startsWith("workbench.")
-        ? say(`${command} ${String(argument ?? "")}`.trim())
+        ? say(`${command} ${typeof argument === "string" ? argument : ""}`.trim())
         : Effect.orDie(execute(command, argument)),
     drafts: (provided) => Effect.sync(() => void (provide = provided)),
     draftText: ({ query }) => Effect.map(provide(query), (text) => answers.draft?.(text) ?? text),
