@@ -76,9 +76,11 @@ export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
   /** The exception that a handler or a tool threw, if it was one, with its stack: where it happened. */
   override get cause(): Error | undefined {
     const { failure } = this
-    if (failure.kind !== "defect" || typeof failure.stack !== "string") return undefined
+    if (failure.kind !== "defect") return undefined
     const { message, name, stack } = failure
-    return Object.assign(new Error(String(message)), { name, stack })
+    // What a codec has sealed is no text.
+    if (typeof message !== "string" || typeof stack !== "string") return undefined
+    return Object.assign(new Error(message), { name, stack })
   }
 }
 

@@ -243,11 +243,13 @@ describe("Flow.make", () => {
       }
       return []
     }
+    const noSchema =
+      "is not a schema, such as Schema.String, Schema.Struct({ … }), or Schema.Void for nothing"
     assert.deepStrictEqual(problemsOf({}), [])
-    assert.deepStrictEqual(problemsOf({ input: undefined }), ["- `input` is not a schema"])
-    assert.deepStrictEqual(problemsOf({ input: { n: Schema.Int } }), ["- `input` is not a schema"])
+    assert.deepStrictEqual(problemsOf({ input: undefined }), [`- \`input\` ${noSchema}`])
+    assert.deepStrictEqual(problemsOf({ input: { n: Schema.Int } }), [`- \`input\` ${noSchema}`])
     assert.deepStrictEqual(problemsOf({ input: Schema.Struct({ n: Number as any }) }), [
-      "- `input.n` is not a schema"
+      `- \`input.n\` ${noSchema}`
     ])
     assert.deepStrictEqual(problemsOf({ state: { n: Schema.Int } }), [
       "- `state.n` is not a channel; give what State.value, State.list or another function of State makes"

@@ -106,7 +106,13 @@ export const problemsOf = (findings: ReadonlyArray<Finding>): ReadonlyArray<Prob
       case "noJson":
         return [{ _tag: "NoJsonForm", path: finding.path, schema: finding.what }]
       case "noSchema":
-        return [{ _tag: "InvalidOption", option: finding.path, detail: "is not a schema" }]
+        return [
+          {
+            _tag: "InvalidOption",
+            option: finding.path,
+            detail: "is not a schema, such as Schema.String, Schema.Struct({ … }), or Schema.Void for nothing"
+          }
+        ]
       case "redacted":
         return []
     }

@@ -119,16 +119,17 @@ export const store = (outcome: Outcome, schemas: ReadonlyArray<Schema.Codec<any,
     const failed = exit.cause.reasons[0]
     if (failed?._tag === "Fail") problem = (failed.error as Error).message
   }
-  // What became of it is told besides: nobody else will.
   const isDeclared = schemas.some((schema) => {
     const { complete, tags } = errorTags(schema)
     return !complete || tags.includes(tag)
   })
+  if (isDeclared) return encoding(`the error ${tag}`, problem)
+  // What it says stands nowhere else.
+  const message = messageOf(error)
+  const said = message === "" ? "" : ` (it says ${JSON.stringify(message)})`
   return encoding(
     `the error ${tag === "" ? nameOf(error) : tag}`,
-    isDeclared
-      ? problem
-      : `it is not declared: name it in \`error\` of the node or the tool, or catch it (it says ${JSON.stringify(messageOf(error))})`
+    `it is not declared: name it in \`error\` of the node or the tool, or catch it${said}`
   )
 }
 
