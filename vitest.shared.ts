@@ -14,6 +14,8 @@ export const shared = defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     sequence: { concurrent: true },
+    // To load everything anew for each file takes longer than most files do; no test changes what others share.
+    isolate: false,
     // No test measures time: a slow machine is no failure.
     testTimeout: 60_000,
     // The report is what scripts/test-totals.ts adds up; it lies in each project's own folder.

@@ -298,31 +298,32 @@ export const make = (
    * A run ends whose handlers wait and were not kept: they are executed up to their waits again and interrupted there, so
    * that their finalizers can call tools, as those of handlers that are kept. Whether there was something to do.
    */
-  const unwind = Effect.fnUntraced(function* (why: "Cancel" | "Deadline") {
-    const { fingerprint, version } = writer.state
-    const waiting = [...visitsOf(writer.state)].filter(
-      ([branch, visit]) => visit.waiting.length > 0 && !course.unwound.has(branch)
-    )
-    if (waiting.length === 0 || wasCancelling || isLost()) return false
-    // Without a handler that the run fits there is nothing to be executed.
-    if (version !== flow.version || fingerprint !== flow.fingerprint || incompatible() !== undefined)
-      return false
-    stop ??= { _tag: why }
-    for (const [branch] of waiting) {
-      if (draining || isLost()) break
-      main = Visiting.lineOf(environment, branch)
-      main.unwinding = "under way"
-      const { grace } = main
-      // Nobody knows whether it comes to its wait again.
-      const cancel = Duration.isFinite(environment.grace)
-        ? timer(Duration.toMillis(environment.grace), () => grace.interrupt())
-        : () => {}
-      yield* Effect.ensuring(visiting.attempt(main), Effect.sync(cancel))
-      course.unwound.add(branch)
-    }
-    main = Visiting.lineOf(environment, "")
-    return true
-  })
+  const unwind = (why: "Cancel" | "Deadline"): Effect.Effect<boolean, WriteError> =>
+    Effect.gen(function* () {
+      const { fingerprint, version } = writer.state
+      const waiting = [...visitsOf(writer.state)].filter(
+        ([branch, visit]) => visit.waiting.length > 0 && !course.unwound.has(branch)
+      )
+      if (waiting.length === 0 || wasCancelling || isLost()) return false
+      // Without a handler that the run fits there is nothing to be executed.
+      if (version !== flow.version || fingerprint !== flow.fingerprint || incompatible() !== undefined)
+        return false
+      stop ??= { _tag: why }
+      for (const [branch] of waiting) {
+        if (draining || isLost()) break
+        main = Visiting.lineOf(environment, branch)
+        main.unwinding = "under way"
+        const { grace } = main
+        // Nobody knows whether it comes to its wait again.
+        const cancel = Duration.isFinite(environment.grace)
+          ? timer(Duration.toMillis(environment.grace), () => grace.interrupt())
+          : () => {}
+        yield* Effect.ensuring(visiting.attempt(main), Effect.sync(cancel))
+        course.unwound.add(branch)
+      }
+      main = Visiting.lineOf(environment, "")
+      return true
+    })
 
   /** Brings the run to the version of the flow, or pauses it because that cannot be done. */
   const follow = Effect.suspend(() =>

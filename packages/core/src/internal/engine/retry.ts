@@ -30,27 +30,28 @@ export const make = (schedule: Schedule.Schedule<unknown, any>): Retry => {
     | undefined
   let stepped = 0
   return {
-    delayAfter: Effect.fnUntraced(function* (tried) {
-      // The count began anew: the run was retried.
-      if (stepped >= tried.length) {
-        step = undefined
-        stepped = 0
-      }
-      step ??= yield* Schedule.toStep(schedule) as Effect.Effect<NonNullable<typeof step>>
-      let delay: number | undefined
-      while (stepped < tried.length) {
-        const { error, time } = tried[stepped]!
-        stepped += 1
-        delay = yield* step(time, error).pipe(
-          Effect.map(([, duration]) => Duration.toMillis(duration)),
-          // A try that comes after an infinite delay does not come.
-          Effect.map((millis) => (Number.isFinite(millis) ? millis : undefined)),
-          Pull.catchDone(() => Effect.succeed(undefined))
-        )
-        if (delay === undefined) return undefined
-      }
-      return delay
-    })
+    delayAfter: (tried) =>
+      Effect.gen(function* () {
+        // The count began anew: the run was retried.
+        if (stepped >= tried.length) {
+          step = undefined
+          stepped = 0
+        }
+        step ??= yield* Schedule.toStep(schedule) as Effect.Effect<NonNullable<typeof step>>
+        let delay: number | undefined
+        while (stepped < tried.length) {
+          const { error, time } = tried[stepped]!
+          stepped += 1
+          delay = yield* step(time, error).pipe(
+            Effect.map(([, duration]) => Duration.toMillis(duration)),
+            // A try that comes after an infinite delay does not come.
+            Effect.map((millis) => (Number.isFinite(millis) ? millis : undefined)),
+            Pull.catchDone(() => Effect.succeed(undefined))
+          )
+          if (delay === undefined) return undefined
+        }
+        return delay
+      })
   }
 }
 

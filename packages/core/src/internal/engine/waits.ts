@@ -175,14 +175,16 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
   }
 
   /** Opens waits, and sees to it that the runs that are waited for are made. */
-  const open = Effect.fnUntraced(function* (plans: ReadonlyArray<Planned>) {
-    const made: Array<readonly [Called, Extract<Body, { kind: "sent" }>]> = []
-    for (const { called } of plans) if (called !== undefined) made.push([called, yield* called.sent])
-    yield* host.openWaits([...made.map(([, sent]) => sent), ...opening(plans)])
-    if (made.length === 0) return
-    yield* host.sync
-    for (const [called, { message }] of made) yield* called.deliver(message)
-  })
+  const open = (plans: ReadonlyArray<Planned>): Effect.Effect<void> => {
+    if (plans.every(({ called }) => called === undefined)) return host.openWaits(opening(plans))
+    return Effect.gen(function* () {
+      const made: Array<readonly [Called, Extract<Body, { kind: "sent" }>]> = []
+      for (const { called } of plans) if (called !== undefined) made.push([called, yield* called.sent])
+      yield* host.openWaits([...made.map(([, sent]) => sent), ...opening(plans)])
+      yield* host.sync
+      for (const [called, { message }] of made) yield* called.deliver(message)
+    })
+  }
 
   /** Waits that are open: whether the visit asks for them as it did when they were opened. */
   const reopen = (plans: ReadonlyArray<Planned>): Effect.Effect<void> => {
