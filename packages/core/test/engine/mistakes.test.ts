@@ -52,6 +52,8 @@ const failureOf = (...handlers: Parameters<typeof workerOf>) =>
     Effect.provide(workerOf(...handlers))
   )
 
+const untagged: unknown = new TypeError("no lamp")
+
 const looking = Effect.fnUntraced(function* ({ next }: any) {
   return next.end(yield* Look.call({ n: 1 }))
 })
@@ -80,11 +82,11 @@ describe("a handler", () => {
       const gone = yield* failureOf(() => Effect.fail(new Gone({ what: "the lamp" })))
       assert.include(gone.message, `the error Gone does not fit its schema: it is not declared`)
       assert.include(gone.message, `it says "the lamp is gone"`)
-      const plain = yield* failureOf(() => Effect.fail(new TypeError("no lamp")))
+      const plain = yield* failureOf(() => Effect.fail(untagged))
       assert.include(plain.message, `the error TypeError does not fit its schema: it is not declared`)
       assert.include(plain.message, `it says "no lamp"`)
-      const tool = yield* failureOf(looking, () => Effect.fail(new Error("no lamp")))
-      assert.include(tool.message, `the error Error does not fit its schema: it is not declared`)
+      const tool = yield* failureOf(looking, () => Effect.fail(untagged))
+      assert.include(tool.message, `the error TypeError does not fit its schema: it is not declared`)
     })
   )
 
