@@ -339,7 +339,7 @@ export const make = <
     readonly description?: string
   }
 ): Tool<Name, InputOf<I>, Output, Err, CompensableBy<C>> => {
-  const given = options.input as Schema.Codec<unknown, unknown> | Fields
+  const given: Schema.Codec<unknown, unknown> | Fields = options.input
   const input = isFields(given) ? Schema.Struct(given) : given
   const output = options.output ?? Schema.Void
   const error = options.error ?? Schema.Never
