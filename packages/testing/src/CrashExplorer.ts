@@ -12,9 +12,10 @@
  * - no tool call is carried out again after its success was durable
  * - at-most-once calls are carried out once, unless the time before is known to have failed
  * - no call is carried out, and nothing of a recovered run is executed, before what led to it is durable
- * - nothing is executed in a run that had ended or was being cancelled
+ * - nothing begins in a run that has ended or is being cancelled, nor in one that was to be cancelled when the power was
+ *   cut; finalizers may call tools, but not after a cut, and what the run did may be undone
  * - no command counts twice, and no wait is over before its time
- * - every journal is a chain that folds, and the disk holds what was written
+ * - every journal is a chain that folds, and is found on the disk as it was written, after each cut and at the end
  *
  * Time is virtual: it jumps to the next timer when nothing else can go on, so a retry after a day takes no time. A
  * scenario must therefore do the same every time: no real I/O but that of fakes.
@@ -126,7 +127,8 @@ export type Check<World, A, E> = (
  * - `stallAfter`: how long nothing may happen in real time before the scenario is given up, 2 seconds by default
  * - `start`: the time at the beginning, in milliseconds since 1970, 0 by default; `seed`: for Random
  * - `worker`: how the workers work; unless said otherwise they do not sweep, and do not look now and then at what is due
- * - `store`: goes around the store of every process; with it one can show that a broken store is found
+ * - `store`: goes around the store of every process, and of whoever verifies the journals after a cut and at the end; with
+ *   it one can show that a broken store is found
  *
  * @category models
  * @since 0.1.0
@@ -278,6 +280,7 @@ export const explore: {
           options.latency === undefined ? store : slow(Duration.fromInputUnsafe(options.latency))(store)
         return options.store === undefined ? timed : options.store(timed)
       },
+      read: options.store ?? ((store) => store),
       // A store in memory tells of every change, and nobody sets the clock; without the sweep and the look at what is due
       // a worker that misses something is found out.
       worker: { sweep: Duration.infinity, timers: Duration.infinity, ...options.worker },

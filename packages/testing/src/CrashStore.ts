@@ -218,7 +218,7 @@ const note = (ledger: Ledger.Ledger, change: Change, succeeded: boolean): void =
     case "release":
       return ledger.released(change.run)
     case "send":
-      return ledger.sent(JSON.stringify([change.run, change.command.id, change.command.request]))
+      return ledger.sent(change.command)
     case "delete":
       return ledger.deleted(change.run)
   }

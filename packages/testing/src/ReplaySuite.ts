@@ -96,13 +96,15 @@ export interface Finding {
  * @since 0.1.0
  */
 export class ReplayFailed extends Schema.TaggedError<ReplayFailed>()("ReplayFailed", {
+  /** The path of the journal. */
+  file: Schema.String,
   run: Schema.String,
   flow: Schema.String,
   verdict: Schema.String,
   detail: Schema.String
 }) {
   override get message(): string {
-    return `recorded run ${JSON.stringify(this.run)} of flow ${this.flow}: ${this.detail}`
+    return `${this.file}: recorded run ${JSON.stringify(this.run)} of flow ${this.flow}: ${this.detail}`
   }
 }
 
@@ -252,7 +254,7 @@ export const suite = <const Flows extends ReadonlyArray<Flow.Any>, E>(
         Effect.gen(function* () {
           const findings = yield* check(Folder.readLines(folder, name), options)
           const bad = findings.find(({ verdict }) => verdict !== "same" && verdict !== "outdated")
-          if (bad !== undefined) return yield* new ReplayFailed(bad)
+          if (bad !== undefined) return yield* new ReplayFailed({ ...bad, file: Folder.fileOf(folder, name) })
           for (const { detail, run, verdict } of findings) {
             if (verdict === "outdated")
               yield* Effect.promise(() => annotate(`run ${run} was not replayed: ${detail}`, "notice"))

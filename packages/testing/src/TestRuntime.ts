@@ -75,6 +75,7 @@ export type { Stop }
  * - `flows`, `handlers`: what the worker executes; the layer is built anew, in virtual time, for every worker
  * - `disk`: a disk to go on with; a new one unless given
  * - `flush`: when what the worker appends becomes durable; only when somebody waits for it, unless said otherwise
+ * - `store`: goes around the store of every worker, not of the client: the `store` of `Faults`, or a layer of yours
  * - `now`: the time to begin at, in milliseconds since 1970, 0 by default
  * - `seed`: for Random
  * - `worker`: how the worker works; unless said otherwise it does not sweep, and does not look now and then at what is due
@@ -87,6 +88,7 @@ export interface Options<Flows extends ReadonlyArray<Flow.Any>, E, R> {
   readonly handlers: Layer.Layer<HandlersOf<Flows>, E, R>
   readonly disk?: MemoryStore.Disk | undefined
   readonly flush?: MemoryStore.Options["flush"]
+  readonly store?: ((inner: Layer.Layer<Store>) => Layer.Layer<Store>) | undefined
   readonly now?: number | undefined
   readonly seed?: string | undefined
   readonly worker?: Omit<Worker.Options<ReadonlyArray<Flow.Any>>, "flows"> | undefined
@@ -122,6 +124,7 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>, E, R>(
       const time = VirtualTime.make(options.now ?? 0)
       const ids = WorkerProcess.sequentialIds()
       const seed = options.seed ?? "waymark"
+      const around = options.store ?? ((inner: Layer.Layer<Store>) => inner)
       const contextOf = (machine: VirtualTime.Machine, name: string, around: Context.Context<never>) =>
         WorkerProcess.contextOn(machine, around, VirtualTime.seededRandom(`${seed}/${name}`), ids)
 
@@ -137,7 +140,7 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>, E, R>(
         const building = WorkerProcess.build({
           flows: options.flows,
           handlers: options.handlers,
-          store: MemoryStore.layer({ disk, owner, flush }),
+          store: around(MemoryStore.layer({ disk, owner, flush })),
           // A store in memory tells of every change, and nobody else starts waits; the timers of the sweep and of the look at
           // what is due would be in the way of those of the flows.
           worker: { sweep: Duration.infinity, timers: Duration.infinity, ...options.worker }

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Flow from "@waymark/core/Flow"
 import { Hasher } from "@waymark/core/Hasher"
+import { NodeMiddlewares } from "@waymark/core/Middleware"
 import * as Node from "@waymark/core/Node"
 import * as Runs from "@waymark/core/Runs"
 import * as State from "@waymark/core/State"
@@ -434,9 +435,57 @@ describe("the witness of CrashExplorer", () => {
         // Finalizers may call tools.
         assert.deepStrictEqual(yield* problems(Charge, cancelling, 1), [])
         assert.deepStrictEqual(yield* problems(Charge, cancelling, 1, {}, true), [
-          "was carried out in a run that had ended, or was being cancelled, before the power was cut"
+          "was carried out in a run that was being cancelled when the power was cut"
         ])
       }),
     60_000
+  )
+
+  it.effect("objects to a node that begins in a run that has ended or is being cancelled", () =>
+    Effect.gen(function* () {
+      const begins = (durable: ReadonlyArray<JournalBuilder.Step>, isCut = false) =>
+        Effect.gen(function* () {
+          const { hash } = yield* Hasher
+          const ledger = Ledger.make(hash)
+          const witness = Witness.make(ledger, hash)
+          const journal = yield* JournalBuilder.make("r")
+          ledger.created(journal.batch(JournalBuilder.created()), true, false)
+          for (const step of durable) ledger.appended(journal.batch(step))
+          ledger.synced("r")
+          assert.deepStrictEqual(ledger.problems, [])
+          if (isCut) witness.cut()
+          const context = { flow: "flow", run: "r", branch: "", node: "work", visit: 1, attempt: 1 }
+          yield* Effect.gen(function* () {
+            for (const around of yield* NodeMiddlewares)
+              yield* around(Effect.never, context as never).pipe(Effect.timeoutOption(0))
+          }).pipe(Effect.provide(witness.layer(1)), Effect.orDie)
+          return witness.problems
+        })
+      const says = (why: string) => [`node work (visit 1) of run "r" began in a run that ${why}`]
+      const cancel = { kind: "cancelRequested", reason: "enough" } as const
+      const wait: JournalBuilder.Step = {
+        kind: "waitOpened",
+        node: "work",
+        visit: 1,
+        attempt: 1,
+        wait: "w",
+        on: { type: "event", name: "go" }
+      }
+      assert.deepStrictEqual(yield* begins([]), [])
+      assert.deepStrictEqual(yield* begins([cancel]), says("is cancelling"))
+      assert.deepStrictEqual(
+        yield* begins([cancel], true),
+        says("was being cancelled when the power was cut")
+      )
+      // For the sake of its finalizers.
+      assert.deepStrictEqual(yield* begins([wait, cancel]), [])
+      assert.deepStrictEqual(
+        yield* begins([wait, cancel], true),
+        says("was being cancelled when the power was cut")
+      )
+      const failed = JournalBuilder.failed("E", "")
+      assert.deepStrictEqual(yield* begins([failed]), says("is failed"))
+      assert.deepStrictEqual(yield* begins([failed], true), says("was failed when the power was cut"))
+    })
   )
 })

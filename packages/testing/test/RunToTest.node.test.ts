@@ -5,14 +5,14 @@ import * as Tool from "@waymark/core/Tool"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { execFile } from "node:child_process"
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { join, resolve } from "node:path"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import * as FakeTools from "../src/FakeTools.ts"
 import * as RunToTest from "../src/RunToTest.ts"
 import * as TestRuntime from "../src/TestRuntime.ts"
 import * as invoice from "./invoice.ts"
 import * as trip from "./trip.ts"
+import { executeTests, temporaryFolder } from "./vitestProcess.ts"
 
 const { Invoice, InvoiceHandlers, Mail, MailDown } = invoice
 const { Book, Pay, Print, SoldOut, Trip, Visa } = trip
@@ -182,54 +182,6 @@ const recordings: { readonly [name: string]: Recording } = {
 const generated = ({ layer, make, modules }: Recording) =>
   Effect.flatMap(make, (run) => RunToTest.generate(run, { modules })).pipe(Effect.provide(layer))
 
-const root = resolve(import.meta.dirname, "..")
-
-/** Executes the test files in a folder; gives the names of those that failed, and of all. */
-const execute = (folder: string) =>
-  Effect.promise(async () => {
-    const report = join(folder, "report.json")
-    const vitest = resolve(root, "../../node_modules/vitest/vitest.mjs")
-    const config = join(root, "vitest.config.ts")
-    await new Promise<void>((done) => {
-      execFile(
-        process.execPath,
-        [
-          vitest,
-          "run",
-          "--config",
-          config,
-          "--root",
-          folder,
-          "--dir",
-          folder,
-          "--no-isolate",
-          "--maxWorkers=1",
-          "--reporter=json",
-          `--outputFile=${report}`
-        ],
-        { cwd: folder, env: { ...process.env, VITEST: undefined } },
-        () => done()
-      )
-    })
-    const { testResults } = JSON.parse(readFileSync(report, "utf8")) as {
-      readonly testResults: ReadonlyArray<{
-        readonly name: string
-        readonly status: string
-        readonly message: string
-        readonly assertionResults: ReadonlyArray<{ readonly failureMessages: ReadonlyArray<string> }>
-      }>
-    }
-    return new Map(
-      testResults.map(({ assertionResults, message, name, status }) => [
-        name.slice(name.lastIndexOf("/") + 1),
-        {
-          status,
-          message: [message, ...assertionResults.flatMap((one) => one.failureMessages)].join("\n")
-        }
-      ])
-    )
-  })
-
 /** A folder with the tests, and with the flows, changed or not. */
 const workplace = (
   parent: string,
@@ -257,10 +209,7 @@ describe("RunToTest", () => {
     "makes tests that pass, and that fail when the flow does something else",
     () =>
       Effect.gen(function* () {
-        const parent = join(root, "test-results")
-        mkdirSync(parent, { recursive: true })
-        const folder = mkdtempSync(join(parent, "generated-"))
-        yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true, force: true })))
+        const folder = yield* temporaryFolder("generated")
         const texts = new Map<string, string>()
         for (const [name, recording] of Object.entries(recordings))
           texts.set(name.replaceAll(" ", "-"), yield* generated(recording))
@@ -268,7 +217,8 @@ describe("RunToTest", () => {
         workplace(folder, "changed", texts, (source) =>
           changes.reduce((text, [from, to]) => text.replaceAll(from, to), source)
         )
-        const results = yield* execute(folder)
+        const { exitCode, files: results } = yield* executeTests(folder)
+        assert.strictEqual(exitCode, 1)
         assert.strictEqual(results.size, 2 * texts.size)
         for (const name of texts.keys()) {
           const same = results.get(`same-${name}.test.ts`)!

@@ -23,15 +23,18 @@ export const journalsIn = (folder: string): ReadonlyArray<string> => {
   }
 }
 
+/** The path of a journal. */
+export const fileOf = (folder: string, name: string): string => join(folder, `${name}${extension}`)
+
 export const readLines = (folder: string, name: string): ReadonlyArray<string> =>
-  readFileSync(join(folder, `${name}${extension}`), "utf8")
+  readFileSync(fileOf(folder, name), "utf8")
     .split("\n")
     .filter((line) => line !== "")
 
 /** Writes a journal that is not there yet, and gives its path. */
 export const write = (folder: string, name: string, lines: ReadonlyArray<string>): string => {
   mkdirSync(folder, { recursive: true })
-  const path = join(folder, `${name}${extension}`)
+  const path = fileOf(folder, name)
   writeFileSync(path, `${lines.join("\n")}\n`, { flag: "wx" })
   return path
 }

@@ -4,6 +4,7 @@
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import type { Command } from "@waymark/core/Command"
 import type { Event, Failure } from "@waymark/core/Event"
 import * as Journal from "@waymark/core/Journal"
 import * as RunInfo from "@waymark/core/RunInfo"
@@ -29,6 +30,8 @@ export interface RunLedger {
   pending: Array<Journal.Entry>
   head: Journal.Head | undefined
   leased: boolean
+  /** Whether there was an event that could not follow the state. */
+  refused: boolean
   /** Whether the last owner was lost without letting go. */
   crashed: boolean
   readonly keys: Map<string, KeyRecord>
@@ -38,6 +41,8 @@ export interface RunLedger {
   readonly undos: Map<number, string>
   /** At which event each command was answered, by source and position. */
   readonly answered: Map<string, number>
+  /** The ids of cancels that lie in the inbox and were not answered yet. */
+  readonly cancels: Set<string>
 }
 
 export interface Ledger {
@@ -56,7 +61,7 @@ export interface Ledger {
   readonly acquired: (run: string) => void
   readonly released: (run: string) => void
   readonly deleted: (run: string) => void
-  readonly sent: (text: string) => void
+  readonly sent: (command: Command) => void
   /** The power was cut. */
   readonly cut: () => void
   /** The process ended in good order. */
@@ -98,6 +103,7 @@ const faultOf = (
     const first = ledger.answered.get(command)
     if (first !== undefined) return `command ${id} is answered at seq ${first} and again at seq ${event.seq}`
     ledger.answered.set(command, event.seq)
+    ledger.cancels.delete(id)
   }
   if (event.kind === "waitEnded" && "timedOut" in event.outcome && before !== undefined) {
     const due = Option.getOrUndefined(HashMap.get(before.waits, event.wait))?.due
@@ -171,7 +177,11 @@ export const make = (hash: (text: string) => string): Ledger => {
       if (Result.isFailure(followed)) problems.push(followed.failure.message)
       const before = stateOf(ledger)
       const folded = RunState.apply(before ?? origin?.state, event, entry.line.length)
-      if (Result.isFailure(folded)) problems.push(folded.failure.message)
+      // What follows does not follow from what could not be folded: that says nothing new.
+      if (Result.isFailure(folded)) {
+        if (!ledger.refused) problems.push(folded.failure.message)
+        ledger.refused = true
+      }
       ledger.head = Result.isSuccess(followed) ? followed.success : { seq: event.seq, hash: hash(entry.line) }
       const fault = faultOf(ledger, before ?? origin?.state, event)
       if (fault !== undefined) problems.push(`run ${ledger.run}: ${fault}`)
@@ -193,11 +203,13 @@ export const make = (hash: (text: string) => string): Ledger => {
         pending: [],
         head: undefined,
         leased: false,
+        refused: false,
         crashed: false,
         keys: new Map(),
         places: new Map(),
         undos: new Map(),
-        answered: new Map()
+        answered: new Map(),
+        cancels: new Set()
       }
       runs.set(run, ledger)
     }
@@ -239,8 +251,12 @@ export const make = (hash: (text: string) => string): Ledger => {
     deleted: (run) => {
       runs.delete(run)
     },
-    sent: (text) => {
-      if (!commands.includes(text)) commands.push(text)
+    sent: ({ id, request, run }) => {
+      const text = JSON.stringify([run, id, request])
+      if (commands.includes(text)) return
+      commands.push(text)
+      const ledger = runs.get(run)
+      if (request.type === "cancel" && ledger !== undefined && !isEnded(ledger)) ledger.cancels.add(id)
     },
     cut: () => {
       lost = [...runs.values()].flatMap(({ pending }) => pending)
@@ -274,11 +290,27 @@ export const describe = (ledger: Ledger): string =>
     ledger.commands
   ])
 
-/** Whether a run had ended, or was ending: then it undoes its calls, and nothing else of it may be executed. */
-export const isOver = (ledger: RunLedger): boolean => {
+/** Whether a run has ended. */
+const isEnded = (ledger: RunLedger): boolean => {
   const state = stateOf(ledger)
-  return (
-    state !== undefined &&
-    (RunInfo.isTerminal(state.status) || state.status === "cancelling" || state.compensating !== undefined)
-  )
+  return state !== undefined && RunInfo.isTerminal(state.status)
+}
+
+/**
+ * Why nothing of a run may be executed any more but the undoing of its calls; `isEnding` if that stands in its journal, and
+ * not only in its inbox.
+ */
+export interface Over {
+  readonly why: string
+  readonly isEnding: boolean
+}
+
+/** Whether a run has ended, is ending, or somebody was told that it will be cancelled. */
+export const overOf = (ledger: RunLedger): Over | undefined => {
+  const state = stateOf(ledger)
+  if (state === undefined) return undefined
+  if (RunInfo.isTerminal(state.status)) return { why: `was ${state.status}`, isEnding: true }
+  if (state.status === "cancelling") return { why: "was being cancelled", isEnding: true }
+  if (state.compensating !== undefined) return { why: "was undoing its calls", isEnding: true }
+  return ledger.cancels.size > 0 ? { why: "was to be cancelled", isEnding: false } : undefined
 }

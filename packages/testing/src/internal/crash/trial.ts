@@ -8,9 +8,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Result from "effect/Result"
 import type * as Flow from "@waymark/core/Flow"
 import { Hasher } from "@waymark/core/Hasher"
 import type { IdGenerator } from "@waymark/core/IdGenerator"
+import * as Journal from "@waymark/core/Journal"
 import * as MemoryStore from "@waymark/core/MemoryStore"
 import type * as Runs from "@waymark/core/Runs"
 import { Store } from "@waymark/core/Store"
@@ -39,6 +41,8 @@ export interface Setting<World, A, E, LE, R> {
   readonly handlers: (world: World) => Layer.Layer<any, LE, R>
   readonly scenario: (given: Given<World>) => Effect.Effect<A, E, Services | R>
   readonly store: (store: Store["Service"]) => Store["Service"]
+  /** The same for whoever reads it between processes, when no time passes. */
+  readonly read: (store: Store["Service"]) => Store["Service"]
   readonly worker: WorkerProcess.WorkerOptions | undefined
   readonly seed: string
   readonly start: number
@@ -200,25 +204,65 @@ const runProcess = <World, A, E, LE, R>(
     })
   })
 
-/** Whether what is on the disk is what was put there: other instances read the same heads. */
-const compareWithDisk = (
+/** All entries of a journal. */
+const entriesOf = Effect.fnUntraced(function* (store: Store["Service"], run: string) {
+  const entries: Array<Journal.Entry> = []
+  for (;;) {
+    const page = yield* store.read(run, { from: entries.length })
+    if (page.length === 0) return entries
+    entries.push(...page)
+  }
+})
+
+/**
+ * Whether what is stored is what was written, and a chain: each journal is read by somebody who has just come, from the
+ * beginning, as `Runs.verify` reads it.
+ */
+const verifyDisk = <World, A, E, LE, R>(
+  setting: Setting<World, A, E, LE, R>,
   disk: MemoryStore.Disk,
   ledger: Ledger.Ledger
 ): Effect.Effect<ReadonlyArray<string>> =>
   Effect.gen(function* () {
-    const store = yield* MemoryStore.make({ disk })
+    const store = setting.read(yield* MemoryStore.make({ disk, owner: "reader" }))
     const problems: Array<string> = []
-    for (const { head, run } of ledger.runs.values()) {
-      const stored = yield* Effect.result(store.get(run))
-      if (stored._tag === "Failure") problems.push(stored.failure.message)
-      else if (stored.success.head.hash !== head?.hash) {
-        problems.push(
-          `the journal of run ${run} on the disk ends at seq ${stored.success.head.seq}, not as it was written`
-        )
+    for (const { durable, head, run } of ledger.runs.values()) {
+      if (durable.length === 0) continue
+      const stored = yield* Effect.result(Effect.all([store.get(run), entriesOf(store, run)]))
+      if (Result.isFailure(stored)) {
+        problems.push(`the journal of run ${run} cannot be read: ${stored.failure.message}`)
+        continue
       }
+      const [{ head: shown }, entries] = stored.success
+      const fault = faultOf(setting.hash, entries, durable)
+      if (fault !== undefined) problems.push(fault)
+      else if (shown.hash !== head?.hash)
+        problems.push(
+          `the store says that the journal of run ${run} ends at seq ${shown.seq}; it ends at ${durable.length - 1}`
+        )
     }
     return problems
   }).pipe(Effect.scoped)
+
+const faultOf = (
+  hash: (text: string) => string,
+  entries: ReadonlyArray<Journal.Entry>,
+  durable: ReadonlyArray<Journal.Entry>
+): string | undefined => {
+  let head: Journal.Head | undefined
+  for (const entry of entries) {
+    // The anchor of a fork was compared with its origin when it became durable.
+    const anchor = entry.event.kind === "forked" ? entry.event.prev : undefined
+    const followed = Journal.follow(hash, head, entry, anchor)
+    if (Result.isFailure(followed)) return followed.failure.message
+    head = followed.success
+  }
+  const { run } = durable[0]!.event
+  const other = durable.findIndex(({ line }, seq) => line !== entries[seq]?.line)
+  if (other === -1 && entries.length === durable.length) return undefined
+  const at = other === -1 ? durable.length : other
+  return `the journal of run ${run} holds something else than was written, from seq ${at} on`
+}
 
 /**
  * Carries out a trial: the power is cut once in each process but the last.
@@ -281,7 +325,7 @@ export const run = <World, A, E, LE, R>(
             `process ${process} ended after ${operations.length} operations, before the power could be cut at operation ${cutAt.point}`
           )
         }
-        problems.push(...(yield* compareWithDisk(disk, ledger)))
+        problems.push(...(yield* verifyDisk(setting, disk, ledger)))
         const runs = yield* Effect.exit(runOutcomes(ledger, witness.codec()))
         if (Exit.isFailure(runs)) {
           problems.push(`the journals cannot be opened: ${Cause.pretty(runs.cause)}`)
@@ -310,6 +354,7 @@ export const run = <World, A, E, LE, R>(
       })
       witness.cut()
       remains = left()
+      problems.push(...(yield* verifyDisk(setting, disk, ledger)))
       if (setting.downtime > 0) yield* time.setTime(time.now() + setting.downtime)
     }
   })

@@ -11,11 +11,13 @@ import type { Event } from "@waymark/core/Event"
 import { NodeMiddlewares } from "@waymark/core/Middleware"
 import type { NodeMiddleware } from "@waymark/core/Middleware"
 import { isTerminal } from "@waymark/core/RunInfo"
+import { visitOf } from "@waymark/core/RunState"
+import type { RunState } from "@waymark/core/RunState"
 import { ToolExecutor } from "@waymark/core/ToolExecutor"
 import type { Request } from "@waymark/core/ToolExecutor"
 import type { Execution } from "./outcome.ts"
-import { isOver, recordOf, stateOf } from "./ledger.ts"
-import type { Ledger, RunLedger } from "./ledger.ts"
+import { overOf, recordOf, stateOf } from "./ledger.ts"
+import type { Ledger, Over, RunLedger } from "./ledger.ts"
 
 export type Mutable<A> = { -readonly [K in keyof A]: A[K] }
 
@@ -67,13 +69,31 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
     digest = hash(`${digest}\n${text}`)
   }
   const carriedOut = new Map<string, number>()
-  /** Runs that had ended at the last cut, and how often they had been restarted by then. */
-  const over = new Map<string, number>()
+  /** Runs that were over at the last cut, why, and how often they had been restarted by then. */
+  const over = new Map<string, Over & { readonly restarts: number }>()
 
   const isRestarting = (run: RunLedger): boolean =>
     run.pending.some(({ event }) => event.kind === "restarted")
-  const wasOver = (run: RunLedger): boolean =>
-    over.get(run.run) === stateOf(run)?.restarts && !isRestarting(run)
+  /** How a run was over when the power was cut, unless somebody has retried it since. */
+  const overThen = (run: RunLedger): Over | undefined => {
+    const known = over.get(run.run)
+    return known !== undefined && known.restarts === stateOf(run)?.restarts && !isRestarting(run)
+      ? known
+      : undefined
+  }
+  /** Why nothing of a run may be executed any more, if that is so. */
+  const overBy = (run: RunLedger, { status }: RunState): string | undefined => {
+    const then = overThen(run)
+    if (then !== undefined) return `${then.why} when the power was cut`
+    return (isTerminal(status) || status === "cancelling") && !isRestarting(run) ? `is ${status}` : undefined
+  }
+  /** Whether the run is cancelled by this process: then finalizers are executed in it, and may call tools. */
+  const isCancelled = (run: RunLedger, { status }: RunState): boolean =>
+    (status === "cancelling" || run.pending.some(({ event }) => event.kind === "cancelRequested")) &&
+    overThen(run)?.isEnding !== true
+  /** A handler that waits and has no fiber is executed up to its wait once more, for the sake of its finalizers. */
+  const isUnwound = (run: RunLedger, state: RunState, branch: string): boolean =>
+    isCancelled(run, state) && (visitOf(state, branch)?.waiting.length ?? 0) > 0
 
   const judge = (request: Request, run: RunLedger | undefined): void => {
     const { key, run: id } = request.invocation
@@ -112,12 +132,11 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
       }
     } else if (state.compensating !== undefined) {
       problems.push(`${nameOf(request)} was carried out in a run that undoes its calls`)
-    } else if (wasOver(run)) {
-      problems.push(
-        `${nameOf(request)} was carried out in a run that had ended, or was being cancelled, before the power was cut`
-      )
-    } else if (isTerminal(state.status) && !isRestarting(run))
-      problems.push(`${nameOf(request)} was carried out in a run that is ${state.status}`)
+    } else {
+      const why = overBy(run, state)
+      if (why !== undefined && !isCancelled(run, state))
+        problems.push(`${nameOf(request)} was carried out in a run that ${why}`)
+    }
   }
 
   const nodeBegins: NodeMiddleware = (handler, { branch, node, run: id, visit }) =>
@@ -136,10 +155,9 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
             )
           }
         }
-        if (wasOver(run))
-          problems.push(
-            `${where} began in a run that had ended, or was being cancelled, before the power was cut`
-          )
+        const why = overBy(run, state)
+        if (why !== undefined && !isUnwound(run, state, branch))
+          problems.push(`${where} began in a run that ${why}`)
       }
       progress += 1
       return Effect.onExit(handler, () =>
@@ -203,7 +221,10 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
       ),
     cut: () => {
       over.clear()
-      for (const run of ledger.runs.values()) if (isOver(run)) over.set(run.run, stateOf(run)!.restarts)
+      for (const run of ledger.runs.values()) {
+        const why = overOf(run)
+        if (why !== undefined) over.set(run.run, { ...why, restarts: stateOf(run)!.restarts })
+      }
     }
   }
 }
