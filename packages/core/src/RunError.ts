@@ -72,6 +72,16 @@ export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
     const at = this.node === undefined ? "" : ` at node ${this.node}`
     return `run ${JSON.stringify(this.run)} failed${at}: ${describe(this.failure)}${undoneText(this.undone)}`
   }
+
+  /** The exception that a handler or a tool threw, if it was one, with its stack: where it happened. */
+  override get cause(): Error | undefined {
+    const { failure } = this
+    if (failure.kind !== "defect") return undefined
+    const { message, name, stack } = failure
+    // What a codec has sealed is no text.
+    if (typeof message !== "string" || typeof stack !== "string") return undefined
+    return Object.assign(new Error(message), { name, stack })
+  }
 }
 
 /**
@@ -92,7 +102,7 @@ export class RunCancelled extends Schema.TaggedError<RunCancelled>()("RunCancell
 }
 
 /**
- * A run had not ended in the time given. It goes on.
+ * A run had not ended in the time given. Nothing was done to it.
  *
  * @category errors
  * @since 0.1.0
@@ -103,7 +113,13 @@ export class AwaitTimeout extends Schema.TaggedError<AwaitTimeout>()("AwaitTimeo
   millis: Schema.Finite
 }) {
   override get message(): string {
-    return `run ${JSON.stringify(this.run)} is ${this.status} after ${this.millis} ms; it goes on`
+    const hint =
+      this.status === "paused"
+        ? "it stays so until somebody resumes it; Runs.get says why"
+        : this.status === "pending"
+          ? "it begins when a worker that has its flow takes it up"
+          : "it goes on"
+    return `run ${JSON.stringify(this.run)} has not ended after ${this.millis} ms and is ${this.status}: ${hint}`
   }
 }
 

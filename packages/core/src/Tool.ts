@@ -288,6 +288,10 @@ const Proto = {
   }
 }
 
+/** Whether it is an object of fields and not a schema; nothing, where the compiler was not asked, is neither. */
+const isFields = (input: Schema.Codec<unknown, unknown> | Fields | undefined): input is Fields =>
+  typeof input === "object" && input !== null && !Schema.isSchema(input)
+
 /**
  * Defines a tool.
  *
@@ -335,7 +339,8 @@ export const make = <
     readonly description?: string
   }
 ): Tool<Name, InputOf<I>, Output, Err, CompensableBy<C>> => {
-  const input = Schema.isSchema(options.input) ? options.input : Schema.Struct(options.input)
+  const given: Schema.Codec<unknown, unknown> | Fields = options.input
+  const input = isFields(given) ? Schema.Struct(given) : given
   const output = options.output ?? Schema.Void
   const error = options.error ?? Schema.Never
   const problems: Array<Problem> = []
@@ -355,8 +360,8 @@ export const make = <
   }
   const timeout = limit("timeout", options.timeout)
   const alive = limit("heartbeat", options.heartbeat)
-  const given: true | Compensate | undefined = options.compensate
-  const undo = given === true ? {} : given
+  const undoing: true | Compensate | undefined = options.compensate
+  const undo = undoing === true ? {} : undoing
   const compensate = undo && {
     retry: undo.retry,
     timeout: limit("compensate.timeout", undo.timeout),

@@ -15,6 +15,7 @@ import * as Schema from "effect/Schema"
 import type { WaitTarget } from "./Event.ts"
 import type * as Flow from "./Flow.ts"
 import { makeCodec } from "./internal/definition/codec.ts"
+import { DefinitionError } from "./internal/definition/problem.ts"
 import { Visit } from "./Visit.ts"
 
 /**
@@ -120,6 +121,22 @@ const make = <A, E>(request: Request): Wait<A, E> =>
     { "~waymark/Wait": request }
   ) as Wait<any>
 
+/** A schema that is missing where the compiler was not asked: the wait could not tell what ends it. */
+const schemaOf = <S>(schema: S | undefined, name: string): S => {
+  if (schema !== undefined) return schema
+  throw new DefinitionError({
+    definition: "wait",
+    id: name,
+    problems: [
+      {
+        _tag: "InvalidOption",
+        option: "schema",
+        detail: "is missing; give that of the value that ends the wait"
+      }
+    ]
+  })
+}
+
 const after = (timeout: Duration.Input | undefined): Request["limit"] => {
   if (timeout === undefined) return undefined
   const millis = Duration.toMillis(Duration.fromInputUnsafe(timeout))
@@ -148,7 +165,7 @@ export const event = <
   make({
     name,
     on: options.key === undefined ? { type: "event", name } : { type: "event", name, key: options.key },
-    schema: options.schema,
+    schema: schemaOf(options.schema, name),
     limit: after(options.timeout)
   })
 
@@ -202,7 +219,7 @@ export const user = <
     readonly timeout?: Timeout
   }
 ): Wait<S["Type"], TimeoutError<Timeout>> => {
-  const { encode } = makeCodec(options.schema)
+  const { encode } = makeCodec(schemaOf(options.schema, name))
   const choices = options.choices?.map((choice) => Effect.runSync(encode(choice)))
   return make({
     name,
@@ -232,7 +249,7 @@ export const job = <
   schema: S,
   options?: { readonly timeout?: Timeout }
 ): Wait<S["Type"], JobFailed | TimeoutError<Timeout>> =>
-  make({ name: id, on: { type: "job", id }, schema, limit: after(options?.timeout) })
+  make({ name: id, on: { type: "job", id }, schema: schemaOf(schema, id), limit: after(options?.timeout) })
 
 /**
  * Waits for the end of a run that is started for it.

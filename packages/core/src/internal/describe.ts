@@ -32,7 +32,7 @@ export const describe = (failure: Failure): string => {
     case "conflict":
       return `branches ${failure.branches.join(" and ")} (${failure.nodes.join(", ")}) both wrote channel ${failure.channel}`
     case "quorum":
-      return `${failure.failed} branches failed: the ${failure.needed} that are needed cannot complete any more`
+      return `${failure.failed === 1 ? "1 branch" : `${failure.failed} branches`} failed: the ${failure.needed} that are needed cannot complete any more`
     case "cancelled":
       return `run ${failure.run} was cancelled: ${failure.reason}`
   }

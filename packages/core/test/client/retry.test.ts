@@ -268,7 +268,10 @@ describe("an at-most-once call that failed in doubt", () => {
     Effect.gen(function* () {
       const { call, payments, run, runs } = yield* doubtful()
       const wrong = yield* Effect.flip(runs.retry(run, { settle: { [call]: "failed", "pay/x/0": "again" } }))
-      assert.deepInclude(wrong, { _tag: "CommandRefused", detail: "no open visit has a call pay/x/0" })
+      assert.deepInclude(wrong, {
+        _tag: "CommandRefused",
+        detail: `no open visit has a call pay/x/0; in doubt: "${call}"`
+      })
       assert.strictEqual((yield* runs.get(run)).status, "failed")
       const alone = yield* Effect.flip(runs.settle(run, call, "again"))
       assert.deepInclude(alone, { _tag: "CommandRefused", status: "failed" })

@@ -229,6 +229,39 @@ describe("Flow.make", () => {
     )
   })
 
+  it("names every part that is not what it should be, where the compiler was not asked", () => {
+    const problemsOf = (options: object) => {
+      try {
+        ;(Flow.make as any)("f", {
+          input: Schema.Void,
+          start: "a",
+          nodes: { a: Node.make({ to: ["end"] }) },
+          ...options
+        })
+      } catch (error) {
+        return (error as Flow.DefinitionError).message.split("\n").slice(1)
+      }
+      return []
+    }
+    const noSchema =
+      "is not a schema, such as Schema.String, Schema.Struct({ … }), or Schema.Void for nothing"
+    assert.deepStrictEqual(problemsOf({}), [])
+    assert.deepStrictEqual(problemsOf({ input: undefined }), [`- \`input\` ${noSchema}`])
+    assert.deepStrictEqual(problemsOf({ input: { n: Schema.Int } }), [`- \`input\` ${noSchema}`])
+    assert.deepStrictEqual(problemsOf({ input: Schema.Struct({ n: Number as any }) }), [
+      `- \`input.n\` ${noSchema}`
+    ])
+    assert.deepStrictEqual(problemsOf({ state: { n: Schema.Int } }), [
+      "- `state.n` is not a channel; give what State.value, State.list or another function of State makes"
+    ])
+    assert.deepStrictEqual(problemsOf({ nodes: { a: { to: ["end"] } } }), [
+      "- `nodes.a` is not a node; give what Node.make makes"
+    ])
+    assert.deepStrictEqual(problemsOf({ nodes: undefined }), [
+      "- `nodes` is missing; give an object of what Node.make makes"
+    ])
+  })
+
   it("checks that initial values fit their schemas", () => {
     const state = {
       a: State.value(Schema.Int, 1.5),

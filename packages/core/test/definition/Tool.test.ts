@@ -59,6 +59,20 @@ describe("Tool.make", () => {
     assert.fail("the definition was accepted")
   })
 
+  it("asks for schemas, where the compiler was not asked", () => {
+    const messageOf = (options: object) => {
+      try {
+        ;(Tool.make as any)("t", options)
+      } catch (error) {
+        return (error as Tool.DefinitionError).message
+      }
+      return ""
+    }
+    assert.include(messageOf({}), "- `input` is not a schema")
+    assert.include(messageOf({ input: { n: Number } }), "- `input.n` is not a schema")
+    assert.include(messageOf({ input: {}, output: String }), "- `output` is not a schema")
+  })
+
   it("says whether it needs a codec", () => {
     assert.isFalse(Tool.requiresCodec(Search))
     assert.isTrue(Tool.requiresCodec(Tool.make("login", { input: { key: Schema.Redacted(Schema.String) } })))

@@ -59,6 +59,19 @@ describe("a worker", () => {
     })
   )
 
+  it.effect("is not given a flow twice", () =>
+    Effect.gen(function* () {
+      const one = flowOf(1, "w")
+      const message = yield* refusal(
+        Worker.layer({ flows: [one, one] }).pipe(Layer.provide(handlersOf(one, "w")))
+      )
+      assert.match(
+        message,
+        /flow "a" is given twice \(defined at .*handlersFit\.test\.ts:\d+:\d+\); give it once/
+      )
+    })
+  )
+
   it.effect("has no two tools of one name", () =>
     Effect.gen(function* () {
       const Mail = Tool.make("send", { input: {}, output: Schema.String })

@@ -148,8 +148,29 @@ const checkErrors = (flow: Flow.Any): ReadonlyArray<Problem> => {
   return problems
 }
 
+/** Parts that are not what they should be at all, as only the compiler would have seen before: nothing else can be asked of them. */
+const checkParts = (flow: Flow.Any): ReadonlyArray<Problem> => {
+  const problems: Array<Problem> = []
+  const part = (option: string, is: boolean, detail: string) => {
+    if (!is) problems.push({ _tag: "InvalidOption", option, detail })
+  }
+  part("nodes", typeof flow.nodes === "object", "is missing; give an object of what Node.make makes")
+  for (const [name, node] of Object.entries(flow.nodes ?? {}))
+    part(`nodes.${name}`, node?.error !== undefined, "is not a node; give what Node.make makes")
+  for (const [name, channel] of Object.entries(flow.state)) {
+    part(
+      `state.${name}`,
+      channel?.schema !== undefined && channel.kind !== undefined,
+      "is not a channel; give what State.value, State.list or another function of State makes"
+    )
+  }
+  return problems
+}
+
 /** Everything that is wrong with a flow. */
 export const check = (flow: Flow.Any): ReadonlyArray<Problem> => {
+  const parts = checkParts(flow)
+  if (parts.length > 0) return parts
   const schemas = checkSchemas(flow)
   // A schema without a JSON form has no codec to ask.
   const hasOutput = schemas.length === 0 && Exit.isFailure(makeCodec(flow.output).encode(undefined))

@@ -8,9 +8,10 @@ import type * as Flow from "../../Flow.ts"
  * - `opaque`: a part whose values are not described (`Any`, `Unknown`, `ObjectKeyword`)
  * - `redacted`: a secret, which may be stored encrypted only
  * - `noJson`: a part that has no JSON form
+ * - `noSchema`: something that is no schema at all; only the compiler would have seen it before
  */
 export interface Finding {
-  readonly kind: "opaque" | "redacted" | "noJson"
+  readonly kind: "opaque" | "redacted" | "noJson" | "noSchema"
   readonly path: string
   readonly what: string
 }
@@ -30,12 +31,16 @@ const nameOf = ({ annotations }: SchemaAST.AST): string => {
   return "a declared type"
 }
 
-const collect = (root: SchemaAST.AST, at: string): ReadonlyArray<Finding> => {
+const collect = (root: SchemaAST.AST | undefined, at: string): ReadonlyArray<Finding> => {
   const findings: Array<Finding> = []
   // A part reached through an encoding is stored in another form, so that only secrets in it matter.
   const seen = { stored: new Set<SchemaAST.AST>(), hidden: new Set<SchemaAST.AST>() }
 
-  const walk = (ast: SchemaAST.AST, path: string, stored: boolean): void => {
+  const walk = (ast: SchemaAST.AST | undefined, path: string, stored: boolean): void => {
+    if (ast === undefined) {
+      findings.push({ kind: "noSchema", path, what: "" })
+      return
+    }
     const visited = stored ? seen.stored : seen.hidden
     // Primitive schemas are shared objects: each place where one stands is to be reported.
     if (
@@ -98,7 +103,7 @@ const collect = (root: SchemaAST.AST, at: string): ReadonlyArray<Finding> => {
 
 /** The findings of a schema; `at` names it in their paths. */
 export const inspect = (schema: Schema.Constraint, at: string): ReadonlyArray<Finding> =>
-  collect(schema.ast, at)
+  collect((schema as Schema.Constraint | undefined)?.ast, at)
 
 /** Whether values of one of these schemas may be stored encrypted only. */
 export const holdSecrets = (schemas: ReadonlyArray<Schema.Constraint>): boolean =>

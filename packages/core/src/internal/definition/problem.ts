@@ -82,13 +82,13 @@ export const describe = (problem: Problem): string => {
 }
 
 /**
- * A flow, a tool, an output or a budget is defined in a way that cannot work. It lists everything that is wrong at once.
+ * A flow, a tool, a wait, an output or a budget is defined in a way that cannot work. It lists everything that is wrong at once.
  *
  * @category errors
  * @since 0.1.0
  */
 export class DefinitionError extends Schema.TaggedError<DefinitionError>()("DefinitionError", {
-  definition: Schema.Literals(["flow", "tool", "output", "budget"]),
+  definition: Schema.Literals(["flow", "tool", "wait", "output", "budget"]),
   id: Schema.String,
   problems: Schema.Array(Problem)
 }) {
@@ -105,6 +105,14 @@ export const problemsOf = (findings: ReadonlyArray<Finding>): ReadonlyArray<Prob
         return [{ _tag: "OpaqueSchema", path: finding.path, schema: finding.what }]
       case "noJson":
         return [{ _tag: "NoJsonForm", path: finding.path, schema: finding.what }]
+      case "noSchema":
+        return [
+          {
+            _tag: "InvalidOption",
+            option: finding.path,
+            detail: "is not a schema, such as Schema.String, Schema.Struct({ … }), or Schema.Void for nothing"
+          }
+        ]
       case "redacted":
         return []
     }

@@ -74,4 +74,6 @@ const placeOf = ({ site }: Defined): string => {
 
 /** Says that one name is that of two definitions, and where these are. */
 export const twoOf = (what: "flow" | "tool", name: string, one: Defined, other: Defined): string =>
-  `two ${what}s are called ${JSON.stringify(name)}: one is defined at ${placeOf(one)}, one at ${placeOf(other)}; give them different names, or use one of them everywhere`
+  one === other
+    ? `${what} ${JSON.stringify(name)} is given twice (defined at ${placeOf(one)}); give it once`
+    : `two ${what}s are called ${JSON.stringify(name)}: one is defined at ${placeOf(one)}, one at ${placeOf(other)}; give them different names, or use one of them everywhere`

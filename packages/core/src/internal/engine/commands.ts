@@ -11,6 +11,7 @@ import { mapValues } from "../../Event.ts"
 import type { Body, CommandRef, RefusalReason } from "../../Event.ts"
 import type { Call, RunState } from "../../RunState.ts"
 import type { Received } from "../../Store.ts"
+import { fewOf } from "../definition/quoted.ts"
 import { hasCompensated, undoneOf } from "../compensation.ts"
 import { isHandled } from "../inbox.ts"
 import type { Mutable } from "../record.ts"
@@ -121,12 +122,13 @@ const settlement = (
   as: Settlement,
   next: boolean
 ): { readonly body: Settled } | { readonly problem: string } => {
-  let problem = `no open visit has a call ${id}`
+  const isInDoubt = (call: Call) => (next ? staysInDoubt(call) : call.status === "started")
+  let problem: string | undefined
   for (const [branch, { attempt, calls, node, visit }] of visitsOf(state)) {
     const call: Call | undefined = Option.getOrUndefined(HashMap.get(calls, id))
     if (call === undefined) continue
     problem = `call ${id} is not in doubt`
-    if (!(next ? staysInDoubt(call) : call.status === "started")) continue
+    if (!isInDoubt(call)) continue
     const { tool } = call
     const place = {
       ...(branch === "" ? undefined : { branch }),
@@ -145,7 +147,12 @@ const settlement = (
             : { kind: "callFailed", ...place, error: { kind: "inDoubt", tool, call: id } }
     }
   }
-  return { problem }
+  if (problem !== undefined) return { problem }
+  const inDoubt = [...visitsOf(state)].flatMap(([, { calls }]) =>
+    [...calls].flatMap(([call, made]) => (isInDoubt(made) ? [call] : []))
+  )
+  const which = inDoubt.length === 0 ? "" : `; in doubt: ${fewOf(inDoubt)}`
+  return { problem: `no open visit has a call ${id}${which}` }
 }
 
 /** The events that a command amounts to at a checkpoint; `undefined` if it was dealt with already. */
@@ -289,7 +296,10 @@ const unwanted = (
   if (state.keeps?.includes(signal.name) === true) return ["full", `${keptSignals} signals are kept already`]
   const keys = Waking.keysOf(state, signal.name)
   return keys.length === 0
-    ? ["nothingWaits", "nothing waits for it, and the flow does not name it among its signals"]
+    ? [
+        "nothingWaits",
+        `nothing waits for signal "${signal.name}", and the flow does not name it among its signals${Waking.openOf(state, "event")}`
+      ]
     : ["wrongKey", `it is waited for with ${keys.map((key) => JSON.stringify(key)).join(" or ")} as its key`]
 }
 
@@ -314,7 +324,8 @@ const endNamed = (
   if (over !== undefined) return ignored(...over)
   const named = Waking.named(state, type, name)
   const [only] = named
-  if (only === undefined) return ignored("nothingWaits", `nothing waits for ${name}`)
+  if (only === undefined)
+    return ignored("nothingWaits", `nothing waits for "${name}"${Waking.openOf(state, type)}`)
   if (named.length > 1) {
     const ids = named.map(([id]) => id).join(" or ")
     return ignored("ambiguous", `several wait for ${name}: say which, ${ids}`)
@@ -327,8 +338,11 @@ const endNamed = (
   const value = type === "job" ? (given as Extract<Finish, { value: Json }>).value : given
   const problem = problemFor(state, wait, value)
   if (problem !== undefined)
-    return ignored("doesNotFit", `what was given is not what is waited for: ${problem}`)
+    return ignored("doesNotFit", `what was given for "${name}" is not what is waited for: ${problem}`)
   return isChoice(wait, value)
     ? Waking.end(state, id, { value }, by)
-    : ignored("notAChoice", "what was given is not what is waited for: it is none of the choices")
+    : ignored(
+        "notAChoice",
+        `what was given for "${name}" is not what is waited for: it is none of the choices`
+      )
 }

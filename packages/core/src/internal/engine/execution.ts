@@ -25,6 +25,7 @@ import * as Limits from "./limits.ts"
 import * as Obeying from "./obeying.ts"
 import * as Outbox from "./outbox.ts"
 import * as Outcomes from "./outcomes.ts"
+import * as Pausing from "./pausing.ts"
 import * as Placing from "./placing.ts"
 import { snapshotIfDue, takeSnapshot } from "./snapshotting.ts"
 import * as Spans from "./spans.ts"
@@ -332,6 +333,7 @@ export const make = (
       const appended = writer.appendTo((now) => (now.status === "cancelling" ? undefined : [change]))
       return Effect.flatMap(appended, () => {
         views.reset()
+        if (change.kind === "paused") return Pausing.report(run, change.reason)
         return change.kind === "migrated" && writer.state.version === flow.version
           ? takeSnapshot(writer)
           : Effect.void
@@ -347,7 +349,7 @@ export const make = (
   }
   const pause = (reason: PauseReason): Effect.Effect<unknown, WriteError> => {
     through = true
-    return writer.append({ kind: "paused", reason })
+    return Effect.andThen(writer.append({ kind: "paused", reason }), Pausing.report(run, reason))
   }
 
   const endChildren = Effect.suspend(() =>

@@ -3,6 +3,7 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
+import { format } from "effect/Formatter"
 import type * as Schema from "effect/Schema"
 import type { Failure } from "../../Event.ts"
 import { BudgetExceeded, InDoubt, Unencodable } from "../../Failures.ts"
@@ -10,6 +11,7 @@ import { NodeTimeout } from "../../Node.ts"
 import { RunCancelled } from "../../RunError.ts"
 import { ToolStalled, ToolTimeout } from "../../Tool.ts"
 import { makeCodec } from "../definition/codec.ts"
+import { errorTags } from "../definition/inspect.ts"
 import { describe } from "../describe.ts"
 
 /** What a cause amounts to: its defect if it has one, else its error, else that it was interrupted. */
@@ -41,6 +43,11 @@ const messageOf = (error: unknown): string =>
       ? error
       : ""
 
+const nameOf = (value: unknown): string =>
+  typeof value === "object" && value !== null && "name" in value && typeof value.name === "string"
+    ? value.name
+    : `(${typeof value})`
+
 /** A failure to encode something is itself a failure that can always be stored. */
 export const encoding = (what: string, message: string): Extract<Failure, { kind: "encoding" }> => ({
   kind: "encoding",
@@ -61,7 +68,8 @@ const defect = (value: unknown): Failure => {
   if (typeof value === "object" && value !== null) {
     const name = "name" in value && typeof value.name === "string" ? value.name : "Defect"
     const stack = "stack" in value && typeof value.stack === "string" ? value.stack : undefined
-    const message = messageOf(value)
+    // Of what is no error the message would be empty.
+    const message = stack === undefined && !("message" in value) ? format(value) : messageOf(value)
     return stack === undefined ? { kind: "defect", name, message } : { kind: "defect", name, message, stack }
   }
   return { kind: "defect", name: "Defect", message: String(value) }
@@ -104,14 +112,25 @@ export const store = (outcome: Outcome, schemas: ReadonlyArray<Schema.Codec<any,
   }
   const { error } = outcome
   const tag = tagOf(error)
-  let problem = "it is not one of the declared errors"
+  let problem = ""
   for (const schema of schemas) {
     const exit = makeCodec(schema).encode(error)
     if (Exit.isSuccess(exit)) return { kind: "error", tag, error: exit.value, message: messageOf(error) }
     const failed = exit.cause.reasons[0]
     if (failed?._tag === "Fail") problem = (failed.error as Error).message
   }
-  return encoding(`the error ${tag}`, problem)
+  const isDeclared = schemas.some((schema) => {
+    const { complete, tags } = errorTags(schema)
+    return !complete || tags.includes(tag)
+  })
+  if (isDeclared) return encoding(`the error ${tag}`, problem)
+  // What it says stands nowhere else.
+  const message = messageOf(error)
+  const said = message === "" ? "" : ` (it says ${JSON.stringify(message)})`
+  return encoding(
+    `the error ${tag === "" ? nameOf(error) : tag}`,
+    `it is not declared: name it in \`error\` of the node or the tool, or catch it${said}`
+  )
 }
 
 /** The text of a failure as it was stored; a codec may have made something else of it. */

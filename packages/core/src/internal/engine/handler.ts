@@ -21,6 +21,7 @@ import * as Calls from "./calls.ts"
 import * as Children from "./children.ts"
 import * as Claims from "./claims.ts"
 import * as Grace from "./grace.ts"
+import * as Returned from "./returned.ts"
 import * as Telling from "./telling.ts"
 import { SeededRandom, VisitClock } from "./visitClock.ts"
 import * as Waits from "./waits.ts"
@@ -254,7 +255,10 @@ export const prepare = (
   const own = Context.add(seeded, Scope.Scope, doing.scope) as Context.Context<never>
   let effect: Effect.Effect<Next.Next, unknown> = Effect.withFiber((self) => {
     doing.self = self
-    return handler(contextOf(attempted)) as Effect.Effect<Next.Next, unknown>
+    return Returned.effectOf(
+      handler(contextOf(attempted)),
+      () => `the handler of node ${JSON.stringify(node)} of flow ${JSON.stringify(flow.id)}`
+    )
   })
   if (!plain) {
     effect = Effect.provideContext(effect, own)

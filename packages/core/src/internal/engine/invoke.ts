@@ -14,6 +14,7 @@ import type { Request, ToolExecutor } from "../../ToolExecutor.ts"
 import * as Grace from "./grace.ts"
 import { twoOf } from "../definition/site.ts"
 import * as Heartbeat from "./heartbeat.ts"
+import * as Returned from "./returned.ts"
 
 export interface Surroundings {
   /** The context that tool handlers run in: not that of the visit, whose time stands still. */
@@ -35,11 +36,20 @@ const handlerFor = (
 ): Effect.Effect<unknown, unknown, any> => {
   if (provided === undefined) return missing(tool.name, "handler")
   if (provided.tool !== tool) return Effect.die(new Error(twoOf("tool", tool.name, provided.tool, tool)))
-  if (undo === undefined) return Effect.suspend(() => provided.handler(input))
+  if (undo === undefined) {
+    return Effect.suspend(() =>
+      Returned.effectOf(provided.handler(input), () => `the handler of tool ${tool.name}`)
+    )
+  }
   const { compensate } = provided
   return compensate === undefined
     ? missing(tool.name, "`compensate` here")
-    : Effect.suspend(() => compensate({ input, output: undo.output, key: undo.key }))
+    : Effect.suspend(() =>
+        Returned.effectOf(
+          compensate({ input, output: undo.output, key: undo.key }),
+          () => `\`compensate\` of tool ${tool.name}`
+        )
+      )
 }
 
 /** `surrounding` is the context in which the tool's layer is looked for, and whose span the new one belongs to. */

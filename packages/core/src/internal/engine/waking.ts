@@ -7,6 +7,7 @@ import type { Json } from "effect/Schema"
 import type { Command } from "../../Command.ts"
 import type { Body, CommandRef, Of } from "../../Event.ts"
 import type { KeptSignal, OpenWait, RunState } from "../../RunState.ts"
+import { fewOf } from "../definition/quoted.ts"
 import type { Mutable } from "../record.ts"
 import { visitIn } from "../visits.ts"
 
@@ -147,6 +148,14 @@ export const keysOf = (state: RunState, name: string): ReadonlyArray<string> => 
     )
   )
 ]
+
+/** What of a kind the run waits for, in words: for who named something else. */
+export const openOf = (state: RunState, type: "event" | "user" | "job"): string => {
+  const names = new Set<string>()
+  for (const { on } of HashMap.values(state.waits))
+    if (on.type === type) names.add(on.type === "job" ? on.id : on.name)
+  return names.size === 0 ? "" : `; it waits for ${fewOf([...names])}`
+}
 
 /** The open waits that a signal may end, the one opened first in front. */
 export const meantBy = (
