@@ -285,4 +285,16 @@ describe("damage", () => {
       assert.include((yield* corruptionOf(disk, false)).path, `redo log ${log}`)
     })
   )
+
+  it.live("a redo log that lies there under the name of another one is told by its first line", () =>
+    Effect.gen(function* () {
+      const { database, logs } = yield* left
+      const log = Math.max(...logs.keys())
+      const disk = MemoryPersistence.makeDisk(database)
+      for (const number of [log, log + 1]) disk.logs.set(number, logs.get(log)!)
+      const reason = yield* corruptionOf(disk, true)
+      assert.deepInclude(reason, { path: `memory, redo log ${log + 1}`, offset: 0 })
+      assert.include(reason.detail, `it is redo log ${log}, under another name`)
+    })
+  )
 })
