@@ -84,9 +84,12 @@ it.live(
 
       let killed = 0
       let repeatedInDoubt = 0
-      for (let attempt = 1; killed < kills; attempt++) {
+      let attempts = 0
+
+      /** One audit, from its start to its end, killed again and again. */
+      const audited = Effect.gen(function* () {
         const place = yield* workplace
-        const run = `audit-${attempt}`
+        const run = `audit-${++attempts}`
         let ended = false
         // What was completed before the process that works now, and how long the witness file was then.
         let before: { readonly completed: ReadonlySet<string>; readonly lines: number } = {
@@ -122,7 +125,10 @@ it.live(
           Effect.provide(Layer.provide(Runs.layer, FsStore.layer({ directory: place.store, readOnly: true })))
         )
         assert.strictEqual(verified.from, 0)
-      }
+      })
+      // Two at a time: most of it is the start of processes.
+      const lane = Effect.whileLoop({ while: () => killed < kills, body: () => audited, step: () => {} })
+      yield* Effect.all([lane, lane], { concurrency: 2, discard: true })
       assert.isAbove(repeatedInDoubt, 0, "no kill hit a call that was under way")
     }).pipe(Effect.scoped, Random.withSeed(seed), Effect.provide(NodeServices.layer)),
   { timeout: 600_000 }

@@ -25,6 +25,7 @@ import * as NodeFiles from "@waymark/store-kit/NodeFiles"
 import * as ProcessIdentity from "@waymark/store-kit/ProcessIdentity"
 import { Identity } from "@waymark/store-kit/ProcessIdentity"
 import * as DatabaseFile from "./internal/databaseFile.ts"
+import { formatMark, parseMark } from "./internal/mark.ts"
 import { Persistence } from "./Persistence.ts"
 
 /**
@@ -52,19 +53,6 @@ const markInterval = 20
 /** How long to wait for a mark, and how often to look for it, in milliseconds. */
 const markPatience = 100
 const markStep = 4
-
-/** Of one length, so that one overwrites another whole; said twice, so that half of one is told from a whole. */
-const formatMark = (log: number, end: number): string => {
-  const text = `${log} ${end}`
-  return `${text} ${text}`.padEnd(79, " ") + "\n"
-}
-
-const parseMark = (text: string): { readonly log: number; readonly end: number } | undefined => {
-  const [log, end, logAgain, endAgain] = text.trim().split(" ")
-  return log === logAgain && end === endAgain && log !== undefined && end !== undefined
-    ? { log: Number(log), end: Number(end) }
-    : undefined
-}
 
 interface OpenLog {
   readonly log: number
@@ -218,7 +206,12 @@ export const make = Effect.fnUntraced(function* (
         const text = JSON.stringify({ owner, process: identity.self } satisfies LockFile)
         const created = disk.createExclusively(lockPath(mine), Buffer.from(text), temporary()).pipe(
           // It may have got its name before something failed; this process would then keep itself out.
-          Effect.onError(() => Effect.ignore(removeOwn(mine, owner)))
+          Effect.onError(() => Effect.ignore(removeOwn(mine, owner))),
+          // Who has just got the lock has tidied up, what was to be linked here included.
+          Effect.catchIf(
+            ({ reason }) => reason._tag === "Invalid" && attempt < 20,
+            () => Effect.succeed(false)
+          )
         )
         if (!(yield* created)) continue
         // Two that looked at once may both have found nobody; each sees the other now, or only one does.

@@ -1,4 +1,4 @@
-/** The redo log is cut at every byte, and it and the database are altered at bytes all over them. */
+/** The redo log and the database are cut at every byte, and altered at bytes all over them. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -8,7 +8,9 @@ import { Store } from "@waymark/core/Store"
 import type { StoreError } from "@waymark/core/Store"
 import * as Journal from "@waymark/testing/JournalBuilder"
 import * as Crypto from "node:crypto"
+import * as CheckedFile from "../src/internal/checkedFile.ts"
 import { step } from "../src/internal/operation.ts"
+import { blockSize } from "../src/internal/pageFile.ts"
 import * as Redo from "../src/internal/redo.ts"
 import { Maintenance } from "../src/Maintenance.ts"
 import * as MemoryPersistence from "../src/MemoryPersistence.ts"
@@ -197,10 +199,51 @@ describe("damage", () => {
           const altered = database.slice()
           altered[at]! ^= 1 << (at & 7)
           yield* look(`byte ${at}`, altered)
-          if (at % 3 === 0) yield* look(`cut at ${at}`, database.subarray(0, at))
+        }
+        // Each byte between these leaves the same: the test that follows shows that.
+        for (let page = 0; page < database.length; page += blockSize) {
+          for (const at of [page, page + 1, page + blockSize - 1])
+            yield* look(`cut at ${at}`, database.subarray(0, at))
         }
         assert.isAbove(readers.opened, 150)
         assert.isAbove(readers.read, readers.opened * 3)
+        assert.deepStrictEqual(problems.slice(0, 10), [])
+      }),
+    600_000
+  )
+
+  it.live(
+    "a database that is cut at any byte: the pages before it can be read, and the others are missed",
+    () =>
+      Effect.gen(function* () {
+        const { database } = yield* left
+        const last = database.length - blockSize
+        const problems: Array<string> = []
+        const page = new Uint8Array(blockSize)
+        for (let at = 0; at < database.length; at++) {
+          const cutPage = at - (at % blockSize)
+          const damaged = CheckedFile.damagesIn(database.subarray(0, at))
+          if (damaged.join() !== (at === cutPage ? "" : String(cutPage)))
+            problems.push(`cut at ${at}: the pages ${damaged.join()} are damaged`)
+          // As SQLite reads it: for the first bytes of each page, some in the middle, and the last one.
+          const within = at - cutPage
+          if (within > 2 && within % 1000 !== 0 && within !== blockSize - 1) continue
+          const file = CheckedFile.make(database.subarray(0, at))
+          const missed = (from: number): boolean => {
+            const count = file.read(from, page)
+            return count === -1 ? file.damage() === from : from >= file.size() && count === 0
+          }
+          if (!missed(cutPage)) problems.push(`cut at ${at}: page ${cutPage} can be read`)
+          if (!missed(last)) problems.push(`cut at ${at}: the last page can be read`)
+          if (at < blockSize) continue
+          if (file.size() !== database.length) problems.push(`cut at ${at}: nobody knows how long it was`)
+          for (let before = 0; before < cutPage; before += blockSize) {
+            const isRead = file.read(before, page) === blockSize && file.damage() === undefined
+            if (!isRead || Buffer.compare(page, database.subarray(before, before + blockSize)) !== 0)
+              problems.push(`cut at ${at}: page ${before} cannot be read`)
+          }
+        }
+        assert.isAbove(database.length, 10 * blockSize)
         assert.deepStrictEqual(problems.slice(0, 10), [])
       }),
     600_000
@@ -240,6 +283,18 @@ describe("damage", () => {
       const disk = MemoryPersistence.makeDisk(database)
       disk.logs.set(log + 1, logs.get(log)!)
       assert.include((yield* corruptionOf(disk, false)).path, `redo log ${log}`)
+    })
+  )
+
+  it.live("a redo log that lies there under the name of another one is told by its first line", () =>
+    Effect.gen(function* () {
+      const { database, logs } = yield* left
+      const log = Math.max(...logs.keys())
+      const disk = MemoryPersistence.makeDisk(database)
+      for (const number of [log, log + 1]) disk.logs.set(number, logs.get(log)!)
+      const reason = yield* corruptionOf(disk, true)
+      assert.deepInclude(reason, { path: `memory, redo log ${log + 1}`, offset: 0 })
+      assert.include(reason.detail, `it is redo log ${log}, under another name`)
     })
   )
 })

@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as NodeFs from "node:fs"
 import { DatabaseSync } from "node:sqlite"
@@ -190,6 +191,21 @@ describe("the lock", () => {
       yield* first.close
       const second = yield* open()
       yield* second.close
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is one process's, of several that want it at once", () =>
+    Effect.gen(function* () {
+      const { open } = yield* place
+      for (let round = 0; round < 5; round++) {
+        const opened = yield* Effect.all(
+          [1, 2, 3].map(() => Effect.result(open())),
+          { concurrency: 3 }
+        )
+        const refused = opened.flatMap((one) => (Result.isFailure(one) ? [one.failure.reason._tag] : []))
+        assert.deepStrictEqual(refused, ["Busy", "Busy"])
+        for (const one of opened) if (Result.isSuccess(one)) yield* one.success.close
+      }
     }).pipe(Effect.scoped)
   )
 

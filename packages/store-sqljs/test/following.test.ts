@@ -1,10 +1,13 @@
 /** Processes that only read, while another one writes. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import * as NodeFs from "node:fs"
 import { Store } from "@waymark/core/Store"
 import * as NodeFiles from "@waymark/store-kit/NodeFiles"
 import { makeMachine } from "@waymark/store-kit/TestMachine"
@@ -26,6 +29,35 @@ const both = Effect.gen(function* () {
     reader: Context.get(reading, Store)
   }
 })
+
+/** Node's files, whose redo logs are synced when somebody lets them. */
+const holdingSyncs = () => {
+  let gate: Deferred.Deferred<void> | undefined
+  const layer = Layer.effect(
+    FileSystem.FileSystem,
+    Effect.map(FileSystem.FileSystem, (fs) => ({
+      ...fs,
+      open: (path: string, options?: Parameters<FileSystem.FileSystem["open"]>[1]) =>
+        Effect.map(fs.open(path, options), (file): FileSystem.File => {
+          if (!path.includes("-redo.")) return file
+          const sync = Effect.suspend(() =>
+            gate === undefined ? file.sync : Effect.andThen(Deferred.await(gate), file.sync)
+          )
+          return Object.create(file, { sync: { value: sync } }) as FileSystem.File
+        })
+    }))
+  ).pipe(Layer.provide(NodeFiles.layer))
+  /** From now on they wait, until what this gives is executed. */
+  const hold = (): Effect.Effect<unknown> => {
+    const held = Deferred.makeUnsafe<void>()
+    gate = held
+    return Effect.suspend(() => {
+      gate = undefined
+      return Deferred.succeed(held, undefined)
+    })
+  }
+  return { layer, hold }
+}
 
 describe("a store that only reads", () => {
   it.live("sees what the other has made durable, across folds, and is told of it", () =>
@@ -94,6 +126,38 @@ describe("a store that only reads", () => {
       }).pipe(Effect.scoped)
       yield* Effect.all([writing, looking, looking], { concurrency: 3 })
       assert.isAbove(seen, 4)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("does not see what is written and not synced yet", () =>
+    Effect.gen(function* () {
+      const machine = makeMachine()
+      const file = `${yield* temporaryDirectory}/runs.sqlite`
+      const open = (readOnly: boolean) =>
+        Effect.map(
+          Layer.build(openIn({ file, machine }, held.layer, machine.spawn(), { foldBytes: 1e9, readOnly })),
+          Context.get(Store)
+        )
+      const held = holdingSyncs()
+      const writer = yield* open(false)
+      const reader = yield* open(true)
+      const journal = yield* Journal.make("one", { time: 1 })
+      const lease = yield* writer.create(journal.batch(Journal.created()), { holder: "worker" })
+      const size = () => NodeFs.statSync(`${file}-redo.1`).size
+      const before = size()
+
+      const go = held.hold()
+      yield* writer.append(lease, 0, journal.batch(Journal.visited()))
+      const syncing = yield* Effect.forkChild(writer.sync(lease))
+      while (size() === before) yield* Effect.sleep(1)
+      for (const store of [reader, yield* open(true)]) {
+        assert.strictEqual((yield* store.get("one")).head.seq, 0)
+        assert.lengthOf(yield* store.read("one"), 1)
+      }
+      yield* go
+      yield* Fiber.join(syncing)
+      yield* reader.changed("one", 0)
+      assert.lengthOf(yield* reader.read("one"), 2)
     }).pipe(Effect.scoped)
   )
 
