@@ -27,5 +27,5 @@ export const untrusted = async ({ command, openSideBar, page, row }: Context): P
   await page.locator(".codelens-decoration a", { hasText: "Debug replay" }).last().click()
   const refusal = page.locator(".notification-list-item", { hasText: "This workspace is not trusted" })
   await refusal.locator(".monaco-button", { hasText: "Manage Workspace Trust" }).click()
-  await page.locator(".tab.active", { hasText: "Workspace Trust" }).waitFor()
+  await page.getByText("You are in Restricted Mode").waitFor()
 }
