@@ -56,6 +56,9 @@ describe("executing runs that are there", () => {
           client.requests.answer({ run: "asking", wait: "approval", value: { approve: true, note: "fine" } })
         )
         yield* row("asking", "completed").pipe(Effect.provideService(Runs.Runs, runs))
+        // What was read of the store follows.
+        const { source } = yield* Stores
+        while (source(store)?.catalog.get("asking")?.status !== "completed") yield* Effect.sleep("10 millis")
         yield* editor.run("waymark.executeAll", { kind: "store", store })
         yield* editor.heard(/^No run of ws\/\.waymark that has not ended can be executed here\.$/)
       }).pipe(Effect.provide(acting(editor)))
