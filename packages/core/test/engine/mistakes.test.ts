@@ -7,6 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
+import * as Codec from "@waymark/core/Codec"
 import * as Flow from "@waymark/core/Flow"
 import * as MemoryStore from "@waymark/core/MemoryStore"
 import * as Node from "@waymark/core/Node"
@@ -213,6 +214,30 @@ describe("a signal or an answer with another name", () => {
       assert.include(job.message, `nothing waits for "job"; it waits for "job-1"`)
       const unfit = yield* Effect.flip(runs.answer(run, "verdict", 7))
       assert.include(unfit.message, `what was given for "verdict" is not what is waited for`)
+    })
+  )
+})
+
+describe("a client without the codec that a run was stored with", () => {
+  it.effect("is not told that the input is another one", () =>
+    Effect.gen(function* () {
+      const codec = Layer.succeed(Codec.Codec)({
+        name: "text",
+        encrypts: false,
+        encode: (value) => Effect.succeed(JSON.stringify(value)),
+        decode: (value) => Effect.succeed(JSON.parse(value as string) as Schema.Json)
+      })
+      const live = program(({ next }) => Effect.succeed(next.end([])))
+      const computer = machine()
+      const sealing = yield* computer.boot(live.pipe(Layer.provide(codec)))
+      yield* sealing.runs.execute(oneNode, {}, { id: "r" })
+      yield* sealing.stop
+      const { runs } = yield* computer.boot(live)
+      const conflict = yield* Effect.flip(runs.start(oneNode, {}, { id: "r" }))
+      assert.include(
+        conflict.message,
+        "its input looks as if a codec had sealed it, and none is provided here"
+      )
     })
   )
 })

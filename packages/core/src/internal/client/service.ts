@@ -150,8 +150,15 @@ export const make = Effect.fnUntraced(function* (options: {
     const first = yield* Reader.eventAt(journals, run, 0)
     if (first.kind !== "created") return yield* conflict("it is a fork")
     if (first.flow !== flow.id) return yield* conflict(`it is a run of flow ${JSON.stringify(first.flow)}`)
-    if (canonical(first.input) !== canonical(input))
-      return yield* conflict("it was started with another input")
+    if (canonical(first.input) !== canonical(input)) {
+      const isSealed =
+        client.codec === undefined && typeof first.input === "string" && typeof input !== "string"
+      return yield* conflict(
+        isSealed
+          ? "its input looks as if a codec had sealed it, and none is provided here"
+          : "it was started with another input"
+      )
+    }
     return undefined
   })
 
