@@ -147,6 +147,7 @@ describe("a store that only reads", () => {
       const before = size()
 
       const go = held.hold()
+      yield* Effect.addFinalizer(() => go)
       yield* writer.append(lease, 0, journal.batch(Journal.visited()))
       const syncing = yield* Effect.forkChild(writer.sync(lease))
       while (size() === before) yield* Effect.sleep(1)

@@ -4,9 +4,11 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
 import { Store } from "@waymark/core/Store"
 import { makeMachine } from "@waymark/store-kit/TestMachine"
 import type { Machine } from "@waymark/store-kit/TestMachine"
+import * as Faults from "@waymark/testing/Faults"
 import * as Journal from "@waymark/testing/JournalBuilder"
 import type { JournalBuilder } from "@waymark/testing/JournalBuilder"
 import * as PowerLossFileSystem from "@waymark/testing/PowerLossFileSystem"
@@ -168,5 +170,40 @@ describe("power loss at every system call", () => {
         assert.isAbove(cuts, 40)
       }),
     600_000
+  )
+})
+
+describe("a process that dies before it has synced what it wrote", () => {
+  it.live("leaves nothing that its successor shows and a power cut then takes away", () =>
+    Effect.gen(function* () {
+      const disk = PowerLossFileSystem.makeDisk()
+      const machine = makeMachine()
+      const faults = Faults.make([])
+      const first = machine.spawn()
+      // What has died is not closed: nothing of it ever comes back.
+      const scope = yield* Scope.make()
+      const layer = openIn({ file, machine }, faults.fileSystem(disk.layer), first, { foldBytes: 1e9 })
+      const dying = Context.get(yield* Layer.buildWithScope(layer, scope), Store)
+      const journal = yield* Journal.make("one", { time: 1 })
+      const lease = yield* dying.create(journal.batch(Journal.created()), { holder: "worker" })
+      faults.use([Faults.at(1, Faults.crashBefore, { of: ({ kind }) => kind === "sync" })])
+      yield* dying.append(lease, 0, journal.batch(Journal.visited()))
+      yield* Effect.forkDetach(dying.sync(lease))
+      yield* faults.crashed
+      first.vanish()
+
+      const shown = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const { store } = yield* open(disk, machine)
+          const { length } = yield* store.read("one")
+          // The power goes before it is closed.
+          return [length, disk.surviving(PowerLossFileSystem.dropped)] as const
+        })
+      )
+      assert.strictEqual(shown[0], 2)
+      machine.reboot()
+      const { store } = yield* open(shown[1], machine)
+      assert.lengthOf(yield* store.read("one"), shown[0])
+    }).pipe(Effect.scoped)
   )
 })

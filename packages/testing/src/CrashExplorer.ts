@@ -15,7 +15,7 @@
  * - nothing begins in a run that has ended or is being cancelled, nor in one that was to be cancelled when the power was
  *   cut; finalizers may call tools, but not after a cut, and what the run did may be undone
  * - no command counts twice, and no wait is over before its time
- * - every journal is a chain that folds, and is found on the disk as it was written, after each cut and at the end
+ * - every journal is a chain that folds; its head is found on the disk after each cut, and all of it at the end, as written
  *
  * Time is virtual: it jumps to the next timer when nothing else can go on, so a retry after a day takes no time. A
  * scenario must therefore do the same every time: no real I/O but that of fakes.
@@ -280,6 +280,7 @@ export const explore: {
           options.latency === undefined ? store : slow(Duration.fromInputUnsafe(options.latency))(store)
         return options.store === undefined ? timed : options.store(timed)
       },
+      isForeign: options.store !== undefined,
       read: options.store ?? ((store) => store),
       // A store in memory tells of every change, and nobody sets the clock; without the sweep and the look at what is due
       // a worker that misses something is found out.

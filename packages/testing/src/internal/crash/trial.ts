@@ -41,6 +41,8 @@ export interface Setting<World, A, E, LE, R> {
   readonly handlers: (world: World) => Layer.Layer<any, LE, R>
   readonly scenario: (given: Given<World>) => Effect.Effect<A, E, Services | R>
   readonly store: (store: Store["Service"]) => Store["Service"]
+  /** Whether that is a store that may not keep what was written. */
+  readonly isForeign: boolean
   /** The same for whoever reads it between processes, when no time passes. */
   readonly read: (store: Store["Service"]) => Store["Service"]
   readonly worker: WorkerProcess.WorkerOptions | undefined
@@ -215,26 +217,28 @@ const entriesOf = Effect.fnUntraced(function* (store: Store["Service"], run: str
 })
 
 /**
- * Whether what is stored is what was written, and a chain: each journal is read by somebody who has just come, from the
- * beginning, as `Runs.verify` reads it.
+ * Whether what is stored is what was written, and a chain: each journal is looked at by somebody who has just come, who reads
+ * it from the beginning, as `Runs.verify` does, if it is to be looked at as a whole.
  */
 const verifyDisk = <World, A, E, LE, R>(
   setting: Setting<World, A, E, LE, R>,
   disk: MemoryStore.Disk,
-  ledger: Ledger.Ledger
+  ledger: Ledger.Ledger,
+  whole: boolean
 ): Effect.Effect<ReadonlyArray<string>> =>
   Effect.gen(function* () {
     const store = setting.read(yield* MemoryStore.make({ disk, owner: "reader" }))
     const problems: Array<string> = []
     for (const { durable, head, run } of ledger.runs.values()) {
       if (durable.length === 0) continue
-      const stored = yield* Effect.result(Effect.all([store.get(run), entriesOf(store, run)]))
+      const reading = whole ? entriesOf(store, run) : Effect.succeed(durable)
+      const stored = yield* Effect.result(Effect.all([store.get(run), reading]))
       if (Result.isFailure(stored)) {
         problems.push(`the journal of run ${run} cannot be read: ${stored.failure.message}`)
         continue
       }
       const [{ head: shown }, entries] = stored.success
-      const fault = faultOf(setting.hash, entries, durable)
+      const fault = whole ? faultOf(setting.hash, entries, durable) : undefined
       if (fault !== undefined) problems.push(fault)
       else if (shown.hash !== head?.hash)
         problems.push(
@@ -325,7 +329,7 @@ export const run = <World, A, E, LE, R>(
             `process ${process} ended after ${operations.length} operations, before the power could be cut at operation ${cutAt.point}`
           )
         }
-        problems.push(...(yield* verifyDisk(setting, disk, ledger)))
+        problems.push(...(yield* verifyDisk(setting, disk, ledger, true)))
         const runs = yield* Effect.exit(runOutcomes(ledger, witness.codec()))
         if (Exit.isFailure(runs)) {
           problems.push(`the journals cannot be opened: ${Cause.pretty(runs.cause)}`)
@@ -354,7 +358,7 @@ export const run = <World, A, E, LE, R>(
       })
       witness.cut()
       remains = left()
-      problems.push(...(yield* verifyDisk(setting, disk, ledger)))
+      problems.push(...(yield* verifyDisk(setting, disk, ledger, setting.isForeign)))
       if (setting.downtime > 0) yield* time.setTime(time.now() + setting.downtime)
     }
   })
