@@ -73,9 +73,6 @@ exports.start = (pid) => setInterval(() => { try { process.kill(pid, 0) } catch 
 exports.exit = (code) => process.exit(code || 0)
 `
 
-/** So long npm is waited for, in milliseconds: for 100 MB on a slow line. */
-const patience = 240_000
-
 const architectures: { readonly [architecture: string]: string } = { x64: "x64", arm64: "arm64" }
 
 const edit = (file: string, change: (json: any) => void): void => {
@@ -96,20 +93,11 @@ const install = async (target: string): Promise<void> => {
     rmSync(join(target, folder), { recursive: true, force: true })
   for (const folder of ["node", "vscode", "tmp"]) mkdirSync(join(target, folder), { recursive: true })
   const env = { ...process.env, PATH: `${join(target, "node/bin")}${delimiter}${process.env["PATH"]}` }
-  const run = async (command: string, args: ReadonlyArray<string>, cwd: string, timeout = 0): Promise<void> =>
-    void (await promisify(execFile)(command, args, { cwd, env, maxBuffer: 1e8, timeout }))
-  /** Asks npm for something; once more if it stands still, as a connection may without npm noticing it. */
-  const ask = async (args: ReadonlyArray<string>, cwd: string, times = 3): Promise<void> => {
-    try {
-      await run("npm", args, cwd, patience)
-    } catch (error) {
-      if (times === 1) throw error
-      console.log(`npm ${args[0]} did not succeed (${String(error).slice(0, 200)}); trying again`)
-      await ask(args, cwd, times - 1)
-    }
-  }
+  const run = async (command: string, args: ReadonlyArray<string>, cwd: string): Promise<void> =>
+    void (await promisify(execFile)(command, args, { cwd, env, maxBuffer: 1e8 }))
 
-  await ask(
+  await run(
+    "npm",
     ["pack", "--silent", `node-linux-${architecture}@${node}`, `code-server@${codeServer}`],
     temporary
   )
@@ -140,7 +128,7 @@ const install = async (target: string): Promise<void> => {
   edit(join(vscode, "npm-shrinkwrap.json"), (json) => drop(json.packages[""].dependencies))
   // Not `npm ci`: that lock file misses a peer dependency.
   const quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
-  await ask(["install", "--omit=dev", ...quiet], vscode)
+  await run("npm", ["install", "--omit=dev", ...quiet], vscode)
   const modules = join(vscode, "node_modules")
   writeFileSync(join(modules, "@vscode/spdlog/index.js"), spdlog)
   for (const name of ["@vscode/native-watchdog", "native-watchdog"]) {
