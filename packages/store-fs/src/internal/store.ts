@@ -410,7 +410,7 @@ export const make = Effect.fnUntraced(function* (
         const run = leases.holding(lease)
         if (run === undefined) return named("sync")(leases.refusal(lease))
         return named("sync")(
-          run.accepted === run.last
+          run.accepted <= run.last
             ? leases.confirm(lease)
             : leases.awaitDurable(run, lease, options?.release === true)
         )

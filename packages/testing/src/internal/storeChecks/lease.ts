@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Journal from "../../JournalBuilder.ts"
 import type { Check } from "../../StoreHarness.ts"
-import { acquireFree, begin, claim, listAll, restart, shownUpTo, shows, stray } from "./observation.ts"
+import { acquireFree, begin, claim, feedAll, listAll, restart, shownUpTo, shows, stray } from "./observation.ts"
 import type { Instance } from "./trial.ts"
 import { check, holds, refused, same, violated } from "./trial.ts"
 
@@ -235,6 +235,29 @@ export const leaseChecks: ReadonlyArray<Check> = [
       yield* next.sync
       const third = yield* trial.open
       yield* shows(third, run.journal)
+    })
+  ),
+  check(
+    "acquire",
+    "who was taken over and has seen what its successor wrote is refused when it only syncs",
+    ["several", "lapse"],
+    Effect.fnUntraced(function* (trial) {
+      const frozen = yield* trial.open
+      const taker = yield* trial.open
+      const run = yield* begin(frozen, "run")
+      yield* run.sync
+      yield* trial.lapse(frozen.owner)
+      const next = yield* claim(taker, yield* acquireFree(trial, taker, "run"), run.journal)
+      yield* next.append(Journal.visited())
+      yield* next.sync
+      // Reading a run that it believes to hold may not show it to the old owner; what is told of all runs does.
+      yield* trial.eventually(
+        Effect.flatMap(feedAll(frozen), ({ entries }) =>
+          same("the newest entry in the old owner's feed", entries.at(-1)?.event.seq, run.journal.seq)
+        )
+      )
+      yield* refused("the late sync", "LeaseLost", frozen.sync(run.lease))
+      yield* shows(taker, run.journal)
     })
   ),
   check(
