@@ -5,6 +5,7 @@ import { execFile } from "node:child_process"
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { promisify } from "node:util"
+import { cases as bundles } from "../../../scripts/bundle/cases.ts"
 import { measure as measureBundle } from "../../../scripts/bundle/size.ts"
 import { flowSource } from "./flowSource.ts"
 import { interleave, timed } from "../harness/case.ts"
@@ -82,16 +83,11 @@ const types: Case = {
 const size: Case = {
   name: "size",
   measure: async () => {
-    const program = { file: join(workspace, "scripts/bundle/program.ts") }
-    const everything = { text: 'import * as core from "@waymark/core"\nglobalThis.core = core' }
     const measurements: Array<Measurement> = []
-    for (const [title, entry] of [
-      ["bundle of a program with Flow, Worker, Runs and MemoryStore", program],
-      ["bundle of everything in core", everything]
-    ] as const) {
+    for (const { entry, name } of bundles) {
       const { added, effect, total } = await measureBundle(entry)
       measurements.push({
-        title: `${title}, on top of effect`,
+        title: `bundle of ${name}, on top of effect`,
         unit: "kB gzipped",
         samples: [added / 1000],
         baselines: [],

@@ -121,7 +121,7 @@ it.live(
         const { inDoubtAgain } = yield* account(place.witness)
         repeatedInDoubt += inDoubtAgain
         assert.strictEqual(yield* fs.readFileString(place.report), expected)
-        const verified = yield* Runs.Runs.use((runs) => runs.verify(run)).pipe(
+        const verified = yield* Runs.verify(run).pipe(
           Effect.provide(Layer.provide(Runs.layer, FsStore.layer({ directory: place.store, readOnly: true })))
         )
         assert.strictEqual(verified.from, 0)

@@ -119,7 +119,7 @@ it.live(
       )
       assert.deepStrictEqual(calls, ["model", "weather 1", "weather 2"])
 
-      const { divergence } = yield* runs.replay(run)
+      const { divergence } = yield* Runs.replay(run)
       assert.isUndefined(divergence)
       assert.strictEqual(calls.length, 3, "what is recorded is not called again")
       const events = yield* Stream.runCollect(runs.events(run))

@@ -17,8 +17,6 @@ import type * as Flow from "./Flow.ts"
 import type { Client } from "./internal/client/client.ts"
 import { make } from "./internal/client/service.ts"
 import type * as History from "./internal/engine/history.ts"
-import type * as Replay from "./internal/engine/replay.ts"
-import type * as Journal from "./Journal.ts"
 import {
   AwaitTimeout,
   CommandRefused,
@@ -48,6 +46,8 @@ export * from "./internal/client/diff.ts"
 export * from "./internal/client/following.ts"
 export * from "./internal/client/notes.ts"
 export * from "./internal/client/outputs.ts"
+export * from "./internal/client/replaying.ts"
+export * from "./internal/client/verifying.ts"
 export {
   /**
    * Says of all unfinished runs of a flow what becomes of them: see `Compatibility`.
@@ -159,14 +159,6 @@ export interface CommandOptions {
 export interface SendOptions extends CommandOptions {
   readonly until?: "accepted" | "applied" | undefined
 }
-
-/**
- * What executing a run again came to: the visits that were executed, and the first thing that was not as recorded.
- *
- * @category models
- * @since 0.1.0
- */
-export type ReplayReport = Replay.Report
 
 /**
  * Why reading can fail.
@@ -413,25 +405,6 @@ export class Runs extends Context.Service<
         readonly edits?: Edits<F> | undefined
       }
     ) => Effect.Effect<Forked<F>, ReadError | InvalidCheckpoint | InvalidValue | RunConflict>
-
-    /**
-     * Executes the handlers of a run again, against the recorded results of its tools: no tool is called and nothing is
-     * written. It stops at the first thing that is not as recorded. With `from`, what had ended after the event of that
-     * position is taken as it is recorded: it begins with the visits that were open then.
-     */
-    readonly replay: <F extends Flow.Any>(
-      run: Run<F>,
-      options?: { readonly from?: number | undefined }
-    ) => Effect.Effect<ReplayReport, ReadError | InvalidCheckpoint | InvalidValue, Flow.Handlers<F["id"]>>
-
-    /**
-     * Checks the chain of hashes of a run from its first entry (or from `from`) to its last, and says what was
-     * verified. Whether the end is missing can be told only with the hash of the head from elsewhere: `expect`.
-     */
-    readonly verify: (
-      run: RunLike,
-      options?: { readonly from?: number | undefined; readonly expect?: Journal.Head | undefined }
-    ) => Effect.Effect<Journal.Verified, Journal.ChainBroken | ReadError | InvalidCheckpoint>
 
     /** Deletes a run that has ended, that no other run was forked from, and whose end is known to whoever waits for it. */
     readonly delete: (

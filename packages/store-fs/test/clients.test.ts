@@ -94,7 +94,7 @@ describe("clients in other processes", () => {
         actor: "ada",
         seq: restarts[0]!.seq
       })
-      yield* elsewhere.verify(run)
+      yield* Effect.provideService(Runs.verify(run), Runs.Runs, elsewhere)
     }).pipe(Effect.scoped)
   )
 
@@ -118,7 +118,7 @@ describe("clients in other processes", () => {
           ["r"]
         )
       }
-      yield* elsewhere.verify(run)
+      yield* Effect.provideService(Runs.verify(run), Runs.Runs, elsewhere)
     }).pipe(Effect.scoped)
   )
 })

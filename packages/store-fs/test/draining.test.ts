@@ -50,7 +50,7 @@ const scene = Effect.gen(function* () {
     journal: read(
       Effect.gen(function* () {
         const runs = yield* Runs.Runs
-        yield* runs.verify("run")
+        yield* Runs.verify("run")
         return yield* Stream.runCollect(runs.events("run"))
       })
     )

@@ -75,7 +75,7 @@ describe("two processes on one directory", () => {
             const runs = yield* Runs.Runs
             return {
               events: yield* Stream.runCollect(runs.events("run")),
-              verified: yield* runs.verify("run")
+              verified: yield* Runs.verify("run")
             }
           })
         )

@@ -115,7 +115,7 @@ const write = ({ holdAt, steps }: Asked) =>
     const telling = yield* Effect.forkChild(tellEvents)
     const output = yield* runs.await(started)
     yield* Fiber.join(telling)
-    const { to } = yield* runs.verify(run)
+    const { to } = yield* Runs.verify(run)
     const found = (yield* search(String(steps))).map((each) => each.run)
     tell({ what: "ended", output, verified: to, lines: yield* allLines, found })
   }).pipe(

@@ -234,7 +234,7 @@ describe("a run that waits", () => {
           Effect.gen(function* () {
             yield* runs.answer(run, "answer", "yes")
             const answer = yield* runs.await(run)
-            yield* runs.verify(run)
+            yield* Runs.verify(run)
             return answer
           })
         )

@@ -21,9 +21,8 @@
  * // The lines of a file that you recorded.
  * export const replayed = (lines: ReadonlyArray<string>) =>
  *   Effect.gen(function*() {
- *     const runs = yield* Runs.Runs
- *     yield* runs.verify("greet-1")
- *     return yield* runs.replay(Runs.ref(Greet, "greet-1"))
+ *     yield* Runs.verify("greet-1")
+ *     return yield* Runs.replay(Runs.ref(Greet, "greet-1"))
  *   }).pipe(
  *     Effect.provide(handlers),
  *     Effect.provide(Runs.layer.pipe(Layer.provideMerge(RecordedStore.layer(lines))))

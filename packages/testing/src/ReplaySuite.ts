@@ -168,8 +168,7 @@ const examine = Effect.fnUntraced(function* (flows: ReadonlyArray<Flow.Any>, inf
     detail,
     visits
   })
-  const runs = yield* Runs.Runs
-  const verified = yield* Effect.result(runs.verify(info.run))
+  const verified = yield* Effect.result(Runs.verify(info.run))
   if (verified._tag === "Failure") return finding("broken", verified.failure.message)
   const flow = flows.find(({ id }) => id === info.flow) as (Flow.Any & { readonly id: "any" }) | undefined
   if (flow === undefined) {
@@ -184,7 +183,7 @@ const examine = Effect.fnUntraced(function* (flows: ReadonlyArray<Flow.Any>, inf
   }
   // A run under way is brought to the version of today first: that is what the other check does.
   if (info.version === flow.version) {
-    const replayed = yield* Effect.result(runs.replay(Runs.ref(flow, info.run)))
+    const replayed = yield* Effect.result(Runs.replay(Runs.ref(flow, info.run)))
     if (replayed._tag === "Failure") return finding("broken", replayed.failure.message)
     const report = replayed.success
     if (report.divergence !== undefined)

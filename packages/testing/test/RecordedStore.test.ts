@@ -99,8 +99,8 @@ describe("a store of recorded journals", () => {
         const runs = yield* Runs.Runs
         const run = Runs.ref(flow, "r")
         assert.strictEqual(yield* runs.await(run), "hello you")
-        assert.strictEqual((yield* runs.verify(run)).to, written.length - 1)
-        assert.deepStrictEqual(yield* runs.replay(run), { run: "r", visits: 1 })
+        assert.strictEqual((yield* Runs.verify(run)).to, written.length - 1)
+        assert.deepStrictEqual(yield* Runs.replay(run), { run: "r", visits: 1 })
       }).pipe(
         Effect.provide([handlers, Runs.layer.pipe(Layer.provideMerge(RecordedStore.layer([...written, ""])))])
       )

@@ -127,7 +127,7 @@ describe("TestRuntime", () => {
       ])
       const [, , claimed] = yield* Stream.runCollect(runs.events("r"))
       assert.isTrue(claimed?.kind === "claimed" && claimed.cause === "crash")
-      assert.isTrue((yield* runs.verify("r")).to === 7)
+      assert.isTrue((yield* Runs.verify("r")).to === 7)
     }).pipe(Effect.provide(layer))
   })
 

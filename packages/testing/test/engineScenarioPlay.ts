@@ -463,7 +463,7 @@ export const play = (script: Script): Effect.Effect<Played> =>
 
     const verified = new Map<string, number>()
     for (const run of ledger.runs.keys()) {
-      const exit = yield* ask(Effect.flatMap(Runs.Runs, (runs) => runs.verify(run)))
+      const exit = yield* ask(Runs.verify(run))
       if (exit !== undefined && Exit.isSuccess(exit)) verified.set(run, exit.value.to)
     }
     yield* drain

@@ -408,7 +408,7 @@ const play = ({ actions, branches, keepWaiting }: Script) => {
     for (const { id } of sent) assert.include(answered, id, "a command is lost")
     const completed = journal.filter((event) => event.kind === "callCompleted")
     assert.strictEqual(completed.length, branches.length + 1, "calls that completed")
-    assert.strictEqual((yield* runs.verify(run)).to, journal.length - 1)
+    assert.strictEqual((yield* Runs.verify(run)).to, journal.length - 1)
   }).pipe(
     Effect.provide(
       TestRuntime.layer({

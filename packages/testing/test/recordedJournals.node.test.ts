@@ -73,7 +73,9 @@ for (const { directory, release, scenarios } of all) {
               const { head, info } = yield* store.get(run)
               assert.deepStrictEqual(head, expected.head)
               keeps(expected.info, info, `the row of run ${run}`)
-              const verified = yield* runs.verify(run, { expect: expected.head })
+              const verified = yield* Runs.verify(run, { expect: expected.head }).pipe(
+                Effect.provideService(Runs.Runs, runs)
+              )
               assert.deepInclude(verified, { from: 0, to: head.seq, head: head.hash })
               // From the last snapshot, and from the beginning.
               keeps(expected.state, plainState(yield* runs.stateAt(run)), `the state of run ${run}`)
@@ -109,9 +111,10 @@ for (const { directory, release, scenarios } of all) {
             )
             let replayed = 0
             for (const [run, { info }] of Object.entries(kept)) {
-              const report = yield* runs
-                .replay(Runs.ref(flowOf(work.flows, info.flow), run))
-                .pipe(Effect.provide(work.handlers as Layer.Layer<Flow.Handlers<"any">>))
+              const report = yield* Runs.replay(Runs.ref(flowOf(work.flows, info.flow), run)).pipe(
+                Effect.provideService(Runs.Runs, runs),
+                Effect.provide(work.handlers as Layer.Layer<Flow.Handlers<"any">>)
+              )
               assert.notProperty(report, "divergence", JSON.stringify(report))
               replayed += report.visits
               const skipped = report.skipped ?? 0

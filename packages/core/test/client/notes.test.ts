@@ -96,7 +96,7 @@ describe("a note about a run that no worker has", () => {
             ["handover", "command"]
           ]
         )
-        assert.isDefined(yield* client.verify(status))
+        assert.isDefined(yield* Effect.provideService(Runs.verify(status), Runs.Runs, client))
       }
     })
   )

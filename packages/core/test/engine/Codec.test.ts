@@ -138,7 +138,7 @@ describe("a codec that encrypts", () => {
         // What tells where a run is stays readable.
         assert.include(stored, '\\"kind\\":\\"callStarted\\"')
         assert.include(stored, '\\"node\\":\\"login\\"')
-        yield* runs.verify(run)
+        yield* Effect.provideService(Runs.verify(run), Runs.Runs, runs)
         const state = yield* runs.state(run)
         assert.deepStrictEqual(state.notes, ["edited-and-private"])
       })
@@ -237,7 +237,7 @@ describe("a codec that encrypts", () => {
             }
           )
           assert.strictEqual(new Set(how).size, 1)
-          yield* runs.verify(run)
+          yield* Effect.provideService(Runs.verify(run), Runs.Runs, runs)
           const next = yield* runs.start(oneNode, {})
           assert.strictEqual((yield* runs.await(next)).length, 30, "the worker still listens")
         }

@@ -8,6 +8,7 @@ import * as TestClock from "effect/testing/TestClock"
 import type { Durability } from "@waymark/core/Event"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
+import * as Runs from "@waymark/core/Runs"
 import { LeaseLost, StoreError } from "@waymark/core/Store"
 import * as Worker from "@waymark/core/Worker"
 import { Echo } from "./oneNode.ts"
@@ -204,7 +205,7 @@ describe("executing a run", () => {
       yield* idle
       assert.deepStrictEqual(log, ["a", "b", "a", "b", "tool"])
       assert.strictEqual((yield* runs.get("run")).status, "completed")
-      yield* runs.verify("run")
+      yield* Effect.provideService(Runs.verify("run"), Runs.Runs, runs)
     })
   )
 

@@ -9,6 +9,7 @@ import * as TestClock from "effect/testing/TestClock"
 import * as Flow from "@waymark/core/Flow"
 import * as Next from "@waymark/core/Next"
 import * as Node from "@waymark/core/Node"
+import * as Runs from "@waymark/core/Runs"
 import * as State from "@waymark/core/State"
 import * as Tool from "@waymark/core/Tool"
 import type { Visit } from "@waymark/core/Visit"
@@ -546,11 +547,14 @@ describe("branches", () => {
       const handlers = flow
         .toLayer({ split, merge, check, again })
         .pipe(Layer.provide(Work.toLayer(() => Effect.die("nothing is called"))))
-      assert.deepStrictEqual(yield* Effect.provide(runs.replay(run), handlers), { run: run.id, visits: 7 })
+      assert.deepStrictEqual(
+        yield* Effect.provide(Effect.provideService(Runs.replay(run), Runs.Runs, runs), handlers),
+        { run: run.id, visits: 7 }
+      )
       const changed = flow
         .toLayer({ split, merge, check, again: ({ next }) => Effect.succeed(next.to("merge", { sum: 9 })) })
         .pipe(Layer.provide(Work.toLayer(() => Effect.die("nothing is called"))))
-      const report = yield* Effect.provide(runs.replay(run), changed)
+      const report = yield* Effect.provide(Effect.provideService(Runs.replay(run), Runs.Runs, runs), changed)
       assert.strictEqual(report.divergence?.node, "again")
     })
   )

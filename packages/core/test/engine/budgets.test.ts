@@ -9,6 +9,7 @@ import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
 import * as Run from "@waymark/core/Run"
 import * as RunInfo from "@waymark/core/RunInfo"
+import * as Runs from "@waymark/core/Runs"
 import * as State from "@waymark/core/State"
 import type { Visit } from "@waymark/core/Visit"
 import * as Worker from "@waymark/core/Worker"
@@ -299,7 +300,9 @@ describe("a budget", () => {
         after: ({ next, state }) => Effect.succeed(next.end(`after ${state.n}`))
       })
       const tools = Echo.toLayer(({ text }) => Effect.succeed(text))
-      const report = yield* runs.replay(run).pipe(Effect.provide(handlers.pipe(Layer.provide(tools))))
+      const report = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
+        Effect.provide(handlers.pipe(Layer.provide(tools)))
+      )
       assert.deepStrictEqual(report, { run: run.id, visits: 4 })
     })
   )
@@ -312,7 +315,7 @@ describe("a budget", () => {
       const run = yield* runs.start(flow, {})
       yield* Effect.flip(runs.await(run))
       const replayed = (amount: number) =>
-        runs.replay(run).pipe(
+        Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
           Effect.provide(
             flow
               .toLayer({

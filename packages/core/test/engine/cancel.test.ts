@@ -110,7 +110,7 @@ describe("cancelling a run", () => {
       assert.strictEqual(yield* second.runs.cancel("d", "no"), "cancelled")
       assert.strictEqual(yield* second.runs.cancel("b", "no"), "cancelled")
       assert.strictEqual(yield* second.runs.cancel("a", "no"), "cancelled")
-      yield* second.runs.verify(runsThere[3]!)
+      yield* Effect.provideService(Runs.verify(runsThere[3]!), Runs.Runs, second.runs)
       yield* idle
       assert.deepStrictEqual(yield* second.worker.running, [])
     })

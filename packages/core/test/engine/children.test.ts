@@ -717,12 +717,18 @@ describe("a call", () => {
       )
       yield* runs.signal(run, "go", "now")
       assert.deepStrictEqual(yield* runs.await(run), [1, 2, 37])
-      const report = yield* runs.replay(run).pipe(Effect.provide(order))
+      const report = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
+        Effect.provide(order)
+      )
       assert.deepStrictEqual(report, { run: "r", visits: 1 })
       // What a child tells its parent stands before its own end.
       const { runs: children } = yield* runs.list({ parent: "r" })
       for (const { run: child } of children) {
-        const replayed = yield* runs.replay(Runs.ref(Line, child)).pipe(Effect.provide(lines(shop)))
+        const replayed = yield* Effect.provideService(
+          Runs.replay(Runs.ref(Line, child)),
+          Runs.Runs,
+          runs
+        ).pipe(Effect.provide(lines(shop)))
         assert.deepStrictEqual(replayed, { run: child, visits: 1 })
       }
       const waits = yield* eventsOf(run, "waitEnded")

@@ -156,7 +156,9 @@ for (const [mode, keepWaiting] of [
           (yield* eventsOf(run, "waitEnded")).map(({ outcome }) => Object.keys(outcome)[0]),
           ["value", "lost", "lost", "value", "lost"]
         )
-        const report = yield* runs.replay(run).pipe(Effect.provide(Buyer.toLayer({ work })))
+        const report = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
+          Effect.provide(Buyer.toLayer({ work }))
+        )
         assert.isUndefined(report.divergence)
       })
     )

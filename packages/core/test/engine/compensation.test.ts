@@ -98,7 +98,7 @@ describe("a run that fails", () => {
           ["r", "first", 1, 1, false]
         ]
       )
-      yield* runs.verify(run)
+      yield* Effect.provideService(Runs.verify(run), Runs.Runs, runs)
     })
   )
 

@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import type { Event } from "@waymark/core/Event"
 import * as Flow from "@waymark/core/Flow"
-import type * as Runs from "@waymark/core/Runs"
+import * as Runs from "@waymark/core/Runs"
 import { StoreError } from "@waymark/core/Store"
 import * as Tool from "@waymark/core/Tool"
 import * as Worker from "@waymark/core/Worker"
@@ -83,7 +83,7 @@ describe("a call that cannot be undone", () => {
           // A command that was under way when that became so changes nothing.
           yield* computer.send(run, "late", { type: "retry" })
           yield* until(Effect.map(computer.eventsOf(run, "commandIgnored"), (ignored) => ignored.length > 0))
-          yield* runs.verify(run)
+          yield* Effect.provideService(Runs.verify(run), Runs.Runs, runs)
         }
       })
   )
@@ -424,11 +424,11 @@ describe("a run that has undone its calls", () => {
       const run = yield* runs.start(saga, {})
       yield* Effect.flip(runs.await(run))
       const again = Layer.provide(sagaHandlers(world), toolsOf(world))
-      const report = yield* Effect.provide(runs.replay(run), again)
+      const report = yield* Effect.provide(Effect.provideService(Runs.replay(run), Runs.Runs, runs), again)
       assert.deepStrictEqual(report, { run: run.id, visits: 2 })
       const changed = makeWorld({ finally: () => Effect.fail(new Busy({ n: 2 })) })
       const other = yield* Effect.provide(
-        runs.replay(run),
+        Effect.provideService(Runs.replay(run), Runs.Runs, runs),
         Layer.provide(sagaHandlers(changed), toolsOf(changed))
       )
       assert.deepInclude(other.divergence, { node: "second", visit: 2 })

@@ -10,6 +10,7 @@ import * as TestClock from "effect/testing/TestClock"
 import type { Durability, Event } from "@waymark/core/Event"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
+import * as Runs from "@waymark/core/Runs"
 import { StoreError } from "@waymark/core/Store"
 import { Invocation } from "@waymark/core/Tool"
 import * as Worker from "@waymark/core/Worker"
@@ -255,7 +256,7 @@ describe("when the store cannot write", () => {
           "visited",
           "completed"
         ])
-        assert.strictEqual((yield* runs.verify(run)).to, 8)
+        assert.strictEqual((yield* Effect.provideService(Runs.verify(run), Runs.Runs, runs)).to, 8)
       })
   )
 
@@ -286,7 +287,7 @@ describe("when the store cannot write", () => {
           const calls = log.filter((what) => what === "tool").length
           // The one whose result could not be written is in doubt; all others are not made before they are durable.
           assert.strictEqual(calls, n === 4 ? 2 : 1)
-          yield* runs.verify(run)
+          yield* Effect.provideService(Runs.verify(run), Runs.Runs, runs)
           assert.strictEqual((yield* journal(run)).filter(({ kind }) => kind === "completed").length, 1)
         })
     )

@@ -173,7 +173,8 @@ describe("a fork", () => {
           "a4",
           "b4"
         ])
-        for (const id of ["origin", "second", "third"]) yield* later.verify(id)
+        for (const id of ["origin", "second", "third"])
+          yield* Effect.provideService(Runs.verify(id), Runs.Runs, later)
         const state = yield* later.state(fork)
         assert.deepStrictEqual(
           { ...state },

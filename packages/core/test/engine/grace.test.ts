@@ -140,7 +140,7 @@ describe("a handler whose run is cancelled", () => {
       assert.deepStrictEqual(yield* worker.stuck, [])
       yield* idle
       assert.deepStrictEqual(yield* computer.kinds(run), before)
-      yield* runs.verify(run)
+      yield* Effect.provideService(Runs.verify(run), Runs.Runs, runs)
     })
   )
 

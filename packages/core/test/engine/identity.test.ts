@@ -9,7 +9,7 @@ import * as Flow from "@waymark/core/Flow"
 import { parse } from "@waymark/core/Journal"
 import type { Entry } from "@waymark/core/Journal"
 import * as Node from "@waymark/core/Node"
-import type * as Runs from "@waymark/core/Runs"
+import * as Runs from "@waymark/core/Runs"
 import * as Tool from "@waymark/core/Tool"
 import * as Worker from "@waymark/core/Worker"
 import { Busy } from "./oneNode.ts"
@@ -198,9 +198,9 @@ describe("the journal says who", () => {
         assert.deepInclude(done, { ...ada, ...event })
 
         const honest: Booted = yield* boot(live)
-        yield* honest.runs.verify(id)
+        yield* Effect.provideService(Runs.verify(id), Runs.Runs, honest.runs)
         const forged = yield* boot(live, { wrap: renamed(kind, "eve") })
-        const broken = yield* Effect.flip(forged.runs.verify(id))
+        const broken = yield* Effect.flip(Effect.provideService(Runs.verify(id), Runs.Runs, forged.runs))
         assert.strictEqual(broken._tag, "ChainBroken")
         assert.strictEqual("seq" in broken ? broken.seq : undefined, Math.min(done.seq + 1, all.length - 1))
       })

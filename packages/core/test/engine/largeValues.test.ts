@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
+import * as Runs from "@waymark/core/Runs"
 import * as State from "@waymark/core/State"
 import * as Tool from "@waymark/core/Tool"
 import * as Wait from "@waymark/core/Wait"
@@ -78,7 +79,7 @@ describe("calls of several megabytes", () => {
       assert.strictEqual(executed, 6)
       const { kept } = yield* second.runs.state(one)
       assert.strictEqual(kept[0]!.length, 8 * MB)
-      yield* second.runs.verify(many)
+      yield* Effect.provideService(Runs.verify(many), Runs.Runs, second.runs)
     })
   )
 })

@@ -6,6 +6,7 @@ import * as TestClock from "effect/testing/TestClock"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
 import * as Run from "@waymark/core/Run"
+import * as Runs from "@waymark/core/Runs"
 import * as State from "@waymark/core/State"
 import * as Worker from "@waymark/core/Worker"
 import { idle, machine, untilStatus } from "./process.ts"
@@ -207,7 +208,9 @@ describe("the limit of visits of a node", () => {
         work: ({ next }) => Effect.succeed(next.to("check", { n: 1 })),
         check: ({ next }) => Effect.succeed(next.to("work"))
       })
-      const report = yield* runs.replay(run).pipe(Effect.provide(handlers))
+      const report = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
+        Effect.provide(handlers)
+      )
       assert.deepStrictEqual(report, { run: run.id, visits: 2 })
     })
   )

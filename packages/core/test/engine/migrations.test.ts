@@ -87,7 +87,7 @@ describe("a run of an earlier version", () => {
       assert.isTrue(computer.disk.state.artifacts.has(V2.fingerprint))
       const info = yield* runs.get(run)
       assert.deepInclude(info, { version: 2, node: "report", status: "completed" })
-      assert.strictEqual((yield* runs.verify(run)).to, info.seq)
+      assert.strictEqual((yield* Effect.provideService(Runs.verify(run), Runs.Runs, runs)).to, info.seq)
     })
   )
 
@@ -165,16 +165,26 @@ describe("a run of an earlier version", () => {
       const { runs } = yield* computer.boot(worker2(world))
       yield* runs.await(Runs.ref(V2, "r"))
       const called = world.calls.length
-      assert.deepStrictEqual(yield* runs.replay(Runs.ref(V2, "r")).pipe(Effect.provide(handlers2(world))), {
-        run: "r",
-        visits: 2,
-        skipped: 1
-      })
-      assert.deepStrictEqual(yield* runs.replay(Runs.ref(V1, "r")).pipe(Effect.provide(handlers1(world))), {
-        run: "r",
-        visits: 1,
-        skipped: 2
-      })
+      assert.deepStrictEqual(
+        yield* Effect.provideService(Runs.replay(Runs.ref(V2, "r")), Runs.Runs, runs).pipe(
+          Effect.provide(handlers2(world))
+        ),
+        {
+          run: "r",
+          visits: 2,
+          skipped: 1
+        }
+      )
+      assert.deepStrictEqual(
+        yield* Effect.provideService(Runs.replay(Runs.ref(V1, "r")), Runs.Runs, runs).pipe(
+          Effect.provide(handlers1(world))
+        ),
+        {
+          run: "r",
+          visits: 1,
+          skipped: 2
+        }
+      )
       assert.strictEqual(world.calls.length, called)
     })
   )

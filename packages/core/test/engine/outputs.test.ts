@@ -293,7 +293,9 @@ describe("the outputs of a run", () => {
             return next.end([])
           })
       })
-      const report = yield* runs.replay(run).pipe(Effect.provide(changed.pipe(Layer.provide(echo))))
+      const report = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
+        Effect.provide(changed.pipe(Layer.provide(echo)))
+      )
       assert.deepStrictEqual(report, { run: run.id, visits: 1 })
       assert.deepStrictEqual(yield* journal(run), before)
     })

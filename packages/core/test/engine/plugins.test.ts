@@ -11,6 +11,7 @@ import { Hasher } from "@waymark/core/Hasher"
 import { IdGenerator } from "@waymark/core/IdGenerator"
 import * as Middleware from "@waymark/core/Middleware"
 import * as Node from "@waymark/core/Node"
+import * as Runs from "@waymark/core/Runs"
 import * as Tool from "@waymark/core/Tool"
 import { ToolExecutor } from "@waymark/core/ToolExecutor"
 import * as Worker from "@waymark/core/Worker"
@@ -187,7 +188,10 @@ describe("a hasher", () => {
       const second = yield* computer.boot(live)
       assert.deepStrictEqual(yield* second.runs.await(run), ["héllo \u{1F600}", "hang"])
       const third = yield* computer.boot(withNative)
-      assert.deepStrictEqual(yield* third.runs.verify("r"), yield* second.runs.verify("r"))
+      assert.deepStrictEqual(
+        yield* Effect.provideService(Runs.verify("r"), Runs.Runs, third.runs),
+        yield* Effect.provideService(Runs.verify("r"), Runs.Runs, second.runs)
+      )
       const keys = (yield* computer.eventsOf("r", "callStarted")).map(({ key }) => key)
       const before = hashed
       const other = yield* third.runs.start(oneNode, {}, { idempotencyKey: "k" })

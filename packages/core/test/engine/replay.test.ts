@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
+import * as Runs from "@waymark/core/Runs"
 import * as State from "@waymark/core/State"
 import * as Tool from "@waymark/core/Tool"
 import * as Worker from "@waymark/core/Worker"
@@ -128,7 +129,9 @@ describe("replaying a run", () => {
         const { executed, journal, run, runs } = yield* ran
         const before = yield* journal(run)
         const again = handlers({})
-        const report = yield* runs.replay(run).pipe(Effect.provide(again.layer))
+        const report = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
+          Effect.provide(again.layer)
+        )
         assert.deepStrictEqual(report, { run: run.id, visits: 7 })
         assert.deepStrictEqual([...executed, ...again.executed], [])
         assert.deepStrictEqual(yield* journal(run), before)
@@ -143,7 +146,9 @@ describe("replaying a run", () => {
       const run = yield* runs.start(flow, {}, { durability: "strict" })
       yield* idle
       yield* computer.crash
-      const report = yield* (yield* computer.client).replay(run).pipe(Effect.provide(handlers({}).layer))
+      const report = yield* Effect.provideService(Runs.replay(run), Runs.Runs, yield* computer.client).pipe(
+        Effect.provide(handlers({}).layer)
+      )
       assert.deepStrictEqual(report, { run: run.id, visits: 2 })
     })
   )
@@ -152,7 +157,9 @@ describe("replaying a run", () => {
     Effect.gen(function* () {
       const { eventsOf, run, runs } = yield* ran
       const changed = handlers({ call: "another" })
-      const { divergence, visits } = yield* runs.replay(run).pipe(Effect.provide(changed.layer))
+      const { divergence, visits } = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
+        Effect.provide(changed.layer)
+      )
       assert.strictEqual(visits, 1)
       const [visited] = yield* eventsOf(run, "visited")
       assert.deepInclude(divergence, { node: "calls", visit: 1, attempt: 1, seq: visited!.seq })
@@ -166,7 +173,9 @@ describe("replaying a run", () => {
       const { run, runs } = yield* ran
       const replay = (change: Change) =>
         Effect.map(
-          runs.replay(run).pipe(Effect.provide(handlers(change).layer)),
+          Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
+            Effect.provide(handlers(change).layer)
+          ),
           (report) => report.divergence
         )
       const update = yield* replay({ update: "changed" })
@@ -211,11 +220,16 @@ describe("replaying a run", () => {
       )
       const run = yield* runs.start(failing, {})
       yield* Effect.flip(runs.await(run))
-      assert.deepStrictEqual(yield* runs.replay(run).pipe(Effect.provide(layer("it is"))), {
-        run: run.id,
-        visits: 1
-      })
-      const { divergence } = yield* runs.replay(run).pipe(Effect.provide(layer("it was")))
+      assert.deepStrictEqual(
+        yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(Effect.provide(layer("it is"))),
+        {
+          run: run.id,
+          visits: 1
+        }
+      )
+      const { divergence } = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
+        Effect.provide(layer("it was"))
+      )
       assert.include(JSON.stringify(divergence!.got), "so it was")
     })
   )
@@ -260,7 +274,9 @@ describe("replaying a run", () => {
       assert.isAtLeast((yield* computer.eventsOf(fork, "attemptFailed")).length, 1)
       yield* TestClock.adjust("1 hour")
       for (const { id } of [run, fork]) {
-        const report = yield* runs.replay({ id, flow: patient }).pipe(Effect.provide(layer))
+        const report = yield* Effect.provideService(Runs.replay({ id, flow: patient }), Runs.Runs, runs).pipe(
+          Effect.provide(layer)
+        )
         assert.isUndefined(report.divergence)
       }
     })
@@ -276,7 +292,9 @@ describe("replaying a run", () => {
         yield* TestClock.adjust("1 minute")
       }
       yield* runs.await(fork)
-      const report = yield* runs.replay(fork).pipe(Effect.provide(handlers({}).layer))
+      const report = yield* Effect.provideService(Runs.replay(fork), Runs.Runs, runs).pipe(
+        Effect.provide(handlers({}).layer)
+      )
       assert.deepStrictEqual(report, { run: fork.id, visits: 3 })
     })
   )
@@ -295,14 +313,18 @@ describe("replaying a run", () => {
       for (const { seq } of events) {
         const changed = handlers({})
         const left = ended.filter((event) => event.seq > seq).length
-        const report = yield* runs.replay(run, { from: seq }).pipe(Effect.provide(changed.layer))
+        const report = yield* Effect.provideService(Runs.replay(run, { from: seq }), Runs.Runs, runs).pipe(
+          Effect.provide(changed.layer)
+        )
         assert.deepStrictEqual(report, { run: run.id, visits: left })
         assert.deepStrictEqual([...executed, ...changed.executed], [])
       }
       // What is different in a visit before it is not seen, what is different after it is.
       const [first] = ended
       const replay = (from: number, change: Change) =>
-        runs.replay(run, { from }).pipe(Effect.provide(handlers(change).layer))
+        Effect.provideService(Runs.replay(run, { from }), Runs.Runs, runs).pipe(
+          Effect.provide(handlers(change).layer)
+        )
       assert.isDefined((yield* replay(first!.seq - 1, { call: "another" })).divergence)
       assert.isUndefined((yield* replay(first!.seq, { call: "another" })).divergence)
       assert.deepInclude((yield* replay(first!.seq, { update: "changed" })).divergence, { node: "last" })
@@ -314,7 +336,11 @@ describe("replaying a run", () => {
       const { journal, run, runs } = yield* ran
       const { length } = yield* journal(run)
       for (const from of [length, -1, 0.5]) {
-        const error = yield* Effect.flip(runs.replay(run, { from }).pipe(Effect.provide(handlers({}).layer)))
+        const error = yield* Effect.flip(
+          Effect.provideService(Runs.replay(run, { from }), Runs.Runs, runs).pipe(
+            Effect.provide(handlers({}).layer)
+          )
+        )
         assert.deepInclude(error, { _tag: "InvalidCheckpoint", run: run.id })
       }
     })
@@ -344,7 +370,9 @@ describe("a replay of a long run", () => {
       for (let visits = 980; visits < 1000; visits++) {
         const run = yield* runs.start(counting, visits, { id: String(visits) })
         assert.strictEqual(yield* runs.await(run), visits)
-        const report = yield* runs.replay(run).pipe(Effect.provide(handlers))
+        const report = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
+          Effect.provide(handlers)
+        )
         assert.deepStrictEqual(report, { run: String(visits), visits })
         if ((yield* runs.get(run)).ended === 1000) across += 1
       }

@@ -7,6 +7,7 @@ import * as TestClock from "effect/testing/TestClock"
 import * as Flow from "@waymark/core/Flow"
 import * as Manifest from "@waymark/core/Manifest"
 import * as Node from "@waymark/core/Node"
+import * as Runs from "@waymark/core/Runs"
 import * as State from "@waymark/core/State"
 import type * as Tool from "@waymark/core/Tool"
 import * as Worker from "@waymark/core/Worker"
@@ -122,7 +123,7 @@ describe("a run that would fail", () => {
       yield* untilStatus(runs, run, "failed")
       assert.deepStrictEqual(yield* Effect.flip(runs.await(run)), new Busy({ n: 3 }))
       assert.deepStrictEqual(log, ["first", "second", "second", "second"])
-      yield* runs.verify(run)
+      yield* Effect.provideService(Runs.verify(run), Runs.Runs, runs)
     })
   )
 
@@ -260,7 +261,10 @@ describe("a run that would fail", () => {
         count < 2 ? busy(count) : Effect.fail(new Broken({ why: "so" }))
       )
       const handlers = again.handlers.pipe(Layer.provide(toolsOf(makeWorld())))
-      assert.deepStrictEqual(yield* Effect.provide(runs.replay(run), handlers), { run: run.id, visits: 3 })
+      assert.deepStrictEqual(
+        yield* Effect.provide(Effect.provideService(Runs.replay(run), Runs.Runs, runs), handlers),
+        { run: run.id, visits: 3 }
+      )
     })
   )
 

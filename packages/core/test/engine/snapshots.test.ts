@@ -5,6 +5,7 @@ import * as Schema from "effect/Schema"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
 import * as RunState from "@waymark/core/RunState"
+import * as Runs from "@waymark/core/Runs"
 import * as State from "@waymark/core/State"
 import * as Worker from "@waymark/core/Worker"
 import { Echo } from "./oneNode.ts"
@@ -83,7 +84,7 @@ describe("a journal that has grown", () => {
         const written = lines.reduce((sum, line) => sum + line.length, 0) - size
         assert.isBelow(written, 5 * steps * 1000)
         assert.isDefined((yield* runs.get(run)).snapshot)
-        yield* runs.verify(run)
+        yield* Effect.provideService(Runs.verify(run), Runs.Runs, runs)
       }),
     30_000
   )
@@ -177,7 +178,7 @@ describe("a journal that has grown", () => {
         const output = yield* second.runs.await(run)
         assert.deepStrictEqual(output, { items: 150, names: 20, n: 150, large: mark.length + 10 })
         assert.include(yield* computer.kinds(run), "snapshot")
-        yield* second.runs.verify(run)
+        yield* Effect.provideService(Runs.verify(run), Runs.Runs, second.runs)
       }),
     30_000
   )
@@ -199,7 +200,7 @@ describe("a journal that has grown", () => {
         yield* computer.crash
         const later = yield* computer.client
         for (const fork of forks) {
-          yield* later.verify(fork)
+          yield* Effect.provideService(Runs.verify(fork), Runs.Runs, later)
           const state = yield* later.state(fork)
           assert.deepStrictEqual(
             state.items.map(({ i }) => i),

@@ -117,7 +117,11 @@ describe("a recorded call that does not fit the tool's schemas any more", () => 
       const run = yield* first.runs.start(flow, {}, { id: "r" })
       yield* first.runs.await(run)
       const changed = Tool.make("ask", { input: { n: Schema.Int }, output: Schema.Int })
-      const report = yield* first.runs.replay(Runs.ref(flow, "r")).pipe(
+      const report = yield* Effect.provideService(
+        Runs.replay(Runs.ref(flow, "r")),
+        Runs.Runs,
+        first.runs
+      ).pipe(
         Effect.provide(
           flow
             .toLayer({

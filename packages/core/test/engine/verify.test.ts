@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { genesis, parse } from "@waymark/core/Journal"
 import type { Entry } from "@waymark/core/Journal"
-import type * as Runs from "@waymark/core/Runs"
+import * as Runs from "@waymark/core/Runs"
 import { Echo, oneNode, program } from "./oneNode.ts"
 import { machine, type StoreService } from "./process.ts"
 
@@ -59,14 +59,14 @@ describe("verifying a run", () => {
       const { runs, store } = yield* boot(live)
       const { head } = yield* store.get("r")
       const events = yield* journal("r")
-      assert.deepStrictEqual(yield* runs.verify("r"), {
+      assert.deepStrictEqual(yield* Effect.provideService(Runs.verify("r"), Runs.Runs, runs), {
         run: "r",
         from: 0,
         to: events.length - 1,
         anchor: genesis,
         head: head.hash
       })
-      assert.deepStrictEqual(yield* runs.verify("r", { from: 5 }), {
+      assert.deepStrictEqual(yield* Effect.provideService(Runs.verify("r", { from: 5 }), Runs.Runs, runs), {
         run: "r",
         from: 5,
         to: events.length - 1,
@@ -74,9 +74,15 @@ describe("verifying a run", () => {
         head: head.hash
       })
       for (const from of [events.length, -1, 0.5, Number.NaN]) {
-        assert.strictEqual((yield* Effect.flip(runs.verify("r", { from })))._tag, "InvalidCheckpoint")
+        assert.strictEqual(
+          (yield* Effect.flip(Effect.provideService(Runs.verify("r", { from }), Runs.Runs, runs)))._tag,
+          "InvalidCheckpoint"
+        )
       }
-      assert.strictEqual((yield* Effect.flip(runs.verify("nope")))._tag, "RunNotFound")
+      assert.strictEqual(
+        (yield* Effect.flip(Effect.provideService(Runs.verify("nope"), Runs.Runs, runs)))._tag,
+        "RunNotFound"
+      )
     })
   )
 
@@ -86,7 +92,7 @@ describe("verifying a run", () => {
       const { runs } = yield* boot(live)
       const fork = yield* runs.fork(run, 4)
       yield* runs.await(fork)
-      const verified = yield* runs.verify(fork)
+      const verified = yield* Effect.provideService(Runs.verify(fork), Runs.Runs, runs)
       const events = yield* journal("r")
       assert.strictEqual(verified.anchor, events[5]!.prev)
     })
@@ -101,20 +107,25 @@ describe("verifying a run", () => {
         const { head } = yield* store.get("r")
         const events = yield* journal("r")
         const middle = { seq: 5, hash: events[6]!.prev }
-        yield* runs.verify("r", { expect: head })
-        yield* runs.verify("r", { expect: middle })
-        yield* runs.verify("r", { from: 6, expect: middle })
-        const wrong: ReadonlyArray<Parameters<typeof runs.verify>[1]> = [
+        yield* Effect.provideService(Runs.verify("r", { expect: head }), Runs.Runs, runs)
+        yield* Effect.provideService(Runs.verify("r", { expect: middle }), Runs.Runs, runs)
+        yield* Effect.provideService(Runs.verify("r", { from: 6, expect: middle }), Runs.Runs, runs)
+        const wrong: ReadonlyArray<Runs.VerifyOptions> = [
           { expect: { ...head, hash: middle.hash } },
           { expect: { ...middle, hash: head.hash } },
           { expect: { seq: head.seq + 1, hash: head.hash } },
           { from: 6, expect: { ...middle, hash: head.hash } }
         ]
         for (const options of wrong) {
-          assert.strictEqual((yield* Effect.flip(runs.verify("r", options)))._tag, "ChainBroken")
+          assert.strictEqual(
+            (yield* Effect.flip(Effect.provideService(Runs.verify("r", options), Runs.Runs, runs)))._tag,
+            "ChainBroken"
+          )
         }
         assert.strictEqual(
-          (yield* Effect.flip(runs.verify("r", { from: 7, expect: middle })))._tag,
+          (yield* Effect.flip(
+            Effect.provideService(Runs.verify("r", { from: 7, expect: middle }), Runs.Runs, runs)
+          ))._tag,
           "InvalidCheckpoint"
         )
       })
@@ -129,7 +140,7 @@ describe("verifying a run", () => {
     Effect.gen(function* () {
       const { tampered } = yield* ran
       const { runs }: { readonly runs: Runs.Runs["Service"] } = yield* tampered(change)
-      return position(yield* Effect.flip(runs.verify("r")))
+      return position(yield* Effect.flip(Effect.provideService(Runs.verify("r"), Runs.Runs, runs)))
     })
 
   it.effect("finds an altered entry, wherever it is", () =>

@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
+import * as Runs from "@waymark/core/Runs"
 import * as State from "@waymark/core/State"
 import * as Tool from "@waymark/core/Tool"
 import type { Visit } from "@waymark/core/Visit"
@@ -562,7 +563,10 @@ for (const [mode, keepWaiting] of [
               return next.end([by])
             })
         })
-        const report = yield* Effect.provide(runs.replay(run), handlers)
+        const report = yield* Effect.provide(
+          Effect.provideService(Runs.replay(run), Runs.Runs, runs),
+          handlers
+        )
         assert.deepStrictEqual(report, { run: run.id, visits: 1 })
       })
     )

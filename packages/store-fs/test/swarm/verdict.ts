@@ -95,7 +95,7 @@ export const judge = (
     for (let n = 0; n < options.runs; n++) {
       const id = idOf(n)
       const read = Effect.gen(function* () {
-        const verified = yield* runs.verify(id)
+        const verified = yield* Runs.verify(id)
         const events = yield* Stream.runCollect(runs.events(Runs.ref(Errand, id), { order: "newest" }))
         events.reverse()
         const flaws = [...flawsOf(n, events, executed.get(n) ?? [])]

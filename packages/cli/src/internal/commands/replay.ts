@@ -23,12 +23,11 @@ export const replay = Command.make(
     const output = yield* Output
     const loaded = yield* Place.configured
     yield* Effect.gen(function* () {
-      const runs = yield* Runs.Runs
       const { info, seq } = yield* positionNamed(position)
       const entry = yield* Place.flowNamed(loaded, info.flow)
-      const report = yield* runs
-        .replay(Runs.ref(entry.flow, info.run), { from: seq })
-        .pipe(Effect.provide(Place.handlersOf(loaded.file, entry)))
+      const report = yield* Runs.replay(Runs.ref(entry.flow, info.run), { from: seq }).pipe(
+        Effect.provide(Place.handlersOf(loaded.file, entry))
+      )
       const { divergence } = report
       yield* output.document(report, () => {
         const visits = `${Text.count(report.visits, "visit")} replayed`

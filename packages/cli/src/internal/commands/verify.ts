@@ -32,19 +32,16 @@ const check = (
   run: string,
   options: { readonly from?: number; readonly expect?: { readonly seq: number; readonly hash: string } }
 ) =>
-  Effect.gen(function* () {
-    const runs = yield* Runs.Runs
-    return yield* runs.verify(run, options).pipe(
-      Effect.map((verified): Finding => ({ ...verified, ok: true })),
-      Effect.catchTag("ChainBroken", ({ message, seq }) =>
-        Effect.succeed<Finding>({ run, ok: false, error: "ChainBroken", seq, message })
-      ),
-      Effect.catchIf(
-        (error) => error._tag === "StoreError" && error.reason._tag === "Corrupt",
-        ({ message }) => Effect.succeed<Finding>({ run, ok: false, error: "Corrupt", message })
-      )
+  Runs.verify(run, options).pipe(
+    Effect.map((verified): Finding => ({ ...verified, ok: true })),
+    Effect.catchTag("ChainBroken", ({ message, seq }) =>
+      Effect.succeed<Finding>({ run, ok: false, error: "ChainBroken", seq, message })
+    ),
+    Effect.catchIf(
+      (error) => error._tag === "StoreError" && error.reason._tag === "Corrupt",
+      ({ message }) => Effect.succeed<Finding>({ run, ok: false, error: "Corrupt", message })
     )
-  })
+  )
 
 /** The ids of all runs, page by page. */
 const allRuns = Effect.gen(function* () {

@@ -166,9 +166,9 @@ export const layer = (
           Effect.gen(function* () {
             const { flow } = yield* runs.get(run)
             const entry = yield* entryOf(flow)
-            return yield* runs
-              .replay(Runs.ref(entry.flow, run), { from })
-              .pipe(Effect.provide(Place.handlersOf(loaded.file, entry)))
+            return yield* Runs.replay(Runs.ref(entry.flow, run), { from }).pipe(
+              Effect.provide(Place.handlersOf(loaded.file, entry))
+            )
           })
         ),
         validate: ask(({ edits, flow: name, input }) =>

@@ -47,7 +47,6 @@ import * as History from "../engine/history.ts"
 import * as LimitsOf from "../engine/limits.ts"
 import type { Starter } from "../engine/pool.ts"
 import * as Reader from "../engine/reader.ts"
-import * as Replay from "../engine/replay.ts"
 import * as Retrying from "../engine/retrying.ts"
 import * as TypedState from "../engine/typedState.ts"
 import * as Versions from "../engine/versions.ts"
@@ -478,11 +477,6 @@ export const make = Effect.fnUntraced(function* (options: {
       )
       return { id, flow: run.flow, from: { run: run.id, seq } }
     }),
-    replay: (run, { from } = {}) =>
-      Effect.flatMap(from === undefined ? Effect.undefined : stateAt(run, from), (state) =>
-        Replay.replay(journals, clock, run.flow, run.id, state)
-      ),
-    verify: (run, verifyOptions) => History.verify(journals, idOf(run), verifyOptions ?? {}),
     delete: Effect.fnUntraced(function* (run) {
       const id = idOf(run)
       const { info } = yield* store.get(id)

@@ -3,13 +3,10 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Checkpoint, HistoryOptions } from "../../Checkpoint.ts"
 import type { Event, Kind, Of } from "../../Event.ts"
 import type { Entry } from "../../Journal.ts"
-import * as Journal from "../../Journal.ts"
-import { InvalidCheckpoint } from "../../RunError.ts"
 import { isTerminal } from "../status.ts"
 import { open } from "./reader.ts"
 import type { Journals, ReadError } from "./reader.ts"
@@ -59,7 +56,7 @@ export const checkpointOf = (event: Event): Checkpoint => {
   return checkpoint
 }
 
-const pageSize = 1000
+export const pageSize = 1000
 
 /** The first position before `end` whose event happened at a time or later; time does not go back in a journal. */
 const firstSince = Effect.fnUntraced(function* ({ store }: Journals, run: string, end: number, time: number) {
@@ -170,81 +167,3 @@ export const events = <K extends Kind>(
     })
   )
 }
-
-export const verify = Effect.fnUntraced(function* (
-  { hash, store }: Journals,
-  run: string,
-  options: { readonly from?: number | undefined; readonly expect?: Journal.Head | undefined }
-): Effect.fn.Return<Journal.Verified, Journal.ChainBroken | ReadError | InvalidCheckpoint> {
-  const from = options.from ?? 0
-  const stored = yield* store.get(run)
-  const { expect } = options
-  const broken = (seq: number, detail: string) => new Journal.ChainBroken({ run, seq, detail })
-  if (!(Number.isSafeInteger(from) && from >= 0)) {
-    return yield* new InvalidCheckpoint({ run, seq: -1, detail: `${from} is no position in a journal` })
-  }
-  if (from > stored.head.seq) {
-    return yield* new InvalidCheckpoint({
-      run,
-      seq: from,
-      detail: `the journal ends at seq ${stored.head.seq}`
-    })
-  }
-  if (expect !== undefined && expect.seq < from - 1) {
-    return yield* new InvalidCheckpoint({
-      run,
-      seq: from,
-      detail: `what is known of seq ${expect.seq} cannot be checked from here`
-    })
-  }
-  if (expect !== undefined && expect.seq > stored.head.seq) {
-    return yield* broken(
-      stored.head.seq,
-      `it ends here, before seq ${expect.seq}, which is known to have been written`
-    )
-  }
-  let head: Journal.Head | undefined
-  let anchor: string | undefined
-  for (let next = from; next <= stored.head.seq;) {
-    const entries = yield* store.read(run, { from: next, to: stored.head.seq, limit: pageSize })
-    if (entries.length === 0) return yield* broken(next, "the entry is missing")
-    for (const entry of entries) {
-      const parsed = Journal.parse(entry.line)
-      if (Result.isFailure(parsed)) return yield* broken(next, parsed.failure.detail)
-      if (parsed.success.event.run !== run) return yield* broken(next, "the entry belongs to another run")
-      let origin: string | undefined
-      if (anchor === undefined) {
-        const first = parsed.success.event
-        anchor = first.prev
-        if (first.kind === "forked") {
-          const [source] = yield* store.read(first.from.run, { from: first.from.seq, limit: 1 })
-          if (source !== undefined) anchor = hash(source.line)
-        } else if (first.kind === "created") anchor = Journal.genesis
-        origin = anchor
-        if (expect !== undefined && expect.seq === from - 1 && expect.hash !== anchor) {
-          return yield* broken(
-            from,
-            `it names ${anchor} as the hash before it, not ${expect.hash} as is known`
-          )
-        }
-        head = from === 0 ? undefined : { seq: from - 1, hash: anchor }
-      }
-      const followed: Result.Result<Journal.Head, Journal.ChainBroken> = Journal.follow(
-        hash,
-        head,
-        entry,
-        origin
-      )
-      if (Result.isFailure(followed)) return yield* followed.failure
-      head = followed.success
-      if (expect !== undefined && expect.seq === head.seq && expect.hash !== head.hash) {
-        return yield* broken(head.seq, `its hash is ${head.hash}, not ${expect.hash} as is known`)
-      }
-      next = head.seq + 1
-    }
-  }
-  if (head!.hash !== stored.head.hash) {
-    return yield* broken(head!.seq, `its hash is ${head!.hash}, not ${stored.head.hash} as the index says`)
-  }
-  return { run, from, to: head!.seq, anchor: anchor!, head: head!.hash }
-})

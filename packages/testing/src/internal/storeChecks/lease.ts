@@ -2,7 +2,17 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Journal from "../../JournalBuilder.ts"
 import type { Check } from "../../StoreHarness.ts"
-import { acquireFree, begin, claim, feedAll, listAll, restart, shownUpTo, shows, stray } from "./observation.ts"
+import {
+  acquireFree,
+  begin,
+  claim,
+  feedAll,
+  listAll,
+  restart,
+  shownUpTo,
+  shows,
+  stray
+} from "./observation.ts"
 import type { Instance } from "./trial.ts"
 import { check, holds, refused, same, violated } from "./trial.ts"
 
