@@ -282,6 +282,7 @@ describe("claims", () => {
           disk,
           scope,
           temporary: () => `${name}-${temporaries++}`,
+          untilClosed: { scope, ended: Effect.die("nobody closes it") },
           isSettled: (_series, claim) => claim.run.startsWith("done"),
           limit: 2000
         })

@@ -58,22 +58,36 @@ const now = <A>(method: string, pathOrDescriptor: string | number, call: () => A
     }
   })
 
-/** A call that is made in a thread. */
+/**
+ * A call that is made in a thread. It cannot be called back: whoever is interrupted waits until it is over, so that no file is
+ * closed, and its number given to another one, while something may still be written to it.
+ */
 const later = <A>(
   method: string,
   pathOrDescriptor: string | number,
   call: (done: (cause: NodeJS.ErrnoException | null, value?: A) => void) => void
 ): Result<A> =>
   Effect.callback<A, PlatformError.PlatformError>((resume) => {
+    let isOver = false
+    let tell: (() => void) | undefined
+    const end = (outcome: Result<A>): void => {
+      isOver = true
+      resume(outcome)
+      tell?.()
+    }
     try {
       call((cause, value) => {
         // Node says `undefined` instead of `null` at times.
-        if (cause === null || cause === undefined) resume(Effect.succeed(value as A))
-        else resume(Effect.fail(failed(method, pathOrDescriptor, cause)))
+        if (cause === null || cause === undefined) end(Effect.succeed(value as A))
+        else end(Effect.fail(failed(method, pathOrDescriptor, cause)))
       })
     } catch (cause) {
-      resume(Effect.fail(failed(method, pathOrDescriptor, cause)))
+      end(Effect.fail(failed(method, pathOrDescriptor, cause)))
     }
+    return Effect.callback<void>((over) => {
+      tell = () => over(Effect.void)
+      if (isOver) tell()
+    })
   })
 
 const typeOf = (stats: NodeFs.BigIntStats): FileSystem.File.Type => {

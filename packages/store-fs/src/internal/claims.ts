@@ -15,6 +15,7 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Scope from "effect/Scope"
 import type { StoreError } from "@waymark/core/Store"
 import { coalesce } from "@waymark/store-kit/Coalesce"
+import type { Within } from "@waymark/store-kit/Coalesce"
 import type { Disk } from "@waymark/store-kit/Disk"
 import { failure, fromPlatform } from "@waymark/store-kit/Failures"
 import { decodeText } from "@waymark/store-kit/Text"
@@ -55,6 +56,7 @@ export interface Options {
   readonly disk: Disk
   readonly scope: Scope.Scope
   readonly temporary: () => string
+  readonly untilClosed: Within<StoreError>
   /** Whether a claim needs no keeping, because what is stored shows what came of it, or because its series has ended. */
   readonly isSettled: (series: string, claim: Claim) => boolean
   /** When a file is ended and the next one begun, in bytes. */
@@ -269,7 +271,7 @@ export const make = (options: Options): Claims => {
   const endOfTurn = Effect.callback<void>((resume) => {
     queueMicrotask(() => resume(Effect.void))
   })
-  const exchanged = coalesce(exchange, endOfTurn)
+  const exchanged = coalesce(exchange, { gather: endOfTurn, within: options.untilClosed })
 
   const submit = (line: Line): Effect.Effect<State, StoreError> =>
     Effect.suspend(() => {

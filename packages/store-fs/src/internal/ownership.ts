@@ -14,6 +14,7 @@ import type { StoreError } from "@waymark/core/Store"
 import type { ProcessIdentity } from "@waymark/store-kit/ProcessIdentity"
 import type { Catalog } from "./catalog.ts"
 import { coalesce } from "@waymark/store-kit/Coalesce"
+import type { Within } from "@waymark/store-kit/Coalesce"
 import type { Disk } from "@waymark/store-kit/Disk"
 import { failure, fromPlatform } from "@waymark/store-kit/Failures"
 import { formatMark, formatVersion, parseFile, SealFile, seriesName, temporaryName } from "./format.ts"
@@ -51,6 +52,7 @@ export interface Options {
   readonly ttl: number
   readonly heartbeat: number
   readonly scope: Scope.Scope
+  readonly untilClosed: Within<StoreError>
   readonly wakeups: Wakeups
 }
 
@@ -172,7 +174,7 @@ export const make = (options: Options): Ownership => {
     return series
   })
 
-  const acquired = coalesce(acquire)
+  const acquired = coalesce(Effect.uninterruptible(acquire), { within: options.untilClosed })
   const ensure = Effect.suspend(() => (held === undefined ? acquired : Effect.succeed(held.series)))
 
   const relinquish = (): void => {
@@ -265,7 +267,7 @@ export const make = (options: Options): Ownership => {
     takeOver: (series) => {
       let known = takeOvers.get(series)
       if (known === undefined) {
-        known = coalesce(takeOverOnce(series))
+        known = coalesce(takeOverOnce(series), { within: options.untilClosed })
         takeOvers.set(series, known)
       }
       return known

@@ -117,7 +117,14 @@ export const make = Effect.fnUntraced(function* (
   const opened = yield* named("open")(open(true))
   const { catalog, indexLength, observer } = opened ?? (yield* named("open")(open(false)))!
 
-  const wakeups = Wakeups.make(runFork)
+  const wakeups = Wakeups.make(
+    (work) => void runFork(Effect.forkIn(work, background, { startImmediately: true }))
+  )
+  /** What is under way when the store is closed ends, or is waited for: nothing is touched afterwards. */
+  const untilClosed = {
+    scope: background,
+    ended: failure({ _tag: "Closed", detail: "this store was closed" })
+  }
   const ownership = Ownership.make({
     catalog,
     disk,
@@ -128,6 +135,7 @@ export const make = Effect.fnUntraced(function* (
     readOnly,
     scope: handles,
     ttl: settings.leaseTtl,
+    untilClosed,
     wakeups
   })
 
@@ -141,7 +149,8 @@ export const make = Effect.fnUntraced(function* (
       return Effect.map(IndexFile.write(disk, catalog, hasher.hash, ownership.temporary), (size) => {
         if (size > 0) indexSize = size
       })
-    })
+    }),
+    { within: untilClosed }
   )
   let settledAt = 0
   let indexing = false
@@ -162,14 +171,16 @@ export const make = Effect.fnUntraced(function* (
   const compact = coalesce(
     Effect.suspend(() =>
       observer.exclusively(Compaction.compact({ catalog, disk, temporary: ownership.temporary }, 0, 0))
-    )
+    ),
+    { within: untilClosed }
   )
   const compactSome = coalesce(
     Effect.suspend(() =>
       observer.exclusively(
         Compaction.compact({ catalog, disk, temporary: ownership.temporary }, garbageRatio, garbageAtLeast)
       )
-    )
+    ),
+    { within: untilClosed }
   )
 
   /** Starts work that nobody waits for; its failure is reported, and it is done again another time. */
@@ -181,7 +192,10 @@ export const make = Effect.fnUntraced(function* (
     runFork(
       Effect.forkIn(
         work.pipe(
-          Effect.catch((error) => Effect.logWarning(message, { directory: disk.root, error: error.message })),
+          Effect.catch((error) =>
+            // It was not to be done any more.
+            closing ? Effect.void : Effect.logWarning(message, { directory: disk.root, error: error.message })
+          ),
           Effect.ensuring(Effect.sync(after))
         ),
         background
@@ -208,6 +222,7 @@ export const make = Effect.fnUntraced(function* (
     disk,
     scope: handles,
     temporary: ownership.temporary,
+    untilClosed,
     isSettled: (id, claim) => {
       const series = catalog.series.get(id)
       if (series === undefined || series.ended !== undefined) return true

@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import type * as ChangeHub from "@waymark/core/ChangeHub"
 import type { StoreError } from "@waymark/core/Store"
 import { coalesce } from "@waymark/store-kit/Coalesce"
+import type { Within } from "@waymark/store-kit/Coalesce"
 import type { Step } from "./operation.ts"
 import * as Query from "./query.ts"
 import * as State from "./state.ts"
@@ -28,11 +29,13 @@ export interface Options {
   readonly readOnly: boolean
   /** Milliseconds. */
   readonly pollInterval: number
+  readonly untilClosed: Within<StoreError>
   readonly state: () => State.State
   readonly replace: (state: State.State) => void
 }
 
-export const make = ({ hub, loading, pollInterval, readOnly, replace, state }: Options): Following => {
+export const make = (options: Options): Following => {
+  const { hub, loading, pollInterval, readOnly, replace, state } = options
   const { persistence } = loading
 
   const publish = (steps: ReadonlyArray<Step>): void => {
@@ -87,7 +90,8 @@ export const make = ({ hub, loading, pollInterval, readOnly, replace, state }: O
             before.database.close()
           }
           publish(steps)
-        })
+        }),
+        { within: options.untilClosed }
       )
     : Effect.void
 

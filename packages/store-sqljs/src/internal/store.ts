@@ -63,6 +63,11 @@ export const make = Effect.fnUntraced(function* (
   const background = yield* Scope.fork(scope)
   const runFork = Effect.runForkWith(yield* Effect.context())
   const wakeups = Wakeups.make((work) => void runFork(Effect.forkIn(work, background)))
+  /** What is under way when the store is closed ends, or is waited for: the next process may write then. */
+  const untilClosed = {
+    scope: background,
+    ended: failure({ _tag: "Closed", detail: "this store was closed" })
+  }
   const hub = ChangeHub.make()
 
   if (!readOnly) yield* Scope.provide(persistence.lock(owner), lock).pipe(named("open"))
@@ -84,6 +89,7 @@ export const make = Effect.fnUntraced(function* (
     hub,
     readOnly,
     pollInterval: settings.pollInterval,
+    untilClosed,
     state: () => state,
     replace: (next) => {
       state = next
@@ -107,6 +113,7 @@ export const make = Effect.fnUntraced(function* (
     state,
     owner,
     wakeups,
+    untilClosed,
     foldAfter: settings.foldAfter,
     maxUnsynced: settings.maxUnsynced,
     applied: following.publish,

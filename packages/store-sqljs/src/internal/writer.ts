@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { StoreError } from "@waymark/core/Store"
 import { coalesce } from "@waymark/store-kit/Coalesce"
+import type { Within } from "@waymark/store-kit/Coalesce"
 import { failure } from "@waymark/store-kit/Failures"
 import type { Wakeups } from "@waymark/store-kit/Wakeups"
 import type { Step } from "./operation.ts"
@@ -53,6 +54,7 @@ export interface Options extends StateOptions {
   /** How many bytes the log may have before it is folded in when nothing else is going on, for a database of this size. */
   readonly foldAfter: (databaseBytes: number, inBlocks: boolean) => number
   readonly wakeups: Wakeups
+  readonly untilClosed: Within<StoreError>
   readonly applied: (steps: ReadonlyArray<Step>) => void
   readonly onFailure: (why: StoreError) => void
 }
@@ -248,7 +250,8 @@ export const make = (options: Options): Writer => {
       for (const log of yield* persistence.listLogs) {
         if (log < generation - 1) yield* persistence.removeLog(log)
       }
-    })
+    }),
+    { within: options.untilClosed }
   )
 
   let folding = false
