@@ -119,8 +119,8 @@ it.live(
       )
       assert.deepStrictEqual(calls, ["model", "weather 1", "weather 2"])
 
-      const { divergence } = yield* Runs.replay(run)
-      assert.isUndefined(divergence)
+      const { divergences } = yield* Runs.replay(run)
+      assert.deepStrictEqual(divergences, [])
       assert.strictEqual(calls.length, 3, "what is recorded is not called again")
       const events = yield* Stream.runCollect(runs.events(run))
       assert.notInclude(JSON.stringify(events), "secret")

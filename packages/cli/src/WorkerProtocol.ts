@@ -189,6 +189,27 @@ export const Settlement = Schema.Union([
 ])
 
 /**
+ * An attempt of a visit that came out otherwise than its journal has it; as `Runs.Divergence`.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Divergence = Schema.Struct({
+  seq: Schema.Int,
+  branch: optional(Schema.String),
+  node: Schema.String,
+  visit: Schema.Int,
+  attempt: Schema.Int,
+  expected: Schema.Json,
+  got: Schema.Json
+})
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Divergence = typeof Divergence.Type
+
+/**
  * What executing a run again came to; as `Runs.ReplayReport`.
  *
  * @category schemas
@@ -198,16 +219,7 @@ export const ReplayReport = Schema.Struct({
   run: Schema.String,
   visits: Schema.Int,
   skipped: optional(Schema.Int),
-  divergence: optional(
-    Schema.Struct({
-      seq: Schema.Int,
-      node: Schema.String,
-      visit: Schema.Int,
-      attempt: Schema.Int,
-      expected: Schema.Json,
-      got: Schema.Json
-    })
-  )
+  divergences: Schema.Array(Divergence)
 })
 /**
  * @category models
@@ -264,7 +276,7 @@ const command = { ...run, ...Sender.fields }
  * - `takeUp`: executes a run that nobody executes; a worker that takes up only what it is asked for does so, too, with
  *   every run that it starts, forks or steers
  * - `replay`: executes handlers again against what is recorded, and writes nothing; with `from`, those of the visits that had
- *   not ended at that position
+ *   not ended at that position; it ends when it has found as many divergences as `most` says, the first one by default
  * - `validate`: what is wrong with an input or with edits, if anything, before they are sent
  * - `events`: those of a run from a position on, then those that come until it has ended
  * - `progress`: a run's row as it is, then after each event, until it has ended
@@ -339,7 +351,11 @@ export const WorkerRpcs = RpcGroup.make(
     error
   }),
   Rpc.make("takeUp", { payload: run, error }),
-  Rpc.make("replay", { payload: { ...run, from: optional(Schema.Int) }, success: ReplayReport, error }),
+  Rpc.make("replay", {
+    payload: { ...run, from: optional(Schema.Int), most: optional(Schema.Int) },
+    success: ReplayReport,
+    error
+  }),
   Rpc.make("validate", {
     payload: { flow: Schema.String, input: optional(Schema.Json), edits: optional(Edits) },
     success: Schema.Struct({ problems: Schema.Array(Schema.String) }),

@@ -4,7 +4,17 @@ import { Runs } from "@waymark/core"
 import { Effect } from "effect"
 import { afterAll, assert, it } from "vitest"
 import { Triage } from "./fixtures/project/flows.ts"
-import { folder, json, jsonHere, leave, removeFolders, seed, waymark, within } from "./support/command.ts"
+import {
+  folder,
+  json,
+  jsonHere,
+  leave,
+  removeFolders,
+  seed,
+  seedOlder,
+  waymark,
+  within
+} from "./support/command.ts"
 
 afterAll(removeFolders)
 
@@ -40,10 +50,14 @@ it("a run is executed until somebody has to answer, answered, and then executed 
   })
   const replayed = await json(["replay", "t"], here)
   assert.strictEqual(replayed.visits, 8)
-  assert.notProperty(replayed, "divergence")
+  assert.deepStrictEqual(replayed.divergences, [])
   const { checkpoints } = await jsonHere("history", "t", "--store", here.store)
   const { seq } = checkpoints.find(({ kind }: any) => kind === "joined")
-  assert.deepStrictEqual(await json(["replay", `t@${seq}`], here), { run: "t", visits: 2 })
+  assert.deepStrictEqual(await json(["replay", `t@${seq}`], here), {
+    run: "t",
+    visits: 2,
+    divergences: []
+  })
   const beyond = await waymark(["replay", "t@999"], here)
   assert.strictEqual(beyond.code, 4)
   assert.include(beyond.stderr, "the journal ends at seq")
@@ -54,6 +68,38 @@ it("a run is executed until somebody has to answer, answered, and then executed 
       ["t", "completed"],
       ["other", "pending"]
     ]
+  )
+})
+
+it("a replay tells all that comes out otherwise, as far as it is asked to, and ends with 9", async () => {
+  const store = folder()
+  await seedOlder(store, "older")
+  const all = await waymark(["replay", "older", "--json"], { store })
+  assert.strictEqual(all.code, 9, all.stderr)
+  const { divergences, ...report } = JSON.parse(all.stdout)
+  assert.deepStrictEqual(report, { run: "older", visits: 6 })
+  assert.deepStrictEqual(
+    divergences.map(({ branch, node, visit }: any) => [node, visit, branch !== undefined]),
+    [
+      ["gather", 1, false],
+      ["weigh", 1, true],
+      ["weigh", 1, true]
+    ]
+  )
+  assert.deepInclude(divergences[0].got, { tool: "search", input: { query: "t 0" } })
+  assert.deepInclude(divergences[1].got, { ops: { notes: { append: ["weighed: one"] } } })
+
+  // As many as are looked for: there may be more.
+  const text = await waymark(["replay", "older", "-n", "3"], { store })
+  assert.strictEqual(text.code, 9, text.stderr)
+  assert.match(
+    text.stdout,
+    /^✖ \d visits replayed; 3 not as recorded\. It ended there; there may be more, .* --limit 6\n/
+  )
+  assert.include(text.stdout, "\n\nseq 3, visit 1 of gather\nrecorded:\n{")
+  assert.match(
+    text.stdout,
+    /seq \d+, visit 1 of weigh, branch \S+\nrecorded:\n[^]*"weighed"[^]*\nnow:\n[^]*"weighed: two"/
   )
 })
 

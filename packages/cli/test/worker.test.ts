@@ -10,7 +10,17 @@ import { ChildProcessSpawner } from "effect/process/ChildProcessSpawner"
 import { afterAll } from "vitest"
 import * as WorkerClient from "../src/WorkerClient.ts"
 import { version } from "../src/WorkerProtocol.ts"
-import { bin, environment, folder, leave, node, project, removeFolders, seed } from "./support/command.ts"
+import {
+  bin,
+  environment,
+  folder,
+  leave,
+  node,
+  project,
+  removeFolders,
+  seed,
+  seedOlder
+} from "./support/command.ts"
 
 afterAll(removeFolders)
 
@@ -62,6 +72,7 @@ it.live(
   () =>
     Effect.gen(function* () {
       const store = folder()
+      yield* Effect.promise(() => seedOlder(store, "older"))
       const died = yield* Effect.scoped(
         Effect.gen(function* () {
           const worker = yield* spawned(store)
@@ -86,7 +97,14 @@ it.live(
           assert.deepInclude(report, { run, visits: 7 })
           const [last] = events.filter(({ kind }) => kind === "joined")
           const rest = yield* orDied(requests.replay({ run, from: last!.seq }))
-          assert.deepStrictEqual(rest, { run, visits: 1 })
+          assert.deepStrictEqual(rest, { run, visits: 1, divergences: [] })
+          const first = yield* orDied(requests.replay({ run: "older" }))
+          assert.deepStrictEqual([first.visits, first.divergences.map(({ node }) => node)], [1, ["gather"]])
+          const more = yield* orDied(requests.replay({ run: "older", most: 100 }))
+          assert.deepStrictEqual(
+            more.divergences.map(({ node }) => node),
+            ["gather", "weigh", "weigh"]
+          )
           const forked = yield* orDied(
             requests.fork({
               run,

@@ -76,7 +76,8 @@ export interface Options<Flows extends ReadonlyArray<Flow.Any>, E> {
  * - `unknown`: it is a run of a flow that is not among those of today
  * - `outdated`: it ended under another version of its flow. Nobody will execute it again, so it is not replayed
  *
- * `detail` says it in words; `visits` is how many executions of handlers were compared.
+ * `detail` says it in words, of a run that diverges the first three places; `visits` is how many executions of handlers
+ * were compared.
  *
  * @category models
  * @since 0.1.0
@@ -132,19 +133,38 @@ const ledTo = (run: string, seq: number) =>
     return storyOf(events).slice(-6)
   })
 
-const divergence = Effect.fnUntraced(function* (
-  run: string,
-  found: NonNullable<Runs.ReplayReport["divergence"]>
-) {
-  const { attempt, expected, got, node, seq, visit } = found
-  const place = `visit ${visit} of node ${node}${attempt > 1 ? `, attempt ${attempt},` : ""}`
+/** So many divergences of a run are told: a change that is meant makes most visits come out otherwise. */
+const mostTold = 3
+
+const divergenceLines = ({
+  attempt,
+  branch,
+  expected,
+  got,
+  node,
+  seq,
+  visit
+}: Runs.Divergence): ReadonlyArray<string> => {
+  const where = branch === undefined ? "" : ` in branch ${branch}`
+  const place = `visit ${visit} of node ${node}${where}${attempt > 1 ? `, attempt ${attempt},` : ""}`
   return [
     `${place} does something else than it did (event ${seq})`,
     `  recorded: ${json(expected)}`,
     `  now:      ${json(got)}`,
-    ...differences(expected, got).map((line) => `  ${line}`),
+    ...differences(expected, got).map((line) => `  ${line}`)
+  ]
+}
+
+/** The first divergences of a run: what had led to the first one, and whether there are more than are told. */
+const divergencesText = Effect.fnUntraced(function* (run: string, found: ReadonlyArray<Runs.Divergence>) {
+  const [first, ...others] = found.slice(0, mostTold)
+  if (first === undefined) return undefined
+  return [
+    ...divergenceLines(first),
     "it had done, up to there:",
-    ...(yield* ledTo(run, seq)).map((line) => `  ${line}`)
+    ...(yield* ledTo(run, first.seq)).map((line) => `  ${line}`),
+    ...others.flatMap(divergenceLines),
+    ...(found.length > mostTold ? ["and there is more that is not as recorded"] : [])
   ].join("\n")
 })
 
@@ -183,11 +203,11 @@ const examine = Effect.fnUntraced(function* (flows: ReadonlyArray<Flow.Any>, inf
   }
   // A run under way is brought to the version of today first: that is what the other check does.
   if (info.version === flow.version) {
-    const replayed = yield* Effect.result(Runs.replay(Runs.ref(flow, info.run)))
+    const replayed = yield* Effect.result(Runs.replay(Runs.ref(flow, info.run), { most: mostTold + 1 }))
     if (replayed._tag === "Failure") return finding("broken", replayed.failure.message)
     const report = replayed.success
-    if (report.divergence !== undefined)
-      return finding("diverges", yield* divergence(info.run, report.divergence), report.visits)
+    const diverges = yield* divergencesText(info.run, report.divergences)
+    if (diverges !== undefined) return finding("diverges", diverges, report.visits)
     const reason = isTerminal(info.status) ? undefined : yield* stuck(flow, info.run)
     return reason === undefined ? finding("same", "", report.visits) : finding("stuck", reason, report.visits)
   }

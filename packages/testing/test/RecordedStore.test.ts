@@ -100,7 +100,7 @@ describe("a store of recorded journals", () => {
         const run = Runs.ref(flow, "r")
         assert.strictEqual(yield* runs.await(run), "hello you")
         assert.strictEqual((yield* Runs.verify(run)).to, written.length - 1)
-        assert.deepStrictEqual(yield* Runs.replay(run), { run: "r", visits: 1 })
+        assert.deepStrictEqual(yield* Runs.replay(run), { run: "r", visits: 1, divergences: [] })
       }).pipe(
         Effect.provide([handlers, Runs.layer.pipe(Layer.provideMerge(RecordedStore.layer([...written, ""])))])
       )

@@ -77,6 +77,34 @@ describe("ReplaySuite", () => {
     })
   )
 
+  it.live("tells the first three places where handlers do something else, and whether there are more", () =>
+    Effect.gen(function* () {
+      const lines = yield* recording(true)
+      const told = (output: "paid" | "written off") => {
+        const handlers = Invoice.toLayer({
+          approve: ({ next }) => Effect.succeed(next.to("send")),
+          send: ({ next }) => Effect.succeed(next.to("watch", { sent: 2 })),
+          watch: ({ next }) => Effect.succeed(next.end(output))
+        })
+        return Effect.map(ReplaySuite.check(lines, { flows: [Invoice], handlers }), ([finding]) => {
+          assert.strictEqual(finding?.verdict, "diverges")
+          return finding!.detail.split("\n").filter((line) => !line.startsWith(" "))
+        })
+      }
+      const places = [
+        "visit 2 of node send does something else than it did (event 7)",
+        "it had done, up to there:",
+        "visit 3 of node watch does something else than it did (event 11)",
+        "visit 4 of node send does something else than it did (event 14)"
+      ]
+      assert.deepStrictEqual(yield* told("paid"), places)
+      assert.deepStrictEqual(yield* told("written off"), [
+        ...places,
+        "and there is more that is not as recorded"
+      ])
+    })
+  )
+
   it.live("finds a run under way that could not go on", () =>
     Effect.gen(function* () {
       const newer = changed(() => ({ version: 2 }))

@@ -177,6 +177,8 @@ export class Editor extends Context.Service<
       provide: (file: string, text: string) => Effect.Effect<ReadonlyArray<CodeLens>>,
       changed: Stream.Stream<void>
     ) => Registered
+    /** What stands above lines of drafts, and of what belongs to them. */
+    readonly draftLenses: (provide: (query: string) => Effect.Effect<ReadonlyArray<CodeLens>>) => Registered
     /** Where the cursor of the text editor in front is. */
     readonly textCursor: Effect.Effect<FilePlace | undefined>
 

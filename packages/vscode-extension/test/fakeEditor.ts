@@ -1,7 +1,7 @@
 /** An editor without a window: what it is asked is recorded, and answered as a test says. */
 import { Effect, Layer, Stream } from "effect"
 import { Editor } from "../src/Editor.ts"
-import type { Choice, DocumentRef, InputOptions } from "../src/Editor.ts"
+import type { Choice, CodeLens, DocumentRef, InputOptions } from "../src/Editor.ts"
 
 type Service = Editor["Service"]
 
@@ -31,6 +31,10 @@ export interface FakeEditor {
   readonly logged: ReadonlyArray<string>
   readonly run: (command: string, argument?: unknown) => Effect.Effect<void, Error>
   readonly textOf: (document: DocumentRef) => Effect.Effect<string>
+  /** Waits until a draft is told to be read again. */
+  readonly outdated: (document: DocumentRef) => Effect.Effect<void>
+  /** What stands above lines of a draft. */
+  readonly lensesOf: (document: DocumentRef) => Effect.Effect<ReadonlyArray<CodeLens>>
 }
 
 export const fakeEditor = (answers: Answers = {}): FakeEditor => {
@@ -38,6 +42,8 @@ export const fakeEditor = (answers: Answers = {}): FakeEditor => {
   const logged: Array<string> = []
   const commands = new Map<string, Parameters<Service["command"]>[1]>()
   let provide: Parameters<Service["drafts"]>[0] = () => Effect.succeed("")
+  const stale: Array<(query: string) => boolean> = []
+  let lenses: Parameters<Service["draftLenses"]>[0] = () => Effect.succeed([])
   const say = (text: string) => Effect.sync(() => void said.push(text))
   const message = (text: string, actions: ReadonlyArray<string>) =>
     Effect.as(say(text), answers.press?.(text, actions))
@@ -59,7 +65,14 @@ export const fakeEditor = (answers: Answers = {}): FakeEditor => {
       command.startsWith("workbench.")
         ? say(`${command} ${typeof argument === "string" ? argument : ""}`.trim())
         : Effect.orDie(execute(command, argument)),
-    drafts: (provided) => Effect.sync(() => void (provide = provided)),
+    drafts: (provided, _isFixed, changed) =>
+      Effect.andThen(
+        Effect.sync(() => void (provide = provided)),
+        Effect.forkScoped(
+          Stream.runForEach(changed, (isStale) => Effect.sync(() => void stale.push(isStale)))
+        )
+      ),
+    draftLenses: (provided) => Effect.sync(() => void (lenses = provided)),
     draftText: ({ query }) => Effect.map(provide(query), (text) => answers.draft?.(text) ?? text),
     draftInFront: Effect.undefined,
     addressOf: ({ query, title }) => `draft:/${title}?${query}`,
@@ -84,12 +97,20 @@ export const fakeEditor = (answers: Answers = {}): FakeEditor => {
         ? Effect.andThen(Effect.sleep("5 millis"), heard(pattern))
         : Effect.succeed(found)
     })
+  const outdated: FakeEditor["outdated"] = (document) =>
+    Effect.suspend(() =>
+      stale.some((isStale) => isStale(document.query))
+        ? Effect.void
+        : Effect.andThen(Effect.sleep("5 millis"), outdated(document))
+    )
   return {
     heard,
+    outdated,
     layer: Layer.succeed(Editor, service as Service),
     said,
     logged,
     run: execute,
-    textOf: ({ query }) => Effect.suspend(() => provide(query))
+    textOf: ({ query }) => Effect.suspend(() => provide(query)),
+    lensesOf: ({ query }) => Effect.suspend(() => lenses(query))
   }
 }

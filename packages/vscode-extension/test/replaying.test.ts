@@ -2,6 +2,7 @@ import { readFileSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { Effect, Fiber } from "effect"
 import { beforeAll, describe, expect, it } from "vitest"
+import * as Divergences from "../src/acting/Divergences.ts"
 import * as Drafts from "../src/acting/Drafts.ts"
 import { Workers } from "../src/acting/Workers.ts"
 import { Cursor } from "../src/faces/Cursor.ts"
@@ -12,6 +13,15 @@ let store = ""
 beforeAll(async () => {
   store = await makeStore()
 })
+
+/** A command that says what the code of other days would. */
+const printing = (divergences: ReadonlyArray<object>) => {
+  const report = JSON.stringify(JSON.stringify({ run: "declined", visits: 3, divergences }))
+  return Effect.succeed({
+    ...project,
+    args: ["-e", `console.log(${report}); process.exitCode = 9`, "--"]
+  })
+}
 
 describe("executing the code of a run", () => {
   it("replays it: nothing is different, or a diff shows what is and leads to the handler", async () => {
@@ -25,20 +35,14 @@ describe("executing the code of a run", () => {
         expect(yield* editor.heard(/replayed/)).toBe("declined: 5 visits replayed. All as recorded.")
       }).pipe(Effect.provide(acting(editor)))
     )
-    const report = {
-      run: "declined",
-      visits: 3,
-      divergence: {
-        seq: 7,
-        node: "sum",
-        visit: 2,
-        attempt: 1,
-        expected: { total: 360 },
-        got: { total: 361 }
-      }
+    const sum = {
+      seq: 7,
+      node: "sum",
+      visit: 2,
+      attempt: 1,
+      expected: { total: 360 },
+      got: { total: 361 }
     }
-    // A command that says what the code of other days would.
-    const args = ["-e", `console.log(${JSON.stringify(JSON.stringify(report))}); process.exitCode = 9`, "--"]
     await Effect.runPromise(
       Effect.gen(function* () {
         yield* use(store)
@@ -51,8 +55,87 @@ describe("executing the code of a run", () => {
         expect(JSON.parse(yield* editor.textOf(Drafts.refOf(at, "expected")))).toEqual({ total: 360 })
         expect(JSON.parse(yield* editor.textOf(Drafts.refOf(at, "got")))).toEqual({ total: 361 })
         expect((yield* Cursor).current()).toEqual(at)
-      }).pipe(Effect.provide(acting(editor, Effect.succeed({ ...project, args }))))
+      }).pipe(Effect.provide(acting(editor, printing([sum]))))
     )
+  })
+
+  it("lists all that is different, each with its comparison, its checkpoint and its handler", async () => {
+    const editor = fakeEditor()
+    const divergence = (seq: number, more: object = {}) => ({
+      seq,
+      node: "sum",
+      visit: 2,
+      attempt: 1,
+      expected: { total: seq },
+      got: { lines: [seq] },
+      ...more
+    })
+    const found = [
+      divergence(7),
+      divergence(12, { branch: "3/0", attempt: 2 }),
+      divergence(15, { node: "pay" })
+    ]
+    const ref = { store, run: "declined" }
+    const list = Drafts.listRefOf(ref)
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        yield* use(store)
+        expect(yield* editor.textOf(list)).toMatch(/^\/\/ Replay the run again/)
+        expect(yield* editor.lensesOf(list)).toEqual([])
+        yield* editor.run("waymark.replay", ref)
+        expect(yield* editor.heard(/not as recorded/)).toBe(
+          "declined: 3 visits replayed. 3 are not as recorded, the first: visit 2 of sum, position 7."
+        )
+        expect(editor.said.at(-2)).toBe("document declined.replayed.jsonc")
+        // What was open of an earlier replay is read again.
+        yield* editor.outdated(list)
+        const text = yield* editor.textOf(list)
+        const lines = text.split("\n")
+        const lenses = yield* editor.lensesOf(list)
+        expect(lenses.map(({ line, title }) => [lines[line - 1], title])).toEqual(
+          [
+            "  // visit 2 of sum, position 7",
+            "  // visit 2 of sum, branch 3/0, attempt 2, position 12",
+            "  // visit 2 of pay, position 15"
+          ].flatMap((line) => [
+            [line, "Compare"],
+            [line, "Go to checkpoint"],
+            [line, "Go to handler"]
+          ])
+        )
+        const plain = lines.filter((line) => !line.trimStart().startsWith("//")).join("\n")
+        expect(JSON.parse(plain)).toEqual(
+          found.map(({ expected, got }) => ({ recorded: expected, now: got }))
+        )
+        const [compare, checkpoint, handler] = lenses.slice(-3)
+        yield* editor.run(compare!.command, compare!.arguments[0])
+        expect(editor.said.at(-1)).toBe("diff declined@15: recorded ↔ replayed")
+        expect(checkpoint).toMatchObject({
+          command: "waymark.showCheckpoint",
+          arguments: [{ ...ref, seq: 15 }]
+        })
+        expect(handler).toMatchObject({
+          command: "waymark.goToHandler",
+          arguments: [{ flow: "order", node: "pay" }]
+        })
+        expect(JSON.parse(yield* editor.textOf(Drafts.refOf({ ...ref, seq: 15 }, "got")))).toEqual({
+          lines: [15]
+        })
+      }).pipe(Effect.provide(acting(editor, printing(found))))
+    )
+    // As many as are looked for, and values that no editor would show.
+    const many = Array.from({ length: Divergences.most }, (_, i) =>
+      divergence(i, { got: "x".repeat(100_000) })
+    )
+    const { lines, text } = Divergences.listOf({ run: "declined", visits: 200, divergences: many })
+    expect(text).toMatch(
+      /^\/\/ declined: 200 visits replayed, 100 not as recorded\. .* there may be more\.\n/
+    )
+    expect(text.length).toBeLessThan(6_000_000)
+    expect(lines.map((line) => text.split("\n")[line - 1]!.trim())).toEqual(
+      many.map(({ seq }) => `// visit 2 of sum, position ${seq}`)
+    )
+    expect(text).toContain("characters: see the comparison")
   })
 
   it("makes a test of it in a file that somebody names, and asks before it writes over one", async () => {

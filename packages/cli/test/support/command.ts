@@ -12,7 +12,7 @@ import { endingOf } from "../../src/internal/ending.ts"
 import { Streams } from "../../src/internal/output.ts"
 import { root } from "../../src/internal/root.ts"
 import { version } from "../../src/internal/version.ts"
-import { Triage, TriageLayer } from "../fixtures/project/flows.ts"
+import { Search, Triage, TriageLayer } from "../fixtures/project/flows.ts"
 
 export const bin = resolve(import.meta.dirname, "../../src/bin.ts")
 export const project = resolve(import.meta.dirname, "../fixtures/project")
@@ -152,6 +152,32 @@ export const seed = (directory: string): Promise<void> =>
       yield* Effect.flip(runs.execute(Triage, { ticket: "unknown", ask: true }, { id: "failed-1" }))
     })
   )
+
+/** Executes a run with handlers that do other things than those of the project: they search and note another way. */
+export const seedOlder = (directory: string, id: string): Promise<unknown> => {
+  const handlers = Triage.toLayer({
+    gather: ({ next, state }) =>
+      state.notes.length >= 1
+        ? Effect.succeed(next.to("read"))
+        : Effect.map(Search.call({ query: "all of it" }), (found) => next.to("gather", { notes: found })),
+    read: ({ next, state }) => Effect.succeed(next.each(state.notes, "weigh")),
+    weigh: ({ next }) => Effect.succeed(next.to("decide", { notes: ["weighed"] })),
+    decide: ({ next }) => Effect.succeed(next.end({ verdict: "ship" })),
+    escalate: ({ next }) => Effect.succeed(next.end({ verdict: "hold" }))
+  })
+  const tools = Search.toLayer(() => Effect.succeed(["one", "two"]))
+  return Effect.runPromise(
+    Runs.Runs.use((runs) => runs.execute(Triage, { ticket: "t", ask: false }, { id })).pipe(
+      Effect.provide(
+        Worker.layer({ flows: [Triage] }).pipe(
+          Layer.provide(handlers),
+          Layer.provide(tools),
+          Layer.provide(FsStore.layer({ directory }))
+        )
+      )
+    )
+  )
+}
 
 /** Starts a run that nobody executes. */
 export const leave = (directory: string, id: string, ticket = "T"): Promise<unknown> =>

@@ -549,13 +549,13 @@ describe("branches", () => {
         .pipe(Layer.provide(Work.toLayer(() => Effect.die("nothing is called"))))
       assert.deepStrictEqual(
         yield* Effect.provide(Effect.provideService(Runs.replay(run), Runs.Runs, runs), handlers),
-        { run: run.id, visits: 7 }
+        { run: run.id, visits: 7, divergences: [] }
       )
       const changed = flow
         .toLayer({ split, merge, check, again: ({ next }) => Effect.succeed(next.to("merge", { sum: 9 })) })
         .pipe(Layer.provide(Work.toLayer(() => Effect.die("nothing is called"))))
       const report = yield* Effect.provide(Effect.provideService(Runs.replay(run), Runs.Runs, runs), changed)
-      assert.strictEqual(report.divergence?.node, "again")
+      assert.strictEqual(report.divergences[0]?.node, "again")
     })
   )
 

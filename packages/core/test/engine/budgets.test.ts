@@ -303,7 +303,7 @@ describe("a budget", () => {
       const report = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
         Effect.provide(handlers.pipe(Layer.provide(tools)))
       )
-      assert.deepStrictEqual(report, { run: run.id, visits: 4 })
+      assert.deepStrictEqual(report, { run: run.id, visits: 4, divergences: [] })
     })
   )
 
@@ -330,8 +330,8 @@ describe("a budget", () => {
               .pipe(Layer.provide(Echo.toLayer(({ text }) => Effect.succeed(text))))
           )
         )
-      assert.deepStrictEqual(yield* replayed(11), { run: run.id, visits: 1 })
-      assert.strictEqual((yield* replayed(9)).divergence?.node, "work")
+      assert.deepStrictEqual(yield* replayed(11), { run: run.id, visits: 1, divergences: [] })
+      assert.strictEqual((yield* replayed(9)).divergences[0]?.node, "work")
     })
   )
 

@@ -720,7 +720,7 @@ describe("a call", () => {
       const report = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
         Effect.provide(order)
       )
-      assert.deepStrictEqual(report, { run: "r", visits: 1 })
+      assert.deepStrictEqual(report, { run: "r", visits: 1, divergences: [] })
       // What a child tells its parent stands before its own end.
       const { runs: children } = yield* runs.list({ parent: "r" })
       for (const { run: child } of children) {
@@ -729,7 +729,7 @@ describe("a call", () => {
           Runs.Runs,
           runs
         ).pipe(Effect.provide(lines(shop)))
-        assert.deepStrictEqual(replayed, { run: child, visits: 1 })
+        assert.deepStrictEqual(replayed, { run: child, visits: 1, divergences: [] })
       }
       const waits = yield* eventsOf(run, "waitEnded")
       const fork = yield* runs.fork(run, waits[0]!.seq, { id: "f" })

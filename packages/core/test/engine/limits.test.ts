@@ -211,7 +211,7 @@ describe("the limit of visits of a node", () => {
       const report = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
         Effect.provide(handlers)
       )
-      assert.deepStrictEqual(report, { run: run.id, visits: 2 })
+      assert.deepStrictEqual(report, { run: run.id, visits: 2, divergences: [] })
     })
   )
 })

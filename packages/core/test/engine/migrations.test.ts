@@ -172,7 +172,8 @@ describe("a run of an earlier version", () => {
         {
           run: "r",
           visits: 2,
-          skipped: 1
+          skipped: 1,
+          divergences: []
         }
       )
       assert.deepStrictEqual(
@@ -182,7 +183,8 @@ describe("a run of an earlier version", () => {
         {
           run: "r",
           visits: 1,
-          skipped: 2
+          skipped: 2,
+          divergences: []
         }
       )
       assert.strictEqual(world.calls.length, called)

@@ -296,7 +296,7 @@ describe("the outputs of a run", () => {
       const report = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
         Effect.provide(changed.pipe(Layer.provide(echo)))
       )
-      assert.deepStrictEqual(report, { run: run.id, visits: 1 })
+      assert.deepStrictEqual(report, { run: run.id, visits: 1, divergences: [] })
       assert.deepStrictEqual(yield* journal(run), before)
     })
   )

@@ -132,7 +132,7 @@ describe("replaying a run", () => {
         const report = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
           Effect.provide(again.layer)
         )
-        assert.deepStrictEqual(report, { run: run.id, visits: 7 })
+        assert.deepStrictEqual(report, { run: run.id, visits: 7, divergences: [] })
         assert.deepStrictEqual([...executed, ...again.executed], [])
         assert.deepStrictEqual(yield* journal(run), before)
       })
@@ -149,7 +149,7 @@ describe("replaying a run", () => {
       const report = yield* Effect.provideService(Runs.replay(run), Runs.Runs, yield* computer.client).pipe(
         Effect.provide(handlers({}).layer)
       )
-      assert.deepStrictEqual(report, { run: run.id, visits: 2 })
+      assert.deepStrictEqual(report, { run: run.id, visits: 2, divergences: [] })
     })
   )
 
@@ -157,13 +157,14 @@ describe("replaying a run", () => {
     Effect.gen(function* () {
       const { eventsOf, run, runs } = yield* ran
       const changed = handlers({ call: "another" })
-      const { divergence, visits } = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
+      const { divergences, visits } = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
         Effect.provide(changed.layer)
       )
       assert.strictEqual(visits, 1)
       const [visited] = yield* eventsOf(run, "visited")
-      assert.deepInclude(divergence, { node: "calls", visit: 1, attempt: 1, seq: visited!.seq })
-      assert.deepInclude(divergence!.got as object, { tool: "echo", input: { text: "another" } })
+      assert.strictEqual(divergences.length, 1)
+      assert.deepInclude(divergences[0], { node: "calls", visit: 1, attempt: 1, seq: visited!.seq })
+      assert.deepInclude(divergences[0]!.got as object, { tool: "echo", input: { text: "another" } })
       assert.deepStrictEqual(changed.executed, [])
     })
   )
@@ -176,22 +177,25 @@ describe("replaying a run", () => {
           Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
             Effect.provide(handlers(change).layer)
           ),
-          (report) => report.divergence
+          ({ divergences }) => {
+            assert.strictEqual(divergences.length, 1)
+            return divergences[0]!
+          }
         )
       const update = yield* replay({ update: "changed" })
       assert.deepInclude(update, { node: "last", visit: 6 })
-      assert.deepInclude(update!.expected as object, { ops: { got: { append: ["last"] } } })
-      assert.deepInclude(update!.got as object, { ops: { got: { append: ["changed"] } } })
+      assert.deepInclude(update.expected as object, { ops: { got: { append: ["last"] } } })
+      assert.deepInclude(update.got as object, { ops: { got: { append: ["changed"] } } })
       const target = yield* replay({ target: "routed" })
       assert.deepInclude(target, { node: "interrupted" })
-      assert.deepInclude(target!.expected as object, { next: { to: "slow" } })
-      assert.deepInclude(target!.got as object, { next: { to: "routed" } })
+      assert.deepInclude(target.expected as object, { next: { to: "slow" } })
+      assert.deepInclude(target.got as object, { next: { to: "routed" } })
       const output = yield* replay({ output: "changed" })
       assert.deepInclude(output, { node: "last" })
-      assert.include(JSON.stringify(output!.got), "changed")
+      assert.include(JSON.stringify(output.got), "changed")
       const failure = yield* replay({ fails: false })
       assert.deepInclude(failure, { node: "routed" })
-      assert.include(JSON.stringify(failure!.expected), "Broken")
+      assert.include(JSON.stringify(failure.expected), "Broken")
     })
   )
 
@@ -224,13 +228,14 @@ describe("replaying a run", () => {
         yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(Effect.provide(layer("it is"))),
         {
           run: run.id,
-          visits: 1
+          visits: 1,
+          divergences: []
         }
       )
-      const { divergence } = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
+      const { divergences } = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
         Effect.provide(layer("it was"))
       )
-      assert.include(JSON.stringify(divergence!.got), "so it was")
+      assert.include(JSON.stringify(divergences[0]!.got), "so it was")
     })
   )
 
@@ -277,7 +282,7 @@ describe("replaying a run", () => {
         const report = yield* Effect.provideService(Runs.replay({ id, flow: patient }), Runs.Runs, runs).pipe(
           Effect.provide(layer)
         )
-        assert.isUndefined(report.divergence)
+        assert.deepStrictEqual(report.divergences, [])
       }
     })
   )
@@ -295,7 +300,7 @@ describe("replaying a run", () => {
       const report = yield* Effect.provideService(Runs.replay(fork), Runs.Runs, runs).pipe(
         Effect.provide(handlers({}).layer)
       )
-      assert.deepStrictEqual(report, { run: fork.id, visits: 3 })
+      assert.deepStrictEqual(report, { run: fork.id, visits: 3, divergences: [] })
     })
   )
 
@@ -316,7 +321,7 @@ describe("replaying a run", () => {
         const report = yield* Effect.provideService(Runs.replay(run, { from: seq }), Runs.Runs, runs).pipe(
           Effect.provide(changed.layer)
         )
-        assert.deepStrictEqual(report, { run: run.id, visits: left })
+        assert.deepStrictEqual(report, { run: run.id, visits: left, divergences: [] })
         assert.deepStrictEqual([...executed, ...changed.executed], [])
       }
       // What is different in a visit before it is not seen, what is different after it is.
@@ -325,9 +330,9 @@ describe("replaying a run", () => {
         Effect.provideService(Runs.replay(run, { from }), Runs.Runs, runs).pipe(
           Effect.provide(handlers(change).layer)
         )
-      assert.isDefined((yield* replay(first!.seq - 1, { call: "another" })).divergence)
-      assert.isUndefined((yield* replay(first!.seq, { call: "another" })).divergence)
-      assert.deepInclude((yield* replay(first!.seq, { update: "changed" })).divergence, { node: "last" })
+      assert.strictEqual((yield* replay(first!.seq - 1, { call: "another" })).divergences.length, 1)
+      assert.deepStrictEqual((yield* replay(first!.seq, { call: "another" })).divergences, [])
+      assert.deepInclude((yield* replay(first!.seq, { update: "changed" })).divergences[0], { node: "last" })
     })
   )
 
@@ -373,7 +378,7 @@ describe("a replay of a long run", () => {
         const report = yield* Effect.provideService(Runs.replay(run), Runs.Runs, runs).pipe(
           Effect.provide(handlers)
         )
-        assert.deepStrictEqual(report, { run: String(visits), visits })
+        assert.deepStrictEqual(report, { run: String(visits), visits, divergences: [] })
         if ((yield* runs.get(run)).ended === 1000) across += 1
       }
       assert.strictEqual(across, 1)

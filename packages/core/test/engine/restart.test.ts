@@ -263,7 +263,7 @@ describe("a run that would fail", () => {
       const handlers = again.handlers.pipe(Layer.provide(toolsOf(makeWorld())))
       assert.deepStrictEqual(
         yield* Effect.provide(Effect.provideService(Runs.replay(run), Runs.Runs, runs), handlers),
-        { run: run.id, visits: 3 }
+        { run: run.id, visits: 3, divergences: [] }
       )
     })
   )

@@ -130,7 +130,7 @@ describe("a recorded call that does not fit the tool's schemas any more", () => 
             .pipe(Layer.provide(changed.toLayer(() => Effect.succeed(1))))
         )
       )
-      assert.deepInclude(report.divergence?.got, { kind: "incompatible" })
+      assert.deepInclude(report.divergences[0]?.got, { kind: "incompatible" })
     })
   )
 })

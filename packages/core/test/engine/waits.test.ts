@@ -567,7 +567,7 @@ for (const [mode, keepWaiting] of [
           Effect.provideService(Runs.replay(run), Runs.Runs, runs),
           handlers
         )
-        assert.deepStrictEqual(report, { run: run.id, visits: 1 })
+        assert.deepStrictEqual(report, { run: run.id, visits: 1, divergences: [] })
       })
     )
   })

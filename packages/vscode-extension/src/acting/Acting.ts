@@ -6,7 +6,7 @@ import * as NodeChildProcessSpawner from "@effect/platform-node/NodeChildProcess
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import * as Actions from "./Actions.ts"
-import * as Drafts from "./Drafts.ts"
+import * as Divergences from "./Divergences.ts"
 import * as Executing from "./Executing.ts"
 import * as Forking from "./Forking.ts"
 import * as Project from "./Project.ts"
@@ -27,4 +27,4 @@ export const layer = Layer.mergeAll(
   Replaying.layer,
   Starting.layer,
   Testing.layer
-).pipe(Layer.provide(Drafts.Comparisons.layer))
+).pipe(Layer.provide(Divergences.Replays.layer))

@@ -1,10 +1,8 @@
 /**
  * The documents in which the state of a checkpoint is edited: the draft, the recorded state beside it, and the JSON Schema
- * of both; and the two sides of what a replay found.
+ * of both; and what a replay found.
  */
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { stateOf } from "@waymark/core/RunState"
@@ -13,10 +11,13 @@ import * as Shape from "@waymark/core/Shape"
 import { Store } from "@waymark/core/Store"
 import { Editor } from "../Editor.ts"
 import type { DocumentRef } from "../Editor.ts"
+import type { RunRef } from "../reading/Checkpoints.ts"
 import { jsonText } from "../reading/Documents.ts"
 import { fileName } from "../reading/Text.ts"
 import { Stores } from "../reading/Stores.ts"
 import type { Open } from "../reading/Stores.ts"
+import * as Divergences from "./Divergences.ts"
+import { Replays } from "./Divergences.ts"
 import * as Edits from "./Edits.ts"
 import { Workers } from "./Workers.ts"
 
@@ -27,13 +28,17 @@ export interface At {
   readonly seq: number
 }
 
-const Subject = Schema.Struct({
-  store: Schema.String,
-  run: Schema.String,
-  seq: Schema.Int,
-  what: Schema.Literals(["edited", "recorded", "schema", "expected", "got"])
-})
+const Subject = Schema.Union([
+  Schema.Struct({
+    store: Schema.String,
+    run: Schema.String,
+    seq: Schema.Int,
+    what: Schema.Literals(["edited", "recorded", "schema", "expected", "got"])
+  }),
+  Schema.Struct({ store: Schema.String, run: Schema.String, what: Schema.Literal("divergences") })
+])
 type Subject = typeof Subject.Type
+type OfCheckpoint = Extract<Subject, At>
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Subject))
 const subjectOf = (query: string): Subject | undefined => {
@@ -41,39 +46,31 @@ const subjectOf = (query: string): Subject | undefined => {
   return decoded._tag === "Some" ? decoded.value : undefined
 }
 
-interface Sides {
-  readonly expected: unknown
-  readonly got: unknown
-}
-
-const keyOf = ({ run, seq, store }: At): string => JSON.stringify([store, run, seq])
-
-/** What replays of this window found: what was recorded at a position, and what came instead. */
-export class Comparisons extends Context.Service<
-  Comparisons,
-  {
-    readonly get: (at: At) => Sides | undefined
-    readonly set: (at: At, expected: unknown, got: unknown) => void
-  }
->()("waymark-vscode/Comparisons") {
-  static readonly layer = Layer.sync(Comparisons, () => {
-    const found = new Map<string, Sides>()
-    return Comparisons.of({
-      get: (at) => found.get(keyOf(at)),
-      set: (at, expected, got) => void found.set(keyOf(at), { expected, got })
-    })
-  })
-}
-
 /** The checkpoint that a draft is of. */
-export const atOf = (query: string): At | undefined => subjectOf(query)
+export const atOf = (query: string): At | undefined => {
+  const subject = subjectOf(query)
+  return subject?.what === "divergences" ? undefined : subject
+}
 
-export const refOf = ({ run, seq, store }: At, what: Subject["what"]): DocumentRef => {
+export const refOf = ({ run, seq, store }: At, what: OfCheckpoint["what"]): DocumentRef => {
   return {
     title: `${fileName(run)}@${seq}.${what}.json`,
     query: JSON.stringify({ store, run, seq, what } satisfies Subject),
     draft: true
   }
+}
+
+/** The document that lists what a replay of a run found. */
+export const listRefOf = ({ run, store }: RunRef): DocumentRef => ({
+  title: `${fileName(run)}.replayed.jsonc`,
+  query: JSON.stringify({ store, run, what: "divergences" } satisfies Subject),
+  draft: true
+})
+
+/** The run whose divergences a document lists. */
+export const listedIn = (query: string): RunRef | undefined => {
+  const subject = subjectOf(query)
+  return subject?.what === "divergences" ? { store: subject.store, run: subject.run } : undefined
 }
 
 /**
@@ -91,24 +88,32 @@ export const channelsOf = (
   return Effect.map(Effect.provideService(Shape.read(fingerprint), Store, opened), (shape) => shape?.channels)
 }
 
+/** What a replay of this window found; there is none after the window was loaded again. */
+const replayedText = (replays: Replays["Service"], subject: Subject): string => {
+  const report = replays.get(subject)
+  if (report === undefined) return "// Replay the run again to see this.\n"
+  if (subject.what === "divergences") return Divergences.listOf(report).text
+  const divergence = report.divergences.find(({ seq }) => seq === subject.seq)
+  if (divergence === undefined) return "// As recorded, when the run was last replayed.\n"
+  return jsonText(subject.what === "expected" ? divergence.expected : divergence.got)
+}
+
 /** The text of a document; what is wrong, if it cannot be made. */
 const provide = (
   editor: Editor["Service"],
   stores: Pick<Stores["Service"], "open">,
   workers: Pick<Workers["Service"], "manifest">,
-  comparisons: Comparisons["Service"],
+  replays: Replays["Service"],
   query: string
 ) =>
   Effect.gen(function* () {
-    const { what, ...at } = yield* decode(query)
-    if (what === "expected" || what === "got") {
-      const sides = comparisons.get(at)
-      return sides === undefined ? "Replay the run again to see this.\n" : jsonText(sides[what])
-    }
-    const open = yield* stores.open(at.store)
-    const state = yield* open.runs.stateAt(at.run, at.seq)
-    if (what !== "schema") return Edits.textOf(stateOf(state), editor.addressOf(refOf(at, "schema")))
-    const channels = yield* channelsOf(open, workers, at.store, state)
+    const subject = yield* decode(query)
+    const { what } = subject
+    if (what === "expected" || what === "got" || what === "divergences") return replayedText(replays, subject)
+    const open = yield* stores.open(subject.store)
+    const state = yield* open.runs.stateAt(subject.run, subject.seq)
+    if (what !== "schema") return Edits.textOf(stateOf(state), editor.addressOf(refOf(subject, "schema")))
+    const channels = yield* channelsOf(open, workers, subject.store, state)
     const schema =
       channels === undefined
         ? {}
@@ -116,18 +121,31 @@ const provide = (
     return jsonText(schema)
   }).pipe(Effect.catch((error) => Effect.succeed(`This cannot be shown: ${error.message}\n`)))
 
-/** Registers the documents. Schemas are told again when a worker says more of its flows. */
+const ofReplays = new Set<Subject["what"]>(["expected", "got", "divergences"])
+
+/**
+ * Registers the documents. Schemas are told again when a worker says more of its flows, and what replays found when a run
+ * is replayed again.
+ */
 export const register = Effect.gen(function* () {
   const editor = yield* Editor
   const stores = yield* Stores
   const workers = yield* Workers
-  const comparisons = yield* Comparisons
+  const replays = yield* Replays
+  const isStale = (predicate: (subject: Subject) => boolean) => (query: string) => {
+    const subject = subjectOf(query)
+    return subject !== undefined && predicate(subject)
+  }
   yield* editor.drafts(
-    (query) => provide(editor, stores, workers, comparisons, query),
+    (query) => provide(editor, stores, workers, replays, query),
     (query) => subjectOf(query)?.what !== "edited",
-    Stream.map(workers.manifests, (store) => (query: string) => {
-      const subject = subjectOf(query)
-      return subject?.what === "schema" && subject.store === store
-    })
+    Stream.merge(
+      Stream.map(workers.manifests, (store) =>
+        isStale((subject) => subject.what === "schema" && subject.store === store)
+      ),
+      Stream.map(replays.changes, ({ run, store }) =>
+        isStale((subject) => ofReplays.has(subject.what) && subject.store === store && subject.run === run)
+      )
+    )
   )
 })

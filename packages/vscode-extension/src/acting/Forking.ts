@@ -20,6 +20,7 @@ import { readAll } from "../reading/Journals.ts"
 import { Stores } from "../reading/Stores.ts"
 import type { Open } from "../reading/Stores.ts"
 import { clock, count, line } from "../reading/Text.ts"
+import type { Replays } from "./Divergences.ts"
 import * as Drafts from "./Drafts.ts"
 import * as Edits from "./Edits.ts"
 import { follow, listed } from "./Following.ts"
@@ -276,5 +277,5 @@ const make = Effect.gen(function* () {
   )
 })
 
-export const layer: Layer.Layer<never, never, Editor | Stores | Cursor | Workers | Drafts.Comparisons> =
+export const layer: Layer.Layer<never, never, Editor | Stores | Cursor | Workers | Replays> =
   Layer.effectDiscard(make)

@@ -12,49 +12,67 @@ import * as Place from "../place.ts"
 import { positionNamed } from "../runNamed.ts"
 import * as Text from "../text.ts"
 
+const divergenceLines = (
+  { attempt, branch, expected, got, node, seq, visit }: Runs.Divergence,
+  paint: Text.Paint
+): ReadonlyArray<string> => {
+  const tries = attempt > 1 ? `, attempt ${attempt}` : ""
+  const where = branch === undefined ? "" : `, branch ${Text.inline(branch, 40)}`
+  return [
+    "",
+    paint("bold", `seq ${seq}, visit ${visit} of ${Text.inline(node, 40)}${tries}${where}`),
+    paint("gray", "recorded:"),
+    Text.block(expected),
+    paint("gray", "now:"),
+    Text.block(got)
+  ]
+}
+
 export const replay = Command.make(
   "replay",
   {
     position: Arguments.position("run").pipe(
       Argument.withDescription("A run, or `run@seq`: what had ended by then is taken as it is recorded")
-    )
+    ),
+    limit: Arguments.limit(20, "At most so many differences: it ends when it has found them")
   },
-  Effect.fn("replay")(function* ({ position }) {
+  Effect.fn("replay")(function* ({ limit, position }) {
     const output = yield* Output
     const loaded = yield* Place.configured
     yield* Effect.gen(function* () {
       const { info, seq } = yield* positionNamed(position)
       const entry = yield* Place.flowNamed(loaded, info.flow)
-      const report = yield* Runs.replay(Runs.ref(entry.flow, info.run), { from: seq }).pipe(
+      const report = yield* Runs.replay(Runs.ref(entry.flow, info.run), { from: seq, most: limit }).pipe(
         Effect.provide(Place.handlersOf(loaded.file, entry))
       )
-      const { divergence } = report
+      const { divergences } = report
       yield* output.document(report, () => {
+        const { paint } = output
         const visits = `${Text.count(report.visits, "visit")} replayed`
         const skipped =
           report.skipped === undefined ? "" : `, ${report.skipped} skipped: a migration came since`
-        if (divergence === undefined) return `${output.paint("green", "✔")} ${visits}${skipped}: as recorded`
-        const { attempt, expected, got, node, seq, visit } = divergence
-        const place = `seq ${seq}, visit ${visit} of ${Text.inline(node, 40)}${attempt > 1 ? `, attempt ${attempt}` : ""}`
+        if (divergences.length === 0) return `${paint("green", "✔")} ${visits}${skipped}: as recorded`
+        const more =
+          divergences.length < limit
+            ? ""
+            : `. It ended there; there may be more, for which it looks with --limit ${2 * limit}`
         return [
-          `${output.paint("red", "✖")} ${visits}${skipped}; not as recorded at ${place}`,
-          output.paint("bold", "recorded:"),
-          Text.block(expected),
-          output.paint("bold", "now:"),
-          Text.block(got)
+          `${paint("red", "✖")} ${visits}${skipped}; ${divergences.length} not as recorded${more}`,
+          ...divergences.flatMap((divergence) => divergenceLines(divergence, paint))
         ]
       })
-      if (divergence !== undefined) return yield* JsonPath.different
+      if (divergences.length > 0) return yield* JsonPath.different
     }).pipe(Effect.provide(Place.reading))
   })
 ).pipe(
   Command.withShortDescription("Execute the handlers of a run again, against what is recorded."),
   Command.withDescription(
-    "Execute the handlers of a run again, against what is recorded: no tool is called, nothing is written. Ends with 9 at the first difference."
+    "Execute the handlers of a run again, against what is recorded: no tool is called, nothing is written. Each visit begins with what is recorded before it, so all differences are told. Ends with 9 if there is one."
   ),
   Command.withExamples([
     { command: "waymark replay ticket-42", description: "Does the code still do what it did?" },
-    { command: "waymark replay ticket-42@17", description: "Only from checkpoint 17 on" }
+    { command: "waymark replay ticket-42@17", description: "Only from checkpoint 17 on" },
+    { command: "waymark replay ticket-42 -n 1", description: "As far as the first difference" }
   ])
 )
 

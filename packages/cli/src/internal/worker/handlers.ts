@@ -162,11 +162,11 @@ export const layer = (
           Runs.bookmark(run, seq, { ...senderOf(sender), name, note, tags })
         ),
         takeUp: steer(({ run }) => Effect.asVoid(runs.get(run))),
-        replay: ask(({ from, run }) =>
+        replay: ask(({ from, most, run }) =>
           Effect.gen(function* () {
             const { flow } = yield* runs.get(run)
             const entry = yield* entryOf(flow)
-            return yield* Runs.replay(Runs.ref(entry.flow, run), { from }).pipe(
+            return yield* Runs.replay(Runs.ref(entry.flow, run), { from, most }).pipe(
               Effect.provide(Place.handlersOf(loaded.file, entry))
             )
           })

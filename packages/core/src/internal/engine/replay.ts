@@ -29,22 +29,38 @@ import * as Views from "./views.ts"
 import * as Visiting from "./visiting.ts"
 
 /**
+ * An attempt of a visit that came out otherwise than its journal has it.
+ *
+ * - `seq`: the event that the attempt ended with, as it is recorded
+ * - `branch`: that of the visit, if it was in one
+ * - `node`, `visit`, `attempt`: which attempt it is
+ * - `expected`: what the journal has there: where the visit led with which update, its failure, or the end of the run
+ *   (`null` where the run did not end)
+ * - `got`: what came instead, in the same form; or the call, wait or child that was asked for and is not recorded
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Divergence {
+  readonly seq: number
+  readonly branch?: string
+  readonly node: string
+  readonly visit: number
+  readonly attempt: number
+  readonly expected: Json
+  readonly got: Json
+}
+
+/**
  * - `visits`: how many executions of handlers were compared with the journal
  * - `skipped`: how many were not, because a migration has brought the run to another version since
- * - `divergence`: the first thing that was not as recorded: where, what the journal has there, and what came instead
+ * - `divergences`: what was not as recorded, in the order of the journal: one at most of each execution
  */
 export interface Report {
   readonly run: string
   readonly visits: number
   readonly skipped?: number
-  readonly divergence?: {
-    readonly seq: number
-    readonly node: string
-    readonly visit: number
-    readonly attempt: number
-    readonly expected: Json
-    readonly got: Json
-  }
+  readonly divergences: ReadonlyArray<Divergence>
 }
 
 type Closing =
@@ -101,7 +117,9 @@ export const replay = <F extends Flow.Any>(
   flow: F,
   run: string,
   /** The run as it was where to begin; from its first event otherwise. */
-  from?: RunState.RunState
+  from: RunState.RunState | undefined,
+  /** After so many divergences it ends. */
+  most: number
 ): Effect.Effect<Report, ReadError | InvalidValue, Flow.Handlers<F["id"]>> =>
   Effect.gen(function* () {
     const { codec, hash, store } = journals
@@ -208,15 +226,46 @@ export const replay = <F extends Flow.Any>(
       return { bodies: yield* restarted(state, 0, now, failing) }
     })
 
+    /** The events of an attempt as they are recorded: the end follows what closed it, after what the run tells another. */
+    const recordedFrom = Effect.fnUntraced(function* (closing: Closing, bodies: number) {
+      if (bodies === 1) return [closing]
+      // On the next page perhaps.
+      const following = yield* store.read(run, { from: closing.seq + 1, limit: 2 })
+      const end = following.find((other) => other.event.kind !== "sent")
+      return end === undefined ? [closing] : [closing, yield* open(codec, end.event)]
+    })
+
+    /** Executes the attempt that this event closed, from the state before it; what is not as recorded. */
+    const compare = Effect.fnUntraced(function* (state: RunState.RunState, closing: Closing) {
+      const branch = closing.branch ?? ""
+      const { attempt, node, visit } = visitIn(state, branch)!
+      now = closing.time
+      const result = yield* execute(state, branch)
+      const diverges = (expected: Json, got: Json): Divergence => {
+        const place = { node, visit, attempt, expected, got }
+        return branch === "" ? { seq: closing.seq, ...place } : { seq: closing.seq, branch, ...place }
+      }
+      if ("refused" in result) return diverges(essence(closing), result.refused)
+      const recorded = yield* recordedFrom(closing, result.bodies.length)
+      for (const [k, body] of result.bodies.entries()) {
+        const expected = recorded[k] === undefined ? null : essence(recorded[k])
+        const got = essence(body)
+        if (canonical(expected) !== canonical(got)) return diverges(expected, got)
+      }
+      return undefined
+    })
+
     let state = from
     let visits = 0
     let skipped = 0
     let begun: number | undefined
+    const divergences: Array<Divergence> = []
     const { info } = yield* store.get(run)
-    const counts = () => (skipped === 0 ? { run, visits } : { run, visits, skipped })
+    const report = (): Report =>
+      skipped === 0 ? { run, visits, divergences } : { run, visits, skipped, divergences }
     for (let next = from === undefined ? 0 : from.seq + 1; ;) {
       const entries = yield* store.read(run, { from: next, limit: 1000 })
-      if (entries.length === 0) return counts()
+      if (entries.length === 0) return report()
       for (let i = 0; i < entries.length; i++) {
         const entry = entries[i]!
         const event = yield* open(codec, entry.event)
@@ -227,29 +276,10 @@ export const replay = <F extends Flow.Any>(
         const isClosed = state?.compensating !== undefined
         if (isMigrated && isClosing(event)) skipped += 1
         else if (state !== undefined && !isClosed && isClosing(event) && !isTimeout(event)) {
-          const branch = event.branch ?? ""
-          const { attempt, node, visit } = visitIn(state, branch)!
-          now = event.time
-          const result = yield* execute(state, branch)
+          const divergence = yield* compare(state, event)
           visits += 1
-          const place = { seq: event.seq, node, visit, attempt }
-          if ("refused" in result) {
-            return { ...counts(), divergence: { ...place, expected: essence(event), got: result.refused } }
-          }
-          const recorded: Array<Body> = [event]
-          if (result.bodies.length > 1) {
-            // The end follows, on the next page perhaps, after what the run tells the one that waits for it.
-            const following = yield* store.read(run, { from: event.seq + 1, limit: 2 })
-            const end = following.find((other) => other.event.kind !== "sent")
-            if (end !== undefined) recorded.push(yield* open(codec, end.event))
-          }
-          for (let k = 0; k < result.bodies.length; k++) {
-            const expected = recorded[k] === undefined ? null : essence(recorded[k]!)
-            const got = essence(result.bodies[k]!)
-            if (canonical(expected) !== canonical(got)) {
-              return { ...counts(), divergence: { ...place, expected, got } }
-            }
-          }
+          // The next attempts begin with what is recorded, whatever came out of this one.
+          if (divergence !== undefined && divergences.push(divergence) >= most) return report()
         }
         const folded: Result.Result<RunState.RunState, RunState.IllegalEvent> = RunState.apply(
           state,
