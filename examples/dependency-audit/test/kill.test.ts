@@ -4,6 +4,8 @@ import { Runs } from "@waymark/core"
 import { FsStore } from "@waymark/store-fs"
 import { Effect, FileSystem, Layer, Path, Random, Stream } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
+import { build } from "esbuild"
+import { fileURLToPath } from "node:url"
 import { Audit } from "../src/audit.ts"
 import { account, readLines } from "../src/witness.ts"
 
@@ -30,8 +32,28 @@ const inspect = (directory: string, run: string) =>
     return { completed, channels, status: state.status }
   }).pipe(Effect.provide(Layer.provide(Runs.layer, FsStore.layer({ directory, readOnly: true }))))
 
+/** The worker in one file: to load its modules one by one takes longer than the audit, and it is started fifty times. */
+const bundledWorker = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "waymark-worker-" })
+  const file = path.join(directory, "worker.mjs")
+  yield* Effect.promise(() =>
+    build({
+      entryPoints: [fileURLToPath(new URL("../src/worker.ts", import.meta.url))],
+      outfile: file,
+      bundle: true,
+      platform: "node",
+      format: "esm",
+      conditions: ["@waymark/source"],
+      logLevel: "error"
+    })
+  )
+  return file
+})
+
 /** A folder with its own lockfile, store, report and witness file; `start` begins to work on the audit in it. */
-const workplace = Effect.gen(function* () {
+const workplace = Effect.fnUntraced(function* (worker: string) {
   const fs = yield* FileSystem.FileSystem
   const { dirname, join } = yield* Path.Path
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
@@ -50,8 +72,7 @@ const workplace = Effect.gen(function* () {
         ChildProcess.make(
           process.execPath,
           [
-            "--conditions=@waymark/source",
-            join(here, "../src/worker.ts"),
+            worker,
             run,
             lockfile,
             "--directory",
@@ -74,7 +95,8 @@ it.live(
   () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const reference = yield* workplace
+      const worker = yield* bundledWorker
+      const reference = yield* workplace(worker)
       const undisturbed = yield* reference.start("audit")
       yield* Stream.runDrain(undisturbed.stdout)
       assert.strictEqual(yield* undisturbed.exitCode, 0)
@@ -88,7 +110,7 @@ it.live(
 
       /** One audit, from its start to its end, killed again and again. */
       const audited = Effect.gen(function* () {
-        const place = yield* workplace
+        const place = yield* workplace(worker)
         const run = `audit-${++attempts}`
         let ended = false
         // What was completed before the process that works now, and how long the witness file was then.
