@@ -103,6 +103,12 @@ export interface CodeLens {
   readonly arguments: ReadonlyArray<unknown>
 }
 
+/** A draft as it was saved, at a time in milliseconds since 1970. */
+export interface KeptDraft {
+  readonly bytes: Uint8Array
+  readonly time: number
+}
+
 /** Something that the editor was asked for did not work. */
 export class EditorError extends Schema.TaggedError<EditorError>()("EditorError", {
   what: Schema.String,
@@ -149,13 +155,17 @@ export class Editor extends Context.Service<
       changed: Stream.Stream<(query: string) => boolean>
     ) => Registered
     /**
-     * Documents that are written in the editor and kept in its memory. `provide` makes the text that one begins with; those
-     * that `isFixed` can only be read.
+     * Documents that are written in the editor. `provide` makes the text that one begins with; those that `isFixed` can only
+     * be read. What is saved of the others is given to `kept`, which has it when the window is loaded again.
      */
     readonly drafts: (
       provide: (query: string) => Effect.Effect<string>,
       isFixed: (query: string) => boolean,
-      changed: Stream.Stream<(query: string) => boolean>
+      changed: Stream.Stream<(query: string) => boolean>,
+      kept: {
+        readonly read: (query: string) => Effect.Effect<KeptDraft | undefined, Error>
+        readonly write: (query: string, bytes: Uint8Array) => Effect.Effect<number, Error>
+      }
     ) => Registered
     /** What stands in a draft that is open, saved or not; it counts as saved then. */
     readonly draftText: (document: DocumentRef) => Effect.Effect<string | undefined>
@@ -230,6 +240,8 @@ export class Editor extends Context.Service<
     readonly breakpoint: (place: FilePlace, last: number) => Effect.Effect<Effect.Effect<void>>
     /** Sends a request of its own to the session of the history debugger that is in front, if there is one. */
     readonly askDebugger: (request: string, args: unknown) => Effect.Effect<void>
+    /** A folder of the extension's own for this workspace, which is perhaps not there yet; none if no folder is open. */
+    readonly storage: string | undefined
     /** The folder of the installed extension. */
     readonly installed: (...path: ReadonlyArray<string>) => string
   }

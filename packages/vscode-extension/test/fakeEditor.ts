@@ -20,6 +20,8 @@ export interface Answers {
   /** What stands in a draft. */
   readonly draft?: (initial: string) => string
   readonly saved?: Stream.Stream<string>
+  /** The folder of the extension's own; there is none by default. */
+  readonly storage?: string
 }
 
 export interface FakeEditor {
@@ -42,6 +44,7 @@ export const fakeEditor = (answers: Answers = {}): FakeEditor => {
   const logged: Array<string> = []
   const commands = new Map<string, Parameters<Service["command"]>[1]>()
   let provide: Parameters<Service["drafts"]>[0] = () => Effect.succeed("")
+  let kept: Parameters<Service["drafts"]>[3] | undefined
   const stale: Array<(query: string) => boolean> = []
   let lenses: Parameters<Service["draftLenses"]>[0] = () => Effect.succeed([])
   const say = (text: string) => Effect.sync(() => void said.push(text))
@@ -65,15 +68,29 @@ export const fakeEditor = (answers: Answers = {}): FakeEditor => {
       command.startsWith("workbench.")
         ? say(`${command} ${typeof argument === "string" ? argument : ""}`.trim())
         : Effect.orDie(execute(command, argument)),
-    drafts: (provided, _isFixed, changed) =>
+    storage: answers.storage,
+    drafts: (provided, isFixed, changed, keeping) =>
       Effect.andThen(
-        Effect.sync(() => void (provide = provided)),
+        Effect.sync(() => {
+          kept = keeping
+          provide = (query) =>
+            Effect.gen(function* () {
+              const saved = isFixed(query) ? undefined : yield* Effect.orDie(keeping.read(query))
+              return saved === undefined ? yield* provided(query) : new TextDecoder().decode(saved.bytes)
+            })
+        }),
         Effect.forkScoped(
           Stream.runForEach(changed, (isStale) => Effect.sync(() => void stale.push(isStale)))
         )
       ),
     draftLenses: (provided) => Effect.sync(() => void (lenses = provided)),
-    draftText: ({ query }) => Effect.map(provide(query), (text) => answers.draft?.(text) ?? text),
+    draftText: ({ query }) =>
+      Effect.gen(function* () {
+        const before = yield* provide(query)
+        const text = answers.draft?.(before) ?? before
+        if (text !== before) yield* Effect.orDie(kept!.write(query, new TextEncoder().encode(text)))
+        return text
+      }),
     draftInFront: Effect.undefined,
     addressOf: ({ query, title }) => `draft:/${title}?${query}`,
     showDocument: ({ title }) => say(`document ${title}`),

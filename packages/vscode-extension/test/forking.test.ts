@@ -1,12 +1,18 @@
+import { createHash } from "node:crypto"
+import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { stateOf } from "@waymark/core/RunState"
 import type { Runs } from "@waymark/core"
-import { Effect } from "effect"
-import { beforeAll, describe, expect, it } from "vitest"
+import { Effect, Layer } from "effect"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import * as Drafts from "../src/acting/Drafts.ts"
+import * as KeptDrafts from "../src/acting/KeptDrafts.ts"
 import { Workers } from "../src/acting/Workers.ts"
 import { Cursor } from "../src/faces/Cursor.ts"
 import { Stores } from "../src/reading/Stores.ts"
 import { fakeEditor } from "./fakeEditor.ts"
+import type { Answers } from "./fakeEditor.ts"
 import { acting, makeStore, noProject, use } from "./project.ts"
 
 let store = ""
@@ -21,9 +27,91 @@ const beforePayment = (runs: Runs.Runs["Service"]) =>
 const change = (text: string, more: { readonly [channel: string]: unknown }) =>
   JSON.stringify({ ...JSON.parse(text), ...more })
 
+const folders: Array<string> = []
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+const folder = (): string => {
+  const made = mkdtempSync(join(tmpdir(), "waymark-drafts-"))
+  folders.push(made)
+  return made
+}
+const keptIn = (storage: string) => readdirSync(join(storage, "drafts"))
+
+describe("a draft", () => {
+  /** Uses the drafts that a window keeps in a folder. */
+  const withKept = <A, E>(storage: string, effect: Effect.Effect<A, E, KeptDrafts.KeptDrafts>) =>
+    Effect.runPromise(Effect.provide(effect, Layer.provide(KeptDrafts.layer, fakeEditor({ storage }).layer)))
+
+  it("is there when the window is loaded again, until its fork has begun", async () => {
+    const storage = folder()
+    /** A window that forks from the checkpoint, or not; what stands in the draft in the end. */
+    const inWindow = (answers: Answers, act: "fork" | "look" = "fork") => {
+      const editor = fakeEditor(answers)
+      return Effect.runPromise(
+        Effect.gen(function* () {
+          const runs = yield* use(store)
+          const at = { store, run: "declined", seq: yield* beforePayment(runs) }
+          const { card } = JSON.parse(yield* editor.textOf(Drafts.refOf(at, "edited")))
+          if (act === "fork") yield* editor.run("waymark.forkDraft", at)
+          // What belongs to it is not edited, and another checkpoint has a draft of its own.
+          expect(JSON.parse(yield* editor.textOf(Drafts.refOf(at, "recorded")))).toMatchObject({
+            card: "0000"
+          })
+          const other = Drafts.refOf({ ...at, seq: at.seq - 1 }, "edited")
+          expect(yield* editor.textOf(other)).not.toContain("4711")
+          const { run } = (yield* Cursor).current() ?? {}
+          return { card, forked: run && stateOf(yield* runs.stateAt(run))["card"] }
+        }).pipe(Effect.provide(acting(editor, Effect.fail(noProject))))
+      )
+    }
+    const edited = { storage, draft: (text: string) => change(text, { card: "4711" }) }
+    expect(await inWindow(edited)).toEqual({ card: "0000", forked: undefined })
+    expect(keptIn(storage)).toHaveLength(1)
+    // Another workspace has nothing of it.
+    expect(await inWindow({}, "look")).toEqual({ card: "0000", forked: undefined })
+    expect(await inWindow({ storage, confirm: () => true })).toEqual({ card: "4711", forked: "4711" })
+    expect(keptIn(storage)).toEqual([])
+    expect(await inWindow({ storage }, "look")).toEqual({ card: "0000", forked: undefined })
+  })
+
+  it("is not kept for longer than a month", async () => {
+    const storage = folder()
+    const bytes = new TextEncoder().encode("{}")
+    await withKept(
+      storage,
+      KeptDrafts.KeptDrafts.use(({ write }) => Effect.andThen(write("old", bytes), write("new", bytes)))
+    )
+    const monthAgo = Date.now() / 1000 - 31 * 86_400
+    const name = createHash("sha256").update("old").digest("hex")
+    utimesSync(join(storage, "drafts", `${name}.json`), monthAgo, monthAgo)
+    await withKept(
+      storage,
+      Effect.gen(function* () {
+        while (keptIn(storage).length > 1) yield* Effect.sleep("5 millis")
+        const { read } = yield* KeptDrafts.KeptDrafts
+        expect(yield* read("old")).toBeUndefined()
+        expect((yield* read("new"))?.bytes).toEqual(Buffer.from(bytes))
+      })
+    )
+  })
+
+  it("that cannot be kept is not said to be saved", async () => {
+    const file = join(folder(), "file")
+    writeFileSync(file, "")
+    const error = await withKept(
+      file,
+      KeptDrafts.KeptDrafts.use(({ write }) => Effect.flip(write("any", new Uint8Array())))
+    )
+    expect(error.message).toMatch(/^a draft could not be kept in .*: ENOTDIR/)
+  })
+})
+
 describe("forking", () => {
   it("edits the state, says what will happen, and executes the fork by the project's own worker", async () => {
+    const storage = folder()
     const editor = fakeEditor({
+      storage,
       confirm: () => true,
       draft: (text) => change(text, { card: "4711" })
     })
@@ -35,6 +123,8 @@ describe("forking", () => {
         const text = yield* editor.textOf(Drafts.refOf(at, "edited"))
         expect(JSON.parse(text)).toMatchObject({ card: "0000", total: 360 })
         yield* editor.run("waymark.forkDraft", at)
+
+        expect(keptIn(storage)).toEqual([])
 
         const fork = (yield* Cursor).current()!.run
         expect(fork).not.toBe("declined")

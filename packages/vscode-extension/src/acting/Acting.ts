@@ -9,6 +9,7 @@ import * as Actions from "./Actions.ts"
 import * as Divergences from "./Divergences.ts"
 import * as Executing from "./Executing.ts"
 import * as Forking from "./Forking.ts"
+import * as KeptDrafts from "./KeptDrafts.ts"
 import * as Project from "./Project.ts"
 import * as Replaying from "./Replaying.ts"
 import * as Starting from "./Starting.ts"
@@ -27,4 +28,4 @@ export const layer = Layer.mergeAll(
   Replaying.layer,
   Starting.layer,
   Testing.layer
-).pipe(Layer.provide(Divergences.Replays.layer))
+).pipe(Layer.provide([Divergences.Replays.layer, KeptDrafts.layer]))

@@ -19,6 +19,7 @@ import type { Open } from "../reading/Stores.ts"
 import * as Divergences from "./Divergences.ts"
 import { Replays } from "./Divergences.ts"
 import * as Edits from "./Edits.ts"
+import { KeptDrafts } from "./KeptDrafts.ts"
 import { Workers } from "./Workers.ts"
 
 /** A checkpoint whose state is edited. */
@@ -132,6 +133,7 @@ export const register = Effect.gen(function* () {
   const stores = yield* Stores
   const workers = yield* Workers
   const replays = yield* Replays
+  const kept = yield* KeptDrafts
   const isStale = (predicate: (subject: Subject) => boolean) => (query: string) => {
     const subject = subjectOf(query)
     return subject !== undefined && predicate(subject)
@@ -146,6 +148,7 @@ export const register = Effect.gen(function* () {
       Stream.map(replays.changes, ({ run, store }) =>
         isStale((subject) => ofReplays.has(subject.what) && subject.store === store && subject.run === run)
       )
-    )
+    ),
+    kept
   )
 })

@@ -24,6 +24,7 @@ import type { Replays } from "./Divergences.ts"
 import * as Drafts from "./Drafts.ts"
 import * as Edits from "./Edits.ts"
 import { follow, listed } from "./Following.ts"
+import { KeptDrafts } from "./KeptDrafts.ts"
 import * as Obstacles from "./Obstacles.ts"
 import { writing } from "./Steering.ts"
 import { Workers } from "./Workers.ts"
@@ -60,6 +61,7 @@ const make = Effect.gen(function* () {
   const stores = yield* Stores
   const cursor = yield* Cursor
   const workers = yield* Workers
+  const kept = yield* KeptDrafts
   yield* Drafts.register
 
   const nameOf = ({ run, seq }: Drafts.At): string => `${line(run, 60)}@${seq}`
@@ -213,6 +215,10 @@ const make = Effect.gen(function* () {
     )
   }
 
+  /** The state is in the fork now. Its draft stays as it is until the window is closed. */
+  const begun = (at: Drafts.At) =>
+    Effect.catch(kept.drop(Drafts.refOf(at, "edited").query), ({ message }) => editor.log("warn", message))
+
   const select = (store: string, run: string) =>
     Effect.gen(function* () {
       yield* listed(stores, { store, run })
@@ -255,6 +261,7 @@ const make = Effect.gen(function* () {
         if (!yes) return
         if (prospect._tag === "None") {
           const run = yield* forkHere(at, state, channels, edits)
+          yield* begun(at)
           yield* select(at.store, run)
           yield* Effect.forkDetach(editor.inform(`Forked ${line(run, 60)}. It waits for a worker.`))
           return
@@ -268,6 +275,7 @@ const make = Effect.gen(function* () {
               )
             )
             if (forked === undefined) return
+            yield* begun(at)
             yield* select(at.store, forked.run)
             yield* follow(editor, stores, workers, { store: at.store, run: forked.run })
           })
@@ -277,5 +285,5 @@ const make = Effect.gen(function* () {
   )
 })
 
-export const layer: Layer.Layer<never, never, Editor | Stores | Cursor | Workers | Replays> =
+export const layer: Layer.Layer<never, never, Editor | Stores | Cursor | Workers | Replays | KeptDrafts> =
   Layer.effectDiscard(make)

@@ -1,8 +1,8 @@
-/** Documents that are written in the editor, and kept in its memory: a file system of a scheme of their own. */
+/** Documents that are written in the editor: a file system of a scheme of their own. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as vscode from "vscode"
-import type { Editor } from "../Editor.ts"
+import type { Editor, KeptDraft } from "../Editor.ts"
 import { ask, disposable } from "./bridge.ts"
 import { draftScheme, uriOf } from "./documents.ts"
 
@@ -17,20 +17,33 @@ const addressOf = (query: string): vscode.Uri =>
 const queryOf = ({ path, query }: vscode.Uri): string =>
   query === "" ? Buffer.from(path.slice(1, -".json".length), "base64url").toString() : query
 
-/** Drafts that were saved, until the window closes; the others are as they are provided. */
+type Kept = Parameters<Editor["Service"]["drafts"]>[3]
+
+/** Drafts that were saved, in this window or before it was loaded; the others are as they are provided. */
 class Drafts implements vscode.FileSystemProvider {
-  readonly #saved = new Map<string, { readonly bytes: Uint8Array; readonly time: number }>()
+  /** Until the window closes: also what is no longer kept. */
+  readonly #saved = new Map<string, KeptDraft>()
   readonly #provide: (query: string) => Promise<string>
   readonly #isFixed: (query: string) => boolean
+  readonly #kept: Kept
   /** What was asked for, by address: it may be on its way to a document that is not open yet. */
   readonly given = new Map<string, vscode.Uri>()
   /** Grows when what is provided may have changed: the editor reads again what has another time. */
   generation = 0
   readonly changed = new vscode.EventEmitter<Array<vscode.FileChangeEvent>>()
   readonly onDidChangeFile = this.changed.event
-  constructor(provide: (query: string) => Promise<string>, isFixed: (query: string) => boolean) {
+  constructor(provide: (query: string) => Promise<string>, isFixed: (query: string) => boolean, kept: Kept) {
     this.#provide = provide
     this.#isFixed = isFixed
+    this.#kept = kept
+  }
+  async #savedOf(uri: vscode.Uri): Promise<KeptDraft | undefined> {
+    const address = uri.toString()
+    if (this.#saved.has(address) || this.#isFixed(queryOf(uri))) return this.#saved.get(address)
+    const kept = await Effect.runPromise(this.#kept.read(queryOf(uri)))
+    // It may have been saved meanwhile.
+    if (kept !== undefined && !this.#saved.has(address)) this.#saved.set(address, kept)
+    return this.#saved.get(address)
   }
   watch(): vscode.Disposable {
     return new vscode.Disposable(() => {})
@@ -38,18 +51,19 @@ class Drafts implements vscode.FileSystemProvider {
   async readFile(uri: vscode.Uri): Promise<Uint8Array> {
     const address = uri.toString()
     this.given.set(address, uri)
-    const saved = this.#saved.get(address)
+    const saved = await this.#savedOf(uri)
     return saved?.bytes ?? new TextEncoder().encode(await this.#provide(queryOf(uri)))
   }
   async stat(uri: vscode.Uri): Promise<vscode.FileStat> {
-    const saved = this.#saved.get(uri.toString())
+    const saved = await this.#savedOf(uri)
     const size = (await this.readFile(uri)).byteLength
     const stat = { type: vscode.FileType.File, ctime: 0, mtime: saved?.time ?? this.generation, size }
     return this.#isFixed(queryOf(uri)) ? { ...stat, permissions: vscode.FilePermission.Readonly } : stat
   }
-  writeFile(uri: vscode.Uri, bytes: Uint8Array): void {
+  async writeFile(uri: vscode.Uri, bytes: Uint8Array): Promise<void> {
     if (this.#isFixed(queryOf(uri))) throw vscode.FileSystemError.NoPermissions(uri)
-    this.#saved.set(uri.toString(), { bytes, time: Date.now() })
+    const time = await Effect.runPromise(this.#kept.write(queryOf(uri), bytes))
+    this.#saved.set(uri.toString(), { bytes, time })
     this.changed.fire([{ type: vscode.FileChangeType.Changed, uri }])
   }
   readDirectory(): Array<[string, vscode.FileType]> {
@@ -69,9 +83,9 @@ class Drafts implements vscode.FileSystemProvider {
 type Service = Editor["Service"]
 
 export const drafts: Pick<Service, "drafts" | "draftText" | "draftInFront" | "addressOf"> = {
-  drafts: (provide, isFixed, changed) =>
+  drafts: (provide, isFixed, changed, kept) =>
     Effect.gen(function* () {
-      const provider = new Drafts((query) => Effect.runPromise(provide(query)), isFixed)
+      const provider = new Drafts((query) => Effect.runPromise(provide(query)), isFixed, kept)
       yield* disposable(() => provider.changed)
       yield* disposable(() =>
         vscode.workspace.registerFileSystemProvider(draftScheme, provider, { isCaseSensitive: true })

@@ -41,6 +41,7 @@ export const layer = (context: vscode.ExtensionContext, log: vscode.LogOutputCha
         ...prompts(log),
         ...panels(context, (effect) => void runFork(effect)),
         ...debugging(run),
+        storage: context.storageUri?.scheme === "file" ? context.storageUri.fsPath : undefined,
         installed: (...path) => Path.join(context.extensionPath, ...path)
       })
     })
