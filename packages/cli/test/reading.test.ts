@@ -15,6 +15,7 @@ import {
   node,
   removeFolders,
   seed,
+  seedDiverged,
   waymark,
   within
 } from "./support/command.ts"
@@ -115,6 +116,30 @@ describe("show", () => {
       "read pending",
       "weigh pending"
     ])
+  })
+})
+
+describe("a run that is paused because its code became another one", () => {
+  it("says which call was recorded and which is asked for now, and how to look at it", async () => {
+    const directory = folder()
+    await seedDiverged(directory, "other")
+    const { code, stdout } = await here("show", "other", "--store", directory)
+    assert.strictEqual(code, 0)
+    assert.include(
+      stdout,
+      [
+        "is paused",
+        "  visit 1 of node gather was executed again and asked for something else than is recorded: its code has changed, or depends on what is not recorded",
+        '    recorded: search {"query":"all of it"}, seq 1',
+        '    now:      search {"query":"t 0"}',
+        "    waymark check triage: does it go on with the code as it is now?",
+        "    waymark replay other: does what it did before come out otherwise, too?",
+        "    waymark resume other"
+      ].join("\n")
+    )
+    // A time that has come is no timeout.
+    assert.match(stdout, /◔ until .*, woke\n/)
+    assert.match(stdout, /◔ event go .*, ended\n/)
   })
 })
 
@@ -258,7 +283,7 @@ describe("what cannot be read", () => {
   it("is told with what may be meant", async () => {
     const { code, stderr } = await waymark(["show", "doen-1", ...at], there)
     assert.strictEqual(code, 3)
-    assert.strictEqual(stderr, 'error: there is no run "doen-1"; did you mean "done-1"?\n')
+    assert.strictEqual(stderr, `error: there is no run "doen-1" in ${store}; did you mean "done-1"?\n`)
   })
 
   it("is told to programs on standard error", async () => {

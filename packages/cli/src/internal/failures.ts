@@ -63,17 +63,21 @@ export class NoStore extends Schema.TaggedError<NoStore>()("NoStore", { detail: 
   }
 }
 
-/** Nothing has the name that was given. `like` are names that it may be meant for, `known` all there are, if few. */
+/**
+ * Nothing has the name that was given. `where` is where it was looked for, `like` are names that it may be meant for, `known`
+ * all there are, if few.
+ */
 export class UnknownName extends Schema.TaggedError<UnknownName>()("UnknownName", {
   what: Schema.String,
   name: Schema.String,
+  where: Schema.optionalKey(Schema.String),
   like: Schema.Array(Schema.String),
   known: Schema.optionalKey(Schema.Array(Schema.String)),
   hint: Schema.optionalKey(Schema.String)
 }) {
   override get message(): string {
-    const { hint, known, like, name, what } = this
-    const text = `there is no ${what} ${JSON.stringify(name)}`
+    const { hint, known, like, name, what, where } = this
+    const text = `there is no ${what} ${JSON.stringify(name)}${where === undefined ? "" : ` in ${where}`}`
     if (like.length > 0) return `${text}; did you mean ${quoted(like)}?`
     if (known !== undefined && known.length > 0) return `${text}; there are ${quoted(known)}`
     return hint === undefined ? text : `${text}; ${hint}`

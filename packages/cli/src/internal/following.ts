@@ -95,7 +95,7 @@ export const conclude = Effect.fnUntraced(function* (run: string) {
   const state = yield* runs.stateAt(run)
   const waits = RunText.waitsOf(state)
   const outcome = outcomeOf(state, waits)
-  const now = yield* RunText.now
+  const rest = yield* RunText.restText(state, waits, yield* RunText.now)
   yield* output.document(outcome, () => {
     const { paint } = output
     const { ending } = state
@@ -105,7 +105,7 @@ export const conclude = Effect.fnUntraced(function* (run: string) {
     if (ending?.status === "failed")
       return [head, RunText.failureOf(ending.error), `  waymark show ${Text.inline(run)}`]
     if (ending?.status === "cancelled") return [head, Text.clean(ending.reason, true)]
-    return [head, ...RunText.restText(state, waits, now)]
+    return [head, ...rest]
   })
   const code = codeOf(state.status)
   if (code !== ExitCode.success) return yield* new EndWith({ code })

@@ -6,6 +6,7 @@ import type { RunInfo } from "@waymark/core/RunInfo"
 import * as Runs from "@waymark/core/Runs"
 import { AmbiguousName, BadInput, UnknownName } from "./failures.ts"
 import { like } from "./names.ts"
+import * as Place from "./place.ts"
 
 const pageSize = 1000
 
@@ -37,6 +38,7 @@ export const runNamed = Effect.fnUntraced(function* (name: string) {
     return yield* new UnknownName({
       what: "run",
       name,
+      where: (yield* Place.chosen).where,
       like: like(name, others),
       hint: others.length === 0 ? "this store has no runs yet" : "`waymark runs` lists them"
     })

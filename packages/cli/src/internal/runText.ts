@@ -3,9 +3,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
-import type { Failure } from "@waymark/core/Event"
+import * as Stream from "effect/Stream"
+import type { Event, Failure, PauseReason } from "@waymark/core/Event"
 import { describe } from "@waymark/core/RunError"
 import type { RunInfo, RunStatus } from "@waymark/core/RunInfo"
+import * as Runs from "@waymark/core/Runs"
 import type * as RunState from "@waymark/core/RunState"
 import * as Text from "./text.ts"
 
@@ -102,8 +104,49 @@ const waitText = (run: string, wait: OpenWait, now: number): ReadonlyArray<strin
   }
 }
 
+type Diverged = Extract<PauseReason, { readonly kind: "diverged" }>
+
+/** What was asked for, as far as it is known: the tool with its input, or the wait. */
+const askedText = (tool: string, call: string, input: unknown): string => {
+  if (tool === "end") return "nothing: the handler ended"
+  const given = input === undefined || input === null ? Text.inline(call) : Text.inline(input, 200)
+  return `${Text.inline(tool, 60)} ${given}`
+}
+
+const inputOf = (event: Event | undefined): unknown =>
+  event?.kind === "callStarted" ? event.input : event?.kind === "waitOpened" ? event.on : undefined
+
+/** The event that a diverged run has in place of what was asked for. */
+const recordedFor = Effect.fnUntraced(function* ({ pause, run }: RunState.RunState) {
+  if (pause?.kind !== "diverged") return undefined
+  const runs = yield* Runs.Runs
+  const { call, seq } = pause.expected
+  const [event] = yield* Stream.runCollect(runs.events(run, { from: seq, to: seq }))
+  const id =
+    event?.kind === "callStarted" ? event.call : event?.kind === "waitOpened" ? event.wait : undefined
+  return id === call ? event : undefined
+})
+
+const divergedText = (
+  { flow, run }: RunState.RunState,
+  { expected, got, node, visit }: Diverged,
+  recorded: Event | undefined
+): ReadonlyArray<string> => {
+  const before = askedText(expected.tool, expected.call, inputOf(recorded))
+  const now = askedText(got.tool, got.call, got.input)
+  // Calls with the same input have keys of their own.
+  const id = (call: string) => (before === now ? ` (${Text.inline(call)})` : "")
+  return [
+    `visit ${visit} of node ${Text.inline(node, 60)} was executed again and asked for something else than is recorded: its code has changed, or depends on what is not recorded`,
+    `  recorded: ${before}${id(expected.call)}, seq ${expected.seq}`,
+    `  now:      ${now}${id(got.call)}`,
+    `  waymark check ${quoted(flow)}: does it go on with the code as it is now?`,
+    `  waymark replay ${quoted(run)}: does what it did before come out otherwise, too?`
+  ]
+}
+
 /** Why a run is paused, and what can be done. */
-const pauseText = (state: RunState.RunState): ReadonlyArray<string> => {
+const pauseText = (state: RunState.RunState, recorded: Event | undefined): ReadonlyArray<string> => {
   const { pause, run } = state
   if (pause === undefined) return []
   const resume = `  waymark resume ${quoted(run)}`
@@ -116,9 +159,7 @@ const pauseText = (state: RunState.RunState): ReadonlyArray<string> => {
     case "incompatible":
       return [`the flow does not fit it: ${Text.clean(pause.message, true)}`]
     case "diverged":
-      return [
-        `its handler ${pause.node} asked for call ${Text.inline(pause.got.call)} of ${pause.got.tool}, and ${Text.inline(pause.expected.call)} of ${pause.expected.tool} is recorded (seq ${pause.expected.seq})`
-      ]
+      return [...divergedText(state, pause, recorded), resume]
     case "inDoubt":
       return [`nobody knows whether call ${Text.inline(pause.call)} of ${pause.tool} took effect`]
     case "budget":
@@ -131,13 +172,11 @@ const pauseText = (state: RunState.RunState): ReadonlyArray<string> => {
 }
 
 /** What a run waits for, or why it is paused, fit to be shown. */
-export const restText = (
-  state: RunState.RunState,
-  waits: ReadonlyArray<OpenWait>,
-  at: number
-): ReadonlyArray<string> =>
-  [...pauseText(state), ...waits.flatMap((wait) => waitText(state.run, wait, at))].map((line) =>
-    Text.clean(line, true)
+export const restText = (state: RunState.RunState, waits: ReadonlyArray<OpenWait>, at: number) =>
+  Effect.map(recordedFor(state), (recorded) =>
+    [...pauseText(state, recorded), ...waits.flatMap((wait) => waitText(state.run, wait, at))].map((line) =>
+      Text.clean(line, true)
+    )
   )
 
 export const now: Effect.Effect<number> = Effect.clockWith(({ currentTimeMillis }) => currentTimeMillis)

@@ -3,7 +3,7 @@
  */
 import type { WaitTarget } from "@waymark/core/Event"
 import { describe } from "@waymark/core/RunError"
-import type { CallEntry, Timeline, VisitEntry } from "@waymark/core/Timeline"
+import type { CallEntry, Timeline, VisitEntry, WaitEntry } from "@waymark/core/Timeline"
 import * as Drawing from "./drawing.ts"
 import type { Moment } from "./moments.ts"
 import * as Text from "./text.ts"
@@ -56,6 +56,18 @@ const callLine = ({ ended, started, status, tool, tries, undo }: CallEntry, pain
   return `${signs[status]} ${Text.inline(tool, 60)} ${paint("gray", `${took}${tried}${undone}`)}`
 }
 
+const outcomes = {
+  value: "ended",
+  failure: "failed",
+  timedOut: "timed out",
+  lost: "another one was first",
+  stopped: "stopped with the run"
+} as const
+
+/** How a wait ended. Whoever waits for a time is not too late when it has come. */
+const outcomeText = ({ type }: WaitTarget, outcome: WaitEntry["outcome"] = "value"): string =>
+  type === "until" && outcome === "timedOut" ? "woke" : outcomes[outcome]
+
 const detailsOf = (visit: VisitEntry, paint: Text.Paint): ReadonlyArray<string> => [
   ...visit.failures.map(({ attempt, error }) =>
     paint("yellow", `↻ attempt ${attempt}: ${Text.inline(describe(error), 200)}`)
@@ -66,7 +78,7 @@ const detailsOf = (visit: VisitEntry, paint: Text.Paint): ReadonlyArray<string> 
   ]),
   ...visit.waits.map(({ ended, on, opened, outcome }) => {
     const took =
-      ended === undefined ? "waiting" : `${Text.span(ended.time - opened.time)}, ${outcome ?? "ended"}`
+      ended === undefined ? "waiting" : `${Text.span(ended.time - opened.time)}, ${outcomeText(on, outcome)}`
     return `${paint("yellow", "◔")} ${on.type} ${Text.inline(nameOf(on), 60)} ${paint("gray", took)}`
   }),
   ...(visit.error === undefined ? [] : [paint("red", Text.inline(describe(visit.error), 300))])

@@ -3,10 +3,10 @@ import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
-import { Runs, type Store, Worker } from "@waymark/core"
+import { Runs, type Store, type Visit, Wait, Worker } from "@waymark/core"
 import { FsStore } from "@waymark/store-fs"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import { Command, TerminalCapabilities } from "effect/cli"
 import { endingOf } from "../../src/internal/ending.ts"
 import { Streams } from "../../src/internal/output.ts"
@@ -153,29 +153,60 @@ export const seed = (directory: string): Promise<void> =>
     })
   )
 
-/** Executes a run with handlers that do other things than those of the project: they search and note another way. */
-export const seedOlder = (directory: string, id: string): Promise<unknown> => {
-  const handlers = Triage.toLayer({
-    gather: ({ next, state }) =>
-      state.notes.length >= 1
-        ? Effect.succeed(next.to("read"))
-        : Effect.map(Search.call({ query: "all of it" }), (found) => next.to("gather", { notes: found })),
+/** What the project's code did on other days: it searches for something else, and weighs without noting what. */
+const older = (gather: Effect.Effect<unknown, never, Visit.Visit> = Effect.void) =>
+  Triage.toLayer({
+    gather: Effect.fnUntraced(function* ({ next, state }) {
+      if (state.notes.length >= 1) return next.to("read")
+      const found = yield* Search.call({ query: "all of it" })
+      yield* gather
+      return next.to("gather", { notes: found })
+    }),
     read: ({ next, state }) => Effect.succeed(next.each(state.notes, "weigh")),
     weigh: ({ next }) => Effect.succeed(next.to("decide", { notes: ["weighed"] })),
     decide: ({ next }) => Effect.succeed(next.end({ verdict: "ship" })),
     escalate: ({ next }) => Effect.succeed(next.end({ verdict: "hold" }))
-  })
-  const tools = Search.toLayer(() => Effect.succeed(["one", "two"]))
-  return Effect.runPromise(
-    Runs.Runs.use((runs) => runs.execute(Triage, { ticket: "t", ask: false }, { id })).pipe(
-      Effect.provide(
-        Worker.layer({ flows: [Triage] }).pipe(
-          Layer.provide(handlers),
-          Layer.provide(tools),
-          Layer.provide(FsStore.layer({ directory }))
-        )
-      )
-    )
+  }).pipe(Layer.provide(Search.toLayer(() => Effect.succeed(["one", "two"]))))
+
+const withinOlder = (
+  directory: string,
+  effect: Effect.Effect<unknown, unknown, Runs.Runs>,
+  handlers: ReturnType<typeof older>
+): Promise<unknown> => {
+  const worker = Worker.layer({ flows: [Triage] }).pipe(
+    Layer.provide(handlers),
+    Layer.provide(FsStore.layer({ directory }))
+  )
+  return Effect.runPromise(Effect.provide(effect, worker))
+}
+
+/** Executes a run with the code of other days. */
+export const seedOlder = (directory: string, id: string): Promise<unknown> =>
+  withinOlder(
+    directory,
+    Runs.Runs.use((runs) => runs.execute(Triage, { ticket: "t", ask: false }, { id })),
+    older()
+  )
+
+/** A run that began with the code of other days, slept and waited, and is paused since the project's went on with it. */
+export const seedDiverged = async (directory: string, id: string): Promise<void> => {
+  const waiting = Wait.sleep("20 millis").pipe(Effect.andThen(Wait.event("go", { schema: Schema.String })))
+  await withinOlder(
+    directory,
+    Effect.gen(function* () {
+      const runs = yield* Runs.Runs
+      yield* runs.start(Triage, { ticket: "t", ask: false }, { id })
+      yield* Runs.awaitUntil(id, ({ waits }) => waits.some(({ type }) => type === "event"))
+    }),
+    older(waiting)
+  )
+  await within(
+    directory,
+    Effect.gen(function* () {
+      const runs = yield* Runs.Runs
+      yield* runs.signal(id, "go", "now")
+      yield* Runs.awaitUntil(id, ({ status }) => status === "paused")
+    })
   )
 }
 

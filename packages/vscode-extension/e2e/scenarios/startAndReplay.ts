@@ -46,4 +46,19 @@ export const startAndReplay = async (context: Context): Promise<void> => {
   await message.locator(".monaco-button", { hasText: "Go to Handler" }).click()
   await page.locator(".tab.active", { hasText: "order.ts" }).waitFor()
   await page.locator(".view-line", { hasText: "sum + price, 1" }).waitFor()
+
+  // Other code in two nodes: all that comes out otherwise is listed, each with its links.
+  const more = code
+    .replace("sum + price, 0)", "sum + price, 1)")
+    .replace("item.quantity]", "item.quantity + 1]")
+  assert.notEqual(more, code)
+  writeFileSync(file, more)
+  await row("Runs", "order-1").click()
+  await command("Waymark: Replay")
+  await page.locator(".tab.active", { hasText: "order-1.replayed.jsonc" }).waitFor()
+  await page.locator(".view-line", { hasText: "not as recorded." }).first().waitFor()
+  await page.locator(".view-line", { hasText: "of price, branch" }).first().waitFor()
+  await page.locator(".codelens-decoration a", { hasText: "Go to handler" }).first().waitFor()
+  await page.locator(".codelens-decoration a", { hasText: "Go to checkpoint" }).first().click()
+  await page.locator(".tab.active", { hasText: /order-1@\d+\.state\.json/ }).waitFor()
 }

@@ -77,6 +77,7 @@ export const show = Command.make(
     const seen = yield* Look.look(info, most)
     const items = TimelineText.itemsOf(seen.timeline, seen.moments)
     const waits = RunText.waitsOf(seen.state)
+    const rest = yield* RunText.restText(seen.state, waits, now)
     const document = {
       run: seen.info,
       ...(owner === undefined ? undefined : { owner }),
@@ -96,8 +97,8 @@ export const show = Command.make(
       const { paint } = output
       const title = (text: string) => ["", paint("bold", text)]
       const lines = [paint("bold", Text.inline(info.run, 100)), ...headOf(seen, owner, now, paint)]
-      const waiting = RunText.restText(seen.state, waits, now)
-      if (waiting.length > 0) lines.push(...title("waits for"), ...waiting.map((line) => `  ${line}`))
+      const resting = seen.state.pause === undefined ? "waits for" : "is paused"
+      if (rest.length > 0) lines.push(...title(resting), ...rest.map((line) => `  ${line}`))
       const shown = items.slice(-limit)
       const before = items.length - shown.length
       const since = seen.from === 0 ? "" : `, from seq ${seen.from} on`
