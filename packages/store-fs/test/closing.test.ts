@@ -4,6 +4,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as PowerLossFileSystem from "@waymark/testing/PowerLossFileSystem"
+import type { StoreError } from "@waymark/core/Store"
 import { makeMachine } from "@waymark/store-kit/TestMachine"
 import { check, completed, makeUser, noted, nothingTold, open } from "./scenario.ts"
 
@@ -64,4 +65,51 @@ describe("a store that is closed", () => {
       }).pipe(Effect.scoped)
     )
   }
+
+  it.live("shows others what it said was done while it was being closed, and answers everyone", () =>
+    Effect.gen(function* () {
+      const outcomes = { done: 0, closed: 0 }
+      for (let turns = 0; turns < 40; turns++) {
+        const disk = PowerLossFileSystem.makeDisk()
+        const machine = makeMachine()
+        const watching = yield* open(disk.layer, machine, { directory })
+        const scope = yield* Scope.make()
+        const { store } = yield* Scope.provide(open(disk.layer, machine, { directory }), scope)
+        const user = makeUser(store, nothingTold())
+        yield* user.create("run")
+        const asked = yield* Effect.forEach([0, 1, 2, 3, 4, 5], (i) =>
+          Effect.forkChild(
+            Effect.gen(function* () {
+              // They begin one after the other, and the store is closed before, between or after them.
+              for (let waited = 0; waited < 3 * i; waited++) yield* turn
+              const name = `${i}`
+              if (i % 2 === 0) yield* user.send("run", name)
+              else yield* user.create(name)
+              return name
+            }).pipe(Effect.result)
+          )
+        )
+        for (let waited = 0; waited < turns; waited++) yield* turn
+        yield* Scope.close(scope, Exit.void)
+        const commands = (yield* watching.store.inbox("run", {})).map(({ command }) => command.id)
+        for (const fiber of asked) {
+          const outcome = yield* Fiber.join(fiber)
+          if (outcome._tag === "Success") {
+            outcomes.done += 1
+            if (Number(outcome.success) % 2 === 0) assert.include(commands, outcome.success)
+            else yield* watching.store.get(outcome.success)
+          } else {
+            outcomes.closed += 1
+            assert.strictEqual(
+              (outcome.failure as StoreError).reason?._tag,
+              "Closed",
+              String(outcome.failure)
+            )
+          }
+        }
+      }
+      assert.isAbove(outcomes.done, 20)
+      assert.isAbove(outcomes.closed, 20)
+    }).pipe(Effect.scoped)
+  )
 })

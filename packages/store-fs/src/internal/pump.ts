@@ -58,6 +58,11 @@ export interface Pump {
   readonly giveUp: () => void
   /** Runs until it is interrupted. */
   readonly run: Effect.Effect<never>
+  /**
+   * Writes what was enqueued, and says behind it that the series is closed, if there is one: nobody reads on from there, so
+   * whatever is enqueued from now on is refused.
+   */
+  readonly close: Effect.Effect<void>
 }
 
 export interface Options {
@@ -189,6 +194,13 @@ export const make = (options: Options): Pump => {
   /** Whether somebody waits for something in the queue. */
   let hurried = false
   let waiting = false
+  let writing = false
+  let closed = false
+
+  const refuse = (unit: Unit): void => {
+    unit.failed?.(failure({ _tag: "Closed", detail: "this store was closed" }))
+    wakeups.flush()
+  }
 
   const hurry = (): void => {
     hurried = true
@@ -196,6 +208,7 @@ export const make = (options: Options): Pump => {
   }
 
   const enqueueSoon = (unit: Unit): void => {
+    if (closed) return refuse(unit)
     queue.push(unit)
     unsynced += sizeOf(unit)
     if (unsynced >= enough) return hurry()
@@ -213,6 +226,7 @@ export const make = (options: Options): Pump => {
   }
 
   const enqueue = (unit: Unit): void => {
+    if (closed) return refuse(unit)
     queue.push(unit)
     unsynced += sizeOf(unit)
     hurry()
@@ -376,7 +390,7 @@ export const make = (options: Options): Pump => {
     )
   }
 
-  const group: Effect.Effect<void> = Effect.gen(function* () {
+  const writeGroup: Effect.Effect<void> = Effect.gen(function* () {
     if (suspicious) {
       suspicious = false
       // If that cannot be told, the next group will meet the same error.
@@ -419,6 +433,13 @@ export const make = (options: Options): Pump => {
     options.onSettled()
   })
 
+  const group = Effect.suspend(() => {
+    writing = true
+    return Effect.map(writeGroup, () => {
+      writing = false
+    })
+  })
+
   const awaitWork = Effect.callback<void>((resume) => {
     if (hurried || suspicious) return resume(Effect.void)
     wake = () => {
@@ -454,6 +475,22 @@ export const make = (options: Options): Pump => {
     }),
     position: () =>
       last === undefined ? { segment: 0, offset: 0 } : { segment: last.segment, offset: last.end },
-    run: Effect.forever(Effect.andThen(awaitWork, group))
+    run: Effect.forever(Effect.andThen(awaitWork, group)),
+    close: Effect.callback<void>((resume) => {
+      const end = () => resume(Effect.void)
+      if (!writing && queue.length === 0 && ownership.current() === undefined) end()
+      else {
+        enqueue({
+          run: undefined,
+          batch: undefined,
+          before: [formatControl({ $: "closed" })],
+          after: [],
+          done: () => wakeups.later(end),
+          // Whoever waited for something was told; the runs count as lost.
+          failed: () => wakeups.later(end)
+        })
+      }
+      closed = true
+    })
   }
 }

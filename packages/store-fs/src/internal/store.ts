@@ -23,7 +23,6 @@ import * as Disk from "@waymark/store-kit/Disk"
 import { failure, named } from "@waymark/store-kit/Failures"
 import type { Place } from "./doubts.ts"
 import * as Feed from "./feed.ts"
-import { formatControl } from "./format.ts"
 import * as Inbox from "./inbox.ts"
 import * as IndexFile from "./indexFile.ts"
 import * as Leases from "./leases.ts"
@@ -312,18 +311,8 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {
       closing = true
+      yield* pump.close
       if (ownership.current() !== undefined) {
-        yield* Effect.callback<void>((resume) => {
-          pump.enqueue({
-            run: undefined,
-            batch: undefined,
-            before: [formatControl({ $: "closed" })],
-            after: [],
-            done: () => wakeups.later(() => resume(Effect.void)),
-            // Whoever waited for something was told; the runs count as lost.
-            failed: () => wakeups.later(() => resume(Effect.void))
-          })
-        })
         const size = catalog.unindexed + segmentsSince(catalog) * 2048
         if (size >= Math.max(indexAtClose, indexSize / 4)) {
           yield* Effect.catch(writeIndex, (error) =>
