@@ -89,6 +89,14 @@ const letGo = (disk: DiskState, instance: Instance, crashed: boolean): void => {
   instance.leases.clear()
 }
 
+const closed = (): Effect.Effect<never, Store.StoreError> =>
+  Effect.fail(
+    new Store.StoreError({
+      operation: "store",
+      reason: { _tag: "Closed", detail: "this store was closed" }
+    })
+  )
+
 const invalidCursor = (
   operation: string,
   cursor: string | undefined
@@ -174,18 +182,22 @@ export const make = Effect.fnUntraced(function* (
     alive: true
   }
   disk.instances.add(instance)
+  let isClosed = false
 
-  /** Runs `body` in one step while the power is on; a dead store's operations never come back. */
+  /** Runs `body` in one step while the power is on; a dead store's operations never come back, a closed one's fail. */
   const operation = <Body extends Effect.Effect<any, any>>(
     body: () => Body
-  ): Effect.Effect<Effect.Success<Body>, Effect.Error<Body>> =>
-    Effect.suspend((): Effect.Effect<any, any> => (instance.alive ? body() : Effect.never))
+  ): Effect.Effect<Effect.Success<Body>, Effect.Error<Body> | Store.StoreError> =>
+    Effect.suspend((): Effect.Effect<any, any> => {
+      if (instance.alive) return body()
+      return isClosed ? closed() : Effect.never
+    })
 
   /** The same for a run that must exist. Nothing happens between the look-up and `body`. */
   const withRun = <A, E>(
     run: string,
     body: (known: Run) => Effect.Effect<A, E>
-  ): Effect.Effect<A, E | Store.RunNotFound> =>
+  ): Effect.Effect<A, E | Store.RunNotFound | Store.StoreError> =>
     operation((): Effect.Effect<A, E | Store.RunNotFound> => {
       const known = disk.runs.get(run)
       return known === undefined || known.lines.length === 0
@@ -255,6 +267,7 @@ export const make = Effect.fnUntraced(function* (
       for (const run of instance.leases) if (run.pending.length > 0) commit(run)
       letGo(disk, instance, false)
       instance.alive = false
+      isClosed = true
       disk.instances.delete(instance)
     })
   )

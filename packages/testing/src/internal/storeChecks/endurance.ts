@@ -202,6 +202,56 @@ export const enduranceChecks: ReadonlyArray<Check> = [
     })
   ),
   check(
+    "reopen",
+    "what is under way while an instance is closed is answered: it is done and found later, or refused as Closed",
+    ["reopen"],
+    (trial) =>
+      Effect.forEach(
+        [0, 1, 2, 4, 8],
+        (pause) =>
+          trial.afresh(
+            Effect.fnUntraced(function* (fresh) {
+              const store = yield* fresh.open
+              yield* begin(store, "run")
+              const asked = yield* Effect.forEach([0, 1, 2, 3, 4, 5], (index) =>
+                Effect.forkChild(
+                  Effect.gen(function* () {
+                    if (index > 0) yield* Effect.sleep(2 * index)
+                    const id = `${index}`
+                    const journal = yield* Journal.make(id)
+                    yield* index % 2 === 0
+                      ? store.create(journal.batch(Journal.created()))
+                      : store.send({ id, run: "run", time: 3, request: { type: "pause" } })
+                    return { id, journal }
+                  }).pipe(Effect.result)
+                )
+              )
+              if (pause > 0) yield* Effect.sleep(pause)
+              yield* fresh.close(store)
+              const later = yield* fresh.open
+              const inbox = (yield* later.inbox("run", {})).map(({ command }) => command.id)
+              for (const [index, fiber] of asked.entries()) {
+                const outcome = yield* Fiber.join(fiber)
+                if (Result.isFailure(outcome)) {
+                  const error = outcome.failure
+                  yield* same(
+                    "why it was refused",
+                    error._tag === "StoreError" ? error.reason._tag : error._tag,
+                    "Closed"
+                  )
+                } else if (index % 2 === 0) yield* shows(later, outcome.success.journal)
+                else
+                  yield* holds(
+                    `command ${outcome.success.id}, which was accepted, is in the inbox`,
+                    inbox.includes(outcome.success.id)
+                  )
+              }
+            })
+          ),
+        { discard: true }
+      )
+  ),
+  check(
     "interruption",
     "an append or a sync that is interrupted leaves the run whole, and it can be written on",
     [],
