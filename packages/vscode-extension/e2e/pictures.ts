@@ -254,6 +254,27 @@ export const pictures: ReadonlyArray<Picture> = [
     }
   },
   {
+    name: "divergences",
+    take: async (stage, shot) => {
+      const { command, page, row, workspace } = stage
+      const file = join(workspace, "flows/order.ts")
+      const code = readFileSync(file, "utf8")
+      writeFileSync(
+        file,
+        code.replace("sum + price, 0)", "sum + price, 100)").replace("item.quantity]", "item.quantity + 50]")
+      )
+      await openFailed(stage)
+      await row("Runs", "order-1").click()
+      await command("Notifications: Clear All Notifications")
+      await command("Waymark: Replay")
+      await page.locator(".tab.active", { hasText: "order-1.replayed.jsonc" }).waitFor()
+      await page.locator(".codelens-decoration a", { hasText: "Go to handler" }).first().waitFor()
+      await page.locator(".notification-list-item", { hasText: "not as recorded" }).waitFor()
+      await page.mouse.move(640, 5)
+      await shot()
+    }
+  },
+  {
     name: "empty",
     empty: true,
     take: async (stage, shot) => {
