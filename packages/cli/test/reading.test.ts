@@ -137,6 +137,12 @@ describe("a run that is paused because its code became another one", () => {
         "    waymark resume other"
       ].join("\n")
     )
+    const replayed = await waymark(["replay", "other"], { store: directory })
+    assert.strictEqual(replayed.code, 0)
+    assert.match(
+      replayed.stdout,
+      /^✔ .*: as recorded\n1 visit has not ended and was not compared: waymark check looks at what is open\n/
+    )
     // A time that has come is no timeout.
     assert.match(stdout, /◔ until .*, woke\n/)
     assert.match(stdout, /◔ event go .*, ended\n/)

@@ -33,6 +33,10 @@ describe("executing the code of a run", () => {
         yield* use(store)
         yield* editor.run("waymark.replay", { store, run: "declined" })
         expect(yield* editor.heard(/replayed/)).toBe("declined: 5 visits replayed. All as recorded.")
+        yield* editor.run("waymark.replay", { store, run: "asking" })
+        expect(yield* editor.heard(/asking: /)).toMatch(
+          /^asking: \d visits? replayed\. All as recorded\. What has not ended was not compared: /
+        )
       }).pipe(Effect.provide(acting(editor)))
     )
     const sum = {

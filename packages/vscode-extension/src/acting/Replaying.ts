@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { isTerminal } from "@waymark/core/RunInfo"
 import { ReplayReport } from "@waymark/cli/WorkerProtocol"
 import type { Divergence } from "@waymark/cli/WorkerProtocol"
 import { Editor } from "../Editor.ts"
@@ -27,7 +28,16 @@ const make = Effect.gen(function* () {
   const workers = yield* Workers
   const replays = yield* Divergences.Replays
 
-  const flowOf = ({ run, store }: RunRef) => stores.source(store)?.catalog.get(run)?.flow
+  const rowOf = ({ run, store }: RunRef) => stores.source(store)?.catalog.get(run)
+  const flowOf = (ref: RunRef) => rowOf(ref)?.flow
+
+  /** What a replay leaves alone: visits that have not ended. */
+  const restOf = (ref: RunRef): string => {
+    const row = rowOf(ref)
+    return row === undefined || isTerminal(row.status) || row.open === 0
+      ? ""
+      : " What has not ended was not compared: `waymark check` looks at that."
+  }
 
   const compare = (at: Drafts.At) =>
     editor.showDiff(
@@ -63,7 +73,7 @@ const make = Effect.gen(function* () {
       const [first] = report.divergences
       const telling =
         first === undefined
-          ? Effect.asVoid(editor.inform(`${Divergences.doneText(report)}. All as recorded.`))
+          ? Effect.asVoid(editor.inform(`${Divergences.doneText(report)}. All as recorded.${restOf(ref)}`))
           : tell(ref, report, first)
       // A message is not waited for.
       yield* Effect.forkDetach(Effect.catch(telling, ({ message }) => editor.log("error", message)))

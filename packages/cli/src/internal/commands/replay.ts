@@ -4,6 +4,7 @@ import * as Argument from "effect/cli/Argument"
 import * as Flag from "effect/cli/Flag"
 import * as Stream from "effect/Stream"
 import * as Compatibility from "@waymark/core/Compatibility"
+import { isTerminal } from "@waymark/core/RunInfo"
 import * as Runs from "@waymark/core/Runs"
 import * as Arguments from "../arguments.ts"
 import * as JsonPath from "../jsonPath.ts"
@@ -51,7 +52,13 @@ export const replay = Command.make(
         const visits = `${Text.count(report.visits, "visit")} replayed`
         const skipped =
           report.skipped === undefined ? "" : `, ${report.skipped} skipped: a migration came since`
-        if (divergences.length === 0) return `${paint("green", "✔")} ${visits}${skipped}: as recorded`
+        if (divergences.length === 0) {
+          const said = `${paint("green", "✔")} ${visits}${skipped}: as recorded`
+          const open = isTerminal(info.status) ? 0 : info.open
+          if (open === 0) return said
+          const what = open === 1 ? "1 visit has not ended and was" : `${open} visits have not ended and were`
+          return [said, paint("gray", `${what} not compared: waymark check looks at what is open`)]
+        }
         const more =
           divergences.length < limit
             ? ""
