@@ -23,14 +23,6 @@ export const fork = async ({ menu, openSideBar, page, row, say, shot }: Context)
   await write('"4711"')
   await page.locator(".squiggly-error, .squiggly-warning").first().waitFor({ state: "detached" })
 
-  // What is saved is there when the window is loaded again.
-  await page.keyboard.press("Control+S")
-  await page.locator(".tab.active.dirty").waitFor({ state: "detached" })
-  await page.reload()
-  await page.locator(".tab.active", { hasText: ".edited.json" }).waitFor()
-  await page.locator(".view-line", { hasText: '"card": "4711"' }).first().waitFor()
-  await openSideBar()
-
   await page.locator('.editor-actions .action-label[aria-label^="Fork with This State"]').click()
   // Before anything begins: the two states side by side, and what will happen.
   const dialog = page.locator(".monaco-dialog-box")
