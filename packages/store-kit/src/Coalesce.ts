@@ -41,7 +41,6 @@ export const coalesce = <A, E>(
     present = outcome
     next = undefined
     return Effect.flatMap(Effect.exit(work), (exit) => {
-      if (hasEnded) return Effect.void
       Deferred.doneUnsafe(outcome, exit)
       return run
     })

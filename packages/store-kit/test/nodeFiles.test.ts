@@ -2,6 +2,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import type { PlatformError } from "effect/PlatformError"
@@ -166,6 +167,19 @@ describe("the file system that FsStore.layer uses", () => {
       const file = yield* fs.open("/dev/full", { flag: "a" })
       for (const bytes of [small, large])
         assert.strictEqual(codeOf(yield* Effect.flip(file.writeAll(bytes))), "ENOSPC")
+    }).pipe(Effect.scoped, Effect.provide(NodeFiles.layer))
+  )
+
+  it.live("a write that is interrupted is over before its file can be closed", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const directory = yield* temporaryDirectory
+      const bytes = Buffer.alloc(64 * 1024 * 1024, "x")
+      const path = `${directory}/written`
+      const file = yield* fs.open(path, { flag: "a" })
+      const writing = yield* Effect.forkChild(file.write(bytes), { startImmediately: true })
+      yield* Fiber.interrupt(writing)
+      assert.strictEqual(NodeFs.statSync(path).size, bytes.length)
     }).pipe(Effect.scoped, Effect.provide(NodeFiles.layer))
   )
 })

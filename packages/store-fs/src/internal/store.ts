@@ -119,7 +119,7 @@ export const make = Effect.fnUntraced(function* (
   const wakeups = Wakeups.make(
     (work) => void runFork(Effect.forkIn(work, background, { startImmediately: true }))
   )
-  /** What is under way when the store is closed ends, or is waited for: nothing is touched afterwards. */
+  /** What is under way when the store is closed ends, or is waited for: nothing is written afterwards. */
   const untilClosed = {
     scope: background,
     ended: failure({ _tag: "Closed", detail: "this store was closed" })
