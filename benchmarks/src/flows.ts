@@ -15,7 +15,7 @@ import * as Schema from "effect/Schema"
 const maxSteps = 1_000_000
 
 const chain = {
-  input: Schema.Struct({ steps: Schema.Int }),
+  input: { steps: Schema.Int },
   state: { at: State.counter() },
   output: Schema.Int,
   start: "step",
@@ -72,7 +72,7 @@ export const text = (length: number, seed: number): string => `${seed} `.padEnd(
 
 /** Some state in the first step, never touched afterwards. */
 export const Untouched = Flow.make("untouched", {
-  input: Schema.Struct({ steps: Schema.Int, size: Schema.Int, as: Schema.Literals(["value", "list"]) }),
+  input: { steps: Schema.Int, size: Schema.Int, as: Schema.Literals(["value", "list"]) },
   state: { at: State.counter(), value: State.value(Schema.String, ""), list: State.list(Schema.String) },
   start: "load",
   maxSteps,
@@ -97,7 +97,7 @@ export const untouchedHandlers = Untouched.toLayer({
 
 /** A list that grows by an item with each step, looked at by the step or not. */
 export const Growing = Flow.make("growing", {
-  input: Schema.Struct({ steps: Schema.Int, looks: Schema.Boolean }),
+  input: { steps: Schema.Int, looks: Schema.Boolean },
   state: { at: State.counter(), list: State.list(Schema.String) },
   start: "step",
   maxSteps,
@@ -115,7 +115,7 @@ export const growingHandlers = Growing.toLayer({
 
 /** A record of `keys` entries, of which each step replaces one, from the first to the last and again. */
 export const Replacing = Flow.make("replacing", {
-  input: Schema.Struct({ steps: Schema.Int, keys: Schema.Int }),
+  input: { steps: Schema.Int, keys: Schema.Int },
   state: { at: State.counter(), record: State.record(Schema.String) },
   start: "step",
   maxSteps,
@@ -159,7 +159,7 @@ export const stoppingHandlers = Stopping.toLayer({
 
 /** So many branches, which add up at their join. */
 export const Fan = Flow.make("fan", {
-  input: Schema.Struct({ tasks: Schema.Int }),
+  input: { tasks: Schema.Int },
   state: { done: State.counter() },
   output: Schema.Int,
   start: "split",
@@ -188,7 +188,7 @@ export const fanHandlers = Fan.toLayer({
 
 /** A run that waits for a signal, or until a time (milliseconds since 1970), and tells when it went on. */
 export const Waiting = Flow.make("waiting", {
-  input: Schema.Struct({ until: Schema.NullOr(Schema.Finite) }),
+  input: { until: Schema.NullOr(Schema.Finite) },
   state: {},
   output: Schema.Finite,
   start: "wait",

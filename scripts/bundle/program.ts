@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
 const Shout = Tool.make("shout", { input: { text: Schema.String }, output: Schema.String })
 
 const Greetings = Flow.make("greetings", {
-  input: Schema.Struct({ names: Schema.Array(Schema.String) }),
+  input: { names: Schema.Array(Schema.String) },
   state: { said: State.list(Schema.String) },
   output: Schema.Array(Schema.String),
   start: "greet",

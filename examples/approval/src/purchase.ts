@@ -92,11 +92,11 @@ export const LineItem = Flow.make("line-item", {
 })
 
 export const Purchase = Flow.make("purchase", {
-  input: Schema.Struct({
+  input: {
     requester: Schema.String,
     lines: Schema.Array(Line),
     approvers: Schema.Array(Approver)
-  }),
+  },
   state: {
     quotes: State.list(Quote),
     /** How many approvers did not answer. */

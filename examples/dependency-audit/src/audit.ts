@@ -63,7 +63,7 @@ export const WriteReport = Tool.make("write-report", {
 export const batchSize = 8
 
 export const Audit = Flow.make("dependency-audit", {
-  input: Schema.Struct({ lockfile: Schema.String, report: Schema.String }),
+  input: { lockfile: Schema.String, report: Schema.String },
   state: {
     packages: State.list(Locked),
     inspected: State.counter(),

@@ -69,7 +69,7 @@ export class AgentFailed extends Schema.TaggedError<AgentFailed>()("AgentFailed"
 export const maxTurns = 12
 
 export const Agent = Flow.make("research-agent", {
-  input: Schema.Struct({ question: Schema.String }),
+  input: { question: Schema.String },
   state: {
     /** What was said since the question, by the model and by the tools. An update appends to it. */
     conversation: State.list(Message),

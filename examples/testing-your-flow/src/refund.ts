@@ -29,7 +29,7 @@ export const Mail = Tool.make("mail", { input: { to: Schema.String, text: Schema
 export const small = 5_000
 
 export const Refund = Flow.make("refund", {
-  input: Schema.Struct({ order: Schema.String }),
+  input: { order: Schema.String },
   state: { order: State.optional(Order), reminders: State.counter() },
   output: Schema.Struct({ paid: Schema.Int }),
   error: Schema.Union([OrderNotFound, BankDown]),

@@ -86,7 +86,7 @@ export interface Options<Flows extends ReadonlyArray<Flow.Any>> extends Omit<Con
  * import { Effect, Schema } from "effect"
  *
  * const Greeting = Flow.make("greeting", {
- *   input: Schema.Struct({ name: Schema.String }),
+ *   input: { name: Schema.String },
  *   output: Schema.String,
  *   start: "greet",
  *   nodes: { greet: Node.make({ to: ["end"] }) }

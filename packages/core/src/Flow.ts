@@ -15,6 +15,7 @@ import { check, checkHandlers } from "./internal/definition/check.ts"
 import type { ContextOf } from "./internal/definition/context.ts"
 import { fingerprintOf } from "./internal/definition/fingerprint.ts"
 import type { BranchesOf, CheckNodes } from "./internal/definition/fit.ts"
+import { type Fields, inputOf, type InputOf } from "./internal/definition/input.ts"
 import { holdSecrets, schemasOf } from "./internal/definition/inspect.ts"
 import { DefinitionError } from "./internal/definition/problem.ts"
 import type { Invalid } from "./internal/definition/invalid.ts"
@@ -130,7 +131,8 @@ export interface Flow<
   C extends State_.Channels,
   O extends Schema.Codec<unknown, unknown>,
   E extends Schema.Codec<unknown, unknown>,
-  N extends Nodes
+  N extends Nodes,
+  S extends Signals = Signals
 > {
   readonly id: Id
   /** The version of the definition; runs of another one are not continued without a migration. */
@@ -143,7 +145,7 @@ export interface Flow<
   readonly startNode: string
   readonly nodes: N
   /** The signals that are kept if they come before a run waits for them, and the schemas of their payloads. */
-  readonly signals: Signals
+  readonly signals: S
   /** How runs of earlier versions are brought to this one, oldest first. */
   readonly migrations: ReadonlyArray<Migrations.Any>
   readonly durability: Durability
@@ -195,7 +197,7 @@ export interface Flow<
   readonly start: (
     input: I["Type"],
     options?: ChildOptions
-  ) => Effect.Effect<RunRef<Flow<Id, I, C, O, E, N>>, never, Visit>
+  ) => Effect.Effect<RunRef<Flow<Id, I, C, O, E, N, S>>, never, Visit>
 }
 
 /**
@@ -298,6 +300,16 @@ export type Output<F extends Any> = F["output"]["Type"]
 export type Error<F extends Any> = F["error"]["Type"]
 
 /**
+ * What the signal `Name` carries: what the flow's schema for it says; anything if the flow does not name it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type SignalPayload<F extends Any, Name extends string> = Name extends keyof F["signals"]
+  ? F["signals"][Name]["Type"]
+  : unknown
+
+/**
  * What a flow's handlers see of its state.
  *
  * @category models
@@ -365,8 +377,8 @@ const Proto: Proto & ThisType<Any> = {
  *
  * - `version`: 1 by default
  * - `migrations`: how runs of earlier versions are continued: one from each version to the next (see `Migration`)
- * - `input`, `output`, `error`: schemas of what runs start with, end with (nothing by default) and may fail with (none
- *   by default)
+ * - `input`: the schema of what runs start with, or the fields of a struct
+ * - `output`, `error`: schemas of what they end with (nothing by default) and may fail with (none by default)
  * - `state`: the channels (none by default)
  * - `start`: the first node
  * - `signals`: the schemas of the signals that are kept if they come before a run waits for them, by name (none by default);
@@ -389,25 +401,26 @@ const Proto: Proto & ThisType<Any> = {
  */
 export const make = <
   const Id extends string,
-  I extends Schema.Codec<unknown, unknown>,
+  I extends Schema.Codec<unknown, unknown> | Fields,
   const N extends Nodes,
   C extends State_.Channels = {},
   O extends Schema.Codec<unknown, unknown> = Schema.Void,
   E extends Schema.Codec<unknown, unknown> = Schema.Never,
   const V extends number = number,
-  const M extends ReadonlyArray<Migrations.Any> = readonly []
+  const M extends ReadonlyArray<Migrations.Any> = readonly [],
+  S extends Signals = {}
 >(
   id: Id,
   options: {
     readonly version?: V
-    readonly migrations?: M & Migrations.CheckChain<M, Migrations.Version<V, C, I>, keyof N & string>
+    readonly migrations?: M & Migrations.CheckChain<M, Migrations.Version<V, C, InputOf<I>>, keyof N & string>
     readonly input: I
     readonly state?: C
     readonly output?: O
     readonly error?: E
     readonly start: keyof N & string
     readonly nodes: N & CheckNodes<N, E["Type"], O["Type"]>
-    readonly signals?: Signals
+    readonly signals?: S
     readonly durability?: Durability
     readonly maxSteps?: number
     readonly onExceeded?: "pause" | "fail"
@@ -418,11 +431,11 @@ export const make = <
     readonly timeout?: Duration.Input
     readonly description?: string
   }
-): Flow<Id, I, C, O, E, N> => {
+): Flow<Id, InputOf<I>, C, O, E, N, S> => {
   const flow: Any = Object.assign(Object.create(Proto), {
     id,
     version: options.version ?? 1,
-    input: options.input,
+    input: inputOf(options.input),
     state: options.state ?? {},
     output: options.output ?? Schema.Void,
     error: options.error ?? Schema.Never,

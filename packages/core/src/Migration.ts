@@ -27,7 +27,7 @@
  *       nodes: { gather: "collect" }
  *     })
  *   ],
- *   input: Schema.Struct({ ticket: Schema.String }),
+ *   input: { ticket: Schema.String },
  *   start: "collect",
  *   nodes: { collect: Node.make({ to: ["collect", "end"] }) }
  * })
@@ -36,6 +36,7 @@
  * @since 0.1.0
  */
 import type * as Schema from "effect/Schema"
+import { type Fields, inputOf, type InputOf } from "./internal/definition/input.ts"
 import type { Invalid } from "./internal/definition/invalid.ts"
 import type * as Migrations from "./internal/definition/migration.ts"
 import { engine } from "./internal/engine/migrate.ts"
@@ -74,6 +75,8 @@ export type {
 
 type Codec = Schema.Codec<unknown, unknown>
 
+type SchemaOf<I> = I extends undefined ? undefined : InputOf<I>
+
 type TypeOf<I> = I extends { readonly Type: infer A } ? A : undefined
 
 /** How the input changes; it has to be said if the types differ. */
@@ -98,12 +101,12 @@ type NewState<Given, C extends State.Channels> = [Exclude<keyof Given, keyof C>]
  * A version as it is given: a flow is one, and so is what is kept of a flow that is gone.
  *
  * - `state`: its channels (none by default)
- * - `input`: the schema of its input, if the migration looks at the input or changes it
+ * - `input`: the schema of its input, or the fields of a struct, if the migration looks at the input or changes it
  *
  * @category models
  * @since 0.1.0
  */
-export interface Given<V extends number, C extends State.Channels, I extends Codec | undefined> {
+export interface Given<V extends number, C extends State.Channels, I extends Codec | Fields | undefined> {
   readonly version: V
   readonly state?: C
   readonly input?: I
@@ -129,8 +132,8 @@ export const make = <
   const After,
   C1 extends State.Channels = {},
   C2 extends State.Channels = {},
-  I1 extends Codec | undefined = undefined,
-  I2 extends Codec | undefined = undefined,
+  I1 extends Codec | Fields | undefined = undefined,
+  I2 extends Codec | Fields | undefined = undefined,
   const Names extends string = never
 >(
   options: {
@@ -138,23 +141,23 @@ export const make = <
     readonly to: Given<V2, C2, I2>
     readonly state: (
       old: State.State<NoInfer<C1>>,
-      input: TypeOf<NoInfer<I1>>
+      input: TypeOf<SchemaOf<NoInfer<I1>>>
     ) => After & NewState<After, NoInfer<C2>>
     readonly update?: (old: State.Update<NoInfer<C1>>) => State.Update<NoInfer<C2>>
     readonly nodes?: { readonly [node: string]: Names }
-  } & InputChange<I1, I2>
+  } & InputChange<SchemaOf<I1>, SchemaOf<I2>>
   // Where it stands in a flow's list, what is left out here would otherwise be taken for what the list allows.
 ): Migrations.Migration<
-  Migrations.Version<V1, NoInfer<C1>, NoInfer<I1>>,
-  Migrations.Version<V2, NoInfer<C2>, NoInfer<I2>>,
+  Migrations.Version<V1, NoInfer<C1>, SchemaOf<NoInfer<I1>>>,
+  Migrations.Version<V2, NoInfer<C2>, SchemaOf<NoInfer<I2>>>,
   NoInfer<Names>
 > => {
   const { from, nodes, state, to, update } = options
   const { input } = options as { readonly input?: Migrations.Functions["input"] }
-  const version = (given: Given<number, State.Channels, Codec | undefined>): any => ({
+  const version = (given: Given<number, State.Channels, Codec | Fields | undefined>): any => ({
     version: given.version,
     state: given.state ?? {},
-    input: given.input
+    input: given.input && inputOf(given.input)
   })
   return {
     from: version(from),

@@ -204,6 +204,10 @@ export interface RetryOptions extends CommandOptions {
   readonly settle?: { readonly [call: string]: Settlement } | undefined
 }
 
+/** What a signal to a run carries: what its flow says, if it is known here. */
+type SignalPayload<R extends RunLike, Name extends string> =
+  R extends Run<infer F> ? Flow.SignalPayload<F, Name> : unknown
+
 /** Edits of a run's state: the whole new content of some channels. */
 type Edits<F extends Flow.Any> = Partial<Flow.State<F>>
 
@@ -346,13 +350,13 @@ export class Runs extends Context.Service<
      * if the flow names it among its `signals`. It succeeds when the signal is in the run's inbox, durably.
      *
      * A signal that nothing waits for and that would not be kept is refused, and so is one whose payload does not fit. The
-     * payload is encoded by the flow's schema for the signal, if the run is named together with its flow; else it is JSON, or
-     * `undefined` where the schema is that of nothing.
+     * payload is what the flow's schema for the signal says, and is encoded by it, if the run is named together with its
+     * flow; else it is JSON, or `undefined` where the schema is that of nothing.
      */
-    readonly signal: (
-      run: RunLike,
-      name: string,
-      payload: unknown,
+    readonly signal: <const R extends RunLike, const Name extends string>(
+      run: R,
+      name: Name,
+      payload: SignalPayload<R, Name>,
       options?: SendOptions & { readonly key?: string | undefined }
     ) => Effect.Effect<void, ReadError | CommandRefused | InvalidValue>
 

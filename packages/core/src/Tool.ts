@@ -17,6 +17,7 @@ import type {
   Done,
   HandlersOf
 } from "./internal/definition/compensable.ts"
+import { type Fields, inputOf, type InputOf } from "./internal/definition/input.ts"
 import { holdSecrets, inspect } from "./internal/definition/inspect.ts"
 import { DefinitionError, type Problem, problemsOf } from "./internal/definition/problem.ts"
 import { captureSite, type Site } from "./internal/definition/site.ts"
@@ -248,16 +249,14 @@ export class ToolTimeout extends Schema.TaggedError<ToolTimeout>()("ToolTimeout"
 
 type StalledIf<Heartbeat> = [Heartbeat] extends [undefined] ? never : ToolStalled
 
-type InputOf<I> = I extends Schema.Codec<unknown, unknown> ? I : I extends Fields ? Schema.Struct<I> : never
-
-/**
- * The fields of a struct whose schemas need no services.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Fields {
-  readonly [key: PropertyKey]: Schema.ConstraintCodec<unknown, unknown>
+export type {
+  /**
+   * The fields of a struct whose schemas need no services.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Fields
 }
 
 /** What a tool's layer is made of, as it comes. */
@@ -287,10 +286,6 @@ const Proto = {
     )
   }
 }
-
-/** Whether it is an object of fields and not a schema; nothing, where the compiler was not asked, is neither. */
-const isFields = (input: Schema.Codec<unknown, unknown> | Fields | undefined): input is Fields =>
-  typeof input === "object" && input !== null && !Schema.isSchema(input)
 
 /**
  * Defines a tool.
@@ -339,8 +334,7 @@ export const make = <
     readonly description?: string
   }
 ): Tool<Name, InputOf<I>, Output, Err, CompensableBy<C>> => {
-  const given: Schema.Codec<unknown, unknown> | Fields = options.input
-  const input = isFields(given) ? Schema.Struct(given) : given
+  const input = inputOf(options.input)
   const output = options.output ?? Schema.Void
   const error = options.error ?? Schema.Never
   const problems: Array<Problem> = []

@@ -219,6 +219,20 @@ same<Flow.Error<typeof Least>, never>(true)
 const leastLayer = Least.toLayer({ only: ({ next }) => Effect.succeed(next.end()) })
 same<typeof leastLayer, Layer.Layer<Flow.Handlers<"least">>>(true)
 
+/** The fields of a struct are a schema of the input. */
+const Short = Flow.make("short", {
+  input: { ticket: Schema.String, urgent: Schema.optionalKey(Schema.Boolean) },
+  start: "only",
+  nodes: { only: Node.make({ to: ["end"] }) }
+})
+same<Flow.Input<typeof Short>, { readonly ticket: string; readonly urgent?: boolean }>(true)
+Short.toLayer({
+  only: ({ input, next }) => {
+    same<typeof input, { readonly ticket: string; readonly urgent?: boolean }>(true)
+    return Effect.succeed(next.end())
+  }
+})
+
 /** Without an output, an error may lead to the end. */
 Flow.make("mayEnd", {
   input: Schema.Void,

@@ -23,7 +23,7 @@ const V2 = { version: 2, state: { notes: State.list(Note), tries: State.counter(
 const V3 = {
   version: 3,
   state: { notes: State.list(Note), verdict: State.optional(Schema.String) },
-  input: Schema.Struct({ id: Schema.Int })
+  input: { id: Schema.Int }
 } as const
 
 // ---------------------------------------------------------------------------------------------------------------

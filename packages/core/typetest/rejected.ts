@@ -357,3 +357,7 @@ State.list(needsService)
 Tool.make("t", { input: { text: needsService } })
 // @ts-expect-error nor in a flow
 Flow.make("x", { input: needsService, start: "a", nodes: { a: Node.make({ to: ["end"] }) } })
+// @ts-expect-error in the fields of its input
+Flow.make("x", { input: { text: needsService }, start: "a", nodes: { a: Node.make({ to: ["end"] }) } })
+// @ts-expect-error a field that is no schema
+Flow.make("x", { input: { text: String }, start: "a", nodes: { a: Node.make({ to: ["end"] }) } })

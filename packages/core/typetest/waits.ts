@@ -83,13 +83,28 @@ const releaseLayer = Release.toLayer({
 })
 same<typeof releaseLayer, Layer.Layer<Flow.Handlers<"release">>>(true)
 
-const steer = Effect.flatMap(Runs.Runs, (runs) => runs.signal(Runs.ref(Release, "r"), "approved", {}))
+// What a signal carries is checked where the run's flow is known and names it.
+const release = Runs.ref(Release, "r")
+const approval = { by: "ada", at: new Date() }
+const steer = Effect.flatMap(Runs.Runs, (runs) => runs.signal(release, "approved", approval))
 void steer
+const byId = Effect.flatMap(Runs.Runs, (runs) => runs.signal("r", "approved", { by: "ada" }))
+void byId
+const undeclared = Effect.flatMap(Runs.Runs, (runs) => runs.signal(release, "remark", "fine"))
+void undeclared
+declare const anyRun: Runs.RunLike
+declare const anyName: string
+const generic = Effect.flatMap(Runs.Runs, (runs) => runs.signal(anyRun, anyName, { by: "ada" }))
+void generic
 
 // ---------------------------------------------------------------------------------------------------------------
 // What is rejected
 // ---------------------------------------------------------------------------------------------------------------
 
+// @ts-expect-error a signal that lacks what the flow's schema for it says
+void Effect.flatMap(Runs.Runs, (runs) => runs.signal(release, "approved", { by: "ada" }))
+// @ts-expect-error a signal as it is stored, and not as the schema says
+void Effect.flatMap(Runs.Runs, (runs) => runs.signal(release, "approved", { by: "ada", at: "2026-01-01" }))
 // @ts-expect-error no schema says what the payload is
 Wait.event("approved", {})
 // @ts-expect-error the same

@@ -32,7 +32,7 @@
  *
  * const Charge = Tool.make("charge", { input: { amount: Schema.Int }, output: Schema.String })
  * const Order = Flow.make("order", {
- *   input: Schema.Struct({ amount: Schema.Int }),
+ *   input: { amount: Schema.Int },
  *   output: Schema.String,
  *   start: "pay",
  *   nodes: { pay: Node.make({ to: ["end"] }) }

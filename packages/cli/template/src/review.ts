@@ -9,7 +9,7 @@ export const CountWords = Tool.make("countWords", {
 })
 
 export const Review = Flow.make("review", {
-  input: Schema.Struct({ text: Schema.String }),
+  input: { text: Schema.String },
   state: { words: State.optional(Schema.Int) },
   output: Schema.Struct({ words: Schema.Int, verdict: Schema.String }),
   start: "measure",

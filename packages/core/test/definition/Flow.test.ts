@@ -229,6 +229,15 @@ describe("Flow.make", () => {
     )
   })
 
+  it("takes the fields of a struct for its input", () => {
+    const fields = { n: Schema.Int }
+    const short = make("x", { input: fields, start: "a", nodes: { a: end } })
+    const long = make("x", { input: Schema.Struct(fields), start: "a", nodes: { a: end } })
+    assert.isTrue(Schema.is(short.input)({ n: 1 }))
+    assert.isFalse(Schema.is(short.input)({ n: "1" }))
+    assert.strictEqual(short.fingerprint, long.fingerprint)
+  })
+
   it("names every part that is not what it should be, where the compiler was not asked", () => {
     const problemsOf = (options: object) => {
       try {
@@ -247,7 +256,8 @@ describe("Flow.make", () => {
       "is not a schema, such as Schema.String, Schema.Struct({ … }), or Schema.Void for nothing"
     assert.deepStrictEqual(problemsOf({}), [])
     assert.deepStrictEqual(problemsOf({ input: undefined }), [`- \`input\` ${noSchema}`])
-    assert.deepStrictEqual(problemsOf({ input: { n: Schema.Int } }), [`- \`input\` ${noSchema}`])
+    assert.deepStrictEqual(problemsOf({ input: { n: Number } }), [`- \`input.n\` ${noSchema}`])
+    assert.deepStrictEqual(problemsOf({ output: { n: Schema.Int } }), [`- \`output\` ${noSchema}`])
     assert.deepStrictEqual(problemsOf({ input: Schema.Struct({ n: Number as any }) }), [
       `- \`input.n\` ${noSchema}`
     ])

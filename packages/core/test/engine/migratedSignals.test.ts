@@ -28,7 +28,17 @@ const V2 = Flow.make("reviewing", {
 /** The same version, with another signal. */
 const Other = Flow.make("reviewing", { ...common, version: 1, signals: { old: Schema.Int } })
 
-const handlers = (flow: typeof V1) =>
+type Reviewing<S extends Flow.Signals> = Flow.Flow<
+  "reviewing",
+  typeof common.input,
+  {},
+  typeof common.output,
+  typeof Schema.Never,
+  typeof nodes,
+  S
+>
+
+const handlers = <S extends Flow.Signals>(flow: Reviewing<S>) =>
   flow.toLayer({
     work: ({ next }) =>
       Effect.gen(function* () {
@@ -38,7 +48,8 @@ const handlers = (flow: typeof V1) =>
       })
   })
 
-const worker = (flow: typeof V1) => Worker.layer({ flows: [flow] }).pipe(Layer.provide(handlers(flow)))
+const worker = <S extends Flow.Signals>(flow: Reviewing<S>) =>
+  Worker.layer({ flows: [flow] }).pipe(Layer.provide(handlers(flow)))
 
 describe("a flow whose signals became others", () => {
   it.effect("keeps, in runs that it migrates, the new ones and not the old", () =>

@@ -157,7 +157,10 @@ for (const [mode, keepWaiting] of [
         const refused = yield* Effect.flip(runs.signal(run, "approved", { by: "ada", ok: true }))
         assert.strictEqual(refused._tag, "CommandRefused")
         // A payload is encoded by the flow's own schema.
-        assert.strictEqual((yield* Effect.flip(runs.signal(run, "early", 7)))._tag, "InvalidValue")
+        assert.strictEqual(
+          (yield* Effect.flip(runs.signal<Runs.Run<Flow.Any>, "early">(run, "early", 7)))._tag,
+          "InvalidValue"
+        )
         yield* runs.signal(run, "early", "keyed", { key: "k" })
         yield* runs.signal(run, "early", "one", { commandId: "c" })
         yield* runs.signal(run, "early", "one", { commandId: "c" })
