@@ -196,3 +196,80 @@ describe("the divergences of a visit that was tried again", () => {
     })
   )
 })
+
+describe("a run that the flow as it is now cannot have", () => {
+  const nodes = {
+    ask: Node.make({ to: ["note"] }),
+    note: Node.make({ to: ["end"] })
+  }
+  const recorded = Flow.make("edited", {
+    input: { text: Schema.String },
+    state: { notes: State.list(Schema.String) },
+    start: "ask",
+    nodes
+  })
+  const replayedBy = <F extends Flow.Any>(edited: F, changed: Layer.Layer<Flow.Handlers<F["id"]>>) =>
+    Effect.gen(function* () {
+      const layer = recorded.toLayer({
+        ask: ({ input, next }) => Effect.succeed(next.to("note", { notes: [input.text] })),
+        note: ({ next }) => Effect.succeed(next.end())
+      })
+      const { runs } = yield* machine().boot(Worker.layer({ flows: [recorded] }).pipe(Layer.provide(layer)))
+      const run = yield* runs.start(recorded, { text: "one" })
+      yield* runs.await(run)
+      const { divergences, visits } = yield* Runs.replay(Runs.ref(edited, run.id), all).pipe(
+        Effect.provideService(Runs.Runs, runs),
+        Effect.provide(changed)
+      )
+      return { visits, found: divergences.map(({ got, node }) => [node, got]) }
+    })
+
+  it.effect("diverges where a channel no longer reads what is recorded, and what comes before is told", () =>
+    Effect.gen(function* () {
+      const edited = Flow.make("edited", {
+        input: { text: Schema.String },
+        state: { notes: State.list(Schema.Int) },
+        start: "ask",
+        nodes
+      })
+      const { found, visits } = yield* replayedBy(
+        edited,
+        edited.toLayer({
+          ask: ({ next }) => Effect.succeed(next.to("note", { notes: [1] })),
+          note: ({ next }) => Effect.succeed(next.end())
+        })
+      )
+      assert.strictEqual(visits, 2)
+      const [[, other], [node, unread]] = found as [[string, object], [string, object]]
+      assert.deepInclude(other, { ops: { notes: { append: [1] } } })
+      assert.strictEqual(node, "note")
+      assert.deepStrictEqual(unread, {
+        kind: "incompatible",
+        message: 'channel "notes", item 0: Expected number'
+      })
+    })
+  )
+
+  it.effect("diverges at each visit of a node that is gone", () =>
+    Effect.gen(function* () {
+      const edited = Flow.make("edited", {
+        input: { text: Schema.String },
+        state: { notes: State.list(Schema.String) },
+        start: "ask",
+        nodes: { ask: Node.make({ to: ["remark"] }), remark: Node.make({ to: ["end"] }) }
+      })
+      const { found, visits } = yield* replayedBy(
+        edited,
+        edited.toLayer({
+          ask: ({ input, next }) => Effect.succeed(next.to("remark", { notes: [input.text] })),
+          remark: ({ next }) => Effect.succeed(next.end())
+        })
+      )
+      assert.strictEqual(visits, 2)
+      assert.deepStrictEqual(found[1], [
+        "note",
+        { kind: "incompatible", message: 'flow "edited" has no node "note"' }
+      ])
+    })
+  )
+})

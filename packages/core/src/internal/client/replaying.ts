@@ -24,7 +24,8 @@ export type ReplayReport = Replay.Report
 /**
  * Executes the handlers of a run again, against the recorded results of its tools: no tool is called and nothing is
  * written. Each execution begins with what is recorded before it, so what follows a divergence is compared as if there had
- * been none.
+ * been none. What the flow as it is now cannot execute, because a node is gone or a channel has another schema, is a
+ * divergence, too.
  *
  * - `from`: what had ended after the event of that position is taken as it is recorded; it begins with the visits that
  *   were open then
@@ -37,14 +38,19 @@ export type ReplayReport = Replay.Report
 export const replay = <F extends Flow.Any>(
   run: Run<F>,
   options: { readonly from?: number | undefined; readonly most?: number | undefined } = {}
-): Effect.Effect<ReplayReport, ReadError | InvalidCheckpoint | InvalidValue, Runs | Flow.Handlers<F["id"]>> =>
-  Service.use(({ client, stateAt }) => {
-    const { from, most = 1 } = options
-    if (most !== Number.POSITIVE_INFINITY && !isCount(most, 1)) {
-      const detail = `it is ${most}; it must be a whole number from 1, or Number.POSITIVE_INFINITY`
-      return Effect.fail(new InvalidValue({ what: "the option `most` of a replay", detail }))
-    }
-    return Effect.flatMap(from === undefined ? Effect.undefined : stateAt(run, from), (state) =>
+): Effect.Effect<
+  ReplayReport,
+  ReadError | InvalidCheckpoint | InvalidValue,
+  Runs | Flow.Handlers<F["id"]>
+> => {
+  const { from, most = 1 } = options
+  if (most !== Number.POSITIVE_INFINITY && !isCount(most, 1)) {
+    const detail = `it is ${most}; it must be a whole number from 1, or Number.POSITIVE_INFINITY`
+    return Effect.fail(new InvalidValue({ what: "the option `most` of a replay", detail }))
+  }
+  return Service.use(({ client, stateAt }) =>
+    Effect.flatMap(from === undefined ? Effect.undefined : stateAt(run, from), (state) =>
       Replay.replay(client, client.clock, run.flow, run.id, state, most)
     )
-  })
+  )
+}

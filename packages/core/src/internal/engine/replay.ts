@@ -11,8 +11,8 @@ import * as Result from "effect/Result"
 import type { Json } from "effect/Schema"
 import type { Body, Event, Failure, Of } from "../../Event.ts"
 import * as Flow from "../../Flow.ts"
-import { InvalidValue } from "../../RunError.ts"
 import * as RunState from "../../RunState.ts"
+import type { OpenVisit } from "../../RunState.ts"
 import * as Store from "../../Store.ts"
 import { fanOutAround, visitIn } from "../visits.ts"
 import { canonical } from "./canonical.ts"
@@ -36,7 +36,8 @@ import * as Visiting from "./visiting.ts"
  * - `node`, `visit`, `attempt`: which attempt it is
  * - `expected`: what the journal has there: where the visit led with which update, its failure, or the end of the run
  *   (`null` where the run did not end)
- * - `got`: what came instead, in the same form; or the call, wait or child that was asked for and is not recorded
+ * - `got`: what came instead, in the same form; or the call, wait or child that was asked for and is not recorded; or why
+ *   the flow, as it is now, cannot execute it (`incompatible`)
  *
  * @category models
  * @since 0.1.0
@@ -120,7 +121,7 @@ export const replay = <F extends Flow.Any>(
   from: RunState.RunState | undefined,
   /** After so many divergences it ends. */
   most: number
-): Effect.Effect<Report, ReadError | InvalidValue, Flow.Handlers<F["id"]>> =>
+): Effect.Effect<Report, ReadError, Flow.Handlers<F["id"]>> =>
   Effect.gen(function* () {
     const { codec, hash, store } = journals
     const context = yield* Effect.context<Flow.Handlers<F["id"]>>()
@@ -143,22 +144,32 @@ export const replay = <F extends Flow.Any>(
     const outcomes = Outcomes.make(flow, clock)
     const restarted = Restart.make(flow)
 
-    /** Executes one attempt as recorded in `state`; the events it amounts to now, or the call that was not recorded. */
+    /** What the handler of a visit is given, as the flow now reads what is recorded; or why it cannot be. */
+    const givenTo = (visit: OpenVisit, state: RunState.RunState, branch: string) =>
+      Result.gen(function* () {
+        const views = Views.make(flow)
+        const node = Object.hasOwn(flow.nodes, visit.node) ? flow.nodes[visit.node] : undefined
+        if (node === undefined) return yield* Result.fail(`flow "${flow.id}" has no node "${visit.node}"`)
+        const read = <A>(result: Result.Result<A, TypedState.Mismatch>) =>
+          Result.mapError(result, ({ message, what }) => `${what}: ${message}`)
+        const typed = yield* read(views.of(state, branch))
+        const input = yield* read(views.inputOf(state))
+        const item = node.item === undefined ? undefined : { value: yield* read(views.itemOf(visit)) }
+        return { typed, input, item }
+      })
+
+    /**
+     * Executes one attempt as recorded in `state`; the events it amounts to now, or the call that was not recorded, or why
+     * it cannot be executed.
+     */
     const execute = Effect.fnUntraced(function* (
       state: RunState.RunState,
       branch: string
-    ): Effect.fn.Return<{ readonly bodies: ReadonlyArray<Body> } | { readonly refused: Json }, InvalidValue> {
+    ): Effect.fn.Return<{ readonly bodies: ReadonlyArray<Body> } | { readonly refused: Json }> {
       const visit = visitIn(state, branch)!
-      const node = flow.nodes[visit.node]!
-      const views = Views.make(flow)
-      const read = <A>(result: Result.Result<A, TypedState.Mismatch>) =>
-        Effect.mapError(
-          Effect.fromResult(result),
-          ({ message, what }) => new InvalidValue({ what, detail: message })
-        )
-      const typed = yield* read(views.of(state, branch))
-      const input = yield* read(views.inputOf(state))
-      const item = node.item === undefined ? undefined : { value: yield* read(views.itemOf(visit)) }
+      const given = givenTo(visit, state, branch)
+      if (Result.isFailure(given)) return { refused: { kind: "incompatible", message: given.failure } }
+      const { input, item, typed } = given.success
       let refused: Json | undefined
       let running: Fiber.Fiber<unknown, unknown> | undefined
       const refusal = Grace.refusal({ refusals: 0 })
