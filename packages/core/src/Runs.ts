@@ -43,6 +43,7 @@ export {
 }
 export * from "./internal/client/blame.ts"
 export * from "./internal/client/diff.ts"
+export * from "./internal/client/doubts.ts"
 export * from "./internal/client/following.ts"
 export * from "./internal/client/notes.ts"
 export * from "./internal/client/outputs.ts"

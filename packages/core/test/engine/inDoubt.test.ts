@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Runs from "@waymark/core/Runs"
 import * as Tool from "@waymark/core/Tool"
 import { oneNode, program } from "./oneNode.ts"
 import { idle, machine, untilStatus } from "./process.ts"
@@ -62,6 +63,45 @@ describe("an at-most-once call whose process died", () => {
       yield* runs.resume(run)
       assert.deepStrictEqual(yield* runs.await(run), ["found in the bank's books"])
       assert.strictEqual(payments.length, 1)
+    })
+  )
+
+  it.effect("is listed with what it was asked for and under which key, until it is decided", () =>
+    Effect.gen(function* () {
+      const { call, eventsOf, payments, run, runs } = yield* paused
+      const inDoubt = Effect.provideService(Runs.callsInDoubt(run), Runs.Runs, runs)
+      const [started] = yield* eventsOf(run, "callStarted")
+      const { key } = payments[0]!
+      assert.deepStrictEqual(yield* inDoubt, [
+        {
+          call,
+          tool: "pay",
+          branch: "",
+          node: "work",
+          visit: 1,
+          seq: started!.seq,
+          key,
+          input: 5,
+          time: started!.time
+        }
+      ])
+      yield* runs.settle(run, call, { output: "receipt" })
+      yield* runs.resume(run)
+      yield* runs.await(run)
+      assert.deepStrictEqual(yield* inDoubt, [])
+    })
+  )
+
+  it.effect("is listed of a failed run, too, if its tool fails then", () =>
+    Effect.gen(function* () {
+      const { payments, run, runs } = yield* crashed("fail", false)
+      const inDoubt = Effect.provideService(Runs.callsInDoubt(run.id), Runs.Runs, runs)
+      yield* Effect.flip(runs.await(run))
+      const [doubt] = yield* inDoubt
+      assert.deepInclude(doubt, { tool: "pay", input: 5, key: payments[0]!.key })
+      yield* runs.retry(run, { settle: { [doubt!.call]: { output: "receipt" } } })
+      assert.deepStrictEqual(yield* runs.await(run), ["receipt"])
+      assert.deepStrictEqual(yield* inDoubt, [])
     })
   )
 
