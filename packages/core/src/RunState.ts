@@ -33,7 +33,7 @@ import type { RunStatus } from "./RunInfo.ts"
  *
  * - `started`: no result is known; in a later process it is in doubt
  * - `attempt`: the attempt of the visit that asked for it first
- * - `seq`: where its `callStarted` stands; `time`: when its last event happened
+ * - `seq`: where its `callStarted` stands, and `ended` where its result does; `time`: when its last event happened
  * - `retries`: the tries that failed so far, for the tool's retry policy to go on from
  * - `undoable`: whether it is undone if the run fails or is cancelled
  *
@@ -46,6 +46,7 @@ export interface Call {
   readonly attempt: number
   readonly seq: number
   readonly time: number
+  readonly ended?: number
   readonly output?: Schema.Json
   readonly error?: Failure
   readonly retries: ReadonlyArray<{ readonly time: number; readonly error: Failure }>

@@ -75,6 +75,7 @@ const CallHead: Schema.Codec<Call> = Schema.Struct({
   attempt: Count,
   seq: Count,
   time: Schema.Finite,
+  ended: optional(Count),
   output: optional(Value),
   error: optional(Failure),
   retries: Schema.Array(Tried),

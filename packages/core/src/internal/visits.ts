@@ -165,6 +165,7 @@ export const callChanged = (
         ...call,
         status: "completed",
         time,
+        ended: event.seq,
         output: event.output,
         retries: []
       })
@@ -173,6 +174,7 @@ export const callChanged = (
         ...call,
         status: "failed",
         time,
+        ended: event.seq,
         error: event.error,
         ...(event.undecided === undefined ? undefined : { undecided: true }),
         retries: []
@@ -243,7 +245,7 @@ const keptCalls = (calls: OpenVisit["calls"]): OpenVisit["calls"] =>
     HashMap.filter(calls, (call) => call.status !== "failed" || failedInDoubt(call)),
     (call): Call => {
       if (call.status !== "failed") return call
-      const { error, undecided, ...open } = call
+      const { ended, error, undecided, ...open } = call
       return { ...open, status: "started" }
     }
   )

@@ -74,6 +74,7 @@ describe("calls of several fibers are recovered without a false alarm", () => {
           yield* crash
           const lost = done.length - completed
           const second = yield* boot(live)
+          yield* idle
           yield* TestClock.adjust("30 seconds")
           const { status } = yield* second.runs.get(run)
           assert.strictEqual(status, "completed", `after a crash at ${crashAt} ms`)

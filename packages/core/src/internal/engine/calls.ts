@@ -20,6 +20,7 @@ import type * as Claims from "./claims.ts"
 import * as Due from "./due.ts"
 import * as Failures from "./failure.ts"
 import { invoke } from "./invoke.ts"
+import type * as Order from "./order.ts"
 import type { Surroundings } from "./invoke.ts"
 import * as Retry from "./retry.ts"
 import * as Versions from "./versions.ts"
@@ -166,6 +167,20 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
     return Effect.setContext(Retry.delayAfter(retry, call.retries, [tool.error], last), host.context)
   }
 
+  const settle = (id: string, body: Body) => Effect.map(host.append(body), () => consume(recorded(id)!))
+
+  /** If the run itself is being stopped the call stays without a result: it may have taken effect. */
+  const givenUp = (
+    tool: Tool.Any,
+    call: string,
+    exit: Exit.Failure<unknown, unknown>
+  ): Effect.Effect<never, unknown> => {
+    if (host.stopping()) return Effect.failCause(exit.cause)
+    const error = { kind: "interrupted" } as const
+    const body: Body = { kind: "callFailed", ...where, call, tool: tool.name, error }
+    return Effect.andThen(settle(call, body), Effect.failCause(exit.cause))
+  }
+
   /** Tries a call until it succeeds, fails for good, or is interrupted; journals each outcome. */
   const carryOut = (
     tool: Tool.Any,
@@ -189,7 +204,7 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
       let repeated =
         begun === "inDoubt" || recorded(id)?.retries.some(({ error }) => error.kind === "timeout") === true
 
-      const settled = (body: Body) => Effect.map(host.append(body), () => consume(recorded(id)!))
+      const settled = (body: Body) => settle(id, body)
 
       const sleepUntil = (at: Due.Due): Effect.Effect<void> =>
         Effect.suspend(() => {
@@ -216,14 +231,7 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
           ? { kind: "callFailed", ...names, error, undecided: true }
           : { kind: "callFailed", ...names, error }
 
-      /** If the run itself is being stopped the call stays without a result: it may have taken effect. */
-      const interrupted = (exit: Exit.Failure<unknown, unknown>): Effect.Effect<never, unknown> =>
-        host.stopping()
-          ? Effect.failCause(exit.cause)
-          : Effect.andThen(
-              settled({ kind: "callFailed", ...names, error: { kind: "interrupted" } }),
-              Effect.failCause(exit.cause)
-            )
+      const interrupted = (exit: Exit.Failure<unknown, unknown>) => givenUp(tool, id, exit)
 
       const attemptCall = (started: boolean): Effect.Effect<unknown, unknown> => {
         const begin: Body = started
@@ -287,7 +295,14 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
     })
 
   /** What to do about a call that was started and has no result. */
-  const resolve = (tool: Tool.Any, id: string, key: string, encoded: Json, input: unknown, call: Call) => {
+  const resolve = (
+    tool: Tool.Any,
+    id: string,
+    key: string,
+    encoded: Json,
+    input: unknown,
+    call: Call
+  ): Effect.Effect<unknown, unknown> => {
     // Its last try is known to have failed; the next one has not begun.
     if (call.due !== undefined) return carryOut(tool, id, key, encoded, input, "repeat", call.due)
     if (tool.delivery === "atLeastOnce" || call.released === true) {
@@ -306,9 +321,20 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
     )
   }
 
+  const serving = (tool: Tool.Any, call: Call) => Effect.suspend(() => serve(tool, call))
+
+  /** What is recorded may give up the call again, before it is made again. */
+  const rest = (order: Order.Order, tool: Tool.Any, id: string): Effect.Effect<void, unknown> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.exit(restore(order.rest)), (exit) =>
+        Exit.isSuccess(exit) ? Effect.void : givenUp(tool, id, exit)
+      )
+    )
+
   return {
     close: () => {
       closed = true
+      claims.order?.close()
     },
     call: (tool, input, options) =>
       Effect.suspend((): Effect.Effect<unknown, unknown> => {
@@ -341,9 +367,14 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
           if (known.status === "started" && host.refuse !== undefined) {
             return host.refuse({ tool: tool.name, call: id, input: exit.value })
           }
-          return known.status === "started"
-            ? resolve(tool, id, key, exit.value, input, known)
-            : serve(tool, known)
+          if (known.status === "started") {
+            const resolved = () => resolve(tool, id, key, exit.value, input, known)
+            return claims.order === undefined
+              ? resolved()
+              : Effect.andThen(rest(claims.order, tool, id), Effect.suspend(resolved))
+          }
+          const turn = claims.order?.turnOf(id)
+          return turn === undefined ? serve(tool, known) : Effect.andThen(turn, serving(tool, known))
         }
         if (host.refuse !== undefined) return host.refuse({ tool: tool.name, call: id, input: exit.value })
         const fresh = carryOut(tool, id, key, exit.value, input, "fresh")

@@ -6,17 +6,14 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { OpenVisit } from "../../RunState.ts"
-
-/**
- * How long a call that looks like a divergence waits for the calls of other fibers of its visit, in milliseconds, beyond
- * the time that these took the first time.
- */
-const grace = 2_000
+import * as Order from "./order.ts"
 
 /** A recorded call, or a wait as if it were one. */
 export type Recorded = readonly [id: string, call: { readonly tool: string; readonly seq: number }]
 
 export interface Claims {
+  /** In which order recorded results come out; `undefined` if it does not matter. */
+  readonly order: Order.Order | undefined
   /** The handler asks for a recorded call. */
   readonly claim: (id: string) => void
   /** A recorded call or wait of this attempt that the handler has not asked for. */
@@ -48,6 +45,7 @@ export const make = (options: {
   /** Once no recorded call is unclaimed, none will be. */
   let recovering = options.recovered
   const behind = clock.currentTimeMillisUnsafe() - options.began
+  const order = Order.make({ attempt, began: options.began, clock, calls: open().calls, isAlone })
 
   const unclaimed = (): readonly [string, Recorded[1] & { readonly time: number }] | undefined => {
     if (!recovering) return undefined
@@ -72,17 +70,20 @@ export const make = (options: {
       const first = unclaimed()
       if (first === undefined || alone) return Effect.succeed(first)
       if (turns > 0) return Effect.andThen(Effect.yieldNow, wait(false, turns - 1))
-      const left = Math.max(first[1].time, options.began) + behind + grace - clock.currentTimeMillisUnsafe()
+      const left =
+        Math.max(first[1].time, options.began) + behind + Order.grace - clock.currentTimeMillisUnsafe()
       if (left <= 0) return Effect.succeed(first)
       return Effect.andThen(Effect.raceFirst(allClaimed, clock.sleep(Duration.millis(left))), wait(false, 0))
     })
 
   return {
+    order,
     claim: (id) => {
       claimed.add(id)
+      order?.asked(id)
       if (waiting.size > 0 && unclaimed() === undefined) for (const wake of waiting) wake()
     },
     unclaimed,
-    wait: Effect.withFiber((fiber) => wait(isAlone(fiber), 16))
+    wait: Effect.withFiber((fiber) => wait(isAlone(fiber), Order.turns))
   }
 }

@@ -1,0 +1,199 @@
+/**
+ * The order in which recorded results come out when a handler is executed again that did several things at once. It is
+ * that of the journal: otherwise another fiber would win a race, or be interrupted before it has asked for what it had
+ * asked for the first time.
+ */
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type { OpenVisit } from "../../RunState.ts"
+
+/** How often a fiber lets others go first before it takes it that they do nothing more. */
+export const turns = 16
+
+/** How long something that is recorded may take longer than the first time, in milliseconds. */
+export const grace = 2_000
+
+export interface Order {
+  /** The handler asks for a recorded call. */
+  readonly asked: (id: string) => void
+  /**
+   * Waits until it is the turn of a recorded result: every call that had begun by then is asked for again, and what came
+   * out before has. `undefined` if it is.
+   */
+  readonly turnOf: (id: string) => Effect.Effect<void> | undefined
+  /** Waits until what is recorded has led to all that it leads to, as far as no time has to pass for that. */
+  readonly rest: Effect.Effect<void>
+  readonly close: () => void
+}
+
+/** Where a recorded call began, and when its last event happened (milliseconds). */
+interface Start {
+  readonly id: string
+  readonly seq: number
+  readonly time: number
+  readonly interrupted: boolean
+}
+
+interface End {
+  readonly id: string
+  readonly seq: number
+}
+
+/** What an attempt has recorded, in order; `undefined` if nothing of it has come out. */
+const recordedBy = (attempt: number, calls: OpenVisit["calls"]) => {
+  const starts: Array<Start> = []
+  const ends: Array<End> = []
+  for (const [id, call] of calls) {
+    if (call.attempt !== attempt) continue
+    const interrupted = call.error?.kind === "interrupted"
+    starts.push({ id, seq: call.seq, time: call.time, interrupted })
+    // What was interrupted does not come out: whatever interrupted it does so again.
+    if (call.ended !== undefined && !interrupted) ends.push({ id, seq: call.ended })
+  }
+  if (ends.length === 0) return undefined
+  const bySeq = (a: { readonly seq: number }, b: { readonly seq: number }) => a.seq - b.seq
+  return { starts: starts.sort(bySeq), ends: ends.sort(bySeq) }
+}
+
+export const make = (options: {
+  readonly attempt: number
+  /** The time at which the attempt began, as the journal has it. */
+  readonly began: number
+  readonly clock: Clock.Clock
+  readonly calls: OpenVisit["calls"]
+  readonly isAlone: (fiber: Fiber.Fiber<unknown, unknown>) => boolean
+}): Order | undefined => {
+  const { began, clock, isAlone } = options
+  const recorded = recordedBy(options.attempt, options.calls)
+  if (recorded === undefined) return undefined
+  const { ends, starts } = recorded
+  const behind = clock.currentTimeMillisUnsafe() - began
+  const asked = new Set<string>()
+  /** The results that have not come out. */
+  const pending = new Set(ends.map(({ id }) => id))
+  const held = new Map<string, () => void>()
+  let nextStart = 0
+  let nextEnd = 0
+  /** Counts what was asked for and what has come out. */
+  let moves = 0
+  let scheduled = false
+  /** Nobody waits any more for calls that were interrupted the first time. */
+  let relaxed = false
+  let driver: Fiber.Fiber<unknown, unknown> | undefined
+
+  /** The first call that had begun before this position and is not asked for. */
+  const missingBefore = (seq: number): Start | undefined => {
+    for (; nextStart < starts.length; nextStart++) {
+      const start = starts[nextStart]!
+      if (!asked.has(start.id) && !(relaxed && start.interrupted)) return start.seq < seq ? start : undefined
+    }
+    return undefined
+  }
+
+  const head = (): End | undefined => {
+    while (nextEnd < ends.length && !pending.has(ends[nextEnd]!.id)) nextEnd++
+    return ends[nextEnd]
+  }
+
+  const isTurn = (end: End | undefined): end is End =>
+    end !== undefined && missingBefore(end.seq) === undefined
+
+  const pass = (id: string): void => {
+    pending.delete(id)
+    moves += 1
+  }
+
+  /** Lets those go on whose turn it is. Each one goes as far as it gets before the next does. */
+  const release = (): void => {
+    scheduled = false
+    for (let end = head(); isTurn(end); end = head()) {
+      const resume = held.get(end.id)
+      if (resume === undefined) return
+      held.delete(end.id)
+      pass(end.id)
+      resume()
+    }
+  }
+
+  /** Whoever asks goes on first with what comes of it. */
+  const releaseSoon = (fiber: Fiber.Fiber<unknown, unknown>): void => {
+    if (scheduled || held.size === 0) return
+    scheduled = true
+    fiber.currentDispatcher.scheduleTask(release, 0)
+  }
+
+  /** From here on everything comes out as it is asked for. */
+  const giveUp = (): void => {
+    const waiting = ends.flatMap(({ id }) => (held.has(id) ? [held.get(id)!] : []))
+    held.clear()
+    pending.clear()
+    moves += 1
+    for (const resume of waiting) resume()
+  }
+
+  const settled: Effect.Effect<void> = Effect.suspend(() => {
+    const wait = (left: number, seen: number): Effect.Effect<void> =>
+      Effect.suspend((): Effect.Effect<void> => {
+        if (seen !== moves) return wait(turns, moves)
+        return left === 0 ? Effect.void : Effect.andThen(Effect.yieldNow, wait(left - 1, seen))
+      })
+    return wait(turns, moves)
+  })
+
+  /** Gives those who have not asked the time that it took them the first time, when what they did before took time, too. */
+  const drive: Effect.Effect<void> = Effect.gen(function* () {
+    yield* settled
+    relaxed = true
+    release()
+    let last: Start | undefined
+    while (held.size > 0) {
+      const end = head()
+      const missing = end && missingBefore(end.seq)
+      if (missing === undefined || missing === last) return giveUp()
+      last = missing
+      const left = Math.max(missing.time, began) + behind + grace - clock.currentTimeMillisUnsafe()
+      if (left > 0) yield* clock.sleep(Duration.millis(left))
+    }
+  })
+
+  const park = (id: string): Effect.Effect<void> =>
+    Effect.withFiber((fiber) => {
+      if (isAlone(fiber)) return Effect.sync(giveUp)
+      const parked = Effect.callback<void>((resume) => {
+        held.set(id, () => resume(Effect.void))
+        releaseSoon(fiber)
+        return Effect.sync(() => {
+          held.delete(id)
+          pass(id)
+          releaseSoon(fiber)
+        })
+      })
+      if (driver !== undefined && driver.pollUnsafe() === undefined) return parked
+      return Effect.flatMap(Effect.forkDetach(drive), (started) => {
+        driver = started
+        return parked
+      })
+    })
+
+  return {
+    asked: (id) => {
+      asked.add(id)
+      moves += 1
+    },
+    turnOf: (id) => {
+      if (!pending.has(id)) return undefined
+      if (held.size === 0 && !scheduled) {
+        const end = head()
+        if (end?.id === id && isTurn(end)) {
+          pass(id)
+          return undefined
+        }
+      }
+      return park(id)
+    },
+    rest: Effect.withFiber((fiber) => (isAlone(fiber) ? Effect.void : settled)),
+    close: () => driver?.interruptUnsafe()
+  }
+}
