@@ -11,6 +11,7 @@ import type * as Runs from "../../Runs.ts"
 import type * as Store from "../../Store.ts"
 import { makeCodec } from "../definition/codec.ts"
 import * as Failures from "../engine/failure.ts"
+import { get } from "../record.ts"
 import type { Client } from "./client.ts"
 import { sendIfWanted } from "./commanding.ts"
 
@@ -40,8 +41,8 @@ export const make = (client: Client): Signals => {
   const { ids, store } = client
 
   const signal: Signals["signal"] = Effect.fnUntraced(function* (run, name, payload, options) {
-    const id = typeof run === "string" ? run : run.id
-    const schema = typeof run === "string" ? undefined : run.flow.signals[name]
+    const { flow, id } = typeof run === "string" ? { id: run, flow: undefined } : run
+    const schema = flow === undefined ? undefined : get(flow.signals, name)
     const encoded = yield* encode(`the payload of signal ${name}`, schema, payload)
     const { info } = yield* store.get(id)
     const key = options?.key
@@ -50,7 +51,8 @@ export const make = (client: Client): Signals => {
       id,
       info,
       { type: "signal", name, ...(key === undefined ? undefined : { key }), payload: encoded },
-      options
+      options,
+      flow
     )
   })
 
