@@ -238,14 +238,15 @@ export class Runs extends Context.Service<
 
     /**
      * Waits for a run to end: succeeds with its output, fails with the typed errors of its flow, with `RunFailed` or
-     * with `RunCancelled`. With a timeout it stops waiting then; the run goes on.
+     * with `RunCancelled`. With a timeout it stops waiting then; the run goes on. A run of another flow than it is named
+     * with is an `InvalidValue`.
      */
     readonly await: {
-      <F extends Flow.Any>(run: Run<F>): Effect.Effect<Flow.Output<F>, Flow.Error<F> | ResultError>
+      <F extends Flow.Any>(run: Run<F>): Effect.Effect<Flow.Output<F>, Flow.Error<F> | InvalidValue | ResultError>
       <F extends Flow.Any>(
         run: Run<F>,
         options: { readonly timeout: Duration.Input }
-      ): Effect.Effect<Flow.Output<F>, Flow.Error<F> | ResultError | AwaitTimeout>
+      ): Effect.Effect<Flow.Output<F>, Flow.Error<F> | InvalidValue | ResultError | AwaitTimeout>
     }
 
     /** The run's row in the index: status, node, times, error, and more. */

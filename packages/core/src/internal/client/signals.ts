@@ -12,6 +12,7 @@ import type * as Store from "../../Store.ts"
 import { makeCodec } from "../definition/codec.ts"
 import * as Failures from "../engine/failure.ts"
 import { get } from "../record.ts"
+import { checkFlow } from "./client.ts"
 import type { Client } from "./client.ts"
 import { sendIfWanted } from "./commanding.ts"
 
@@ -45,6 +46,7 @@ export const make = (client: Client): Signals => {
     const schema = flow === undefined ? undefined : get(flow.signals, name)
     const encoded = yield* encode(`the payload of signal ${name}`, schema, payload)
     const { info } = yield* store.get(id)
+    if (flow !== undefined) yield* checkFlow(flow, id, info.flow)
     const key = options?.key
     yield* sendIfWanted(
       client,
