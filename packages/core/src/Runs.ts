@@ -242,7 +242,9 @@ export class Runs extends Context.Service<
      * with is an `InvalidValue`.
      */
     readonly await: {
-      <F extends Flow.Any>(run: Run<F>): Effect.Effect<Flow.Output<F>, Flow.Error<F> | InvalidValue | ResultError>
+      <F extends Flow.Any>(
+        run: Run<F>
+      ): Effect.Effect<Flow.Output<F>, Flow.Error<F> | InvalidValue | ResultError>
       <F extends Flow.Any>(
         run: Run<F>,
         options: { readonly timeout: Duration.Input }

@@ -244,7 +244,7 @@ describe("a client", () => {
       ] as ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string; readonly message: string }>>) {
         const error = yield* Effect.flip(reading)
         assert.strictEqual(error._tag, "CodecError")
-        assert.include(error.message, "codec text could not decode a value of run \"r\"")
+        assert.include(error.message, 'codec text could not decode a value of run "r"')
         assert.include(error.message, "no codec is provided here")
       }
       // What needs no value of it works as ever.
