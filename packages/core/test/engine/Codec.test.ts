@@ -160,9 +160,9 @@ describe("a codec that encrypts", () => {
       const run = yield* runs.start(secretive, { password })
       yield* Effect.flip(runs.await(run))
       const edit = yield* Effect.flip(client.retry(run, { edits: { token: Redacted.make("t") } }))
-      assert.strictEqual(edit._tag, "InvalidValue")
+      assert.strictEqual(edit._tag, "CodecError")
       const fork = yield* Effect.flip(client.fork(run, 0, { edits: { token: Redacted.make("t") } }))
-      assert.strictEqual(fork._tag, "InvalidValue")
+      assert.strictEqual(fork._tag, "CodecError")
     })
   )
 
@@ -243,6 +243,53 @@ describe("a codec that encrypts", () => {
         }
       }),
     30_000
+  )
+
+  it.effect(
+    "that cannot seal a value, whatever is tried, does not have the calls before it made for ever",
+    () =>
+      Effect.gen(function* () {
+        const flow = Flow.make("sealing", {
+          input: {},
+          start: "ask",
+          maxRecoveries: 3,
+          nodes: { ask: Node.make({ to: ["end"] }) }
+        })
+        let asked = 0
+        const live = Worker.layer({ flows: [flow] }).pipe(
+          Layer.provide(
+            flow.toLayer({ ask: ({ next }) => Effect.as(Effect.orDie(Echo.call({ text: "x" })), next.end()) })
+          ),
+          Layer.provide(Echo.toLayer(() => Effect.sync(() => `answer ${++asked}`))),
+          Layer.provide(
+            Layer.succeed(Codec, {
+              name: "picky",
+              encrypts: false,
+              encode: (value, run) =>
+                typeof value === "string" && value.startsWith("answer")
+                  ? Effect.fail(
+                      new CodecError({ codec: "picky", operation: "encode", run, detail: "not this" })
+                    )
+                  : Effect.succeed(value),
+              decode: (value) => Effect.succeed(value)
+            })
+          )
+        )
+        const computer = machine()
+        const { runs } = yield* computer.boot(live)
+        const run = yield* runs.start(flow, {})
+        for (let second = 0; second < 20; second++) {
+          yield* idle
+          yield* TestClock.adjust("1 second")
+        }
+        yield* untilStatus(runs, run, "failed")
+        const error = yield* Effect.flip(runs.await(run))
+        assert.deepStrictEqual(error._tag === "RunFailed" ? error.failure : error, {
+          kind: "recoveries",
+          limit: 3
+        })
+        assert.strictEqual(asked, 4)
+      })
   )
 
   it.effect("lets nothing come between a snapshot and the state that it is of", () =>

@@ -293,6 +293,49 @@ describe("when the store cannot write", () => {
     )
   }
 
+  it.effect(
+    "it is no crash, however often and whatever the store knows of it; less and less often is it tried",
+    () =>
+      Effect.gen(function* () {
+        const { live, log } = observed()
+        const computer = machine()
+        let full = true
+        // There is room for all but the result of the call; that the run is let go of is not known, either.
+        const wrap = (store: StoreService): StoreService => ({
+          ...store,
+          append: (lease, expected, batch) =>
+            Effect.suspend(() => {
+              if (!full || !batch.entries.some(({ event }) => event.kind === "callCompleted"))
+                return store.append(lease, expected, batch)
+              computer.disk.lapse(store.owner)
+              return Effect.fail(new StoreError({ operation: "append", reason: { _tag: "NoSpace" } }))
+            })
+        })
+        const { runs } = yield* computer.boot(live, { wrap })
+        const answer = yield* Effect.forkChild(runs.execute(flow, {}, { id: "run" }))
+        const tries: Array<number> = []
+        for (let second = 0; second < 100; second++) {
+          yield* idle
+          tries.push(log.filter((what) => what === "tool").length)
+          yield* TestClock.adjust("1 second")
+        }
+        const after = [1, 2, 4, 8, 16, 32].map((_, n, all) => all.slice(0, n).reduce((a, b) => a + b, 0))
+        assert.deepStrictEqual(
+          after.map((second) => tries[second]),
+          [1, 2, 3, 4, 5, 6]
+        )
+        assert.strictEqual(tries.at(-1), 7)
+        full = false
+        for (let second = 0; second < 60; second++) {
+          yield* TestClock.adjust("1 second")
+          yield* idle
+        }
+        assert.strictEqual(yield* Fiber.join(answer), "done")
+        const claims = yield* computer.eventsOf("run", "claimed")
+        assert.deepStrictEqual([...new Set(claims.map(({ cause }) => cause))], ["handover"])
+      })
+  )
+
   it.effect("a handler that cannot be interrupted does not keep the run from going on", () =>
     Effect.gen(function* () {
       let visits = 0

@@ -15,6 +15,7 @@ import { InDoubt, Unencodable } from "../../Failures.ts"
 import type { Call, OpenVisit, RunState } from "../../RunState.ts"
 import * as Tool from "../../Tool.ts"
 import { makeCodec } from "../definition/codec.ts"
+import { frozen } from "../frozen.ts"
 import { canonical } from "./canonical.ts"
 import type * as Claims from "./claims.ts"
 import * as Due from "./due.ts"
@@ -122,7 +123,8 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
   const serve = (tool: Tool.Any, call: Call): Effect.Effect<unknown, unknown> => {
     consume(call)
     if (call.status === "failed") return fail(tool, call, call.error!)
-    const exit = makeCodec(tool.output).decode(call.output)
+    // What the schema leaves as it is would be changed in the journal's own state, too.
+    const exit = makeCodec(tool.output).decode(frozen(call.output))
     if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
     return unreadable(call, unencodable("the recorded output", exit))
   }

@@ -68,12 +68,12 @@ export interface Options {
 /** Statuses of runs that go on by themselves when somebody takes them up. */
 const runnable: ReadonlySet<string> = new Set(["pending", "running", "cancelling"])
 
-/** Waits before a run whose journal could not be written is taken up again. */
-const retakeDelay = Duration.seconds(1)
-
-/** The same for one whose execution died for the nth time in a row: what broke may do so every time. */
-const retakeDelayAfter = (deaths: number): Duration.Duration =>
-  Duration.seconds(Math.min(2 ** (deaths - 1), 60))
+/**
+ * Waits before a run is taken up again whose journal could not be written, or whose execution died, for the nth time in a
+ * row: what is wrong may be so every time.
+ */
+const retakeDelayAfter = (times: number): Duration.Duration =>
+  Duration.seconds(Math.min(2 ** (times - 1), 60))
 
 interface Held {
   readonly execution: Execution.Execution
@@ -130,6 +130,8 @@ export const make = Effect.fnUntraced(function* (
   const lost = new Map<string, Lease>()
   /** How often in a row the executions of runs died here: taking them up again counts as a recovery. */
   const deaths = new Map<string, number>()
+  /** How often in a row the journals of runs could not be written here, and up to which epoch: that is no crash. */
+  const unwritten = new Map<string, { readonly times: number; readonly epoch: number }>()
   /** Runs that it was asked for, until they have ended; all if there is none. */
   const asked = options.takesUp === "all" ? undefined : new Set<string>()
   let active = 0
@@ -221,6 +223,7 @@ export const make = Effect.fnUntraced(function* (
     if (HashMap.isEmpty(outbox)) stuck.delete(run)
     else stuck.add(run)
     deaths.delete(run)
+    unwritten.delete(run)
     const ended = isTerminal(status)
     tell(writer.state, "atRest")
     rest(held, ended && writer.last !== undefined ? { ended: writer.last } : {})
@@ -246,7 +249,11 @@ export const make = Effect.fnUntraced(function* (
     return Effect.flatMap(report(message, run, error), () => {
       if (error._tag === "LeaseLost") return Effect.void
       if (error._tag === "StoreError" && Reader.isLasting(error)) unreadable.set(run, writer.state.seq)
-      return leave(execution, retakeDelay)
+      // What cannot be sealed may be so every time, and what led to it is done each time.
+      if (error._tag === "CodecError") return leave(execution, retakeDelayAfter(countDeath(run)))
+      const times = (unwritten.get(run)?.times ?? 0) + 1
+      unwritten.set(run, { times, epoch: writer.lease.epoch })
+      return leave(execution, retakeDelayAfter(times))
     })
   }
 
@@ -272,6 +279,12 @@ export const make = Effect.fnUntraced(function* (
       return Effect.asVoid(Effect.forkIn(Effect.andThen(Effect.sleep(delay), retake(run)), scope))
     })
 
+  const countDeath = (run: string): number => {
+    const times = (deaths.get(run) ?? 0) + 1
+    deaths.set(run, times)
+    return times
+  }
+
   /** Something broke that nobody expected: the run goes back to what is durable, and on from there. */
   const died = (held: Held, cause: Cause.Cause<never>): Effect.Effect<void> =>
     Effect.suspend(() => {
@@ -279,11 +292,9 @@ export const make = Effect.fnUntraced(function* (
       const { run } = execution
       if (has(execution)) executions.delete(run)
       deadlines.remove(run)
-      const count = (deaths.get(run) ?? 0) + 1
-      deaths.set(run, count)
       return Effect.andThen(
         Effect.logError(`the execution of run ${JSON.stringify(run)} died`, cause),
-        leave(execution, retakeDelayAfter(count))
+        leave(execution, retakeDelayAfter(countDeath(run)))
       )
     })
 
@@ -373,6 +384,9 @@ export const make = Effect.fnUntraced(function* (
     if (execution.isUrgent()) launch(execution.run)
   })
 
+  /** Whether this worker had the run until it could not write its journal: the store may not know that it let go of it. */
+  const isOwn = ({ epoch, run }: Lease): boolean => unwritten.get(run)?.epoch === epoch - 1
+
   /** Takes the lease on a run and submits it; if that cannot be done, lets go of it again. */
   const take = Effect.fnUntraced(function* (run: string, service: Flow.HandlersService, seq: number) {
     const { lease, previous } = yield* store.acquire(run, holder)
@@ -389,7 +403,7 @@ export const make = Effect.fnUntraced(function* (
         service,
         Writer.make({ ...environment, lease, state, head }),
         {
-          cause: deaths.has(run) ? "crash" : previous,
+          cause: deaths.has(run) ? "crash" : isOwn(lease) ? "handover" : previous,
           previous: { epoch: state.epoch, seq: head.seq, hash: head.hash }
         }
       )
@@ -398,6 +412,7 @@ export const make = Effect.fnUntraced(function* (
     }).pipe(
       Effect.tapError((error) =>
         Effect.gen(function* () {
+          if (isOwn(lease)) unwritten.set(run, { ...unwritten.get(run)!, epoch: lease.epoch })
           if (Reader.isLasting(error)) {
             unreadable.set(run, seq)
             yield* Effect.logError("a run cannot be read and is left alone", { run, error: error.message })
@@ -444,7 +459,8 @@ export const make = Effect.fnUntraced(function* (
   /** Looks at a run: delivers to it if this worker has it, takes it up if nobody has it. */
   const consider = (run: string, why: Why): Effect.Effect<void> =>
     Effect.suspend((): Effect.Effect<void> => {
-      if (draining) return Effect.void
+      // What could not be written is left alone for a while, also if nobody has it by then.
+      if (draining || lost.has(run)) return Effect.void
       const held = executions.get(run)
       if (held !== undefined) {
         return Effect.catch(deliver(held.execution), (error) =>

@@ -10,6 +10,7 @@ import type { Op, Ops } from "../../Event.ts"
 import type * as State from "../../State.ts"
 import * as Cell from "../cell.ts"
 import { makeCodec } from "../definition/codec.ts"
+import { frozen } from "../frozen.ts"
 
 type Channels = { readonly [channel: string]: State.Any }
 type Cells = { readonly [channel: string]: Cell.Cell<any> }
@@ -30,7 +31,7 @@ const viewOf = (cell: Cell.Cell<any>): unknown => {
   if (cell._tag === "Plain") return cell.value
   let view = views.get(cell)
   if (view === undefined) {
-    view = Cell.toValue(cell)
+    view = Object.freeze(Cell.toValue(cell))
     views.set(cell, view)
   }
   return view
@@ -51,7 +52,7 @@ const empty = (channel: State.Any): Cell.Cell<any> =>
     ? Cell.list<any>([])
     : channel.kind === "record"
       ? Cell.record<any>([])
-      : Cell.plain(channel.initial)
+      : Cell.plain(frozen(channel.initial))
 
 const decodeCell = (
   name: string,
@@ -67,7 +68,7 @@ const decodeCell = (
     for (const item of value) {
       const exit = decode(item)
       if (Exit.isFailure(exit)) return mismatch(`${what}, item ${items.length}`, exit)
-      items.push(exit.value)
+      items.push(frozen(exit.value))
     }
     return Result.succeed(Cell.list(items))
   }
@@ -79,12 +80,12 @@ const decodeCell = (
     for (const [key, item] of Object.entries(value)) {
       const exit = decode(item)
       if (Exit.isFailure(exit)) return mismatch(`${what}, entry ${JSON.stringify(key)}`, exit)
-      entries.push([key, exit.value])
+      entries.push([key, frozen(exit.value)])
     }
     return Result.succeed(Cell.record(entries))
   }
   const exit = decode(value)
-  return Exit.isFailure(exit) ? mismatch(what, exit) : Result.succeed(Cell.plain(exit.value))
+  return Exit.isFailure(exit) ? mismatch(what, exit) : Result.succeed(Cell.plain(frozen(exit.value)))
 }
 
 /** The channels of a run, decoded. */
@@ -98,7 +99,7 @@ export class TypedState {
     this.#cells = cells
   }
 
-  /** What a handler gets as `state`. */
+  /** What a handler gets as `state`. It is read-only, since the visits after it get the same values. */
   get view(): { readonly [channel: string]: unknown } {
     return (this.#view ??= viewOfCells(this.#channels, this.#cells))
   }
@@ -157,7 +158,7 @@ const viewOfCells = (channels: Channels, cells: Cells): { readonly [channel: str
       Object.defineProperty(view, name, { get: () => viewOf(cell), enumerable: true, configurable: true })
     } else Cell.define(view, name, viewOf(cell))
   }
-  return view
+  return Object.freeze(view)
 }
 
 const applyUpdate = (
@@ -178,7 +179,7 @@ const applyUpdate = (
     const decoded = decode(encoded.value)
     return Exit.isFailure(decoded)
       ? Exit.failCause(decoded.cause)
-      : Exit.succeed({ encoded: encoded.value, decoded: decoded.value })
+      : Exit.succeed({ encoded: encoded.value, decoded: frozen(decoded.value) })
   }
   switch (channel.kind) {
     case "optional":
@@ -232,7 +233,7 @@ const applyUpdate = (
         if (Exit.isFailure(own)) return mismatch(what, own)
         const { decoded, encoded } = own.value
         return Result.succeed({
-          cell: Cell.plain(channel.reducer!.combine(before, decoded)),
+          cell: Cell.plain(frozen(channel.reducer!.combine(before, decoded))),
           op: { combine: encoded }
         })
       }
@@ -281,7 +282,7 @@ const applyOp = (
   const exit = makeCodec(channel.schema).decode(op.combine)
   return Exit.isFailure(exit)
     ? mismatch(what, exit)
-    : Result.succeed(Cell.plain(channel.reducer.combine(before, exit.value)))
+    : Result.succeed(Cell.plain(frozen(channel.reducer.combine(before, exit.value))))
 }
 
 /** The typed state of a run whose encoded channels are these. */

@@ -10,6 +10,7 @@ import type * as Flow from "../../Flow.ts"
 import type { OpenVisit, RunState } from "../../RunState.ts"
 import { branchOfFanOut } from "../branch.ts"
 import { makeCodec } from "../definition/codec.ts"
+import { frozen } from "../frozen.ts"
 import { fanOutAround } from "../visits.ts"
 import * as Failures from "./failure.ts"
 import type { Mismatch } from "./typedState.ts"
@@ -63,8 +64,8 @@ export const make = (flow: Flow.Any): Views => {
       if (input !== undefined) return Result.succeed(input.value)
       const exit = makeCodec(flow.input).decode(state.input.value)
       if (Exit.isFailure(exit)) return Result.fail(mismatchOf("the input", exit))
-      input = { value: exit.value }
-      return Result.succeed(exit.value)
+      input = { value: frozen(exit.value) }
+      return Result.succeed(input.value)
     },
     itemOf: ({ item, node }) => {
       const schema = flow.nodes[node]?.item
@@ -72,7 +73,7 @@ export const make = (flow: Flow.Any): Views => {
       const exit = makeCodec(schema).decode(item)
       return Exit.isFailure(exit)
         ? Result.fail(mismatchOf(`the item of node ${node}`, exit))
-        : Result.succeed(exit.value)
+        : Result.succeed(frozen(exit.value))
     }
   }
 }
