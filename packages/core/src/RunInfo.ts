@@ -56,6 +56,7 @@ const optional = Schema.optionalKey
  * - `open`: how many visits are open; `waiting`: how many of them wait; `waits`: what for
  * - `outbox`: how many messages to other runs are not known to have arrived
  * - `signals`: the names of the signals that are kept if they come early
+ * - `codec`: the name of the codec that has sealed the run's values, if one has
  * - `bookmarks`: the checkpoints that were given a name
  * - `progress`: what the run last told of how far it is; `budgets`: what was spent, of how much
  * - `due`: when the earliest open wait is over, or when the run has taken as long as it may
@@ -97,6 +98,7 @@ export const RunInfo = Schema.Struct({
   waiting: Schema.Int,
   outbox: optional(Schema.Int),
   signals: optional(Schema.Array(Schema.String)),
+  codec: optional(Schema.String),
   timeout: optional(Schema.Finite),
   deadline: optional(Schema.Finite),
   compensating: optional(Schema.Literal(true)),
@@ -166,6 +168,7 @@ const start = (event: Extract<Event, { kind: "created" | "forked" }>): RunInfo =
   if (event.session !== undefined) info.session = event.session
   if (event.actor !== undefined) info.actor = event.actor
   if (event.correlation !== undefined) info.correlation = event.correlation
+  if (event.codec !== undefined) info.codec = event.codec
   if (event.timeout !== undefined) limit(info, event.time, event.timeout)
   if (event.kind === "created") {
     info.node = event.start

@@ -152,7 +152,8 @@ export interface CommandOptions {
 
 /**
  * How to send a command. It counts as done when it is `accepted`: durable in the run's inbox (the default); or when it is
- * `applied`: when the run's journal says what came of it, and then a refusal is told, too.
+ * `applied`: when the run's journal says what came of it, and then a refusal is told, too. If nobody has the run, the client
+ * itself writes that, unless it cannot check what the command brings (see `settle` and `signal`): then a worker has to.
  *
  * @category models
  * @since 0.1.0
@@ -237,14 +238,17 @@ export class Runs extends Context.Service<
 
     /**
      * Waits for a run to end: succeeds with its output, fails with the typed errors of its flow, with `RunFailed` or
-     * with `RunCancelled`. With a timeout it stops waiting then; the run goes on.
+     * with `RunCancelled`. With a timeout it stops waiting then; the run goes on. A run of another flow than it is named
+     * with is an `InvalidValue`.
      */
     readonly await: {
-      <F extends Flow.Any>(run: Run<F>): Effect.Effect<Flow.Output<F>, Flow.Error<F> | ResultError>
+      <F extends Flow.Any>(
+        run: Run<F>
+      ): Effect.Effect<Flow.Output<F>, Flow.Error<F> | InvalidValue | ResultError>
       <F extends Flow.Any>(
         run: Run<F>,
         options: { readonly timeout: Duration.Input }
-      ): Effect.Effect<Flow.Output<F>, Flow.Error<F> | ResultError | AwaitTimeout>
+      ): Effect.Effect<Flow.Output<F>, Flow.Error<F> | InvalidValue | ResultError | AwaitTimeout>
     }
 
     /** The run's row in the index: status, node, times, error, and more. */
@@ -352,7 +356,8 @@ export class Runs extends Context.Service<
      *
      * A signal that nothing waits for and that would not be kept is refused, and so is one whose payload does not fit. The
      * payload is what the flow's schema for the signal says, and is encoded by it, if the run is named together with its
-     * flow; else it is JSON, or `undefined` where the schema is that of nothing.
+     * flow; else it is JSON, or `undefined` where the schema is that of nothing. Sent by the run's id alone, or with
+     * another version of its flow, a signal that the flow declares is checked by a worker: until it is `applied` takes one.
      */
     readonly signal: <const R extends RunLike, const Name extends string>(
       run: R,
@@ -391,6 +396,8 @@ export class Runs extends Context.Service<
     /**
      * Decides what became of a call that is in doubt in a paused run, which is then resumed with `resume`. In a failed
      * run that is decided with `retry`.
+     *
+     * Whether an output fits the tool's schema is known to workers only: until it is `applied` takes one.
      */
     readonly settle: (
       run: RunLike,

@@ -160,9 +160,9 @@ describe("a codec that encrypts", () => {
       const run = yield* runs.start(secretive, { password })
       yield* Effect.flip(runs.await(run))
       const edit = yield* Effect.flip(client.retry(run, { edits: { token: Redacted.make("t") } }))
-      assert.strictEqual(edit._tag, "InvalidValue")
+      assert.strictEqual(edit._tag, "CodecError")
       const fork = yield* Effect.flip(client.fork(run, 0, { edits: { token: Redacted.make("t") } }))
-      assert.strictEqual(fork._tag, "InvalidValue")
+      assert.strictEqual(fork._tag, "CodecError")
     })
   )
 

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as Runs from "@waymark/core/Runs"
 import * as Tool from "@waymark/core/Tool"
@@ -163,6 +164,37 @@ describe("an at-most-once call whose process died", () => {
       yield* runs.settle(run, call, { output: "seen" })
       yield* runs.resume(run)
       assert.deepStrictEqual(yield* runs.await(run), ["seen"])
+    })
+  )
+
+  it.effect("is not settled by a client that cannot check the output: it waits for a worker's word", () =>
+    Effect.gen(function* () {
+      const { boot, call, client, crash, eventsOf, live, run } = yield* paused
+      yield* crash
+      const runs = yield* client
+      const settling = yield* Effect.forkChild(
+        Effect.flip(runs.settle(run, call, { output: 17 }, { until: "applied" }))
+      )
+      yield* idle
+      assert.isUndefined(settling.pollUnsafe())
+      const second = yield* boot(live)
+      assert.deepInclude(yield* Fiber.join(settling), { _tag: "CommandRefused", reason: "doesNotFit" })
+      assert.deepStrictEqual(yield* eventsOf(run, "callCompleted"), [])
+      yield* runs.settle(run, call, { output: "seen" }, { until: "applied" })
+      yield* runs.resume(run)
+      assert.deepStrictEqual(yield* second.runs.await(run), ["seen"])
+    })
+  )
+
+  it.effect("is settled by a client if there is nothing to check", () =>
+    Effect.gen(function* () {
+      const { call, client, crash, eventsOf, run } = yield* paused
+      yield* crash
+      const runs = yield* client
+      yield* runs.settle(run, call, "again", { until: "applied" })
+      assert.lengthOf(yield* eventsOf(run, "callReleased"), 1)
+      const wrong = yield* Effect.flip(runs.settle(run, "pay/x/0", { output: 17 }, { until: "applied" }))
+      assert.deepInclude(wrong, { _tag: "CommandRefused", reason: "notInDoubt" })
     })
   )
 

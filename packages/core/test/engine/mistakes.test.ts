@@ -12,6 +12,7 @@ import * as Flow from "@waymark/core/Flow"
 import * as MemoryStore from "@waymark/core/MemoryStore"
 import * as Node from "@waymark/core/Node"
 import * as Runs from "@waymark/core/Runs"
+import * as State from "@waymark/core/State"
 import * as Tool from "@waymark/core/Tool"
 import * as Wait from "@waymark/core/Wait"
 import * as Worker from "@waymark/core/Worker"
@@ -218,8 +219,8 @@ describe("a signal or an answer with another name", () => {
   )
 })
 
-describe("a client without the codec that a run was stored with", () => {
-  it.effect("is not told that the input is another one", () =>
+describe("a client", () => {
+  it.effect("is told of a codec that is missing, and not that something else is wrong", () =>
     Effect.gen(function* () {
       const codec = Layer.succeed(Codec.Codec)({
         name: "text",
@@ -230,14 +231,55 @@ describe("a client without the codec that a run was stored with", () => {
       const live = program(({ next }) => Effect.succeed(next.end([])))
       const computer = machine()
       const sealing = yield* computer.boot(live.pipe(Layer.provide(codec)))
-      yield* sealing.runs.execute(oneNode, {}, { id: "r" })
-      yield* sealing.stop
+      const sealed = sealing.runs
+      yield* sealed.execute(oneNode, {}, { id: "r" })
       const { runs } = yield* computer.boot(live)
-      const conflict = yield* Effect.flip(runs.start(oneNode, {}, { id: "r" }))
-      assert.include(
-        conflict.message,
-        "its input looks as if a codec had sealed it, and none is provided here"
-      )
+      const run = Runs.ref(oneNode, "r")
+      for (const reading of [
+        runs.start(oneNode, {}, { id: "r" }),
+        runs.await(run),
+        runs.state(run),
+        runs.fork(run, 0),
+        Effect.provideService(Runs.annotate(run, "note"), Runs.Runs, runs)
+      ] as ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string; readonly message: string }>>) {
+        const error = yield* Effect.flip(reading)
+        assert.strictEqual(error._tag, "CodecError")
+        assert.include(error.message, 'codec text could not decode a value of run "r"')
+        assert.include(error.message, "no codec is provided here")
+      }
+      // What needs no value of it works as ever.
+      assert.strictEqual((yield* runs.get(run)).codec, "text")
+      assert.strictEqual((yield* runs.stateAt(run)).status, "completed")
+      const fork = yield* sealed.fork(run, 0, { id: "fork" })
+      assert.strictEqual((yield* runs.get(fork)).codec, "text")
+    })
+  )
+
+  it.effect("says which flow a run is of that is named with another one", () =>
+    Effect.gen(function* () {
+      const { runs } = yield* machine().boot(program(({ next }) => Effect.succeed(next.end([]))))
+      yield* runs.execute(oneNode, {}, { id: "r" })
+      const other = Flow.make("other", {
+        input: Schema.Struct({}),
+        output: Schema.Array(Schema.String),
+        state: { got: State.list(Schema.String) },
+        signals: { go: Schema.String },
+        start: "work",
+        nodes: { work: Node.make({ to: ["end"] }) }
+      })
+      const run = Runs.ref(other, "r")
+      for (const naming of [
+        runs.await(run),
+        runs.await(run, { timeout: "1 second" }),
+        runs.state(run),
+        runs.retry(run, { edits: { got: [] } }),
+        runs.fork(run, 0),
+        runs.signal(run, "go", "x")
+      ] as ReadonlyArray<Effect.Effect<unknown, { readonly _tag: string; readonly message: string }>>) {
+        const error = yield* Effect.flip(naming)
+        assert.strictEqual(error._tag, "InvalidValue")
+        assert.include(error.message, 'run "r" is one of flow "one-node", not of "other"')
+      }
     })
   )
 })

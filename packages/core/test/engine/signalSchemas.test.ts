@@ -1,12 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
-import type * as Runs from "@waymark/core/Runs"
+import * as Runs from "@waymark/core/Runs"
 import * as State from "@waymark/core/State"
 import * as Wait from "@waymark/core/Wait"
 import * as Worker from "@waymark/core/Worker"
@@ -83,6 +84,52 @@ describe("a signal whose payload is not what the flow declares", () => {
       yield* runs.signal(run.id, "kept", { a: 1 })
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(yield* runs.await(run), 1)
+    })
+  )
+})
+
+describe("a signal to a run that nobody has, until it is applied", () => {
+  /** A run that waits, whose process is gone. */
+  const left = Effect.gen(function* () {
+    const computer = machine()
+    const live = worker(early)
+    const first = yield* computer.boot(live)
+    const run = yield* first.runs.start(flow, {})
+    yield* untilStatus(first.runs, run, "waiting")
+    yield* computer.crash
+    return { ...computer, live, run, runs: yield* computer.client }
+  })
+
+  it.effect("is left to a worker if only that knows what the flow declares", () =>
+    Effect.gen(function* () {
+      const { boot, eventsOf, live, run, runs } = yield* left
+      const other = Flow.make("declaring", {
+        input: Schema.Struct({}),
+        version: 2,
+        signals: { kept: Schema.Struct({ a: Schema.String }) },
+        start: "work",
+        nodes: { work: Node.make({ to: ["end"] }) }
+      })
+      const signalling = yield* Effect.forEach([run.id, Runs.ref(other, run.id)], (to) =>
+        Effect.forkChild(Effect.flip(runs.signal(to, "kept", { a: "no" }, { until: "applied" })))
+      )
+      yield* idle
+      for (const fiber of signalling) assert.isUndefined(fiber.pollUnsafe())
+      yield* boot(live)
+      for (const refused of yield* Fiber.joinAll(signalling)) {
+        assert.deepInclude(refused, { _tag: "CommandRefused", reason: "doesNotFit" })
+      }
+      assert.deepStrictEqual(yield* eventsOf(run, "signalled"), [])
+    })
+  )
+
+  it.effect("is answered by the client if that knows the flow, or if the flow declares nothing", () =>
+    Effect.gen(function* () {
+      const { eventsOf, run, runs } = yield* left
+      yield* runs.signal(run, "kept", { a: 1 }, { until: "applied" })
+      assert.lengthOf(yield* eventsOf(run, "signalled"), 1)
+      const refused = yield* Effect.flip(runs.signal(run.id, "other", 1, { until: "applied" }))
+      assert.deepInclude(refused, { _tag: "CommandRefused", reason: "nothingWaits" })
     })
   )
 })

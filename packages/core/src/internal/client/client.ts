@@ -3,7 +3,10 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Flow from "../../Flow.ts"
 import type { IdGenerator } from "../../IdGenerator.ts"
+import { InvalidValue } from "../../RunError.ts"
 import type { RunLike, Runs } from "../../Runs.ts"
 import type { Journals } from "../engine/reader.ts"
 
@@ -17,3 +20,14 @@ export interface Client extends Journals {
 export const Service = /* @__PURE__ */ Context.Service<Runs, Runs["Service"]>("@waymark/core/Runs")
 
 export const idOf = (run: RunLike): string => (typeof run === "string" ? run : run.id)
+
+/** Whether a run is one of the flow that it is named with. */
+export const checkFlow = (flow: Flow.Any, run: string, of: string): Effect.Effect<void, InvalidValue> =>
+  flow.id === of
+    ? Effect.void
+    : Effect.fail(
+        new InvalidValue({
+          what: "the flow",
+          detail: `run ${JSON.stringify(run)} is one of flow ${JSON.stringify(of)}, not of ${JSON.stringify(flow.id)}`
+        })
+      )

@@ -9,9 +9,11 @@ import * as Stream from "effect/Stream"
 import { Command } from "../../Command.ts"
 import type { Request } from "../../Command.ts"
 import type { Event, RefusalReason } from "../../Event.ts"
+import type * as Flow from "../../Flow.ts"
 import { CommandRefused } from "../../RunError.ts"
 import type { RunInfo } from "../../RunInfo.ts"
 import type { CommandOptions, SendOptions } from "../../Runs.ts"
+import type { RunState } from "../../RunState.ts"
 import type { Received } from "../../Store.ts"
 import * as Commands from "../engine/commands.ts"
 import * as Reader from "../engine/reader.ts"
@@ -79,10 +81,11 @@ export const submit = (
   client: Client,
   run: string,
   request: Request,
-  options: SendOptions = {}
+  options: SendOptions = {},
+  answersHere = true
 ): Effect.Effect<void, Reader.ReadError | CommandRefused> =>
   options.until === "applied"
-    ? apply(client, run, request, options, "applied")
+    ? apply(client, run, request, options, "applied", answersHere)
     : send(client, run, request, options)
 
 /** The command as it lies in the inbox, as long as the journal does not answer it. */
@@ -156,25 +159,26 @@ const untilSo = <E>({ store }: Client, run: string, look: Effect.Effect<boolean,
 
 /**
  * Sees to it that a command is carried out: here if nobody has the run, else by its owner. Then nobody sees the run as it
- * was before, unless it is left at `accepted`.
+ * was before, unless it is left at `accepted`. What is not to be answered here is left to a worker in any case.
  */
 export const apply = Effect.fnUntraced(function* (
   client: Client,
   run: string,
   request: Request,
   options: CommandOptions,
-  until: Until
+  until: Until,
+  answersHere = true
 ): Effect.fn.Return<void, Reader.ReadError | CommandRefused> {
   const { store } = client
   const command = yield* make(client, run, request, options)
   const look = Effect.gen(function* () {
     const { info, owner } = yield* store.get(run)
     if ((yield* unanswered(client, command, info.inbox ?? {})) === undefined) return true
-    return owner === undefined && (yield* answer(client, command))
+    return answersHere && owner === undefined && (yield* answer(client, command))
   })
   const { info, owner } = yield* store.get(run)
   // Before the command is in the inbox no worker is told of it, which would take the run up and keep it.
-  if (owner !== undefined || !(yield* answer(client, command))) {
+  if (!answersHere || owner !== undefined || !(yield* answer(client, command))) {
     yield* store.send(command)
     // Whoever has a run that has ended is about to let go of it.
     if (until === "applied" || isTerminal(info.status)) yield* untilSo(client, run, look)
@@ -194,6 +198,24 @@ export const apply = Effect.fnUntraced(function* (
 })
 
 /**
+ * Whether a client can tell as well as a worker if what a command brings fits. It knows no tools, and what the flow declares
+ * of a signal only by the flow itself.
+ */
+const canCheck = (state: RunState, request: Request, flow: Flow.Any | undefined): boolean => {
+  switch (request.type) {
+    case "settle":
+      return !("output" in request.as)
+    case "signal":
+      return (
+        state.keeps?.includes(request.name) !== true ||
+        (flow?.id === state.flow && flow.version === state.version)
+      )
+    default:
+      return true
+  }
+}
+
+/**
  * Sends a command to a run, unless it is clear that it would come to nothing: whoever has the run decides by the same rules,
  * but whoever sends it should hear of it.
  */
@@ -202,7 +224,8 @@ export const sendIfWanted = Effect.fnUntraced(function* (
   run: string,
   info: RunInfo,
   request: Request,
-  options: SendOptions = {}
+  options: SendOptions = {},
+  flow?: Flow.Any
 ): Effect.fn.Return<void, Reader.ReadError | CommandRefused> {
   const refused = (reason: RefusalReason, detail: string) =>
     refuse(
@@ -220,5 +243,5 @@ export const sendIfWanted = Effect.fnUntraced(function* (
   })
   const [first] = trial ?? []
   if (first?.kind === "commandIgnored") return yield* refused(first.reason ?? "status", first.note)
-  yield* submit(client, run, request, options)
+  yield* submit(client, run, request, options, canCheck(state, request, flow))
 })

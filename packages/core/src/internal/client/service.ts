@@ -52,7 +52,7 @@ import * as TypedState from "../engine/typedState.ts"
 import * as Versions from "../engine/versions.ts"
 import type { Mutable } from "../record.ts"
 import { isThrough, openCount } from "../visits.ts"
-import { idOf, Service } from "./client.ts"
+import { checkFlow, idOf, Service } from "./client.ts"
 import type { Client } from "./client.ts"
 import { apply, refuse, send, sendIfWanted, submit } from "./commanding.ts"
 import * as Signals from "./signals.ts"
@@ -149,15 +149,10 @@ export const make = Effect.fnUntraced(function* (options: {
     const first = yield* Reader.eventAt(journals, run, 0)
     if (first.kind !== "created") return yield* conflict("it is a fork")
     if (first.flow !== flow.id) return yield* conflict(`it is a run of flow ${JSON.stringify(first.flow)}`)
-    if (canonical(first.input) !== canonical(input)) {
-      const isSealed =
-        client.codec === undefined && typeof first.input === "string" && typeof input !== "string"
-      return yield* conflict(
-        isSealed
-          ? "its input looks as if a codec had sealed it, and none is provided here"
-          : "it was started with another input"
-      )
-    }
+    const missing = Reader.missingCodec(journals, (yield* store.get(run)).info)
+    if (missing !== undefined) return yield* missing
+    if (canonical(first.input) !== canonical(input))
+      return yield* conflict("it was started with another input")
     return undefined
   })
 
@@ -255,15 +250,25 @@ export const make = Effect.fnUntraced(function* (options: {
         )
     })
 
+  /** A run that is named with its flow, if its values can be read here. */
+  const named = Effect.fnUntraced(function* (run: Run<Flow.Any>) {
+    const stored = yield* store.get(run.id)
+    yield* checkFlow(run.flow, run.id, stored.info.flow)
+    const missing = Reader.missingCodec(journals, stored.info)
+    return missing === undefined ? stored : yield* missing
+  })
+
   const awaitRun = <F extends Flow.Any>(
     run: Run<F>,
     awaitOptions?: { readonly timeout: Duration.Input }
-  ): Effect.Effect<Flow.Output<F>, any> => {
-    const end = awaitOptions === undefined ? ended(run.id) : endedIn(run.id, awaitOptions.timeout)
-    return Effect.flatMap(end, (info) =>
-      Effect.flatMap(Reader.eventAt(journals, run.id, info.ended!), (event) => resultOf(run, event))
-    )
-  }
+  ): Effect.Effect<Flow.Output<F>, any> =>
+    Effect.gen(function* () {
+      const { info } = yield* named(run)
+      const last = isTerminal(info.status)
+        ? info
+        : yield* awaitOptions === undefined ? ended(run.id) : endedIn(run.id, awaitOptions.timeout)
+      return yield* resultOf(run, yield* Reader.eventAt(journals, run.id, last.ended!))
+    })
 
   const execute = Effect.fnUntraced(function* <F extends Flow.Any>(
     flow: F,
@@ -319,7 +324,7 @@ export const make = Effect.fnUntraced(function* (options: {
     if (seq !== undefined && !(Number.isSafeInteger(seq) && seq >= 0)) {
       return yield* new InvalidCheckpoint({ run, seq: -1, detail: `${seq} is no position in a journal` })
     }
-    const loaded = yield* Reader.load(journals, run, seq)
+    const loaded = yield* Reader.load(journals, run, seq, "sealed")
     if (seq !== undefined && loaded.head.seq !== seq) {
       return yield* new InvalidCheckpoint({ run, seq, detail: `the journal ends at seq ${loaded.head.seq}` })
     }
@@ -338,6 +343,7 @@ export const make = Effect.fnUntraced(function* (options: {
     history: (run, historyOptions) => History.checkpoints(journals, idOf(run), historyOptions ?? {}),
     stateAt,
     state: Effect.fnUntraced(function* <F extends Flow.Any>(run: Run<F>, seq?: number) {
+      yield* named(run)
       const { channels } = yield* stateAt(run, seq)
       const typed = TypedState.decode(run.flow.state, channels)
       if (Result.isFailure(typed)) return yield* invalidChannel(typed.failure)
@@ -362,7 +368,7 @@ export const make = Effect.fnUntraced(function* (options: {
               detail: "name the run together with its flow: Runs.ref"
             })
           }
-          const { info } = yield* store.get(run.id)
+          const { info } = yield* named(run)
           request.edits = yield* editsOf(run.flow, edits, info.version)
         }
         if (retryOptions.limits !== undefined) {
@@ -431,11 +437,8 @@ export const make = Effect.fnUntraced(function* (options: {
       seq: number,
       forkOptions: Parameters<Runs["Service"]["fork"]>[2] = {}
     ) {
+      yield* named(run)
       const { head, state } = yield* load(run.id, seq)
-      if (state.flow !== run.flow.id) {
-        const detail = `run ${JSON.stringify(run.id)} is one of ${JSON.stringify(state.flow)}`
-        return yield* new InvalidValue({ what: "the flow", detail })
-      }
       if (hasCompensated(state)) {
         return yield* new InvalidCheckpoint({
           run: run.id,

@@ -11,6 +11,8 @@ import type * as Runs from "../../Runs.ts"
 import type * as Store from "../../Store.ts"
 import { makeCodec } from "../definition/codec.ts"
 import * as Failures from "../engine/failure.ts"
+import { get } from "../record.ts"
+import { checkFlow } from "./client.ts"
 import type { Client } from "./client.ts"
 import { sendIfWanted } from "./commanding.ts"
 
@@ -40,17 +42,19 @@ export const make = (client: Client): Signals => {
   const { ids, store } = client
 
   const signal: Signals["signal"] = Effect.fnUntraced(function* (run, name, payload, options) {
-    const id = typeof run === "string" ? run : run.id
-    const schema = typeof run === "string" ? undefined : run.flow.signals[name]
+    const { flow, id } = typeof run === "string" ? { id: run, flow: undefined } : run
+    const schema = flow === undefined ? undefined : get(flow.signals, name)
     const encoded = yield* encode(`the payload of signal ${name}`, schema, payload)
     const { info } = yield* store.get(id)
+    if (flow !== undefined) yield* checkFlow(flow, id, info.flow)
     const key = options?.key
     yield* sendIfWanted(
       client,
       id,
       info,
       { type: "signal", name, ...(key === undefined ? undefined : { key }), payload: encoded },
-      options
+      options,
+      flow
     )
   })
 

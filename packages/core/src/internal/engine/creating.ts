@@ -86,8 +86,11 @@ export const create = Effect.fnUntraced(function* (
   const here = starter?.has(given.flow, given.version) === true ? starter : undefined
   const span = here === undefined ? undefined : yield* here.span(run, given.flow)
   const trace = span ?? around(yield* Effect.context())
-  const first =
-    trace === undefined ? given : { ...given, trace: { traceId: trace.traceId, spanId: trace.spanId } }
+  const first: First = {
+    ...given,
+    ...(codec === undefined ? undefined : { codec: codec.name }),
+    ...(trace === undefined ? undefined : { trace: { traceId: trace.traceId, spanId: trace.spanId } })
+  }
   const bodies: ReadonlyArray<Body> = [first, ...(options.following ?? [])]
   const sealed =
     codec === undefined ? bodies : yield* Effect.forEach(bodies, (body) => Reader.seal(codec, run, body))

@@ -20,7 +20,8 @@ import {
  * A run was started. It fails if it takes longer than `timeout` (milliseconds).
  *
  * `parent` is the visit that started it, if a run did: `wait` is where it waits for the end, `depth` how many runs are
- * above. `signals` are the names of signals that are kept if they come before the run waits for them.
+ * above. `signals` are the names of signals that are kept if they come before the run waits for them. `codec` is the name
+ * of the codec that has sealed its values, if one has.
  *
  * @category events
  * @since 0.1.0
@@ -54,6 +55,7 @@ export const Created = event("created", {
     })
   ),
   signals: optional(Schema.Array(Schema.String)),
+  codec: optional(Schema.String),
   trace: optional(TraceRef)
 })
 
@@ -61,7 +63,7 @@ export const Created = event("created", {
  * A run was forked from a checkpoint of another. Its state is that of `from`, with the edits applied.
  *
  * `node`, `steps`, `open` (the number of open visits), `durability` and `timeout` repeat what the run had at `from`, for the
- * run index, which does not read the origin. Its time begins anew.
+ * run index, which does not read the origin. Its time begins anew. `codec` is as for a run that was started.
  *
  * @category events
  * @since 0.1.0
@@ -80,6 +82,7 @@ export const Forked = event("forked", {
   session: optional(Schema.String),
   correlation: optional(Schema.String),
   tags: optional(Schema.Array(Schema.String)),
+  codec: optional(Schema.String),
   trace: optional(TraceRef)
 })
 
