@@ -126,12 +126,7 @@ export const resume = Command.make(
     yield* Acting.act(rest, "resumed", (info, options) =>
       Effect.gen(function* () {
         const runs = yield* Runs.Runs
-        const settled = yield* settlements(info.run, settle)
-        for (const [call, as] of Object.entries(settled)) {
-          const commandId = options.commandId === undefined ? undefined : `${options.commandId}/${call}`
-          yield* runs.settle(info.run, call, as, { ...options, commandId })
-        }
-        yield* runs.resume(info.run, options)
+        yield* runs.resume(info.run, { ...options, settle: yield* settlements(info.run, settle) })
       })
     )
   })
