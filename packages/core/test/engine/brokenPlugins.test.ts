@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Flow from "@waymark/core/Flow"
 import * as Middleware from "@waymark/core/Middleware"
@@ -15,10 +16,15 @@ const boom = (): never => {
   throw new RangeError("boom")
 }
 
+type Policy = Parameters<typeof Tool.make>[1]
+
 /** Executes a flow that calls a tool which fails, and whose defects lead to a node that ends it. */
-const execute = (plugin: Layer.Layer<never>) =>
+const execute = (
+  plugin: Layer.Layer<never>,
+  policy: Partial<Pick<Policy, "retry" | "while" | "delivery">> = {}
+) =>
   Effect.gen(function* () {
-    const Act = Tool.make("act", { input: {}, output: Schema.String, error: Busy })
+    const Act = Tool.make("act", { input: {}, output: Schema.String, error: Busy, ...policy } as Policy)
     const flow = Flow.make("plugged", {
       input: Schema.Void,
       output: Schema.String,
@@ -37,7 +43,7 @@ const execute = (plugin: Layer.Layer<never>) =>
     const { runs } = yield* computer.boot(
       Worker.layer({ flows: [flow] }).pipe(
         Layer.provide(handlers),
-        Layer.provide(Act.toLayer(() => Effect.fail(new Busy({ n: 1 })))),
+        Layer.provide(Act.toLayer(() => Effect.fail(new Busy({ n: 1 }))) as Layer.Layer<never>),
         Layer.provide(plugin)
       )
     )
@@ -86,6 +92,18 @@ describe("a plugin that throws breaks the visit, and not the engine:", () => {
     it.effect(`${what}, whose call is recorded as failed`, () =>
       Effect.gen(function* () {
         assert.deepStrictEqual(failuresOf(yield* execute(plugin)), thrown)
+      })
+    )
+  }
+
+  for (const [what, policy] of [
+    ["`while` of a tool", { retry: Schedule.recurs(1), while: boom }],
+    ["`while` of an at-most-once tool", { retry: Schedule.recurs(1), while: boom, delivery: "atMostOnce" }],
+    ["the schedule of a tool", { retry: Schedule.recurs(3).pipe(Schedule.while(boom)) }]
+  ] as const) {
+    it.effect(`${what}, whose call is recorded as failed`, () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(failuresOf(yield* execute(Layer.empty, policy)), thrown)
       })
     )
   }
