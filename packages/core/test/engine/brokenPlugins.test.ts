@@ -36,14 +36,14 @@ const execute = (
       }
     })
     const handlers = flow.toLayer({
-      work: ({ next }) => Effect.as(Act.call({}), next.to("broken")),
-      broken: ({ next }) => Effect.succeed(next.end("broken"))
+      work: ({ next }: any) => Effect.as(Act.call({}), next.to("broken")),
+      broken: ({ next }: any) => Effect.succeed(next.end("broken"))
     } as any) as Layer.Layer<Flow.Handlers<"plugged">>
     const computer = machine()
     const { runs } = yield* computer.boot(
       Worker.layer({ flows: [flow] }).pipe(
         Layer.provide(handlers),
-        Layer.provide(Act.toLayer(() => Effect.fail(new Busy({ n: 1 }))) as Layer.Layer<never>),
+        Layer.provide((Act as any).toLayer(() => Effect.fail(new Busy({ n: 1 }))) as Layer.Layer<never>),
         Layer.provide(plugin)
       )
     )
