@@ -40,6 +40,7 @@ interface Given extends Store.Lease {
 
 interface Instance {
   readonly owner: string
+  readonly hub: ChangeHub.ChangeHub
   readonly leases: Set<Run>
   alive: boolean
 }
@@ -72,10 +73,19 @@ interface DiskState {
   readonly log: Array<string | undefined>
   readonly meta: Map<string, string>
   readonly artifacts: Map<string, Uint8Array>
-  readonly hub: ChangeHub.ChangeHub
+  /** Those that are open. */
   readonly instances: Set<Instance>
   nextOwner: number
   nextTerm: number
+}
+
+/** Tells all who use the disk. */
+const publish = (disk: DiskState, change: Store.Change): void => {
+  for (const { hub } of disk.instances) hub.publish(change)
+}
+
+const advanced = (disk: DiskState, run: string, seq: number): void => {
+  for (const { hub } of disk.instances) hub.advanced(run, seq)
 }
 
 const letGo = (disk: DiskState, instance: Instance, crashed: boolean): void => {
@@ -84,7 +94,7 @@ const letGo = (disk: DiskState, instance: Instance, crashed: boolean): void => {
     run.crashed = crashed
     run.pending.length = 0
     if (run.lines.length === 0) disk.runs.delete(run.id)
-    else disk.hub.publish({ run: run.id, what: "lease" })
+    else publish(disk, { run: run.id, what: "lease" })
   }
   instance.leases.clear()
 }
@@ -121,7 +131,6 @@ export const makeDisk = (): Disk => {
     log: [],
     meta: new Map(),
     artifacts: new Map(),
-    hub: ChangeHub.make(),
     instances: new Set(),
     nextOwner: 1,
     nextTerm: 1
@@ -178,6 +187,7 @@ export const make = Effect.fnUntraced(function* (
   const background = options?.flush !== "onSync"
   const instance: Instance = {
     owner: options?.owner ?? `memory-${disk.nextOwner++}`,
+    hub: ChangeHub.make(),
     leases: new Set(),
     alive: true
   }
@@ -231,8 +241,8 @@ export const make = Effect.fnUntraced(function* (
     }
     run.pending.length = 0
     disk.index.set(info!)
-    disk.hub.publish({ run: run.id, what: "journal" })
-    disk.hub.advanced(run.id, info!.seq)
+    publish(disk, { run: run.id, what: "journal" })
+    advanced(disk, run.id, info!.seq)
   }
 
   const dirty = new Set<Run>()
@@ -269,6 +279,7 @@ export const make = Effect.fnUntraced(function* (
       instance.alive = false
       isClosed = true
       disk.instances.delete(instance)
+      instance.hub.close()
     })
   )
 
@@ -348,7 +359,7 @@ export const make = Effect.fnUntraced(function* (
           if (run.pending.length > 0) commit(run)
           run.lease = undefined
           instance.leases.delete(run)
-          disk.hub.publish({ run: lease.run, what: "lease" })
+          publish(disk, { run: lease.run, what: "lease" })
         }
         return Effect.void
       }),
@@ -408,12 +419,12 @@ export const make = Effect.fnUntraced(function* (
         return Effect.succeed({ entries, cursor: String(at) })
       }),
 
-    changes: Stream.filter(disk.hub.stream, () => instance.alive),
+    changes: Stream.filter(instance.hub.stream, () => instance.alive || isClosed),
 
     changed: (run, seq) =>
       withRun(run, (known) =>
         Effect.andThen(
-          disk.hub.waitBeyond(run, seq, () => known.head.seq > seq || disk.runs.get(run) !== known),
+          instance.hub.waitBeyond(run, seq, () => known.head.seq > seq || disk.runs.get(run) !== known),
           operation(() => Effect.void)
         )
       ),
@@ -423,7 +434,7 @@ export const make = Effect.fnUntraced(function* (
         if (known.commands.has(command.id)) return Effect.void
         known.commands.add(command.id)
         known.inbox.push({ source: "", position: known.named + known.inbox.length + 1, command })
-        disk.hub.publish({ run: command.run, what: "inbox" })
+        publish(disk, { run: command.run, what: "inbox" })
         return Effect.void
       }),
 
@@ -453,8 +464,8 @@ export const make = Effect.fnUntraced(function* (
         disk.index.remove(run)
         const deleted: ReadonlySet<string | undefined> = new Set(known.lines)
         for (let i = disk.log.length - 1; i >= 0; i--) if (deleted.has(disk.log[i])) disk.log[i] = undefined
-        disk.hub.publish({ run, what: "deleted" })
-        disk.hub.advanced(run, Number.POSITIVE_INFINITY)
+        publish(disk, { run, what: "deleted" })
+        advanced(disk, run, Number.POSITIVE_INFINITY)
         return Effect.void
       }),
 

@@ -106,6 +106,11 @@ export const layer = <E, R>(options: Options<E, R>): Layer.Layer<never, StoreErr
       const changed = yield* Latch.make(true)
 
       yield* Stream.runForEach(store.changes, () => changed.open).pipe(
+        // There is nothing more to come.
+        Effect.catchIf(
+          ({ reason }) => reason._tag === "Closed",
+          () => Effect.void
+        ),
         Effect.tapError((error) =>
           Effect.logWarning(`observer ${name} cannot follow the store: ${error.message}`)
         ),

@@ -6,7 +6,8 @@
  *
  * An instance of the service is one *owner*: one process, or one connection, that leases are given to. All that an
  * instance reads is durable: an entry that was appended but is not yet synced is seen by nobody, its writer included.
- * Closing an instance syncs what it was given and releases its leases in good order.
+ * Closing an instance syncs what it was given and releases its leases in good order. Who waits for something is answered
+ * then, and everything that is asked of it afterwards fails with `Closed`.
  *
  * Any text is a valid run id but the empty one, one with a NUL character and one with a lone surrogate: a store may refuse
  * those three with `Invalid`, or has to work with them.
@@ -474,11 +475,15 @@ export class Store extends Context.Service<
     /**
      * What changes from now on, in this process and in others. Every change is reported at least once, after it is
      * durable; several changes of one kind to one run may be reported as one. The subscription stands as soon as
-     * the stream is pulled for the first time.
+     * the stream is pulled for the first time. It has no end of its own: when the instance is closed, it fails with
+     * `Closed`.
      */
     readonly changes: Stream.Stream<Change, StoreError>
 
-    /** Waits until the durable journal of the run goes beyond `seq`, or the run is deleted (which may be `RunNotFound`). */
+    /**
+     * Waits until the durable journal of the run goes beyond `seq`, or the run is deleted (which may be `RunNotFound`), and
+     * fails with `Closed` if the instance is closed before.
+     */
     readonly changed: (run: string, seq: number) => Effect.Effect<void, RunNotFound | StoreError>
 
     /** Puts a command in a run's inbox, durably. A command whose id is in the inbox already is not put there again. */

@@ -572,6 +572,25 @@ export const faults: ReadonlyArray<Fault> = [
     alter: () => ({ changed: () => Effect.never })
   },
   {
+    name: "leaves those alone who wait when it is closed",
+    found: [
+      "closing: who waits for changes is told that the instance was closed, and so is who asks afterwards",
+      /changed, under way: it still waits/
+    ],
+    alter: (inner) => ({
+      changed: (run, seq) =>
+        Effect.catchReason(inner.changed(run, seq), "StoreError", "Closed", () => Effect.never)
+    })
+  },
+  {
+    name: "ends what it tells of changes, as if nothing were to come, when it is closed",
+    found: [
+      "closing: who waits for changes is told that the instance was closed, and so is who asks afterwards",
+      /changes, under way: StoreError was expected, it succeeded/
+    ],
+    alter: (inner) => ({ changes: Stream.catch(inner.changes, () => Stream.empty) })
+  },
+  {
     name: "puts a command there again",
     found: ["inbox: a command whose id is there already is not put there again", /what arrived/],
     alter: (inner, { shared }) => ({

@@ -312,6 +312,7 @@ export const make = Effect.fnUntraced(function* (
     Effect.gen(function* () {
       closing = true
       yield* pump.close
+      hub.close()
       if (ownership.current() !== undefined) {
         const size = catalog.unindexed + segmentsSince(catalog) * 2048
         if (size >= Math.max(indexAtClose, indexSize / 4)) {

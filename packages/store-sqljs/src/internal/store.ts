@@ -154,6 +154,7 @@ export const make = Effect.fnUntraced(function* (
           )
         )
       }
+      hub.close()
       yield* Scope.close(background, Exit.void)
       yield* Scope.close(lock, Exit.void)
       state.database.close()

@@ -120,8 +120,11 @@ export const make = (options: {
     begin: Effect.gen(function* () {
       const scope = yield* Effect.scope
       const watching = yield* Stream.runForEachArray(store.changes, options.onChanges).pipe(
-        Effect.catch((error) =>
-          Effect.andThen(report("changes of the store cannot be followed", error), Effect.sleep("1 second"))
+        Effect.catchIf(
+          // What is closed tells of nothing any more.
+          ({ reason }) => reason._tag !== "Closed",
+          (error) =>
+            Effect.andThen(report("changes of the store cannot be followed", error), Effect.sleep("1 second"))
         ),
         Effect.forever,
         Effect.forkIn(scope, { startImmediately: true })

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import type { Change } from "@waymark/core/Store"
+import type { Change, RunNotFound, StoreError } from "@waymark/core/Store"
 import * as Journal from "../../JournalBuilder.ts"
 import type { Check } from "../../StoreHarness.ts"
 import { begin, readAll, shows } from "./observation.ts"
@@ -9,10 +9,10 @@ import type { Instance, Trial } from "./trial.ts"
 import { check, holds, refused, same, violated } from "./trial.ts"
 
 /** A subscription that certainly stands: it has told of changes of a run that is there for nothing else. */
-const subscribe = Effect.fnUntraced(function* (
+const subscribe = Effect.fnUntraced(function* <E = never>(
   trial: Trial,
   store: Instance,
-  onChange: (change: Change) => Effect.Effect<void, unknown> = () => Effect.void
+  onChange: (change: Change) => Effect.Effect<void, E> = () => Effect.void
 ) {
   const heard: Array<Change> = []
   const fiber = yield* Effect.forkScoped(
@@ -39,7 +39,7 @@ const subscribe = Effect.fnUntraced(function* (
   heard.length = 0
   const told = (run: string, what: Change["what"]) =>
     trial.eventually(
-      Effect.suspend(() => {
+      Effect.suspend((): Effect.Effect<void, unknown> => {
         const exit = fiber.pollUnsafe()
         if (exit !== undefined) return exit
         return heard.some((change) => change.run === run && change.what === what)
@@ -99,7 +99,7 @@ const chase = Effect.fnUntraced(function* (trial: Trial, mouth: Instance, ear: I
   )
   for (const { journal } of runs) {
     yield* trial.eventually(
-      Effect.suspend(() => {
+      Effect.suspend((): Effect.Effect<void, unknown> => {
         const exit = fiber.pollUnsafe()
         if (exit !== undefined) return exit
         return same(
@@ -110,6 +110,19 @@ const chase = Effect.fnUntraced(function* (trial: Trial, mouth: Instance, ear: I
       })
     )
   }
+})
+
+/** Who waited when the store was closed, or asks afterwards, waits no longer and hears why. */
+const hearsOfClosing = Effect.fnUntraced(function* (
+  trial: Trial,
+  what: string,
+  fiber: Fiber.Fiber<unknown, RunNotFound | StoreError>
+) {
+  yield* trial.eventually(
+    Effect.suspend(() => holds(`${what}: it still waits`, fiber.pollUnsafe() !== undefined))
+  )
+  const error = yield* refused(what, "StoreError", Fiber.join(fiber))
+  yield* same(`${what}: why it failed`, error.reason._tag, "Closed")
 })
 
 export const changesChecks: ReadonlyArray<Check> = [
@@ -273,6 +286,48 @@ export const changesChecks: ReadonlyArray<Check> = [
       yield* store.delete("run")
       yield* Fiber.join(waiting)
       yield* refused("afterwards", "RunNotFound", store.changed("run", 0))
+    })
+  ),
+  check(
+    "closing",
+    "who waits for changes is told that the instance was closed, and so is who asks afterwards",
+    [],
+    Effect.fnUntraced(function* (trial) {
+      const store = yield* trial.open
+      const run = yield* begin(store, "run")
+      const { fiber, told } = yield* subscribe(trial, store)
+      const waiting = yield* Effect.forEach([run.journal.seq, 100], (seq) =>
+        Effect.forkScoped(store.changed("run", seq), { startImmediately: true })
+      )
+      yield* store.send({ id: "1", run: "run", time: 1, request: { type: "resume" } })
+      yield* told("run", "inbox")
+      yield* trial.close(store)
+      for (const each of waiting) yield* hearsOfClosing(trial, "changed, under way", each)
+      yield* hearsOfClosing(trial, "changes, under way", fiber)
+      const late = yield* Effect.forkScoped(store.changed("run", 100))
+      yield* hearsOfClosing(trial, "changed, afterwards", late)
+      const later = yield* Effect.forkScoped(Stream.runDrain(store.changes))
+      yield* hearsOfClosing(trial, "changes, afterwards", later)
+    })
+  ),
+  check(
+    "closing",
+    "an instance that is closed disturbs none of those who wait in another one",
+    ["several"],
+    Effect.fnUntraced(function* (trial) {
+      const one = yield* trial.open
+      const two = yield* trial.open
+      const run = yield* begin(one, "run")
+      const { fiber, heard, told } = yield* subscribe(trial, one)
+      const waiting = yield* Effect.forkChild(one.changed("run", run.journal.seq), { startImmediately: true })
+      yield* trial.close(two)
+      yield* Effect.yieldNow
+      yield* holds("it still waits", waiting.pollUnsafe() === undefined && fiber.pollUnsafe() === undefined)
+      heard.length = 0
+      yield* run.append(Journal.visited())
+      yield* run.sync
+      yield* Fiber.join(waiting)
+      yield* told("run", "journal")
     })
   )
 ]
