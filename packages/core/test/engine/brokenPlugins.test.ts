@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import * as Flow from "@waymark/core/Flow"
 import * as Middleware from "@waymark/core/Middleware"
 import * as Node from "@waymark/core/Node"
+import * as RunError from "@waymark/core/RunError"
 import * as Tool from "@waymark/core/Tool"
 import { ToolExecutor } from "@waymark/core/ToolExecutor"
 import * as Worker from "@waymark/core/Worker"
@@ -24,7 +25,7 @@ const execute = (
   policy: Partial<Pick<Policy, "retry" | "while" | "delivery">> = {}
 ) =>
   Effect.gen(function* () {
-    const Act = Tool.make("act", { input: {}, output: Schema.String, error: Busy, ...policy } as Policy)
+    const Act = Tool.make("act", { input: {}, output: Schema.String, error: Busy, ...policy })
     const flow = Flow.make("plugged", {
       input: Schema.Void,
       output: Schema.String,
@@ -55,8 +56,7 @@ const execute = (
 const failuresOf = (journal: Effect.Success<ReturnType<typeof execute>>) =>
   journal.flatMap((event) => {
     if (event.kind !== "callFailed" && event.kind !== "visitFailed") return []
-    const { error, kind } = event
-    return [[kind, error.kind === "defect" ? `${error.name}: ${error.message}` : error.kind]]
+    return [[event.kind, RunError.describe(event.error)]]
   })
 
 describe("a plugin that throws breaks the visit, and not the engine:", () => {
