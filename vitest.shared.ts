@@ -22,7 +22,7 @@ export const shared = defineConfig({
       NODE_COMPILE_CACHE: fileURLToPath(new URL("./node_modules/.cache/node-compile", import.meta.url))
     },
     // No test measures time: a slow machine is no failure.
-    testTimeout: 60_000,
+    testTimeout: 180_000,
     // The report is what scripts/test-totals.ts adds up; it lies in each project's own folder.
     reporters: ["default", "json"],
     outputFile: { json: "test-results/report.json" }
