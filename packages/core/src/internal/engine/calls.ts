@@ -276,10 +276,17 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
               const failure = Failures.store(outcome, [tool.error])
               const now = live.currentTimeMillisUnsafe()
               // What became of a try that failed otherwise is not known: at most once means not again.
-              const delay =
+              const next = yield* Effect.exit(
                 delivery === "atMostOnce" && failure.kind !== "error"
-                  ? undefined
-                  : yield* nextTry(tool, retry, outcome, recorded(id)!, now)
+                  ? Effect.undefined
+                  : Effect.suspend(() => nextTry(tool, retry, outcome, recorded(id)!, now))
+              )
+              if (Exit.isFailure(next)) {
+                // The retry policy broke.
+                yield* settled(failed(Failures.store(Failures.outcomeOf(next.cause), [])))
+                return yield* next
+              }
+              const delay = next.value
               if (delay === undefined) {
                 yield* settled(failed(failure))
                 return yield* fail(tool, recorded(id)!, failure)

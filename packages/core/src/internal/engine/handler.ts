@@ -263,7 +263,12 @@ export const prepare = (
   if (!plain) {
     effect = Effect.provideContext(effect, own)
     const info = { run, flow: flow.id, branch, node, visit: visit.visit, attempt }
-    for (let i = nodeMiddlewares.length - 1; i >= 0; i--) effect = nodeMiddlewares[i]!(effect, info)
+    for (let i = nodeMiddlewares.length - 1; i >= 0; i--) {
+      const inner = effect
+      effect = Effect.suspend(() =>
+        Returned.effectOf(nodeMiddlewares[i]!(inner, info), () => "a node middleware")
+      )
+    }
   }
   if (timeout !== undefined) {
     const millis = Duration.toMillis(timeout)

@@ -75,13 +75,17 @@ export const invoke = (
     )
   })
   const { compensate, execute } = host.executor
-  let effect =
-    undo === undefined
-      ? execute(request, inContext)
-      : compensate === undefined
-        ? inContext
-        : compensate(request, inContext)
-  for (let i = host.middlewares.length - 1; i >= 0; i--) effect = host.middlewares[i]!(effect, request)
+  const run = undo === undefined ? execute : (compensate ?? ((_request, undoing) => undoing))
+  // What plugins throw is an outcome of the try.
+  let effect = Effect.suspend(() =>
+    Returned.effectOf(run(request, inContext), () => `the tool executor, asked for tool ${tool.name},`)
+  )
+  for (let i = host.middlewares.length - 1; i >= 0; i--) {
+    const inner = effect
+    effect = Effect.suspend(() =>
+      Returned.effectOf(host.middlewares[i]!(inner, request), () => `a middleware of tool ${tool.name}`)
+    )
+  }
   const limited = (limit: Effect.Effect<never>) => {
     const { branch, node, run, visit } = invocation
     const place = { run, branch, node, visit, tool: tool.name }
