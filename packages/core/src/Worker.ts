@@ -187,10 +187,9 @@ const checkOptions = (options: Options<ReadonlyArray<Flow.Any>>): Effect.Effect<
     // As a duration NaN is none at all.
     if (Option.isSome(duration) && !Number.isNaN(given) && Duration.toMillis(duration.value) >= least)
       continue
-    const shown =
-      typeof given === "string"
-        ? JSON.stringify(given)
-        : String(typeof given === "object" ? Option.getOrElse(duration, () => given) : given)
+    const asIs = typeof given === "number" || typeof given === "bigint"
+    const legible = typeof given === "object" ? Option.getOrUndefined(duration) : undefined
+    const shown = asIs ? String(given) : legible === undefined ? JSON.stringify(given) : String(legible)
     problems.push(`\`${name}\` is ${shown}; it must be a duration of at least ${least} ms`)
   }
   return problems.length === 0 ? Effect.void : Effect.fail(new WorkerError({ detail: problems.join("\n") }))
