@@ -455,7 +455,7 @@ export const make = <
     site: captureSite(make)
   })
   const problems = check(flow)
-  if (problems.length > 0) throw new DefinitionError({ definition: "flow", id, problems })
+  if (problems.length > 0) throw new DefinitionError({ definition: "flow", id: String(id), problems })
   return flow as any
 }
 
