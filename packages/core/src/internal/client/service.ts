@@ -324,6 +324,16 @@ export const make = Effect.fnUntraced(function* (options: {
 
   const stateAt = (run: RunLike, seq?: number) => Effect.map(load(idOf(run), seq), ({ state }) => state)
 
+  const settle: Runs["Service"]["settle"] = Effect.fnUntraced(function* (run, call, as, settleOptions) {
+    const id = idOf(run)
+    const { info } = yield* store.get(id)
+    if (info.status !== "paused") {
+      const detail = "only a paused run has calls to settle; of a failed one retry does"
+      return yield* refuse(client, settleOptions ?? {}, refused(id, "settle", info.status, detail))
+    }
+    yield* sendIfWanted(client, id, info, { type: "settle", call, as: settlementOf(as) }, settleOptions)
+  })
+
   return Service.of({
     ...Signals.make(client),
     start: (flow, input, startOptions) => Effect.map(begin(flow, input, startOptions), ({ run }) => run),
@@ -391,14 +401,21 @@ export const make = Effect.fnUntraced(function* (options: {
         pauseOptions?.note === undefined ? { type: "pause" } : { type: "pause", note: pauseOptions.note },
         pauseOptions
       ),
-    resume: (run, resumeOptions) =>
-      command(
+    resume: Effect.fnUntraced(function* (run, resumeOptions) {
+      const { settle: settled = {}, ...sending } = resumeOptions ?? {}
+      const { commandId } = sending
+      for (const [call, as] of Object.entries(settled)) {
+        const own = commandId === undefined ? sending : { ...sending, commandId: `${commandId}/${call}` }
+        yield* settle(run, call, as, own)
+      }
+      yield* command(
         run,
         "resume",
         (status) => (status === "paused" ? undefined : "only a paused run can be resumed"),
         { type: "resume" },
-        resumeOptions
-      ),
+        sending
+      )
+    }),
     cancel: Effect.fnUntraced(function* (
       run: RunLike,
       reason: string,
@@ -414,15 +431,7 @@ export const make = Effect.fnUntraced(function* (options: {
       const { timeout } = cancelOptions
       return (yield* timeout === undefined ? ended(id) : endedIn(id, timeout)).status
     }) as any,
-    settle: Effect.fnUntraced(function* (run, call, as, settleOptions) {
-      const id = idOf(run)
-      const { info } = yield* store.get(id)
-      if (info.status !== "paused") {
-        const detail = "only a paused run has calls to settle; of a failed one retry does"
-        return yield* refuse(client, settleOptions ?? {}, refused(id, "settle", info.status, detail))
-      }
-      yield* sendIfWanted(client, id, info, { type: "settle", call, as: settlementOf(as) }, settleOptions)
-    }),
+    settle,
     fork: Effect.fnUntraced(function* <F extends Flow.Any>(
       run: Run<F>,
       seq: number,
