@@ -328,7 +328,10 @@ export const WorkerRpcs = RpcGroup.make(
     },
     error
   }),
-  Rpc.make("resume", { payload: command, error }),
+  Rpc.make("resume", {
+    payload: { ...command, settle: optional(Schema.Record(Schema.String, Settlement)) },
+    error
+  }),
   Rpc.make("pause", { payload: { ...command, note: optional(Schema.String) }, error }),
   Rpc.make("cancel", {
     payload: { ...command, reason: Schema.String },

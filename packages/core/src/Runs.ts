@@ -322,8 +322,14 @@ export class Runs extends Context.Service<
       options?: SendOptions & { readonly note?: string | undefined }
     ) => Effect.Effect<void, ReadError | CommandRefused>
 
-    /** Lets a paused run go on. */
-    readonly resume: (run: RunLike, options?: SendOptions) => Effect.Effect<void, ReadError | CommandRefused>
+    /**
+     * Lets a paused run go on. With `settle` what became of its calls that are in doubt is said before that, by their
+     * names, as `Runs.settle` does: one command each.
+     */
+    readonly resume: (
+      run: RunLike,
+      options?: SendOptions & { readonly settle?: { readonly [call: string]: Settlement } | undefined }
+    ) => Effect.Effect<void, ReadError | CommandRefused>
 
     /**
      * Cancels a run and waits until it has ended; the answer is how. A run that had ended already is not changed.

@@ -95,7 +95,8 @@ export const conclude = Effect.fnUntraced(function* (run: string) {
   const state = yield* runs.stateAt(run)
   const waits = RunText.waitsOf(state)
   const outcome = outcomeOf(state, waits)
-  const rest = yield* RunText.restText(state, waits, yield* RunText.now)
+  const inDoubt = yield* Runs.callsInDoubt(run)
+  const rest = yield* RunText.restText(state, waits, inDoubt, yield* RunText.now)
   yield* output.document(outcome, () => {
     const { paint } = output
     const { ending } = state
@@ -103,7 +104,7 @@ export const conclude = Effect.fnUntraced(function* (run: string) {
     if (ending?.status === "completed")
       return ending.output === null ? [head] : [head, Text.block(ending.output)]
     if (ending?.status === "failed")
-      return [head, RunText.failureOf(ending.error), `  waymark show ${Text.inline(run)}`]
+      return [head, RunText.failureOf(ending.error), `  waymark show ${Text.inline(run)}`, ...rest]
     if (ending?.status === "cancelled") return [head, Text.clean(ending.reason, true)]
     return [head, ...rest]
   })

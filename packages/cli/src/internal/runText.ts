@@ -160,8 +160,9 @@ const pauseText = (state: RunState.RunState, recorded: Event | undefined): Reado
       return [`the flow does not fit it: ${Text.clean(pause.message, true)}`]
     case "diverged":
       return [...divergedText(state, pause, recorded), resume]
+    // What can be done about it is said of each call that is in doubt.
     case "inDoubt":
-      return [`nobody knows whether call ${Text.inline(pause.call)} of ${pause.tool} took effect`]
+      return []
     case "budget":
       return [`it spent ${pause.spent} of ${pause.limit} of budget ${pause.budget}`, resume]
     case "stepLimit":
@@ -171,12 +172,39 @@ const pauseText = (state: RunState.RunState, recorded: Event | undefined): Reado
   }
 }
 
-/** What a run waits for, or why it is paused, fit to be shown. */
-export const restText = (state: RunState.RunState, waits: ReadonlyArray<OpenWait>, at: number) =>
-  Effect.map(recordedFor(state), (recorded) =>
-    [...pauseText(state, recorded), ...waits.flatMap((wait) => waitText(state.run, wait, at))].map((line) =>
-      Text.clean(line, true)
-    )
-  )
+/** A call in doubt in words, and the three things that can be said of it. */
+const doubtText = (
+  { run, status }: RunState.RunState,
+  { call, input, key, node, time, tool, visit }: Runs.CallInDoubt,
+  isOnly: boolean,
+  at: number
+): ReadonlyArray<string> => {
+  const command = `  waymark ${status === "failed" ? "retry" : "resume"} ${quoted(run)} --settle `
+  const settle = (as: string) => command + quoted(isOnly ? as : `${call}=${as}`)
+  return [
+    `nobody knows whether this call took effect: ${askedText(tool, call, input)}`,
+    `  visit ${visit} of ${Text.inline(node, 60)}, begun ${Text.moment(time)} (${Text.span(at - time)} ago), idempotency key ${key}`,
+    ...Text.columns([
+      [settle("again"), "it did not: it is made again, under the same key"],
+      [settle("failed"), "it did not, and is not to be made"],
+      [settle('{"output":…}'), "it did: this is what it gave"]
+    ])
+  ]
+}
+
+/** What a run waits for, or why it does not go on, fit to be shown. */
+export const restText = Effect.fnUntraced(function* (
+  state: RunState.RunState,
+  waits: ReadonlyArray<OpenWait>,
+  inDoubt: ReadonlyArray<Runs.CallInDoubt>,
+  at: number
+) {
+  const recorded = yield* recordedFor(state)
+  return [
+    ...pauseText(state, recorded),
+    ...inDoubt.flatMap((call) => doubtText(state, call, inDoubt.length === 1, at)),
+    ...waits.flatMap((wait) => waitText(state.run, wait, at))
+  ].map((line) => Text.clean(line, true))
+})
 
 export const now: Effect.Effect<number> = Effect.clockWith(({ currentTimeMillis }) => currentTimeMillis)

@@ -106,6 +106,22 @@ describe("an at-most-once call whose process died", () => {
     })
   )
 
+  it.effect("or is resumed with what a person says of it, under one command id", () =>
+    Effect.gen(function* () {
+      const { call, eventsOf, payments, run, runs } = yield* paused
+      const error = yield* Effect.flip(runs.resume(run, { settle: { other: "again" } }))
+      assert.include(error.message, `no open visit has a call other; in doubt: "${call}"`)
+      const told = { settle: { [call]: { output: "receipt" } }, commandId: "told", actor: "ada" } as const
+      yield* runs.resume(run, told)
+      assert.deepStrictEqual(yield* runs.await(run), ["receipt"])
+      assert.strictEqual(payments.length, 1)
+      assert.deepStrictEqual(
+        (yield* eventsOf(run, "callCompleted")).map(({ actor, command }) => [actor, command?.id]),
+        [["ada", `told/${call}`]]
+      )
+    })
+  )
+
   it.effect("or that it failed", () =>
     Effect.gen(function* () {
       const { call, payments, run, runs } = yield* paused

@@ -6,6 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Runs from "@waymark/core/Runs"
 import type { OpenWait } from "@waymark/core/RunState"
 import { Editor } from "../Editor.ts"
 import { positionOf, runOf, textField } from "../faces/Arguments.ts"
@@ -26,7 +27,7 @@ const make = Effect.gen(function* () {
   const stores = yield* Stores
   const cursor = yield* Cursor
   const workers = yield* Workers
-  const { ask, askAnswer } = Asking.make(editor)
+  const { ask, askAnswer, askSettlement } = Asking.make(editor)
 
   const runFrom = (argument: unknown): RunRef | undefined => runOf(argument) ?? cursor.current()
 
@@ -96,6 +97,20 @@ const make = Effect.gen(function* () {
       const { runs } = yield* stores.open(ref.store)
       const { waits } = yield* runs.stateAt(ref.run)
       return [...waits].filter(([, { on }]) => on.type === type)
+    })
+
+  /** Asks what became of the calls of a run that are in doubt, if any are. `undefined` if somebody stops. */
+  const settle = (ref: RunRef) =>
+    Effect.gen(function* () {
+      const { runs } = yield* stores.open(ref.store)
+      const calls = yield* Effect.provideService(Runs.callsInDoubt(ref.run), Runs.Runs, runs)
+      const settled: { [call: string]: Runs.Settlement } = {}
+      for (const call of calls) {
+        const as = yield* askSettlement(call)
+        if (as === undefined) return undefined
+        settled[call.call] = as
+      }
+      return settled
     })
 
   yield* act(
@@ -179,10 +194,12 @@ const make = Effect.gen(function* () {
   yield* act(
     "waymark.resume",
     (ref) =>
-      Effect.map(
-        send(ref, `Resuming ${name(ref)}`, (run) => run.resume),
-        (sent) => sent && `Asked ${name(ref)} to go on.`
-      ),
+      Effect.gen(function* () {
+        const settled = yield* settle(ref)
+        if (settled === undefined) return undefined
+        const sent = yield* send(ref, `Resuming ${name(ref)}`, (run) => run.resume(settled))
+        return sent && `Asked ${name(ref)} to go on.`
+      }),
     true
   )
   yield* act(
@@ -196,8 +213,9 @@ const make = Effect.gen(function* () {
           `The run goes on from ${from}. Calls that completed are not made again; those that failed are.`,
           "Retry"
         )
-        if (!yes) return undefined
-        const sent = yield* send(ref, `Retrying ${name(ref)}`, (run) => run.retry)
+        const settled = yes ? yield* settle(ref) : undefined
+        if (settled === undefined) return undefined
+        const sent = yield* send(ref, `Retrying ${name(ref)}`, (run) => run.retry(settled))
         return sent && `${name(ref)} goes on.`
       }),
     true

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import type { Json } from "effect/Schema"
 import type { OpenWait } from "@waymark/core/RunState"
+import type { CallInDoubt, Settlement } from "@waymark/core/Runs"
 import type { Choice, Editor } from "../Editor.ts"
 import { line } from "../reading/Text.ts"
 import * as Form from "./Form.ts"
@@ -76,5 +77,36 @@ export const make = (editor: Editor["Service"]) => {
       return chosen === "other" ? yield* ask(title, prompt, document) : chosen
     })
 
-  return { ask, askAnswer }
+  /** What became of a call of which nobody knows whether it took effect. */
+  const askSettlement = ({ input, key, node, tool, visit }: CallInDoubt) =>
+    Effect.gen(function* () {
+      const title = `Did ${line(tool, 60)} take effect?`
+      const chosen = yield* editor.pick<"effect" | "again" | "failed">(
+        title,
+        [
+          {
+            label: "It took effect…",
+            description: "you give the output that the tool would have given",
+            value: "effect"
+          },
+          {
+            label: "It did not: make the call again",
+            description: `under the same idempotency key, ${key}`,
+            value: "again"
+          },
+          {
+            label: "It did not, and is not to be made",
+            description: "the call fails as one in doubt",
+            value: "failed"
+          }
+        ],
+        `${line(tool, 60)} ${line(text(input), 200)}, visit ${visit} of ${line(node, 60)}`
+      )
+      if (chosen !== "effect") return chosen
+      const output = yield* ask(title, "What it gave", anything)
+      const settlement: Settlement | undefined = output && { output: output.value }
+      return settlement
+    })
+
+  return { ask, askAnswer, askSettlement }
 }

@@ -21,12 +21,18 @@ export class StoreHeld extends Schema.TaggedError<StoreHeld>()("StoreHeld", {
   }
 }
 
+/** What became of calls, by their names. */
+export interface Settlements {
+  readonly [call: string]: Runs.Settlement
+}
+
 export interface Steering {
   readonly answer: (wait: string, value: Json) => Effect.Effect<void, Error>
   readonly signal: (name: string, payload: Json, key: string | undefined) => Effect.Effect<void, Error>
   readonly pause: (note: string | undefined) => Effect.Effect<void, Error>
-  readonly resume: Effect.Effect<void, Error>
-  readonly retry: Effect.Effect<void, Error>
+  /** What became of calls that are in doubt is said first. */
+  readonly resume: (settled: Settlements) => Effect.Effect<void, Error>
+  readonly retry: (settled: Settlements) => Effect.Effect<void, Error>
   readonly cancel: (reason: string) => Effect.Effect<void, Error>
   readonly bookmark: (seq: number, name: string) => Effect.Effect<void, Error>
 }
@@ -50,8 +56,8 @@ const byInbox = (stores: Stores["Service"], { run, store }: RunRef): Steering =>
     signal: (name, payload, key) =>
       send((runs) => runs.signal(run, name, payload, key === undefined ? {} : { key })),
     pause: (note) => send((runs) => runs.pause(run, note === undefined ? {} : { note })),
-    resume: send((runs) => runs.resume(run)),
-    retry: send((runs) => runs.retry(run)),
+    resume: (settle) => send((runs) => runs.resume(run, { settle })),
+    retry: (settle) => send((runs) => runs.retry(run, { settle })),
     cancel: (reason) => send((runs) => runs.cancel(run, reason, { until: "accepted" })),
     bookmark: (seq, name) => send(() => Runs.bookmark(run, seq, { name }))
   }
@@ -66,8 +72,8 @@ const byWorker = (workers: Workers["Service"], { run, store }: RunRef): Steering
     signal: (name, payload, key) =>
       ask(({ requests }) => requests.signal({ run, name, payload, ...(key === undefined ? {} : { key }) })),
     pause: (note) => ask(({ requests }) => requests.pause({ run, ...(note === undefined ? {} : { note }) })),
-    resume: ask(({ requests }) => requests.resume({ run })),
-    retry: ask(({ requests }) => requests.retry({ run })),
+    resume: (settle) => ask(({ requests }) => requests.resume({ run, settle })),
+    retry: (settle) => ask(({ requests }) => requests.retry({ run, settle })),
     cancel: (reason) => ask(({ requests }) => requests.cancel({ run, reason })),
     bookmark: (seq, name) => ask(({ requests }) => requests.bookmark({ run, seq, name }))
   }

@@ -3,6 +3,7 @@ import * as Option from "effect/Option"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as Schema from "effect/Schema"
 import * as Runs from "@waymark/core/Runs"
 import * as Arguments from "../arguments.ts"
 import * as Acting from "../acting.ts"
@@ -74,15 +75,75 @@ export const signal = Command.make(
   ])
 )
 
+const settle = Flag.String("settle").pipe(
+  Flag.withDescription(
+    'What became of a call that is in doubt: again, failed or {"output":…}; of one of several: call=again, …'
+  ),
+  Flag.withMetavar("[call=]again|failed|output"),
+  Flag.atLeast(0)
+)
+
+const isSettlement = Schema.is(
+  Schema.Union([Schema.Literals(["again", "failed"]), Schema.Struct({ output: Schema.Json })])
+)
+
+/** What is said of calls that are in doubt, by their names: that of the only one need not be given. */
+const settlements = Effect.fnUntraced(function* (run: string, texts: ReadonlyArray<string>) {
+  const said: Array<readonly [call: string | undefined, as: unknown]> = []
+  for (const text of texts) {
+    // The name of a call does not begin so.
+    if (text === "again" || text === "failed" || text.startsWith("{"))
+      said.push([undefined, yield* Given.value("--settle", text)])
+    else said.push(...Object.entries(yield* Given.named("--settle", [text])))
+  }
+  const settled: { [call: string]: Runs.Settlement } = {}
+  for (const [named, as] of said) {
+    const call = named ?? (yield* onlyInDoubt(run))
+    if (!isSettlement(as))
+      return yield* new BadInput({
+        what: `--settle ${call}`,
+        detail: 'it is `again`, `failed` or {"output":…}'
+      })
+    settled[call] = as
+  }
+  return settled
+})
+
+const onlyInDoubt = Effect.fnUntraced(function* (run: string) {
+  const [first, ...others] = yield* Runs.callsInDoubt(run)
+  if (first !== undefined && others.length === 0) return first.call
+  const detail =
+    first === undefined
+      ? "no call of the run is in doubt"
+      : `several calls are in doubt; say which, as in ${[first, ...others].map(({ call }) => `${call}=again`).join(", ")}`
+  return yield* new BadInput({ what: "--settle", detail })
+})
+
 export const resume = Command.make(
   "resume",
-  { run, ...Acting.flags },
-  Effect.fn("resume")(function* (flags) {
-    yield* Acting.act(flags, "resumed", (info, options) =>
-      Runs.Runs.use((runs) => runs.resume(info.run, options))
+  { run, settle, ...Acting.flags },
+  Effect.fn("resume")(function* ({ settle, ...rest }) {
+    yield* Acting.act(rest, "resumed", (info, options) =>
+      Effect.gen(function* () {
+        const runs = yield* Runs.Runs
+        yield* runs.resume(info.run, { ...options, settle: yield* settlements(info.run, settle) })
+      })
     )
   })
-).pipe(Command.withDescription("Let a paused run go on."))
+).pipe(
+  Command.withDescription("Let a paused run go on."),
+  Command.withExamples([
+    { command: "waymark resume ticket-42", description: "It goes on where a worker takes it up" },
+    {
+      command: "waymark resume payout-1 --settle again --work",
+      description: "The call that is in doubt did not take effect: it is made again, here"
+    },
+    {
+      command: `waymark resume payout-1 --settle '{"output":"receipt 17"}'`,
+      description: "It did: this is what its tool would have given"
+    }
+  ])
+)
 
 export const pause = Command.make(
   "pause",
@@ -124,33 +185,12 @@ export const cancel = Command.make(
   )
 )
 
-const settlement = (call: string, value: unknown): Effect.Effect<Runs.Settlement, BadInput> => {
-  if (value === "again" || value === "failed") return Effect.succeed(value)
-  if (typeof value === "object" && value !== null && "output" in value) {
-    return Effect.succeed({
-      output: value.output as Runs.Settlement extends infer S
-        ? S extends { output: infer O }
-          ? O
-          : never
-        : never
-    })
-  }
-  return Effect.fail(
-    new BadInput({ what: `--settle ${call}`, detail: 'it is `again`, `failed` or {"output": …}' })
-  )
-}
-
 export const retry = Command.make(
   "retry",
   {
     run,
     edit: Acting.edit,
-    settle: Flag.String("settle").pipe(
-      Flag.withDescription(
-        'What became of a call that is in doubt: call=again, call=failed or call={"output":…}'
-      ),
-      Flag.atLeast(0)
-    ),
+    settle,
     maxSteps: Flag.Int("max-steps").pipe(
       Flag.withDescription("How many steps it may take from now on"),
       Flag.optional
@@ -158,9 +198,6 @@ export const retry = Command.make(
     ...Acting.flags
   },
   Effect.fn("retry")(function* ({ edit, maxSteps, settle, ...rest }) {
-    const settled = yield* Given.named("--settle", settle)
-    const calls: { [call: string]: Runs.Settlement } = {}
-    for (const [call, value] of Object.entries(settled)) calls[call] = yield* settlement(call, value)
     yield* Acting.act(
       rest,
       "retried",
@@ -169,7 +206,7 @@ export const retry = Command.make(
           const runs = yield* Runs.Runs
           const how = {
             ...options,
-            ...(settle.length === 0 ? undefined : { settle: calls }),
+            ...(settle.length === 0 ? undefined : { settle: yield* settlements(info.run, settle) }),
             ...(Option.isSome(maxSteps) ? { limits: { maxSteps: maxSteps.value } } : undefined)
           }
           if (edit.length === 0) return yield* runs.retry(info.run, how)

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as Runs from "@waymark/core/Runs"
 import { Store } from "@waymark/core/Store"
 import * as Arguments from "../arguments.ts"
 import * as Drawing from "../drawing.ts"
@@ -77,13 +78,15 @@ export const show = Command.make(
     const seen = yield* Look.look(info, most)
     const items = TimelineText.itemsOf(seen.timeline, seen.moments)
     const waits = RunText.waitsOf(seen.state)
-    const rest = yield* RunText.restText(seen.state, waits, now)
+    const inDoubt = yield* Runs.callsInDoubt(info.run)
+    const rest = yield* RunText.restText(seen.state, waits, inDoubt, now)
     const document = {
       run: seen.info,
       ...(owner === undefined ? undefined : { owner }),
       input: seen.state.input.value,
       ...(seen.state.ending === undefined ? undefined : { ending: seen.state.ending }),
       ...(seen.state.pause === undefined ? undefined : { pause: seen.state.pause }),
+      ...(inDoubt.length === 0 ? undefined : { inDoubt }),
       waits,
       timeline: {
         from: seen.from,
@@ -97,7 +100,8 @@ export const show = Command.make(
       const { paint } = output
       const title = (text: string) => ["", paint("bold", text)]
       const lines = [paint("bold", Text.inline(info.run, 100)), ...headOf(seen, owner, now, paint)]
-      const resting = seen.state.pause === undefined ? "waits for" : "is paused"
+      const isPaused = seen.state.pause !== undefined
+      const resting = isPaused ? "is paused" : inDoubt.length > 0 ? "is in doubt" : "waits for"
       if (rest.length > 0) lines.push(...title(resting), ...rest.map((line) => `  ${line}`))
       const shown = items.slice(-limit)
       const before = items.length - shown.length

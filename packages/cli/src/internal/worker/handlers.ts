@@ -147,7 +147,7 @@ export const layer = (
             yield* runs.retry(ref, { ...how, edits: yield* Values.edits(ref.flow, editsIn(edits)) })
           })
         ),
-        resume: steer(({ run, ...sender }) => runs.resume(run, senderOf(sender))),
+        resume: steer(({ run, settle, ...sender }) => runs.resume(run, { ...senderOf(sender), settle })),
         pause: steer(({ note, run, ...sender }) => runs.pause(run, { ...senderOf(sender), note })),
         cancel: steer(({ reason, run, ...sender }) =>
           Effect.map(runs.cancel(run, reason, { ...senderOf(sender), until: "accepted" }), (status) => ({

@@ -382,7 +382,7 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
               ? resolved()
               : Effect.andThen(rest(claims.order, tool, id), Effect.suspend(resolved))
           }
-          const turn = claims.order?.turnOf(id)
+          const turn = known.error?.kind === "interrupted" ? claims.order?.noticed : claims.order?.turnOf(id)
           return turn === undefined ? serve(tool, known) : Effect.andThen(turn, serving(tool, known))
         }
         if (host.refuse !== undefined) return host.refuse({ tool: tool.name, call: id, input: exit.value })

@@ -23,7 +23,9 @@ export interface Order {
    * out before has. `undefined` if it is.
    */
   readonly turnOf: (id: string) => Effect.Effect<void> | undefined
-  /** Waits until what is recorded has led to all that it leads to, as far as no time has to pass for that. */
+  /** A call is asked for that has no turn: others may have waited for that. */
+  readonly noticed: Effect.Effect<void>
+  /** The same, and waits until what is recorded has led to all that it leads to, as far as no time has to pass for that. */
   readonly rest: Effect.Effect<void>
   readonly close: () => void
 }
@@ -146,9 +148,8 @@ export const make = (options: {
   const drive: Effect.Effect<void> = Effect.gen(function* () {
     yield* settled
     relaxed = true
-    release()
     let last: Start | undefined
-    while (held.size > 0) {
+    for (release(); held.size > 0; release()) {
       const end = head()
       const missing = end && missingBefore(end.seq)
       if (missing === undefined || missing === last) return giveUp()
@@ -193,7 +194,15 @@ export const make = (options: {
       }
       return park(id)
     },
-    rest: Effect.withFiber((fiber) => (isAlone(fiber) ? Effect.void : settled)),
+    noticed: Effect.withFiber((fiber) => {
+      releaseSoon(fiber)
+      return Effect.void
+    }),
+    rest: Effect.withFiber((fiber) => {
+      if (isAlone(fiber)) return Effect.void
+      releaseSoon(fiber)
+      return settled
+    }),
     close: () => driver?.interruptUnsafe()
   }
 }
