@@ -455,7 +455,9 @@ export const make = <
     site: captureSite(make)
   })
   const problems = check(flow)
-  if (problems.length > 0) throw new DefinitionError({ definition: "flow", id, problems })
+  // It may be anything where nobody asked the compiler.
+  const given: unknown = id
+  if (problems.length > 0) throw new DefinitionError({ definition: "flow", id: String(given), problems })
   return flow as any
 }
 

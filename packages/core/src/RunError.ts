@@ -45,7 +45,8 @@ export class InvalidValue extends Schema.TaggedError<InvalidValue>()("InvalidVal
   detail: Schema.String
 }) {
   override get message(): string {
-    return `${this.what} is not valid: ${this.detail}`
+    const verb = /^the (edits|limits|options)$/.test(this.what) ? "are" : "is"
+    return `${this.what} ${verb} not valid: ${this.detail}`
   }
 }
 
@@ -149,7 +150,8 @@ export class CommandRefused extends Schema.TaggedError<CommandRefused>()("Comman
  */
 export class InvalidCheckpoint extends Schema.TaggedError<InvalidCheckpoint>()("InvalidCheckpoint", {
   run: Schema.String,
-  seq: Schema.Int,
+  /** As it was given: it may be no position at all. */
+  seq: Schema.Number,
   detail: Schema.String
 }) {
   override get message(): string {

@@ -19,6 +19,7 @@ import type {
 } from "./internal/definition/compensable.ts"
 import { type Fields, inputOf, type InputOf } from "./internal/definition/input.ts"
 import { holdSecrets, inspect } from "./internal/definition/inspect.ts"
+import { checkSchedule, checkWord, stops } from "./internal/definition/options.ts"
 import { DefinitionError, type Problem, problemsOf } from "./internal/definition/problem.ts"
 import { captureSite, type Site } from "./internal/definition/site.ts"
 import { Visit } from "./Visit.ts"
@@ -361,6 +362,13 @@ export const make = <
     timeout: limit("compensate.timeout", undo.timeout),
     inDoubt: undo.inDoubt === true
   }
+  const { delivery = "atLeastOnce", inDoubt = "pause" } = options
+  problems.push(
+    ...checkWord("delivery", delivery, ["atLeastOnce", "atMostOnce"]),
+    ...checkWord("inDoubt", inDoubt, stops),
+    ...checkSchedule("retry", options.retry),
+    ...checkSchedule("compensate.retry", undo?.retry)
+  )
   if (options.while !== undefined && options.retry === undefined) {
     problems.push({
       _tag: "InvalidOption",
@@ -378,8 +386,8 @@ export const make = <
     while: options.while,
     timeout,
     heartbeat: alive,
-    delivery: options.delivery ?? "atLeastOnce",
-    inDoubt: options.inDoubt ?? "pause",
+    delivery,
+    inDoubt,
     key: options.key,
     compensate,
     description: options.description,

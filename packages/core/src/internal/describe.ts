@@ -20,7 +20,7 @@ export const describe = (failure: Failure): string => {
     case "stepLimit":
       return `it has taken ${failure.limit} steps, as many as it may`
     case "recoveries":
-      return `it crashed more than ${failure.limit} times without completing a visit`
+      return `it crashed${failure.limit === 0 ? "" : ` more than ${failure.limit === 1 ? "once" : `${failure.limit} times`}`} without completing a visit`
     case "visitLimit":
       return `node ${failure.node} was visited ${failure.limit} times, as often as it may be`
     case "budget":

@@ -57,6 +57,39 @@ describe("Flow.make", () => {
     assert.isAbove(site?.line ?? 0, 40)
   })
 
+  it("says what the compiler would have refused", () => {
+    const base = { input: Schema.Void, start: "only", nodes: { only: end } }
+    const saying = (options: unknown, id: unknown = "x") =>
+      failure(() => make(id as string, { ...base, ...(options as object) })).problems.map((problem) =>
+        "option" in problem && "detail" in problem ? `${problem.option} ${problem.detail}` : problem
+      )
+    assert.deepStrictEqual(saying({ start: undefined }), [
+      "start is missing; name the node that runs begin with"
+    ])
+    assert.deepStrictEqual(saying({ nodes: null }), [
+      "nodes is missing; give an object of what Node.make makes"
+    ])
+    assert.deepStrictEqual(saying({}, 7), ["id is not a text"])
+    assert.deepStrictEqual(saying({ durability: "strcit" }), [
+      'durability is "strcit"; it must be one of "pipelined", "strict", "ephemeral"'
+    ])
+    assert.deepStrictEqual(saying({ onExceeded: "stop" }), [
+      'onExceeded is "stop"; it must be one of "pause", "fail"'
+    ])
+    const noSchedule = "is not a schedule, such as Schedule.recurs(3) makes"
+    const only = node({ to: ["end"], retry: 3, onExceeded: null })
+    assert.deepStrictEqual(saying({ nodes: { only } }), [`retry ${noSchedule}`])
+    assert.deepStrictEqual(saying({ restart: { max: 1, schedule: "1 second" } }), [
+      `restart.schedule ${noSchedule}`
+    ])
+    assert.deepStrictEqual(saying({ error: Rejected, restart: { max: 1, fatal: ["Rejected", "Nope"] } }), [
+      'restart.fatal names the error "Nope", but the flow\'s errors are "Rejected", "NodeTimeout"'
+    ])
+    make("x", { ...base, restart: { max: 1, fatal: ["NodeTimeout"] } })
+    // Nobody knows all of its errors.
+    make("x", { ...base, error: Schema.Json, restart: { max: 1, fatal: ["Nope"] } })
+  })
+
   it("names the start that is not a node", () => {
     assert.deepStrictEqual(
       problems(() => make("x", { input: Schema.Void, start: "z", nodes: { a: end } })),

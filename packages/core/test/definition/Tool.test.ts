@@ -39,6 +39,28 @@ describe("Tool.make", () => {
     assert.isAbove(Search.site()?.line ?? 0, 10)
   })
 
+  it("says what the compiler would have refused", () => {
+    const saying = (options: object): string => {
+      try {
+        Tool.make("x", { input: {}, ...options })
+      } catch (error) {
+        return (error as Tool.DefinitionError).message.split("\n").slice(1).join()
+      }
+      return assert.fail("the definition was accepted")
+    }
+    assert.strictEqual(
+      saying({ delivery: "once" }),
+      '- `delivery` is "once"; it must be one of "atLeastOnce", "atMostOnce"'
+    )
+    assert.strictEqual(
+      saying({ inDoubt: "wait" }),
+      '- `inDoubt` is "wait"; it must be one of "pause", "fail"'
+    )
+    const noSchedule = "is not a schedule, such as Schedule.recurs(3) makes"
+    assert.strictEqual(saying({ retry: 3 }), `- \`retry\` ${noSchedule}`)
+    assert.strictEqual(saying({ compensate: { retry: 3 } }), `- \`compensate.retry\` ${noSchedule}`)
+  })
+
   it("lists what is wrong with it", () => {
     try {
       Tool.make("", { input: { a: Schema.Any }, output: Schema.Unknown, timeout: 0, while: () => true })

@@ -11,6 +11,7 @@ import * as Codec from "@waymark/core/Codec"
 import * as Flow from "@waymark/core/Flow"
 import * as MemoryStore from "@waymark/core/MemoryStore"
 import * as Node from "@waymark/core/Node"
+import * as RunError from "@waymark/core/RunError"
 import * as Runs from "@waymark/core/Runs"
 import * as State from "@waymark/core/State"
 import * as Tool from "@waymark/core/Tool"
@@ -280,6 +281,48 @@ describe("a client", () => {
         assert.strictEqual(error._tag, "InvalidValue")
         assert.include(error.message, 'run "r" is one of flow "one-node", not of "other"')
       }
+    })
+  )
+
+  it.effect("is told of options that are none", () =>
+    Effect.gen(function* () {
+      const { runs } = yield* machine().boot(program(({ next }) => Effect.succeed(next.end([]))))
+      const run = yield* runs.start(oneNode, {}, { id: "r" })
+      yield* runs.await(run)
+      const messageOf = (asked: Effect.Effect<unknown, { readonly message: string }>) =>
+        Effect.map(Effect.flip(asked), ({ message }) => message)
+      for (const [options, detail] of [
+        [{ durability: "foo" }, 'durability is "foo"; it must be one of "pipelined", "strict", "ephemeral"'],
+        [{ tags: "abc" }, "tags is not a list of texts"],
+        [{ attributes: ["a"] }, "attributes is not an object of texts"],
+        [{ attributes: { a: 1 } }, "attributes is not an object of texts"],
+        [{ actor: 7 }, "actor is not a text"],
+        [{ id: "" }, "id is empty"],
+        [{ id: "a", idempotencyKey: "b" }, "id and idempotencyKey exclude each other"]
+      ] as ReadonlyArray<readonly [any, string]>) {
+        const message = `the options are not valid: ${detail}`
+        assert.strictEqual(yield* messageOf(runs.start(oneNode, {}, options)), message)
+        assert.strictEqual(yield* messageOf(runs.fork(run, 0, options)), message)
+      }
+      for (const seq of [1.5, Number.NaN, -1, "2" as unknown as number]) {
+        const at = `seq ${typeof seq === "number" ? seq : "NaN"} of run "r"`
+        const message = `${at}: a position in a journal is a whole number from 0`
+        for (const reading of [
+          runs.stateAt(run, seq),
+          runs.fork(run, seq),
+          Effect.provideService(Runs.bookmark(run, seq, { name: "b" }), Runs.Runs, runs),
+          Effect.provideService(Runs.verify(run, { from: seq }), Runs.Runs, runs)
+        ])
+          assert.strictEqual(yield* messageOf(reading), message)
+      }
+      assert.strictEqual(
+        yield* messageOf(runs.retry(run, { limits: { maxSteps: 0 } })),
+        "the limits are not valid: maxSteps is 0; it must be a whole number from 1"
+      )
+      const crashed = (limit: number) => RunError.describe({ kind: "recoveries", limit })
+      assert.strictEqual(crashed(0), "it crashed without completing a visit")
+      assert.strictEqual(crashed(1), "it crashed more than once without completing a visit")
+      assert.strictEqual(crashed(2), "it crashed more than 2 times without completing a visit")
     })
   )
 })

@@ -6,7 +6,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Flow from "../../Flow.ts"
 import type { IdGenerator } from "../../IdGenerator.ts"
-import { InvalidValue } from "../../RunError.ts"
+import { InvalidCheckpoint, InvalidValue } from "../../RunError.ts"
 import type { RunLike, Runs } from "../../Runs.ts"
 import type { Journals } from "../engine/reader.ts"
 
@@ -29,5 +29,17 @@ export const checkFlow = (flow: Flow.Any, run: string, of: string): Effect.Effec
         new InvalidValue({
           what: "the flow",
           detail: `run ${JSON.stringify(run)} is one of flow ${JSON.stringify(of)}, not of ${JSON.stringify(flow.id)}`
+        })
+      )
+
+/** Whether a number may be a position in a journal at all. */
+export const checkPosition = (run: string, seq: number): Effect.Effect<void, InvalidCheckpoint> =>
+  Number.isSafeInteger(seq) && seq >= 0
+    ? Effect.void
+    : Effect.fail(
+        new InvalidCheckpoint({
+          run,
+          seq: typeof seq === "number" ? seq : Number.NaN,
+          detail: "a position in a journal is a whole number from 0"
         })
       )

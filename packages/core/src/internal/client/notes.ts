@@ -8,7 +8,7 @@ import { InvalidCheckpoint } from "../../RunError.ts"
 import type { CommandRefused } from "../../RunError.ts"
 import type { CommandOptions, ReadError, RunLike, Runs } from "../../Runs.ts"
 import type { Mutable } from "../record.ts"
-import { idOf, Service } from "./client.ts"
+import { checkPosition, idOf, Service } from "./client.ts"
 import { apply } from "./commanding.ts"
 import type { Until } from "./commanding.ts"
 
@@ -66,13 +66,7 @@ export const bookmark = (
   Service.use(({ client }) =>
     Effect.gen(function* () {
       const id = idOf(run)
-      if (!(Number.isSafeInteger(seq) && seq >= 0)) {
-        return yield* new InvalidCheckpoint({
-          run: id,
-          seq: -1,
-          detail: `${seq} is no position in a journal`
-        })
-      }
+      yield* checkPosition(id, seq)
       const { head } = yield* client.store.get(id)
       if (seq > head.seq) {
         return yield* new InvalidCheckpoint({

@@ -52,9 +52,10 @@ import * as TypedState from "../engine/typedState.ts"
 import * as Versions from "../engine/versions.ts"
 import type { Mutable } from "../record.ts"
 import { isThrough, openCount } from "../visits.ts"
-import { checkFlow, idOf, Service } from "./client.ts"
+import { checkFlow, checkPosition, idOf, Service } from "./client.ts"
 import type { Client } from "./client.ts"
 import { apply, refuse, send, sendIfWanted, submit } from "./commanding.ts"
+import { checkOptions } from "./given.ts"
 import * as Signals from "./signals.ts"
 
 const settlementOf = (as: Settlement) =>
@@ -102,8 +103,6 @@ const undone = (error: StoreModule.LeaseLost | StoreModule.StoreError): StoreMod
           detail: `run ${JSON.stringify(error.run)} was not created, since this process was taken for dead; try again`
         }
       })
-
-const emptyId = () => new InvalidValue({ what: "the id", detail: "it is empty" })
 
 const secrets = new WeakMap<Flow.Any, boolean>()
 
@@ -168,14 +167,8 @@ export const make = Effect.fnUntraced(function* (options: {
     if (Exit.isFailure(encoded)) return yield* invalid(`the input of flow ${flow.id}`, encoded)
     const initial = TypedState.initial(flow.state)
     if (Result.isFailure(initial)) return yield* invalidChannel(initial.failure)
+    yield* checkOptions(startOptions)
     const { idempotencyKey } = startOptions
-    if (startOptions.id !== undefined && idempotencyKey !== undefined) {
-      return yield* new InvalidValue({
-        what: "the options",
-        detail: "id and idempotencyKey exclude each other"
-      })
-    }
-    if (startOptions.id === "") return yield* emptyId()
     yield* checkLimits(startOptions, flow)
     const id =
       startOptions.id ??
@@ -321,9 +314,7 @@ export const make = Effect.fnUntraced(function* (options: {
 
   /** The run after the event at `seq`, or after its last one. */
   const load = Effect.fnUntraced(function* (run: string, seq: number | undefined) {
-    if (seq !== undefined && !(Number.isSafeInteger(seq) && seq >= 0)) {
-      return yield* new InvalidCheckpoint({ run, seq: -1, detail: `${seq} is no position in a journal` })
-    }
+    if (seq !== undefined) yield* checkPosition(run, seq)
     const loaded = yield* Reader.load(journals, run, seq, "sealed")
     if (seq !== undefined && loaded.head.seq !== seq) {
       return yield* new InvalidCheckpoint({ run, seq, detail: `the journal ends at seq ${loaded.head.seq}` })
@@ -474,13 +465,13 @@ export const make = Effect.fnUntraced(function* (options: {
       if (state.timeout !== undefined) body.timeout = state.timeout
       const node = RunState.nodeOf(state)
       if (node !== undefined) body.node = node
+      yield* checkOptions(forkOptions)
       if (forkOptions.edits !== undefined)
         body.edits = yield* editsOf(run.flow, forkOptions.edits, state.version)
       if (forkOptions.actor !== undefined) body.actor = forkOptions.actor
       if (forkOptions.session !== undefined) body.session = forkOptions.session
       if (forkOptions.correlation !== undefined) body.correlation = forkOptions.correlation
       if (forkOptions.tags !== undefined) body.tags = forkOptions.tags
-      if (forkOptions.id === "") return yield* emptyId()
       const id = forkOptions.id ?? (yield* ids.next)
       const conflict = new RunConflict({ run: id, detail: "choose another id for the fork" })
       if (id === run.id) return yield* conflict

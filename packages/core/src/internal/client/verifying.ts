@@ -8,7 +8,7 @@ import { InvalidCheckpoint } from "../../RunError.ts"
 import type { ReadError, RunLike, Runs } from "../../Runs.ts"
 import { pageSize } from "../engine/history.ts"
 import type { Journals } from "../engine/reader.ts"
-import { idOf, Service } from "./client.ts"
+import { checkPosition, idOf, Service } from "./client.ts"
 
 /**
  * From where to verify a run, and what is known of its head from elsewhere.
@@ -30,9 +30,7 @@ const verifyChain = Effect.fnUntraced(function* (
   const stored = yield* store.get(run)
   const { expect } = options
   const broken = (seq: number, detail: string) => new Journal.ChainBroken({ run, seq, detail })
-  if (!(Number.isSafeInteger(from) && from >= 0)) {
-    return yield* new InvalidCheckpoint({ run, seq: -1, detail: `${from} is no position in a journal` })
-  }
+  yield* checkPosition(run, from)
   if (from > stored.head.seq) {
     return yield* new InvalidCheckpoint({
       run,

@@ -5,7 +5,9 @@ import { makeCodec } from "./codec.ts"
 import { isCount } from "./count.ts"
 import { checkGraph, collected } from "./graph.ts"
 import { errorTags, inspect } from "./inspect.ts"
+import { checkSchedule, checkWord, durabilities, stops } from "./options.ts"
 import { type Problem, problemsOf } from "./problem.ts"
+import { quoted } from "./quoted.ts"
 
 const reserved = (name: string, what: "node" | "channel" | "signal"): string | undefined => {
   if (name === "") return "it is empty"
@@ -30,6 +32,25 @@ const checkNames = (flow: Flow.Any): ReadonlyArray<Problem> => {
   return problems
 }
 
+/** Errors that a run cannot fail with are not fatal to it. */
+const checkFatal = ({ error, restart }: Flow.Any): ReadonlyArray<Problem> => {
+  const { complete, tags } = errorTags(error)
+  const fatal = restart?.fatal
+  if (!complete || typeof fatal !== "object") return []
+  const known = [...tags, "NodeTimeout"]
+  return fatal.flatMap((tag) =>
+    known.includes(tag)
+      ? []
+      : [
+          {
+            _tag: "InvalidOption",
+            option: "restart.fatal",
+            detail: `names the error "${tag}", but the flow's errors are ${quoted(known)}`
+          }
+        ]
+  )
+}
+
 const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
   const problems: Array<Problem> = []
   const count = (option: string, value: unknown, least: number, at: { readonly node?: string } = {}) => {
@@ -52,7 +73,14 @@ const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
   count("version", flow.version, 1)
   count("maxSteps", flow.maxSteps, 1)
   count("maxRecoveries", flow.maxRecoveries, 0)
-  if (flow.restart !== undefined) count("restart.max", flow.restart.max, 1)
+  problems.push(
+    ...checkWord("durability", flow.durability, durabilities),
+    ...checkWord("onExceeded", flow.onExceeded, stops)
+  )
+  if (flow.restart !== undefined) {
+    count("restart.max", flow.restart.max, 1)
+    problems.push(...checkSchedule("restart.schedule", flow.restart.schedule), ...checkFatal(flow))
+  }
   if (flow.timeout !== undefined && !(Duration.toMillis(flow.timeout) > 0)) {
     problems.push({ _tag: "InvalidOption", option: "timeout", detail: "must be longer than nothing" })
   }
@@ -67,6 +95,10 @@ const checkOptions = (flow: Flow.Any): ReadonlyArray<Problem> => {
     }
     if (node.maxVisits !== undefined) count("maxVisits", node.maxVisits, 1, { node: name })
     share(node.warnAt, "maxVisits", { node: name })
+    problems.push(
+      ...checkWord("onExceeded", node.onExceeded, stops, { node: name }),
+      ...checkSchedule("retry", node.retry, { node: name })
+    )
     if (node.maxVisits === undefined && (node.warnAt !== undefined || node.onExceeded === "pause")) {
       const detail = "is for a node that has `maxVisits`"
       const option = node.warnAt === undefined ? "onExceeded" : "warnAt"
@@ -154,7 +186,10 @@ const checkParts = (flow: Flow.Any): ReadonlyArray<Problem> => {
   const part = (option: string, is: boolean, detail: string) => {
     if (!is) problems.push({ _tag: "InvalidOption", option, detail })
   }
-  part("nodes", typeof flow.nodes === "object", "is missing; give an object of what Node.make makes")
+  part("id", typeof flow.id === "string", "is not a text")
+  part("start", typeof flow.startNode === "string", "is missing; name the node that runs begin with")
+  const hasNodes = typeof flow.nodes === "object" && flow.nodes !== null
+  part("nodes", hasNodes, "is missing; give an object of what Node.make makes")
   for (const [name, node] of Object.entries(flow.nodes ?? {}))
     part(`nodes.${name}`, node?.error !== undefined, "is not a node; give what Node.make makes")
   for (const [name, channel] of Object.entries(flow.state)) {
