@@ -33,7 +33,8 @@ import { RunInfo } from "./RunInfo.ts"
  * - `Io`: the storage reported an error (`code` is the system's name for it, such as `EIO`)
  * - `NoSpace`: the storage is full
  * - `Denied`: this process may not read or write there
- * - `Invalid`: what was named as the store's place cannot be one (a file instead of a directory, say)
+ * - `Invalid`: what was named as the store's place cannot be one (a file instead of a directory, say), or nothing can work by
+ *   an option or an argument
  * - `Corrupt`: stored bytes are not what was written; `offset` is in bytes
  * - `UnsupportedFormat`: written by a newer version
  * - `Busy`: another process, perhaps on another host, holds what only one may hold

@@ -8,12 +8,14 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Tracer from "effect/Tracer"
 import { Codec } from "./Codec.ts"
 import * as Flow from "./Flow.ts"
 import { Hasher } from "./Hasher.ts"
 import { checkHandlers } from "./internal/definition/check.ts"
+import { isCount } from "./internal/definition/count.ts"
 import { describe } from "./internal/definition/problem.ts"
 import { twoOf } from "./internal/definition/site.ts"
 import type { Environment } from "./internal/engine/environment.ts"
@@ -68,7 +70,7 @@ export class Worker extends Context.Service<
 >()("@waymark/core/Worker") {}
 
 /**
- * How a worker works.
+ * How a worker works. What it cannot work by is refused when it is built, all of it at once.
  *
  * - `flows`: what it executes; their handlers, and those of their tools, are in the layer's requirements
  * - `takesUp`: which of the runs that nobody executes: `"all"` by default; or only those that it is `"asked"` for, which are
@@ -162,16 +164,36 @@ const servicesOf = (
     return Effect.succeed(services)
   })
 
-const checkOptions = ({
-  concurrency = 1
-}: Options<ReadonlyArray<Flow.Any>>): Effect.Effect<void, WorkerError> =>
-  Number.isSafeInteger(concurrency) && concurrency >= 1
-    ? Effect.void
-    : Effect.fail(
-        new WorkerError({
-          detail: `\`concurrency\` is ${concurrency}; it must be a whole number from 1, or nothing would be executed`
-        })
-      )
+/** Those that are durations, and the shortest that each may be, in milliseconds: a worker that never pauses does nothing else. */
+const durations = [
+  ["sweep", 1],
+  ["timers", 1],
+  ["grace", 0],
+  ["keepWaiting", 0],
+  ["drainTimeout", 0]
+] as const
+
+const checkOptions = (options: Options<ReadonlyArray<Flow.Any>>): Effect.Effect<void, WorkerError> => {
+  const problems: Array<string> = []
+  const { concurrency = 1 } = options
+  if (!isCount(concurrency, 1)) {
+    problems.push(
+      `\`concurrency\` is ${concurrency}; it must be a whole number from 1, or nothing would be executed`
+    )
+  }
+  for (const [name, least] of durations) {
+    const given = options[name] ?? least
+    const duration = Duration.fromInput(given)
+    // As a duration NaN is none at all.
+    if (Option.isSome(duration) && !Number.isNaN(given) && Duration.toMillis(duration.value) >= least)
+      continue
+    const asIs = typeof given === "number" || typeof given === "bigint"
+    const legible = typeof given === "object" ? Option.getOrUndefined(duration) : undefined
+    const shown = asIs ? String(given) : legible === undefined ? JSON.stringify(given) : String(legible)
+    problems.push(`\`${name}\` is ${shown}; it must be a duration of at least ${least} ms`)
+  }
+  return problems.length === 0 ? Effect.void : Effect.fail(new WorkerError({ detail: problems.join("\n") }))
+}
 
 /**
  * A worker that executes the runs of some flows, and the client to start and steer runs with.

@@ -19,13 +19,14 @@ import { Maintenance } from "./Maintenance.ts"
 import * as ProcessIdentity from "@waymark/store-kit/ProcessIdentity"
 
 /**
- * How a file store works.
+ * How a file store works. What it cannot work by is refused as `Invalid` when it is built, all of it at once: durations are
+ * from 1 ms on (`leaseTtl` from 100 ms on) and shorter than 25 days, sizes whole numbers from 1.
  *
  * - `directory`: where everything lies, `.waymark` by default. It is made if it is not there. It has to be on a disk of
  *   this host; the directory must not be shared over a network
  * - `leaseTtl`: for how long a process may give no sign of life before others take over its runs, 10 seconds by default.
  *   A process that is known to be gone need not be waited for
- * - `heartbeat`: how often a process gives one, a quarter of `leaseTtl` by default
+ * - `heartbeat`: how often a process gives one, a quarter of `leaseTtl` by default, and half of it at most
  * - `pollInterval`: how often a process looks for what others write, if somebody wants to know, 200 ms by default
  * - `segmentSize`: at how many bytes a new segment is begun, 64 MB by default
  * - `maxUnsynced`: how much may be accepted and not yet on disk before those who append have to wait, in characters; 4 MB
@@ -49,7 +50,7 @@ export interface Options {
  * The store on any file system, as any process. What is written through a `FileSystem` has to be durable after
  * `File.sync`, of directories too.
  *
- * Errors when it is built: `Invalid` (a file instead of a directory; nothing there to read), `Denied`, `NoSpace`, `Io`,
+ * Errors when it is built: `Invalid` (an option that cannot be; a file instead of a directory; nothing there to read), `Denied`, `NoSpace`, `Io`,
  * `UnsupportedFormat` (a newer version wrote it), `Busy` (another host uses it).
  *
  * @category layers
@@ -64,7 +65,7 @@ export const layerFileSystem = (
         yield* FileSystem.FileSystem,
         yield* ProcessIdentity.ProcessIdentity,
         yield* Hasher,
-        Settings.of(options)
+        yield* Settings.of(options)
       )
       return Context.make(Store, made.store).pipe(
         Context.add(Maintenance, Maintenance.of({ compact: made.compact, writeIndex: made.writeIndex }))

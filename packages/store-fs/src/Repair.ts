@@ -159,7 +159,9 @@ export const repairFileSystem = (
 
     const hasher = yield* Hasher
     const openStore = (directory: string, readOnly: boolean) =>
-      FileStore.make(fs, identity, hasher, Settings.of({ directory, readOnly }))
+      Effect.flatMap(Settings.of({ directory, readOnly }), (settings) =>
+        FileStore.make(fs, identity, hasher, settings)
+      )
     const openDamaged: Effect.Effect<FileStore.Made, StoreError, Scope.Scope> = Effect.catch(
       openStore(work, true),
       (error) => {

@@ -20,10 +20,11 @@ import * as Scope from "effect/Scope"
 import * as Path from "node:path"
 import type { StoreError } from "@waymark/core/Store"
 import * as Disk from "@waymark/store-kit/Disk"
-import { failure, fromPlatform } from "@waymark/store-kit/Failures"
+import { failure, fromPlatform, named } from "@waymark/store-kit/Failures"
 import * as NodeFiles from "@waymark/store-kit/NodeFiles"
 import * as ProcessIdentity from "@waymark/store-kit/ProcessIdentity"
 import { Identity } from "@waymark/store-kit/ProcessIdentity"
+import * as Settings from "@waymark/store-kit/Settings"
 import * as DatabaseFile from "./internal/databaseFile.ts"
 import { formatMark, parseMark } from "./internal/mark.ts"
 import { Persistence } from "./Persistence.ts"
@@ -63,6 +64,14 @@ interface OpenLog {
   size: number | undefined
 }
 
+const settingsOf = ({ file = "waymark.sqlite", replaceUpTo = 16 * 1024 * 1024 }: Options = {}) =>
+  named("open")(
+    Settings.read(({ ensure, text }) => {
+      ensure(replaceUpTo >= 0, "replaceUpTo", replaceUpTo, "a number of bytes, from 0 on")
+      return { file: text("file", file), replaceUpTo }
+    })
+  )
+
 /**
  * The service on any file system, as any process.
  *
@@ -77,7 +86,8 @@ export const make = Effect.fnUntraced(function* (
   FileSystem.FileSystem | ProcessIdentity.ProcessIdentity | Scope.Scope
 > {
   const identity = yield* ProcessIdentity.ProcessIdentity
-  const place = Path.resolve(options?.file ?? "waymark.sqlite")
+  const { file, replaceUpTo } = yield* settingsOf(options)
+  const place = Path.resolve(file)
   const base = Path.basename(place)
   const disk = Disk.make(yield* FileSystem.FileSystem, Path.dirname(place), [])
   const handles = yield* Scope.fork(yield* Effect.scope)
@@ -102,7 +112,7 @@ export const make = Effect.fnUntraced(function* (
     place,
     temporary,
     numbered,
-    replaceUpTo: options?.replaceUpTo ?? 16 * 1024 * 1024
+    replaceUpTo
   })
 
   // -----------------------------------------------------------------------------------------------------------------

@@ -107,13 +107,14 @@ export const repairFileSystem = (
     const hasher = yield* Hasher
     const engine = yield* Effect.promise(() => loadEngine(undefined))
     const openStore = (directory: string, options: Pick<SqlStore.Settings, "readOnly" | "trusting">) =>
-      Effect.flatMap(
-        NodePersistence.make({ file: `${directory}/${base}` }).pipe(
+      Effect.gen(function* () {
+        const persistence = yield* NodePersistence.make({ file: `${directory}/${base}` }).pipe(
           Effect.provideService(FileSystem.FileSystem, fs),
           Effect.provideService(ProcessIdentity.ProcessIdentity, identity)
-        ),
-        (persistence) => SqlStore.make(persistence, engine, hasher, { ...Settings.of(undefined), ...options })
-      )
+        )
+        const settings = yield* Settings.of()
+        return yield* SqlStore.make(persistence, engine, hasher, { ...settings, ...options })
+      })
 
     const copied = `${work}/${base}`
     const database = files.includes(base) ? yield* on(copied)(fs.readFile(copied)) : new Uint8Array(0)

@@ -21,7 +21,8 @@ import { Maintenance } from "./Maintenance.ts"
 import { Persistence } from "./Persistence.ts"
 
 /**
- * How a SQLite store works.
+ * How a SQLite store works. What it cannot work by is refused as `Invalid` when it is built, all of it at once: sizes are whole
+ * numbers from 1, `pollInterval` is from 1 ms on and shorter than 25 days.
  *
  * - `readOnly`: writes nothing and needs no lock: for looking at runs while another process writes
  * - `maxBytes`: how large the database may become, 1 GB by default; it lies in memory. What would make it larger fails with
@@ -49,7 +50,7 @@ export interface Options {
 /**
  * The store on any place.
  *
- * Errors when it is built: `Busy` (another process writes it), `Corrupt`, `UnsupportedFormat` (a newer version wrote it),
+ * Errors when it is built: `Invalid` (an option that cannot be), `Busy` (another process writes it), `Corrupt`, `UnsupportedFormat` (a newer version wrote it),
  * and what the place reports.
  *
  * @category layers
@@ -58,6 +59,7 @@ export interface Options {
 export const layer = (options?: Options): Layer.Layer<Store | Maintenance, StoreError, Persistence> =>
   Layer.effectContext(
     Effect.gen(function* () {
+      const settings = yield* Settings.of(options)
       const engine = yield* Effect.tryPromise({
         try: () => load(options?.locateFile),
         catch: (cause) =>
@@ -66,7 +68,7 @@ export const layer = (options?: Options): Layer.Layer<Store | Maintenance, Store
             cause
           )
       })
-      const made = yield* SqlStore.make(yield* Persistence, engine, yield* Hasher, Settings.of(options))
+      const made = yield* SqlStore.make(yield* Persistence, engine, yield* Hasher, settings)
       return Context.make(Store, made.store).pipe(
         Context.add(
           Maintenance,
