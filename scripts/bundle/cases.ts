@@ -26,29 +26,17 @@ export const cases: ReadonlyArray<BundleCase> = [
   { name: "flows that are only defined", budget: 7_400, entry: keeping(...definitions) },
   {
     name: "flows and the client of runs",
-<<<<<<< HEAD
-    budget: 40_400,
-=======
     budget: 40_600,
->>>>>>> main
     entry: keeping(...definitions, "Runs.Runs", "Runs.layer")
   },
   {
     name: "flows, client, worker and a store in memory",
-<<<<<<< HEAD
-    budget: 75_700,
-=======
     budget: 75_900,
->>>>>>> main
     entry: { file: resolve(import.meta.dirname, "program.ts") }
   },
   {
     name: "everything in core",
-<<<<<<< HEAD
-    budget: 95_400,
-=======
     budget: 95_600,
->>>>>>> main
     entry: { text: 'import * as core from "@waymark/core"\nglobalThis.core = core' }
   }
 ]
