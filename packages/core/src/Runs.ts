@@ -126,7 +126,8 @@ export interface StartOptions {
 /**
  * Which events of a run to read.
  *
- * - `from`, `to`: positions, both included; without `to` those that come are given, too, until the run has ended
+ * - `from`, `to`: positions, both included; without `to` those that come are given, too, until the run has ended. A run that
+ *   ends before it comes to `from` gives none; what is no position is a `StoreError` with the reason `Invalid`
  * - `kinds`: only these kinds
  * - `order`: with `newest` those that are there, the last one first
  *

@@ -64,8 +64,8 @@ describe("what nobody could read again is not written", () => {
   it.effect("tags that are no list are refused when a run is started with them", () =>
     Effect.gen(function* () {
       const { runs } = yield* machine().boot(program(({ next }) => Effect.succeed(next.end([]))))
-      const exit = yield* Effect.exit(runs.start(oneNode, {}, { id: "r", tags: "urgent" as never }))
-      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+      const error = yield* Effect.flip(runs.start(oneNode, {}, { id: "r", tags: "urgent" as never }))
+      assert.strictEqual(error._tag, "InvalidValue")
       const { status } = yield* Effect.andThen(runs.start(oneNode, {}, { id: "r" }), runs.get("r"))
       assert.include(["pending", "running", "completed"], status)
     })

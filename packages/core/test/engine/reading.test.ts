@@ -1,11 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import type { Kind } from "@waymark/core/Event"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
 import * as Runs from "@waymark/core/Runs"
@@ -159,6 +161,9 @@ describe("the history of a run", () => {
         Stream.runForEach(runs.events(run), ({ seq }) => Effect.sync(() => void early.push(seq)))
       )
       const tail = yield* Effect.forkChild(Stream.runCollect(runs.events(run, { from: 10 })))
+      const beyond = yield* Effect.forEach([50, 1000], (from) =>
+        Effect.forkChild(Stream.runCollect(runs.events(run, { from })))
+      )
       const client = yield* computer.client
       const elsewhere = yield* Effect.forkChild(Stream.runCollect(client.events("r")))
       yield* idle
@@ -174,9 +179,53 @@ describe("the history of a run", () => {
       )
       assert.deepStrictEqual(yield* Fiber.join(tail), all.slice(10))
       assert.deepStrictEqual(yield* Fiber.join(elsewhere), all)
+      // Who waits for events that never come waits no longer than the run takes.
+      yield* idle
+      for (const waiting of beyond) assert.deepStrictEqual(waiting.pollUnsafe(), Exit.succeed([]))
       assert.deepStrictEqual(yield* Stream.runCollect(runs.events(run)), all)
       assert.deepStrictEqual(yield* Stream.runCollect(runs.events(run, { from: 1000 })), [])
       assert.strictEqual((yield* Effect.flip(Stream.runCollect(runs.events("nope"))))._tag, "RunNotFound")
+    })
+  )
+})
+
+describe("which events of a run to read", () => {
+  const wrong: ReadonlyArray<readonly [Runs.EventsOptions<Kind>, string]> = [
+    [{ from: -1 }, "`from` is -1; it must be a position in the journal: a whole number from 0"],
+    [{ from: 0.5 }, "`from` is 0.5; it must be a position in the journal: a whole number from 0"],
+    [{ from: Number.NaN }, "`from` is NaN; it must be a position in the journal: a whole number from 0"],
+    [{ from: Number.POSITIVE_INFINITY }, "`from` is Infinity; it must be a position in the journal"],
+    [{ from: Number.NaN, order: "newest" }, "`from` is NaN; it must be a position in the journal"],
+    [{ to: 1.5 }, "`to` is 1.5; it must be a whole number"],
+    [{ to: Number.NaN, order: "newest" }, "`to` is NaN; it must be a whole number"]
+  ]
+  it.effect.each(wrong)("is refused if it cannot be: %o", ([options, message]) =>
+    Effect.gen(function* () {
+      const { flow, live } = eventful()
+      const { runs } = yield* machine().boot(live)
+      const run = yield* runs.start(flow, {}, { id: "r" })
+      const asked = yield* Effect.forkChild(Effect.flip(Stream.runCollect(runs.events(run, options))))
+      yield* idle
+      yield* Fiber.interrupt(asked)
+      const error = yield* Fiber.join(asked)
+      assert.deepInclude(error, { _tag: "StoreError", operation: "events" })
+      assert.include(error.message, message)
+    })
+  )
+
+  it.effect("may be none, or all that there will be", () =>
+    Effect.gen(function* () {
+      const { flow, live } = eventful()
+      const { runs } = yield* machine().boot(live)
+      const run = yield* runs.start(flow, {}, { id: "r", durability: "strict" })
+      assert.deepStrictEqual(yield* Stream.runCollect(runs.events(run, { to: -1 })), [])
+      assert.deepStrictEqual(yield* Stream.runCollect(runs.events(run, { from: 5, to: 4 })), [])
+      const all = yield* Effect.forkChild(
+        Stream.runCollect(runs.events(run, { to: Number.POSITIVE_INFINITY }))
+      )
+      yield* idle
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Fiber.join(all)).at(-1)!.kind, "completed")
     })
   )
 })

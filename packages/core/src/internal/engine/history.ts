@@ -7,6 +7,8 @@ import * as Stream from "effect/Stream"
 import type { Checkpoint, HistoryOptions } from "../../Checkpoint.ts"
 import type { Event, Kind, Of } from "../../Event.ts"
 import type { Entry } from "../../Journal.ts"
+import { StoreError } from "../../Store.ts"
+import { isCount } from "../definition/count.ts"
 import { isTerminal } from "../status.ts"
 import { open } from "./reader.ts"
 import type { Journals, ReadError } from "./reader.ts"
@@ -135,6 +137,13 @@ export const events = <K extends Kind>(
   }
   type Page = readonly [ReadonlyArray<Of<K>>, Option.Option<number>]
 
+  const position = isCount(from, 0)
+  if (!position || !(Number.isInteger(to) || to === Number.POSITIVE_INFINITY)) {
+    const detail = position
+      ? `\`to\` is ${to}; it must be a whole number, or Number.POSITIVE_INFINITY`
+      : `\`from\` is ${from}; it must be a position in the journal: a whole number from 0`
+    return Stream.fail(new StoreError({ operation: "events", reason: { _tag: "Invalid", detail } }))
+  }
   if (order === "newest") {
     return Stream.paginate(undefined, (before: number | undefined) =>
       Effect.gen(function* (): Effect.fn.Return<Page, ReadError> {
@@ -159,7 +168,8 @@ export const events = <K extends Kind>(
         const { info } = yield* store.get(run)
         if (info.seq < next) {
           if (isTerminal(info.status)) return [[], Option.none()]
-          yield* store.changed(run, next - 1)
+          // The run may end before it comes to where the events are to begin.
+          yield* store.changed(run, info.seq)
         }
         entries = yield* store.read(run, { from: next, to, limit: pageSize })
       }
