@@ -179,7 +179,7 @@ const maxPendingBatches = 1024
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function* (
+export const make = /* @__PURE__ */ Effect.fnUntraced(function* (
   options?: Options
 ): Effect.fn.Return<Store.Store["Service"], never, Scope.Scope> {
   const disk = (options?.disk ?? makeDisk()).state

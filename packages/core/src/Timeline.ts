@@ -209,7 +209,7 @@ export const make = (before?: RunState): Builder => building(before)
  * @category constructors
  * @since 0.1.0
  */
-export const read = Effect.fnUntraced(function* (
+export const read = /* @__PURE__ */ Effect.fnUntraced(function* (
   run: RunLike,
   options: { readonly from?: number | undefined; readonly to?: number | undefined } = {}
 ): Effect.fn.Return<Timeline, ReadError | InvalidCheckpoint, Runs> {

@@ -100,7 +100,12 @@ export interface Report {
 const pageSize = 1000
 
 /** The entries of a run from a position on, up to another one. */
-const readAll = Effect.fnUntraced(function* (store: Service, run: string, from: number, to: number) {
+const readAll = /* @__PURE__ */ Effect.fnUntraced(function* (
+  store: Service,
+  run: string,
+  from: number,
+  to: number
+) {
   const entries: Array<Journal.Entry> = []
   for (let at = from; at <= to;) {
     const page = yield* store.read(run, { from: at, to, limit: pageSize })
@@ -124,7 +129,7 @@ interface Copy {
 }
 
 /** Checks that entries are a chain that ends at a head. The first entry of a fork names one of another run. */
-const checkChain = Effect.fnUntraced(function* (
+const checkChain = /* @__PURE__ */ Effect.fnUntraced(function* (
   { hash, to }: Copy,
   entries: ReadonlyArray<Journal.Entry>,
   head: Journal.Head
@@ -146,7 +151,7 @@ const checkChain = Effect.fnUntraced(function* (
 })
 
 /** Copies what a journal names that the store has under its address. */
-const copyArtifacts = Effect.fnUntraced(function* (
+const copyArtifacts = /* @__PURE__ */ Effect.fnUntraced(function* (
   { from, looked, to }: Copy,
   entries: ReadonlyArray<Journal.Entry>
 ) {
@@ -166,7 +171,10 @@ const copyArtifacts = Effect.fnUntraced(function* (
 })
 
 /** Copies the commands that the run has not dealt with: neither here nor, if it has gone on there, there. */
-const copyCommands = Effect.fnUntraced(function* ({ from, to }: Copy, { head, info }: Stored) {
+const copyCommands = /* @__PURE__ */ Effect.fnUntraced(function* (
+  { from, to }: Copy,
+  { head, info }: Stored
+) {
   const received = yield* from.inbox(info.run, cursorOf(info.inbox ?? {}))
   const pending = received.filter(({ position, source }) => !isHandled(info, source, position))
   if (pending.length === 0) return 0
@@ -188,7 +196,7 @@ const find = (store: Service, run: string): Effect.Effect<Stored | undefined, St
   Effect.catchTag(store.get(run), "RunNotFound", () => Effect.succeed(undefined))
 
 /** How what is there is to what is to be copied: the same, or what became of it; or else why it is not. */
-const compare = Effect.fnUntraced(function* (
+const compare = /* @__PURE__ */ Effect.fnUntraced(function* (
   { from, hash, to }: Copy,
   { head, info: { run } }: Stored,
   there: Stored
@@ -212,7 +220,7 @@ const compare = Effect.fnUntraced(function* (
 const nothing: Report = { copied: 0, present: 0, entries: 0, artifacts: 0, commands: 0 }
 
 /** Copies a run that is there. Whatever it cannot do without in the other store is there. */
-const copyRun = Effect.fnUntraced(function* (copy: Copy, stored: Stored) {
+const copyRun = /* @__PURE__ */ Effect.fnUntraced(function* (copy: Copy, stored: Stored) {
   const { from, to } = copy
   const { head, info } = stored
   const { run } = info

@@ -189,7 +189,7 @@ const contentOf = (event: Event, channel: string): Content | undefined => {
  * The state that a snapshot event holds; `read` gives an event of this run or of one it was forked from, and `lost`
  * makes the error for an event that does not hold what the snapshot says.
  */
-export const restore = Effect.fnUntraced(function* <E>(
+export const restore = /* @__PURE__ */ Effect.fnUntraced(function* <E>(
   event: Of<"snapshot">,
   read: (run: string, seq: number) => Effect.Effect<Event, E>,
   lost: (run: string, seq: number, detail: string) => E

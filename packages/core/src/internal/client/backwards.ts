@@ -17,7 +17,7 @@ export interface Place {
  * Goes from a position down to the first event of the run until one is found; with `intoOrigin`, on through the run that it
  * was forked from. The events are as they are stored. Often what is looked for is near the end: pages begin small.
  */
-export const findBackwards = Effect.fnUntraced(function* (
+export const findBackwards = /* @__PURE__ */ Effect.fnUntraced(function* (
   { store }: Journals,
   from: Place,
   intoOrigin: boolean,

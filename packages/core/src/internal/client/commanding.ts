@@ -36,7 +36,7 @@ const isCommand = /* @__PURE__ */ guardOf(Command)
 /** Explains why a value is not a command. */
 const decode = /* @__PURE__ */ Schema.decodeUnknownEffect(Command, { onExcessProperty: "error" })
 
-const make = Effect.fnUntraced(function* (
+const make = /* @__PURE__ */ Effect.fnUntraced(function* (
   { clock, codec, ids }: Client,
   run: string,
   plain: Request,
@@ -55,7 +55,7 @@ export const send = (client: Client, run: string, request: Request, options: Com
   Effect.flatMap(make(client, run, request, options), client.store.send)
 
 /** The event by which the journal answers a command, if there is one. */
-export const answerTo = Effect.fnUntraced(function* (
+export const answerTo = /* @__PURE__ */ Effect.fnUntraced(function* (
   client: Client,
   run: string,
   id: string
@@ -89,7 +89,7 @@ export const submit = (
     : send(client, run, request, options)
 
 /** The command as it lies in the inbox, as long as the journal does not answer it. */
-const unanswered = Effect.fnUntraced(function* (
+const unanswered = /* @__PURE__ */ Effect.fnUntraced(function* (
   { store }: Client,
   { id, run }: Command,
   inbox: NonNullable<RunInfo["inbox"]>
@@ -161,7 +161,7 @@ const untilSo = <E>({ store }: Client, run: string, look: Effect.Effect<boolean,
  * Sees to it that a command is carried out: here if nobody has the run, else by its owner. Then nobody sees the run as it
  * was before, unless it is left at `accepted`. What is not to be answered here is left to a worker in any case.
  */
-export const apply = Effect.fnUntraced(function* (
+export const apply = /* @__PURE__ */ Effect.fnUntraced(function* (
   client: Client,
   run: string,
   request: Request,
@@ -219,7 +219,7 @@ const canCheck = (state: RunState, request: Request, flow: Flow.Any | undefined)
  * Sends a command to a run, unless it is clear that it would come to nothing: whoever has the run decides by the same rules,
  * but whoever sends it should hear of it.
  */
-export const sendIfWanted = Effect.fnUntraced(function* (
+export const sendIfWanted = /* @__PURE__ */ Effect.fnUntraced(function* (
   client: Client,
   run: string,
   info: RunInfo,

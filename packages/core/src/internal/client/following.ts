@@ -35,7 +35,7 @@ export class RunEnded extends Schema.TaggedError<RunEnded>()("RunEnded", {
 type FollowError = RunNotFound | StoreError
 
 /** The row as it is, or, after a row that was seen, as it is after each event that came; waits for one to come. */
-const rowsAfter = Effect.fnUntraced(function* (
+const rowsAfter = /* @__PURE__ */ Effect.fnUntraced(function* (
   { store }: Client,
   run: string,
   last: RunInfo | undefined

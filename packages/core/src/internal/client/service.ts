@@ -111,7 +111,7 @@ const secrets = new WeakMap<Flow.Any, boolean>()
  *
  * @internal
  */
-export const make = Effect.fnUntraced(function* (options: {
+export const make = /* @__PURE__ */ Effect.fnUntraced(function* (options: {
   readonly starter: Starter | undefined
 }): Effect.fn.Return<Runs["Service"], never, Store> {
   const store = yield* Store

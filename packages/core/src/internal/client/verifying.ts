@@ -21,7 +21,7 @@ export interface VerifyOptions {
   readonly expect?: Journal.Head | undefined
 }
 
-const verifyChain = Effect.fnUntraced(function* (
+const verifyChain = /* @__PURE__ */ Effect.fnUntraced(function* (
   { hash, store }: Journals,
   run: string,
   options: VerifyOptions

@@ -75,7 +75,7 @@ const around = (context: Context.Context<never>): Tracer.AnySpan | undefined => 
  * Writes the first event of a run, and others that follow it at once. If it is executed here, `rest` waits until this worker
  * does nothing more with it; with `ahead` it may begin before it is durable.
  */
-export const create = Effect.fnUntraced(function* (
+export const create = /* @__PURE__ */ Effect.fnUntraced(function* (
   { clock, starter, ...journals }: Creator,
   run: string,
   given: First,

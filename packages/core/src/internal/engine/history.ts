@@ -61,7 +61,12 @@ export const checkpointOf = (event: Event): Checkpoint => {
 export const pageSize = 1000
 
 /** The first position before `end` whose event happened at a time or later; time does not go back in a journal. */
-const firstSince = Effect.fnUntraced(function* ({ store }: Journals, run: string, end: number, time: number) {
+const firstSince = /* @__PURE__ */ Effect.fnUntraced(function* (
+  { store }: Journals,
+  run: string,
+  end: number,
+  time: number
+) {
   let low = 0
   let high = end
   while (low < high) {
@@ -73,7 +78,7 @@ const firstSince = Effect.fnUntraced(function* ({ store }: Journals, run: string
   return low
 })
 
-export const checkpoints = Effect.fnUntraced(function* (
+export const checkpoints = /* @__PURE__ */ Effect.fnUntraced(function* (
   journals: Journals,
   run: string,
   options: HistoryOptions

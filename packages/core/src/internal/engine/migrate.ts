@@ -232,7 +232,7 @@ const rename =
 /** So many branches are brought to the next version before others get their turn. */
 const turn = 100
 
-const migrateBy = Effect.fnUntraced(function* (
+const migrateBy = /* @__PURE__ */ Effect.fnUntraced(function* (
   flow: Flow.Any,
   chain: ReadonlyArray<Migrations.Any>,
   state: RunState

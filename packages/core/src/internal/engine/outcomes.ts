@@ -103,7 +103,7 @@ interface Retries {
 }
 
 /** The events that the policies of a node make of a failure. */
-const failed = Effect.fnUntraced(function* (
+const failed = /* @__PURE__ */ Effect.fnUntraced(function* (
   flow: Flow.Any,
   clock: Clock.Clock,
   retries: Map<string, Retries>,

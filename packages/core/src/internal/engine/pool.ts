@@ -90,7 +90,7 @@ interface Held {
 
 let holders = 0
 
-export const make = Effect.fnUntraced(function* (
+export const make = /* @__PURE__ */ Effect.fnUntraced(function* (
   given: Omit<Environment, "deadlines" | "places">,
   services: ReadonlyMap<string, Flow.HandlersService>,
   options: Options

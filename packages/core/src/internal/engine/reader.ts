@@ -53,7 +53,7 @@ export const corrupt = (operation: string, run: string, seq: number, detail: str
   new Store.StoreError({ operation, reason: { _tag: "Corrupt", run, seq, detail } })
 
 /** One event of a run. */
-export const eventAt = Effect.fnUntraced(function* (
+export const eventAt = /* @__PURE__ */ Effect.fnUntraced(function* (
   { codec, store }: Journals,
   run: string,
   seq: number
@@ -67,7 +67,7 @@ export const eventAt = Effect.fnUntraced(function* (
 })
 
 /** The nearest snapshot at or before `seq`, found from the latest one backwards. */
-const snapshotBefore = Effect.fnUntraced(function* (
+const snapshotBefore = /* @__PURE__ */ Effect.fnUntraced(function* (
   journals: Journals,
   run: string,
   latest: number | undefined,

@@ -47,7 +47,7 @@ const placeOf = (branch: string, { node, visit }: OpenVisit): string =>
   `visit ${visit} of node "${node}"${branch === "" ? "" : ` in branch ${branch}`}`
 
 /** One open visit. */
-const rehearseVisit = Effect.fnUntraced(function* (
+const rehearseVisit = /* @__PURE__ */ Effect.fnUntraced(function* (
   { flow, journals, live, service, timeout }: Options,
   state: RunState,
   branch: string,
@@ -162,7 +162,7 @@ const rehearseVisit = Effect.fnUntraced(function* (
 })
 
 /** The first thing by which a run that is at the flow's version does not go on. */
-export const rehearse = Effect.fnUntraced(function* (
+export const rehearse = /* @__PURE__ */ Effect.fnUntraced(function* (
   options: Options,
   state: RunState
 ): Effect.fn.Return<Finding | undefined> {

@@ -8,7 +8,7 @@ import { eventAt } from "./reader.ts"
 import type { Journals, ReadError } from "./reader.ts"
 
 /** Why a run cannot be retried; `undefined` if it can. */
-export const refusal = Effect.fnUntraced(function* (
+export const refusal = /* @__PURE__ */ Effect.fnUntraced(function* (
   journals: Journals,
   { ended, run, status, undone }: RunInfo,
   edited: boolean

@@ -6,7 +6,7 @@ import * as Snapshot from "../snapshot.ts"
 import { isTerminal } from "../status.ts"
 import type { WriteError, Writer } from "./writer.ts"
 
-export const takeSnapshot = Effect.fnUntraced(function* (writer: Writer) {
+export const takeSnapshot = /* @__PURE__ */ Effect.fnUntraced(function* (writer: Writer) {
   const { run } = writer.lease
   const plan = Snapshot.plan(writer.state)
   const at = writer.state.seq

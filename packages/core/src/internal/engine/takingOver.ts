@@ -15,7 +15,7 @@ export interface Claim {
 }
 
 /** Opens the epoch. After a crash that is durable before any code of the flow's author runs. */
-export const takeOver = Effect.fnUntraced(function* (
+export const takeOver = /* @__PURE__ */ Effect.fnUntraced(function* (
   writer: Writer,
   { cause, previous }: Claim,
   traced: boolean

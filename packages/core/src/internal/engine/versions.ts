@@ -125,7 +125,7 @@ export const unreadableCall = (
 })
 
 /** The event that has to come before the flow can go on with a run, if there is one. */
-export const follow = Effect.fnUntraced(function* (
+export const follow = /* @__PURE__ */ Effect.fnUntraced(function* (
   journals: Journals,
   flow: Flow.Any,
   state: RunState
