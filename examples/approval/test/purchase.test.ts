@@ -219,6 +219,6 @@ for (const [verdict, outcome, undone] of [
             assert.strictEqual(released.length, undone)
           })
       }),
-    120_000
+    300_000
   )
 }

@@ -190,5 +190,5 @@ it.effect(
       })
       assert.isAbove(report.cuts, 40)
     }),
-  { timeout: 120_000 }
+  { timeout: 300_000 }
 )

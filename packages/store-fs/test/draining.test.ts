@@ -113,7 +113,7 @@ describe("a process that is asked to stop", () => {
           const done = all.filter((line) => line.pid === first.pid && line.what === "end").length
           assert.deepStrictEqual(begins(second.pid), count.slice(done))
         }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)),
-      { timeout: 120_000 }
+      { timeout: 300_000 }
     )
   }
 })

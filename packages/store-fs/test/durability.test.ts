@@ -102,7 +102,7 @@ describe("durability", () => {
         yield* Effect.all([Fiber.join(synced), Fiber.join(sent), Fiber.join(changed)])
         for (const { store } of [writer, other, reader]) yield* check(store, told)
       }).pipe(Effect.scoped),
-    60_000
+    300_000
   )
 
   it.live(
@@ -134,7 +134,7 @@ describe("durability", () => {
           assert.lengthOf((yield* store.list({ commanded: true })).runs, 0)
         }
       }).pipe(Effect.scoped),
-    60_000
+    300_000
   )
 
   it.live(
@@ -161,7 +161,7 @@ describe("durability", () => {
         assert.strictEqual((yield* Fiber.join(deleting))._tag, "RunInUse")
         yield* check(other.store, told)
       }).pipe(Effect.scoped),
-    60_000
+    300_000
   )
 
   for (const how of ["dead", "frozen"] as const) {
@@ -203,7 +203,7 @@ describe("durability", () => {
           process.thaw()
           gate.release()
         }).pipe(Effect.scoped),
-      60_000
+      300_000
     )
   }
 })

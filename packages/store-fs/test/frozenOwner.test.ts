@@ -94,6 +94,6 @@ describe("two processes on one directory", () => {
           assert.isFalse("call" in event && completed.has(event.call) && event.visit <= completed.size)
         }
       }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)),
-    { timeout: 60_000 }
+    { timeout: 300_000 }
   )
 })

@@ -65,7 +65,7 @@ describe("CrashExplorer", () => {
         assert.isAbove(some.nested, 2 * 24)
         assert.strictEqual((yield* CrashExplorer.explore(Order, { ...order, nested: "none" })).nested, 0)
       }),
-    60_000
+    300_000
   )
 
   it.effect(
@@ -78,7 +78,7 @@ describe("CrashExplorer", () => {
         // Not even the run is durable.
         assert.include(failure.message, "was carried out, but no durable journal knows the run")
       }),
-    60_000
+    300_000
   )
 
   it.effect(
@@ -107,7 +107,7 @@ describe("CrashExplorer", () => {
         )
         assert.include(failure.message, "the check does not hold: AssertionError: expected 2 to equal 1")
       }),
-    60_000
+    300_000
   )
 
   it.effect(
@@ -145,7 +145,7 @@ describe("CrashExplorer", () => {
         const elsewhere = yield* CrashExplorer.explore(Order, { ...broken, only: "1-before" })
         assert.strictEqual(elsewhere.cuts, 1)
       }),
-    60_000
+    300_000
   )
 
   it.effect(
@@ -156,7 +156,7 @@ describe("CrashExplorer", () => {
         const failure = yield* failing(CrashExplorer.explore(Order, { ...order, scenario }))
         assert.include(failure.message, "did the scenario start it twice? Give it an id")
       }),
-    60_000
+    300_000
   )
 
   it.effect(
@@ -187,7 +187,7 @@ describe("CrashExplorer", () => {
         // Twice undisturbed.
         assert.strictEqual(asked, report.cuts + 2)
       }),
-    60_000
+    300_000
   )
 
   it.effect(
@@ -204,7 +204,7 @@ describe("CrashExplorer", () => {
         const stalled = yield* failing(CrashExplorer.explore(Order, { ...hanging, stallAfter: "20 millis" }))
         assert.include(stalled.message, "nothing happens any more in process 1")
       }),
-    60_000
+    300_000
   )
 
   it.effect(
@@ -233,7 +233,7 @@ describe("CrashExplorer", () => {
         )
         assert.include(quiet.message, "executed twice, the scenario does two different things: operation")
       }),
-    60_000
+    300_000
   )
 
   it.effect(
@@ -250,7 +250,7 @@ describe("CrashExplorer", () => {
         })
         assert.isAbove(report.cuts, 0)
       }),
-    60_000
+    300_000
   )
 
   it.effect(
@@ -266,7 +266,7 @@ describe("CrashExplorer", () => {
         assert.include(failure.message, "the worker of process 1 could not be built or closed: ")
         assert.include(failure.message, "no database")
       }),
-    60_000
+    300_000
   )
 
   it.effect(
@@ -276,7 +276,7 @@ describe("CrashExplorer", () => {
         const exit = yield* Effect.exit(CrashExplorer.explore(Order, { ...order, only: "7" }))
         assert.include(String(exit), "is not the name of a crash point")
       }),
-    60_000
+    300_000
   )
 
   it.live(
@@ -304,7 +304,7 @@ describe("CrashExplorer", () => {
         }
         assert.strictEqual(worlds.filter((ref) => ref.deref() !== undefined).length, 0)
       }),
-    60_000
+    300_000
   )
 })
 
@@ -380,7 +380,7 @@ describe("the witness of CrashExplorer", () => {
         assert.deepStrictEqual(yield* problems(Once, [started, known, again], 2), [])
         assert.deepStrictEqual(yield* problems(Charge, [], 2, { durability: "ephemeral" }), [])
       }),
-    60_000
+    300_000
   )
 
   it.effect(
@@ -396,7 +396,7 @@ describe("the witness of CrashExplorer", () => {
           ["was carried out again, after its success at seq 2 was durable"]
         )
       }),
-    60_000
+    300_000
   )
 
   it.effect(
@@ -408,7 +408,7 @@ describe("the witness of CrashExplorer", () => {
         assert.deepStrictEqual(yield* problems(Once, [started, again], 2), [objection])
         assert.deepStrictEqual(yield* problems(Once, [started, timeout, again], 2), [objection])
       }),
-    60_000
+    300_000
   )
 
   it.effect(
@@ -422,7 +422,7 @@ describe("the witness of CrashExplorer", () => {
           "was carried out before the event that says so was durable (run is ephemeral)"
         ])
       }),
-    60_000
+    300_000
   )
 
   it.effect(
@@ -438,7 +438,7 @@ describe("the witness of CrashExplorer", () => {
           "was carried out in a run that was being cancelled when the power was cut"
         ])
       }),
-    60_000
+    300_000
   )
 
   it.effect("objects to a node that begins in a run that has ended or is being cancelled", () =>

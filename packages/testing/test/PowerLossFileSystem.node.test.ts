@@ -210,7 +210,7 @@ describe.runIf(process.platform === "linux")(
             assert.deepStrictEqual(simulated[index], real[index], `step ${index}, ${JSON.stringify(step)}`)
           }
         }),
-      { timeout: 60_000, arbitrary: { runs: 200, size: 100 } }
+      { timeout: 300_000, arbitrary: { runs: 200, size: 100 } }
     )
   }
 )

@@ -71,6 +71,6 @@ describe("ReplaySuite in a process of its own", () => {
         ])
         says("gone", ["there is no such flow among those to replay against (bill)"])
       }).pipe(Effect.scoped),
-    120_000
+    300_000
   )
 })

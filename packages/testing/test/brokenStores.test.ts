@@ -56,7 +56,7 @@ describe("the store suite finds a store that", () => {
           )
           assert.match(failure.detail, /Property falsified after/)
         }),
-      30_000
+      300_000
     )
   }
 })

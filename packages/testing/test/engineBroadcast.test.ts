@@ -75,7 +75,7 @@ for (const { durability, name, ...how } of variants) {
                 }
               })
           }),
-        120_000
+        300_000
       )
     }
   })

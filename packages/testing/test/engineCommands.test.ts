@@ -87,7 +87,7 @@ for (const { durability, name, ...how } of variants) {
               return yield* runs.await(run)
             })
         }),
-      60_000
+      300_000
     )
 
     it.effect(
@@ -115,7 +115,7 @@ for (const { durability, name, ...how } of variants) {
               assert.strictEqual(events[events.length - 1]!.kind, "cancelled")
             })
         }),
-      60_000
+      300_000
     )
 
     it.effect(
@@ -154,7 +154,7 @@ for (const { durability, name, ...how } of variants) {
               assert.strictEqual(zero.filter(({ result }) => result === "succeeded").length >= 1, true)
             })
         }),
-      60_000
+      300_000
     )
 
     it.effect(
@@ -186,7 +186,7 @@ for (const { durability, name, ...how } of variants) {
               assert.strictEqual(journal("f")[0]!.kind, "forked")
             })
         }),
-      60_000
+      300_000
     )
 
     it.effect(
@@ -198,7 +198,7 @@ for (const { durability, name, ...how } of variants) {
           downtime: "1 day",
           scenario: () => Effect.flatMap(Runs.Runs, (runs) => runs.execute(Job, 2, { id: "r" }))
         }),
-      60_000
+      300_000
     )
   })
 }
@@ -215,7 +215,7 @@ describe("the durability that a run is started with", () => {
           nested: "none",
           scenario: () => Effect.flatMap(Runs.Runs, (runs) => runs.execute(Job, 2, { id: "r", durability }))
         }),
-      60_000
+      300_000
     )
   }
 })

@@ -184,7 +184,7 @@ for (const { durability, name, ...how } of variants) {
               assert.strictEqual(events.filter(({ kind }) => kind === "compensationRetried").length, 2)
             })
         }),
-      120_000
+      300_000
     )
 
     for (const seconds of [5, 15, 35]) {
@@ -214,7 +214,7 @@ for (const { durability, name, ...how } of variants) {
                 inOrder(journal("r"))
               })
           }),
-        120_000
+        300_000
       )
     }
 
@@ -245,7 +245,7 @@ for (const { durability, name, ...how } of variants) {
               )
             })
         }),
-      120_000
+      300_000
     )
   })
 }

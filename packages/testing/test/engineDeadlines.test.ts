@@ -136,7 +136,7 @@ for (const { durability, name, ...how } of variants) {
                 assert.strictEqual(events.filter(({ kind }) => kind === "compensationCompleted").length, 1)
               })
           }),
-        120_000
+        300_000
       )
     }
 
@@ -183,7 +183,7 @@ for (const { durability, name, ...how } of variants) {
               }
             })
         }),
-      120_000
+      300_000
     )
   })
 }

@@ -90,7 +90,7 @@ for (const { durability, name, ...how } of variants) {
                 assert.strictEqual(inputs.includes(JSON.stringify({ text: "tidied up" })), input === "stops")
               })
           }),
-        120_000
+        300_000
       )
     }
   })

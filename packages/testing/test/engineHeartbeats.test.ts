@@ -94,7 +94,7 @@ for (const { durability, name, ...how } of variants) {
               assert.strictEqual(journal("r").filter(({ kind }) => kind === "callRetried").length, 1)
             })
         }),
-      120_000
+      300_000
     )
   })
 }

@@ -161,7 +161,7 @@ for (const { durability, name, ...how } of variants) {
             })
         })
       },
-      60_000
+      300_000
     )
   })
 }

@@ -113,7 +113,7 @@ for (const { durability, name, ...how } of variants) {
               assert.deepStrictEqual([...ids].sort(), ["1", "2", "3"])
             })
         }),
-      60_000
+      300_000
     )
 
     it.effect(
@@ -145,7 +145,7 @@ for (const { durability, name, ...how } of variants) {
               assert.strictEqual(retries.length, 1)
             })
         }),
-      60_000
+      300_000
     )
 
     it.effect(
@@ -171,7 +171,7 @@ for (const { durability, name, ...how } of variants) {
               assert.strictEqual(new Set(pages).size, pages.length)
             })
         }),
-      60_000
+      300_000
     )
   })
 }

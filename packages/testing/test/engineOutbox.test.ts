@@ -135,7 +135,7 @@ for (const { durability, name, ...how } of variants) {
             }
           }
         ),
-      120_000
+      300_000
     )
 
     it.effect(
@@ -153,7 +153,7 @@ for (const { durability, name, ...how } of variants) {
             }
           }
         ),
-      120_000
+      300_000
     )
 
     it.effect(
@@ -173,7 +173,7 @@ for (const { durability, name, ...how } of variants) {
             }
           }
         ),
-      120_000
+      300_000
     )
   })
 }

@@ -85,7 +85,7 @@ for (const { durability, name, ...how } of variants) {
             })
         })
       },
-      60_000
+      300_000
     )
 
     it.effect(
@@ -142,7 +142,7 @@ for (const { durability, name, ...how } of variants) {
           check: ({ result }) => Effect.map(result, (log) => assert.deepStrictEqual(log, ["rescued"]))
         })
       },
-      60_000
+      300_000
     )
 
     it.effect(
@@ -174,7 +174,7 @@ for (const { durability, name, ...how } of variants) {
             })
         })
       },
-      60_000
+      300_000
     )
 
     it.effect(
@@ -219,7 +219,7 @@ for (const { durability, name, ...how } of variants) {
             })
         })
       },
-      60_000
+      300_000
     )
   })
 }
@@ -263,6 +263,6 @@ describe("several runs at once", () => {
           })
       })
     },
-    60_000
+    300_000
   )
 })

@@ -180,7 +180,7 @@ describe("a crash at any point of a flow that is made up", () => {
               return yield* Effect.result(runs.await(run))
             })
         }),
-      60_000
+      300_000
     )
   }
 })

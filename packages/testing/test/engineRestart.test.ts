@@ -84,7 +84,7 @@ for (const { durability, name, ...how } of variants) {
               assert.strictEqual(restarts.length, 3)
             })
         }),
-      60_000
+      300_000
     )
 
     it.effect(
@@ -105,7 +105,7 @@ for (const { durability, name, ...how } of variants) {
               assert.strictEqual(new Set(undone.map(({ key }) => key)).size, 1)
             })
         }),
-      60_000
+      300_000
     )
 
     it.effect(
@@ -134,7 +134,7 @@ for (const { durability, name, ...how } of variants) {
               assert.isBelow(world.ended, 1.6)
             })
         }),
-      60_000
+      300_000
     )
   })
 }

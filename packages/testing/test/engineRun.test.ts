@@ -144,7 +144,7 @@ for (const { durability, name, ...how } of variants) {
             })
         })
       },
-      120_000
+      300_000
     )
 
     it.effect(
@@ -214,7 +214,7 @@ for (const { durability, name, ...how } of variants) {
             })
         })
       },
-      120_000
+      300_000
     )
 
     it.effect(
@@ -283,7 +283,7 @@ for (const { durability, name, ...how } of variants) {
             })
         })
       },
-      120_000
+      300_000
     )
   })
 }

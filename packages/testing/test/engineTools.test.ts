@@ -57,7 +57,7 @@ for (const { durability, name, ...how } of variants) {
           check: ({ result }) => Effect.map(result, (sum) => assert.strictEqual(sum, 14))
         })
       },
-      60_000
+      300_000
     )
 
     it.effect(
@@ -121,7 +121,7 @@ for (const { durability, name, ...how } of variants) {
             })
         })
       },
-      60_000
+      300_000
     )
 
     it.effect(
@@ -171,7 +171,7 @@ for (const { durability, name, ...how } of variants) {
             Effect.sync(() => assert.strictEqual(new Set(executions.map(({ key }) => key)).size, 6))
         })
       },
-      60_000
+      300_000
     )
 
     it.effect(
@@ -213,7 +213,7 @@ for (const { durability, name, ...how } of variants) {
           scenario: () => execute(Site, undefined)
         })
       },
-      60_000
+      300_000
     )
 
     it.effect(
@@ -265,7 +265,7 @@ for (const { durability, name, ...how } of variants) {
             )
         })
       },
-      60_000
+      300_000
     )
 
     it.effect(
@@ -307,7 +307,7 @@ for (const { durability, name, ...how } of variants) {
             Effect.sync(() => assert.strictEqual(new Set(executions.map(({ key }) => key)).size >= 6, true))
         })
       },
-      60_000
+      300_000
     )
   })
 
@@ -387,7 +387,7 @@ for (const { durability, name, ...how } of variants) {
               assert.strictEqual(succeeded.length, new Set(succeeded.map(({ key }) => key)).size)
             })
         }),
-      60_000
+      300_000
     )
 
     it.effect(
@@ -428,7 +428,7 @@ for (const { durability, name, ...how } of variants) {
             })
         })
       },
-      60_000
+      300_000
     )
   })
 }

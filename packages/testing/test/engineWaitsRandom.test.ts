@@ -450,7 +450,7 @@ describe("a random script of signals, answers, crashes, pauses, retries and time
             )
           }
         }),
-      120_000
+      300_000
     )
   }
 })

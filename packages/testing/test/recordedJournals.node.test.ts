@@ -102,7 +102,7 @@ for (const { directory, release, scenarios } of all) {
               assert.strictEqual(events.length, head.seq + 1)
             }
           }),
-        60_000
+        300_000
       )
 
       const { work } = scenario
@@ -139,7 +139,7 @@ for (const { directory, release, scenarios } of all) {
             for (const [run, { verdict }] of Object.entries(kept))
               assert.strictEqual(judged[run], verdict, run)
           }),
-        60_000
+        300_000
       )
     }
   })
@@ -251,6 +251,6 @@ describe("the recorder", () => {
         )
         assert.include(String(refused), "names a file of this machine")
       }).pipe(Effect.scoped),
-    60_000
+    300_000
   )
 })

@@ -263,7 +263,7 @@ beforeAll(() => {
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
-}, 60_000)
+}, 300_000)
 
 describe("what the compiler says when", () => {
   for (const name of names) {

@@ -242,7 +242,7 @@ describe("a codec that encrypts", () => {
           assert.strictEqual((yield* runs.await(next)).length, 30, "the worker still listens")
         }
       }),
-    30_000
+    300_000
   )
 
   it.effect(

@@ -48,7 +48,7 @@ describe("a worker executes at most as many runs at once as it may", () => {
           assert.strictEqual(state.most, Math.min(concurrency, 200))
           assert.deepStrictEqual(yield* worker.running, [])
         }),
-      30_000
+      300_000
     )
   }
 
@@ -72,7 +72,7 @@ describe("a worker executes at most as many runs at once as it may", () => {
         for (const run of started) assert.deepStrictEqual(yield* second.runs.await(run), ["0", "1", "2"])
         assert.strictEqual(state.most, 5)
       }),
-    30_000
+    300_000
   )
 
   it.effect(
@@ -98,7 +98,7 @@ describe("a worker executes at most as many runs at once as it may", () => {
         yield* TestClock.adjust("1 second")
         for (const run of started) assert.deepStrictEqual(yield* runs.await(run), ["x"])
       }),
-    30_000
+    300_000
   )
 
   it.effect("and is refused if that is none, or no number", () =>

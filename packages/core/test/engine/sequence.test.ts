@@ -218,7 +218,7 @@ describe("handlers see the state as the updates before them made it", () => {
         const early = yield* other.runs.state(run, 100)
         assert.strictEqual(early.items.length, 100)
       }),
-    30_000
+    300_000
   )
 })
 

@@ -86,7 +86,7 @@ describe("a journal that has grown", () => {
         assert.isDefined((yield* runs.get(run)).snapshot)
         yield* Effect.provideService(Runs.verify(run), Runs.Runs, runs)
       }),
-    30_000
+    300_000
   )
 
   it.effect(
@@ -115,7 +115,7 @@ describe("a journal that has grown", () => {
         const recovered = yield* second.runs.stateAt(run, undisturbed.seq)
         assert.deepStrictEqual(RunState.stateOf(recovered), RunState.stateOf(undisturbed))
       }),
-    30_000
+    300_000
   )
 
   it.effect(
@@ -144,7 +144,7 @@ describe("a journal that has grown", () => {
           assert.deepStrictEqual(at.open, folded.open)
         }
       }),
-    30_000
+    300_000
   )
 
   it.effect(
@@ -180,7 +180,7 @@ describe("a journal that has grown", () => {
         assert.include(yield* computer.kinds(run), "snapshot")
         yield* Effect.provideService(Runs.verify(run), Runs.Runs, second.runs)
       }),
-    30_000
+    300_000
   )
 
   it.effect(
@@ -208,6 +208,6 @@ describe("a journal that has grown", () => {
           )
         }
       }),
-    30_000
+    300_000
   )
 })

@@ -325,6 +325,6 @@ describe("calls that a handler makes at the same time", () => {
         assert.strictEqual((yield* kinds(run)).filter((kind) => kind === "callCompleted").length, count)
         yield* idle
       }),
-    30_000
+    300_000
   )
 })

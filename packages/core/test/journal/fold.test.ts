@@ -48,7 +48,7 @@ describe("the generator of journals", { concurrent: false }, () => {
     assert.strictEqual(statuses.size, 8)
     assert.includeMembers([...depths], [0, 1, 2])
     assert.isAbove(shared, 20)
-  }, 60_000)
+  }, 300_000)
 })
 
 describe("the fold", { concurrent: false }, () => {
