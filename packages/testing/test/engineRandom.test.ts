@@ -145,8 +145,11 @@ const made = (seed: number) => {
   }
 }
 
+/** In that of seed 51 a call fails whose failure ends others, before these are asked for again. */
+const seeds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 51]
+
 describe("a crash at any point of a flow that is made up", () => {
-  for (let seed = 1; seed <= 10; seed++) {
+  for (const seed of seeds) {
     const { durability, flow, handlers, latency, wait, what } = made(seed)
     it.effect(
       `comes to the same (seed ${seed}: ${durability}, ${what})`,
