@@ -33,7 +33,9 @@ import type { RunStatus } from "./RunInfo.ts"
  *
  * - `started`: no result is known; in a later process it is in doubt
  * - `attempt`: the attempt of the visit that asked for it first
- * - `seq`: where its `callStarted` stands, and `ended` where its result does; `time`: when its last event happened
+ * - `seq`: where its `callStarted` stands, and `ended` where its result does; `again`: where the last attempt that was not
+ *   the first to make it began it again; `time`: when its last event happened. What a fork has of its origin stands at
+ *   negative positions: -1 is that of the checkpoint, and so on backwards
  * - `retries`: the tries that failed so far, for the tool's retry policy to go on from
  * - `undoable`: whether it is undone if the run fails or is cancelled
  *
@@ -47,6 +49,7 @@ export interface Call {
   readonly seq: number
   readonly time: number
   readonly ended?: number
+  readonly again?: number
   readonly output?: Schema.Json
   readonly error?: Failure
   readonly retries: ReadonlyArray<{ readonly time: number; readonly error: Failure }>
@@ -93,8 +96,8 @@ export interface Compensation {
 }
 
 /**
- * A wait of an open visit that ended: what the visit finds when it is executed again. `seq` and `time` are those of its
- * `waitEnded` (milliseconds).
+ * A wait of an open visit that ended: what the visit finds when it is executed again. `seq` (as that of a call) and `time`
+ * are those of its `waitEnded` (milliseconds).
  *
  * @category models
  * @since 0.1.0
@@ -131,7 +134,8 @@ export interface EndedBranch {
 /**
  * A visit that is not done.
  *
- * - `since`: the event that opened it
+ * - `since`: the event that opened it; `after`: the position of the event that ended the attempt before this one. Positions
+ *   are like those of calls
  * - `failures`: the attempts that failed so far, for the node's retry policy to go on from
  * - `waiting`: its waits that are open, in the order in which they were opened; `ended`: those that are over
  * - `due`: the next attempt does not begin before this time (milliseconds)
@@ -150,6 +154,7 @@ export interface OpenVisit {
   readonly node: string
   readonly visit: number
   readonly attempt: number
+  readonly after?: number
   readonly since: { readonly seq: number; readonly time: number }
   readonly failures: ReadonlyArray<{ readonly time: number; readonly error: Failure }>
   readonly calls: HashMap.HashMap<string, Call>

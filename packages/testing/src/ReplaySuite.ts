@@ -136,6 +136,20 @@ const ledTo = (run: string, seq: number) =>
 /** So many divergences of a run are told: a change that is meant makes most visits come out otherwise. */
 const mostTold = 3
 
+/** A call as a divergence tells it, but for the name, which follows from the rest. */
+const callOf = (told: Schema.Json) => {
+  if (typeof told !== "object" || told === null || !("tool" in told)) return undefined
+  const { call, ...rest } = told
+  return rest
+}
+
+/** Where two calls differ, or two ends of an attempt; not what makes a call another thing than an end. */
+const differencesOf = (expected: Schema.Json, got: Schema.Json): ReadonlyArray<string> => {
+  const calls = [callOf(expected), callOf(got)]
+  if (calls.every((call) => call === undefined)) return differences(expected, got)
+  return calls.includes(undefined) ? [] : differences(...(calls as [object, object]))
+}
+
 const divergenceLines = ({
   attempt,
   branch,
@@ -151,7 +165,7 @@ const divergenceLines = ({
     `${place} does something else than it did (event ${seq})`,
     `  recorded: ${json(expected)}`,
     `  now:      ${json(got)}`,
-    ...differences(expected, got).map((line) => `  ${line}`)
+    ...differencesOf(expected, got).map((line) => `  ${line}`)
   ]
 }
 

@@ -1,11 +1,12 @@
 /** The engine, with its power cut at every point of flows that a seed makes up. */
-import { describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
 import * as Runs from "@waymark/core/Runs"
 import * as State from "@waymark/core/State"
 import * as Tool from "@waymark/core/Tool"
 import type { Visit } from "@waymark/core/Visit"
+import * as Wait from "@waymark/core/Wait"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -102,9 +103,24 @@ const action = (pick: Pick, depth = 0): Action => {
   }
 }
 
+/** Waits, while another fiber makes calls, which then come to their end or are given up. */
+const besideCalls = (pick: Pick): Action =>
+  Effect.gen(function* () {
+    const calls = Array.from({ length: 1 + pick(3) }, (): Action => {
+      const call: Action = pick(2) === 0 ? Plain.call({ n: pick(50) }) : Retried.call({ n: pick(50) })
+      return Effect.catchTag(call, "Busy", () => Effect.succeed(-6))
+    })
+    const concurrency = 1 + pick(2)
+    const fiber = yield* Effect.forkChild(Effect.map(Effect.all(calls, { concurrency }), sum))
+    yield* Wait.sleep(`${1 + pick(8)} seconds`)
+    if (pick(2) === 0) return yield* Fiber.join(fiber)
+    yield* Fiber.interrupt(fiber)
+    return -7
+  })
+
 const names = ["first", "second", "third"] as const
 
-const made = (seed: number) => {
+const made = (seed: number, waits: boolean) => {
   const pick = picking(seed)
   const durability = (["pipelined", "strict", "ephemeral"] as const)[pick(3)]!
   const retry = pick(2) === 0 ? undefined : Schedule.spaced("1 minute").pipe(Schedule.upTo({ times: 2 }))
@@ -129,7 +145,10 @@ const made = (seed: number) => {
     Effect.fnUntraced(function* ({ next, state }) {
       const here = picking(seed * 1000 + own * 100 + state.log.length)
       const log: Array<number> = []
-      for (let count = 1 + here(3); count > 0; count--) log.push(yield* action(here))
+      for (let count = 1 + here(3); count > 0; count--) {
+        log.push(yield* action(here))
+        if (waits) log.push(yield* besideCalls(here))
+      }
       const way = here(5)
       return way === 4 && state.log.length > 2 ? next.end(sum(log)) : next.to(names[way % 3]!, { log })
     })
@@ -146,13 +165,14 @@ const made = (seed: number) => {
 }
 
 /** In that of seed 51 a call fails whose failure ends others, before these are asked for again. */
-const seeds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 51]
+const seeds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 51].map((seed) => ({ seed, waits: false }))
+const waiting = [1, 19, 20, 29, 30, 36].map((seed) => ({ seed, waits: true }))
 
 describe("a crash at any point of a flow that is made up", () => {
-  for (const seed of seeds) {
-    const { durability, flow, handlers, latency, wait, what } = made(seed)
+  for (const { seed, waits } of [...seeds, ...waiting]) {
+    const { durability, flow, handlers, latency, wait, what } = made(seed, waits)
     it.effect(
-      `comes to the same (seed ${seed}: ${durability}, ${what})`,
+      `comes to the same (seed ${seed}: ${durability}, ${what}${waits ? ", waits" : ""})`,
       () =>
         CrashExplorer.explore(flow, {
           world,
@@ -161,6 +181,11 @@ describe("a crash at any point of a flow that is made up", () => {
           latency,
           // How far a run came before it was cancelled is chance; that it was over by then, too.
           compare: (run) => (what === "cancel" ? run.run : run),
+          check: {
+            "it is replayed as it is recorded": ({ result }) => {
+              if (Exit.isSuccess(result)) assert.deepInclude(result.value as object, { divergences: [] })
+            }
+          },
           scenario: ({ once }) =>
             Effect.gen(function* () {
               const runs = yield* Runs.Runs
@@ -168,7 +193,7 @@ describe("a crash at any point of a flow that is made up", () => {
               if (what === "cancel") {
                 yield* Effect.sleep(`${wait} seconds`)
                 yield* runs.cancel(run, "enough", { commandId: "cancel" })
-                return "ended"
+                return { result: "ended", divergences: [] }
               }
               if (what === "pause") {
                 yield* Effect.sleep(`${wait} seconds`)
@@ -180,7 +205,12 @@ describe("a crash at any point of a flow that is made up", () => {
                   yield* Effect.sleep("10 seconds")
                 }
               }
-              return yield* Effect.result(runs.await(run))
+              const result = yield* Effect.result(runs.await(run))
+              // Whatever crashed, executing it again asks for what is recorded, and comes to that.
+              const { divergences } = yield* Runs.replay(run, { most: 3 }).pipe(
+                Effect.provide(handlers as Layer.Layer<Flow.Handlers<typeof flow.id>>)
+              )
+              return { result, divergences }
             })
         }),
       300_000

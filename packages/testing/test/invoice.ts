@@ -3,6 +3,7 @@ import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
 import * as State from "@waymark/core/State"
 import * as Tool from "@waymark/core/Tool"
+import type { Visit } from "@waymark/core/Visit"
 import * as Wait from "@waymark/core/Wait"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -29,14 +30,24 @@ export const Invoice = Flow.make("invoice", {
   }
 })
 
+export const approve: Flow.Handler<typeof Invoice, "approve", Visit> = Effect.fn("approve")(function* ({
+  input,
+  next
+}) {
+  const verdict = yield* Wait.user("approval", {
+    prompt: `send ${input.amount}?`,
+    schema: Schema.Literals(["yes", "no"])
+  })
+  return verdict === "yes" ? next.to("send") : next.end("written off")
+})
+
+export const wasPaid = Wait.event("paid", { schema: Schema.Int, timeout: "10 days" }).pipe(
+  Effect.as(true),
+  Effect.catchTag("WaitTimeout", () => Effect.succeed(false))
+)
+
 export const InvoiceHandlers = Invoice.toLayer({
-  approve: Effect.fn("approve")(function* ({ input, next }) {
-    const verdict = yield* Wait.user("approval", {
-      prompt: `send ${input.amount}?`,
-      schema: Schema.Literals(["yes", "no"])
-    })
-    return verdict === "yes" ? next.to("send") : next.end("written off")
-  }),
+  approve,
   send: Effect.fn("send")(function* ({ input, next, state }) {
     yield* Mail.call({
       to: input.to,
@@ -45,10 +56,6 @@ export const InvoiceHandlers = Invoice.toLayer({
     return next.to("watch", { sent: 1 })
   }),
   watch: Effect.fn("watch")(function* ({ next, state }) {
-    const paid = yield* Wait.event("paid", { schema: Schema.Int, timeout: "10 days" }).pipe(
-      Effect.as(true),
-      Effect.catchTag("WaitTimeout", () => Effect.succeed(false))
-    )
-    return paid ? next.end("paid") : state.sent < 3 ? next.to("send") : next.end("written off")
+    return (yield* wasPaid) ? next.end("paid") : state.sent < 3 ? next.to("send") : next.end("written off")
   })
 })

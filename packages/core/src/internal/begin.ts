@@ -3,7 +3,7 @@
  */
 import * as HashMap from "effect/HashMap"
 import type { Of } from "../Event.ts"
-import type { RunState } from "../RunState.ts"
+import type { Call, EndedWait, OpenVisit, RunState } from "../RunState.ts"
 import * as Cell from "./cell.ts"
 import { applyOps } from "./channels.ts"
 import { hasCompensated } from "./compensation.ts"
@@ -70,6 +70,28 @@ const repeats = <A extends string | number>(what: string, said: A | undefined, i
     illegal(`it says that the origin's ${what} is ${said}, which is ${is ?? "none"}`)
 }
 
+/** What finished before the fork is served; what had not is the origin's own business. */
+const inherited = (origin: RunState, visit: OpenVisit): OpenVisit => {
+  /** Positions in another journal: before all of this one, and in their order. */
+  const before = (seq: number): number => seq - origin.seq - 1
+  const calls = HashMap.map(
+    HashMap.filter(visit.calls, (call) => call.status === "completed"),
+    ({ again, ...call }): Call => ({
+      ...call,
+      seq: before(call.seq),
+      ended: before(call.ended!),
+      ...(again === undefined ? undefined : { again: before(again) })
+    })
+  )
+  const ended: { [wait: string]: EndedWait } = {}
+  for (const wait of Object.keys(visit.ended)) {
+    const over = visit.ended[wait]!
+    define(ended, wait, { ...over, seq: before(over.seq) })
+  }
+  const after = visit.after === undefined ? undefined : { after: before(visit.after) }
+  return { ...visit, ...after, since: { ...visit.since, seq: before(visit.since.seq) }, calls, ended }
+}
+
 export const fork = (origin: RunState, event: Of<"forked">): RunState => {
   if (event.from.run !== origin.run || event.from.seq !== origin.seq) {
     illegal(
@@ -119,13 +141,7 @@ export const fork = (origin: RunState, event: Of<"forked">): RunState => {
     snapshot: { ...origin.snapshot, seq: undefined, since: 0 }
   }
   stopWaiting(state)
-  for (const [branch, visit] of visitsOf(state)) {
-    // What finished before the fork is served; what had not is the origin's own business.
-    setVisit(state, branch, {
-      ...visit,
-      calls: HashMap.filter(visit.calls, (call) => call.status === "completed")
-    })
-  }
+  for (const [branch, visit] of visitsOf(state)) setVisit(state, branch, inherited(origin, visit))
   if (event.timeout !== undefined) limit(state, event.time, event.timeout)
   if (event.session !== undefined) state.session = event.session
   if (event.actor !== undefined) state.actor = event.actor

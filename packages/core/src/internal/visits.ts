@@ -141,6 +141,17 @@ export const callStarted = (next: Mutable<RunState>, event: Of<"callStarted">): 
   setCall(next, event, visit, undoable === undefined ? call : { ...call, undoable })
 }
 
+/** Whether what stands at a position happened in the attempt that the visit is in. */
+export const isOfAttempt = ({ after }: OpenVisit, seq: number): boolean => after === undefined || seq > after
+
+/** Where the attempt that a visit is in asked for a call; `undefined` if it is not known to have done so. */
+export const askedFor = (visit: OpenVisit, { again, attempt, ended, seq }: Call): number | undefined => {
+  if (attempt === visit.attempt) return seq
+  if (again !== undefined && isOfAttempt(visit, again)) return again
+  // It is not known of all, but that it was before it ended.
+  return ended !== undefined && isOfAttempt(visit, ended) ? ended - 0.5 : undefined
+}
+
 /** Something became of a call that had no result. */
 export const callChanged = (
   next: Mutable<RunState>,
@@ -150,8 +161,10 @@ export const callChanged = (
   const { due, released, ...call } = unfinished(visit, event)
   const { time } = event
   switch (event.kind) {
-    case "callRepeated":
-      return setCall(next, event, visit, { ...call, time })
+    case "callRepeated": {
+      const isKnown = askedFor(visit, call) !== undefined
+      return setCall(next, event, visit, isKnown ? { ...call, time } : { ...call, time, again: event.seq })
+    }
     case "callRetried":
       return setCall(next, event, visit, {
         ...call,
@@ -250,7 +263,7 @@ const keptCalls = (calls: OpenVisit["calls"]): OpenVisit["calls"] =>
     }
   )
 
-const nextAttempt = (visit: OpenVisit, failures: OpenVisit["failures"]): OpenVisit => {
+const nextAttempt = (after: number, visit: OpenVisit, failures: OpenVisit["failures"]): OpenVisit => {
   const { due, ...kept } = visit
   const ended: { [wait: string]: EndedWait } = {}
   for (const wait of Object.keys(visit.ended)) {
@@ -259,6 +272,7 @@ const nextAttempt = (visit: OpenVisit, failures: OpenVisit["failures"]): OpenVis
   return {
     ...kept,
     attempt: visit.attempt + 1,
+    after,
     failures,
     calls: keptCalls(visit.calls),
     ended
@@ -271,13 +285,13 @@ export const attemptFailed = (next: Mutable<RunState>, event: Of<"attemptFailed"
   if (event.restart) next.autoRestarts = [...(next.autoRestarts ?? []), failed]
   // After a restart the node's retry policy begins anew.
   const failures = event.restart ? [] : [...visit.failures, failed]
-  setVisit(next, branchOf(event), { ...nextAttempt(visit, failures), due: event.due })
+  setVisit(next, branchOf(event), { ...nextAttempt(event.seq, visit, failures), due: event.due })
 }
 
 /** All open visits get another attempt, and their retry policies begin anew. */
 export const restart = (next: Mutable<RunState>): void => {
   if (isThrough(next)) illegal("nothing is left to execute")
-  for (const [branch, visit] of visitsOf(next)) setVisit(next, branch, nextAttempt(visit, []))
+  for (const [branch, visit] of visitsOf(next)) setVisit(next, branch, nextAttempt(next.seq, visit, []))
 }
 
 /** The run has ended, and nothing waits any more. */

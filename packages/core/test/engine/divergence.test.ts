@@ -1,14 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
 import * as Tool from "@waymark/core/Tool"
+import { Visit } from "@waymark/core/Visit"
 import * as Worker from "@waymark/core/Worker"
-import { Echo, oneNode, program } from "./oneNode.ts"
+import { Broken, Echo, oneNode, program } from "./oneNode.ts"
 import { idle, machine, untilStatus } from "./process.ts"
 
 /** A tool that takes as long as its input says, and a count of what was executed. */
@@ -228,6 +231,58 @@ describe("a handler that does not ask for what was recorded", () => {
     Effect.gen(function* () {
       const { run, second, started } = yield* diverge(["a", "b"], ["a", "b", "c"])
       assert.deepStrictEqual(yield* second.runs.await(run), ["a", "b", "c"])
+      assert.deepStrictEqual(started, ["b", "c"])
+    })
+  )
+})
+
+describe("an attempt that makes a call of an earlier one again", () => {
+  it.effect("has to ask for that call after a crash, and for none that it did not make", () =>
+    Effect.gen(function* () {
+      const flow = Flow.make("trying", {
+        input: {},
+        error: Broken,
+        start: "work",
+        nodes: { work: Node.make({ to: ["end"], error: Broken, retry: Schedule.recurs(2) }) }
+      })
+      const { hang, layer, started } = timed()
+      const live = (second: ReadonlyArray<string>) => {
+        const work = Effect.gen(function* () {
+          const { attempt } = yield* Visit
+          if (attempt > 1) return yield* Effect.forEach(second, call, { discard: true })
+          // It gives up two calls: nobody knows whether they took effect.
+          const fibers = yield* Effect.forEach(["a", "b"], (text) => Effect.forkChild(call(text)))
+          yield* Effect.sleep("1 second")
+          yield* Effect.forEach(fibers, Fiber.interrupt)
+          return yield* new Broken({ why: "it is the first" })
+        })
+        const handlers = flow.toLayer({ work: ({ next }) => Effect.as(work, next.end()) })
+        return Worker.layer({ flows: [flow] }).pipe(Layer.provide(handlers), Layer.provide(layer))
+      }
+      const { boot, crash, eventsOf } = machine()
+      hang.add("a").add("b")
+      const first = yield* boot(live(["b"]))
+      const run = yield* first.runs.start(flow, {})
+      yield* idle
+      yield* TestClock.adjust("1 second")
+      yield* idle
+      assert.deepStrictEqual(started.splice(0), ["a", "b", "b"])
+      yield* crash
+      hang.clear()
+      const other = yield* boot(live(["other"]))
+      yield* untilStatus(other.runs, run, "paused")
+      const [paused] = yield* eventsOf(run, "paused")
+      const made = (yield* eventsOf(run, "callStarted")).find(({ input }) =>
+        JSON.stringify(input).includes("b")
+      )
+      assert.deepInclude(paused!.reason, {
+        kind: "diverged",
+        expected: { tool: "echo", call: made!.call, seq: made!.seq }
+      })
+      yield* other.stop
+      const third = yield* boot(live(["b", "c"]))
+      yield* third.runs.resume(run)
+      yield* third.runs.await(run)
       assert.deepStrictEqual(started, ["b", "c"])
     })
   )

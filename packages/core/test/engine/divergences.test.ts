@@ -1,17 +1,21 @@
 /** Everything that would come out otherwise after a change of code, and not only the first of it. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as TestClock from "effect/testing/TestClock"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
 import * as Runs from "@waymark/core/Runs"
 import * as State from "@waymark/core/State"
 import * as Tool from "@waymark/core/Tool"
 import * as Worker from "@waymark/core/Worker"
-import { Busy } from "./oneNode.ts"
-import { machine } from "./process.ts"
+import type { Visit } from "@waymark/core/Visit"
+import * as Wait from "@waymark/core/Wait"
+import { Busy, handlersOf, oneNode } from "./oneNode.ts"
+import { idle, machine } from "./process.ts"
 
 const Ask = Tool.make("ask", { input: Schema.String, output: Schema.String })
 
@@ -81,8 +85,9 @@ describe("the divergences of a replay", () => {
       const [first, second] = report.divergences
       assert.strictEqual(report.divergences.length, 2)
       // A call that is not recorded is one divergence, and the visit is not gone on with.
-      assert.deepInclude(first, { seq: visited[0]!.seq, node: "ask", visit: 1, attempt: 1 })
-      assert.deepInclude(first!.expected, { kind: "visited", next: { to: "note" } })
+      const [asked] = yield* eventsOf(run, "callStarted")
+      assert.deepInclude(first, { seq: asked!.seq, node: "ask", visit: 1, attempt: 1 })
+      assert.deepStrictEqual(first!.expected, { tool: "ask", call: asked!.call, input: "what?" })
       assert.deepInclude(first!.got, { tool: "ask", input: "why?" })
       // The last visit has the notes that the journal has.
       assert.deepInclude(second, { seq: visited.at(-1)!.seq, node: "merge" })
@@ -193,6 +198,140 @@ describe("the divergences of a visit that was tried again", () => {
         ]
       )
       assert.strictEqual(another.visits, 2)
+    })
+  )
+})
+
+describe("a divergence at something that is not recorded", () => {
+  type Work = Effect.Effect<unknown, never, Tool.Handler<"ask"> | Visit>
+  const child = Flow.make("child", {
+    input: { text: Schema.String },
+    start: "rest",
+    nodes: { rest: Node.make({ to: ["end"] }) }
+  })
+  const slow = Ask.toLayer((text) => Effect.delay(Effect.succeed(text), text === "slow" ? "1 second" : 0))
+  const working = (work: Work) => handlersOf(({ next }) => Effect.as(work, next.end([])), slow)
+
+  /** Executes it once, and replays it as something else; what is not as recorded, and the journal. */
+  const changed = (before: Work, after: Work, signals: ReadonlyArray<string> = []) =>
+    Effect.gen(function* () {
+      const { boot, journal } = machine()
+      const handlers = Layer.merge(
+        working(before),
+        child.toLayer({ rest: ({ next }) => Effect.succeed(next.end()) })
+      )
+      const { runs } = yield* boot(Worker.layer({ flows: [oneNode, child] }).pipe(Layer.provide(handlers)))
+      const run = yield* runs.start(oneNode, {})
+      for (const name of signals) {
+        yield* idle
+        yield* TestClock.adjust("1 second")
+        yield* idle
+        yield* runs.signal(run, name, "go")
+      }
+      yield* runs.await(run)
+      const replay = (work: Work) =>
+        Runs.replay(run, all).pipe(Effect.provideService(Runs.Runs, runs), Effect.provide(working(work)))
+      assert.deepStrictEqual((yield* replay(before)).divergences, [])
+      const { divergences } = yield* replay(after)
+      assert.strictEqual(divergences.length, 1)
+      const events = yield* journal(run)
+      return { ...divergences[0]!, at: events[divergences[0]!.seq]! }
+    })
+
+  const both = (...work: ReadonlyArray<Work>) => Effect.all(work, { concurrency: "unbounded" })
+  const go = (name: string) => Wait.event(name, { schema: Schema.String })
+
+  it.effect("names the first call that is, and is not asked for", () =>
+    Effect.gen(function* () {
+      const three = Effect.all([Ask.call("a"), Ask.call("b"), Ask.call("c")])
+      const { at, expected, got } = yield* changed(
+        three,
+        Effect.all([Ask.call("a"), Ask.call("c"), Ask.call("d")])
+      )
+      assert.deepInclude(at, { kind: "callStarted", tool: "ask", input: "b" })
+      assert.deepInclude(expected, { tool: "ask", input: "b" })
+      assert.deepInclude(got, { tool: "ask", input: "d" })
+    })
+  )
+
+  it.effect("names how the attempt ended if all that is recorded is asked for, first or later", () =>
+    Effect.gen(function* () {
+      const two = both(Ask.call("a"), Ask.call("b"))
+      const slow = Effect.andThen(Effect.sleep("1 second"), Ask.call("b"))
+      for (const more of [
+        both(Ask.call("a"), Ask.call("b"), Ask.call("c")),
+        both(Ask.call("c"), Ask.call("a"), Ask.call("b")),
+        both(Ask.call("c"), Ask.call("a"), slow)
+      ]) {
+        const { at, expected, got } = yield* changed(two, more)
+        assert.deepInclude(at, { kind: "visited" })
+        assert.deepInclude(expected, { kind: "visited", next: { end: true } })
+        assert.deepInclude(got, { tool: "ask", input: "c" })
+      }
+    })
+  )
+
+  it.effect("is one, too, if a call is no longer made, or another wait, and all comes to the same", () =>
+    Effect.gen(function* () {
+      const two = Effect.andThen(Ask.call("a"), Ask.call("b"))
+      const { at, expected, got } = yield* changed(two, Ask.call("a"))
+      assert.deepInclude(at, { kind: "callStarted", input: "b" })
+      assert.deepInclude(expected, { tool: "ask", input: "b" })
+      assert.deepStrictEqual(got, { kind: "visited", next: { end: true }, ops: {} })
+      const waited = yield* changed(Effect.andThen(Ask.call("a"), go("first")), Ask.call("a"), ["first"])
+      assert.deepInclude(waited.at, { kind: "waitOpened" })
+      assert.deepInclude(waited.expected, { tool: "wait", input: { type: "event", name: "first" } })
+    })
+  )
+
+  it.effect("is told also if what is recorded comes out before it", () =>
+    Effect.gen(function* () {
+      const { expected, got } = yield* changed(Ask.call("a"), Effect.race(Ask.call("b"), Ask.call("a")))
+      assert.deepInclude(expected, { kind: "visited" })
+      assert.deepInclude(got, { tool: "ask", input: "b" })
+    })
+  )
+
+  it.effect("and what is recorded may be a wait", () =>
+    Effect.gen(function* () {
+      const { at, expected, got } = yield* changed(
+        Effect.andThen(go("first"), go("second")),
+        Effect.andThen(go("first"), go("third")),
+        ["first", "second"]
+      )
+      assert.deepInclude(at, { kind: "waitOpened", on: { type: "event", name: "second" } })
+      assert.deepInclude(expected, { tool: "wait", input: { type: "event", name: "second" } })
+      assert.deepInclude(got, { tool: "wait", input: { type: "event", name: "third" } })
+      // Between its beginning and its end another fiber makes calls.
+      const others = Effect.forEach(["slow", "x"], (text) => Ask.call(text))
+      const beside = (work: Work): Work =>
+        Effect.flatMap(Effect.forkChild(others, { startImmediately: true }), (fiber) =>
+          Effect.andThen(work, Fiber.join(fiber))
+        )
+      const call = yield* changed(beside(go("first")), beside(Ask.call("b")), ["first"])
+      assert.deepInclude(call.expected, { tool: "wait", input: { type: "event", name: "first" } })
+      assert.deepInclude(call.at, { kind: "waitOpened" })
+    })
+  )
+
+  it.effect("and what is asked for a run", () =>
+    Effect.gen(function* () {
+      const started = child.start({ text: "a" })
+      const { expected, got } = yield* changed(
+        Effect.andThen(started, Ask.call("a")),
+        child.start({ text: "b" })
+      )
+      assert.deepInclude(expected, { tool: "ask", input: "a" })
+      assert.deepInclude(got, { tool: "start", input: { text: "b" } })
+    })
+  )
+
+  it.effect("says so of a fiber that never sleeps and never ends, too", () =>
+    Effect.gen(function* () {
+      const busy = Effect.forever(Effect.yieldNow)
+      const looking = Effect.forever(Effect.sleep("1 minute"))
+      const { expected } = yield* changed(Ask.call("a"), both(Ask.call("b"), busy, looking))
+      assert.deepInclude(expected, { tool: "ask", input: "a" })
     })
   )
 })

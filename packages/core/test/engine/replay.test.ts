@@ -161,9 +161,16 @@ describe("replaying a run", () => {
         Effect.provide(changed.layer)
       )
       assert.strictEqual(visits, 1)
-      const [visited] = yield* eventsOf(run, "visited")
+      const two = (yield* eventsOf(run, "callStarted")).find(
+        ({ input }) => JSON.stringify(input) === '{"text":"two"}'
+      )
       assert.strictEqual(divergences.length, 1)
-      assert.deepInclude(divergences[0], { node: "calls", visit: 1, attempt: 1, seq: visited!.seq })
+      assert.deepInclude(divergences[0], { node: "calls", visit: 1, attempt: 1, seq: two!.seq })
+      assert.deepStrictEqual(divergences[0]!.expected, {
+        tool: "echo",
+        call: two!.call,
+        input: { text: "two" }
+      })
       assert.deepInclude(divergences[0]!.got as object, { tool: "echo", input: { text: "another" } })
       assert.deepStrictEqual(changed.executed, [])
     })

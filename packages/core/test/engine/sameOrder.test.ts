@@ -2,11 +2,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
+import * as Flow from "@waymark/core/Flow"
+import * as Node from "@waymark/core/Node"
 import * as Tool from "@waymark/core/Tool"
-import type { Visit } from "@waymark/core/Visit"
-import { oneNode, program } from "./oneNode.ts"
+import { Visit } from "@waymark/core/Visit"
+import * as Wait from "@waymark/core/Wait"
+import * as Worker from "@waymark/core/Worker"
+import { Busy } from "./oneNode.ts"
 import { idle, machine, untilStatus } from "./process.ts"
 
 /** It takes so many seconds, or for ever, and may not let itself be interrupted. */
@@ -27,7 +34,15 @@ const Last = Tool.make("last", { input: Schema.String, output: Schema.String })
 
 const ask = (what: string, how: How = {}) => Ask.call({ what, ...how })
 
-type Asking<A> = Effect.Effect<A, never, Tool.Handler<"ask"> | Visit>
+type Asking<A> = Effect.Effect<A, Busy, Tool.Handler<"ask"> | Visit>
+
+const trying = Flow.make("trying", {
+  input: {},
+  output: Schema.Array(Schema.String),
+  error: Busy,
+  start: "work",
+  nodes: { work: Node.make({ to: ["end"], error: Busy, retry: Schedule.recurs(2) }) }
+})
 
 const seconds = Effect.fnUntraced(function* (count: number) {
   for (let second = 0; second < count; second++) {
@@ -44,12 +59,14 @@ const killed = (work: Asking<string>, after: number) =>
   Effect.gen(function* () {
     const asked: Array<string> = []
     const world = { hangs: true, process: 1 }
-    const live = program(
-      ({ next }) =>
+    const handlers = trying.toLayer({
+      work: ({ next }) =>
         Effect.gen(function* () {
           const text = yield* Last.call(yield* work)
           return next.end([text, yield* Last.call("after it")])
-        }),
+        })
+    })
+    const tools = Layer.merge(
       Ask.toLayer(({ stubborn, takes, what }) => {
         const doing = Effect.gen(function* () {
           asked.push(`${what} ${world.process}`)
@@ -60,9 +77,10 @@ const killed = (work: Asking<string>, after: number) =>
       }),
       Last.toLayer((text) => (world.hangs ? Effect.never : Effect.succeed(text)))
     )
+    const live = Worker.layer({ flows: [trying] }).pipe(Layer.provide(handlers), Layer.provide(tools))
     const computer = machine()
     const first = yield* computer.boot(live)
-    const run = yield* first.runs.start(oneNode, {})
+    const run = yield* first.runs.start(trying, {})
     yield* idle
     yield* seconds(after)
     const before = yield* computer.journal(run)
@@ -138,6 +156,108 @@ describe("calls that were made at once, after a crash", () => {
         assert.strictEqual(output, "winner", order)
         assert.sameMembers(asked, ["winner 1", "interrupted 1", "cleanup 1"], order)
       }
+    })
+  )
+
+  it.effect("what was asked for while the visit waited is asked again before the wait is over", () =>
+    Effect.gen(function* () {
+      // Nothing tells one look from another but that it comes before.
+      const round = (n: number) =>
+        Effect.gen(function* () {
+          const fiber = yield* Effect.forkChild(Effect.forever(ask("look", { takes: 1 })))
+          yield* Wait.sleep("4500 millis")
+          yield* Fiber.interrupt(fiber)
+          return yield* ask(`after ${n}`, { takes: 1 })
+        })
+      const { asked, output } = yield* killed(
+        Effect.map(Effect.forEach([1, 2, 3], round), (all) => all.join(", ")),
+        25
+      )
+      assert.strictEqual(output, "after 1, after 2, after 3")
+      const looks = Array.from({ length: 5 }, () => "look 1")
+      assert.deepStrictEqual(
+        asked,
+        [1, 2, 3].flatMap((n) => [...looks, `after ${n} 1`])
+      )
+    })
+  )
+
+  it.effect("what was given up when a wait was over is not taken for what was asked for after it", () =>
+    Effect.gen(function* () {
+      const same = ask("same", { takes: 10 })
+      const work = Effect.gen(function* () {
+        const late = Effect.andThen(Effect.sleep("1 second"), ask("quick", { takes: 1 }))
+        yield* Effect.all([ask("slow", { takes: 5 }), late], { concurrency: 2 })
+        const fiber = yield* Effect.forkChild(same)
+        yield* Wait.sleep("3 seconds")
+        yield* Fiber.interrupt(fiber)
+        return yield* same
+      })
+      const { asked, output } = yield* killed(work, 30)
+      assert.strictEqual(output, "same")
+      assert.deepStrictEqual(asked, ["slow 1", "quick 1", "same 1", "same 1"])
+    })
+  )
+
+  it.effect("in the order of the journal also where another fiber waits for the end of a wait", () =>
+    Effect.gen(function* () {
+      // What comes after the wait on the visit's own fiber is held up by a sleep; the other one makes calls meanwhile.
+      const work = Effect.gen(function* () {
+        const came: Array<string> = []
+        const calling = Effect.forEach(["a", "b", "c", "d"], (what) =>
+          Effect.map(ask(what, { takes: 1 }), () => came.push(what))
+        )
+        const fiber = yield* Effect.forkChild(calling)
+        yield* Effect.sleep("500 millis")
+        yield* Wait.sleep("2 seconds")
+        const seen = came.join("")
+        yield* Fiber.join(fiber)
+        return seen
+      })
+      const { output } = yield* killed(work, 10)
+      assert.strictEqual(output, "ab")
+    })
+  )
+
+  it.effect("in an attempt that is not the first, too: of what that attempt made and what it kept", () =>
+    Effect.gen(function* () {
+      const came: Array<string> = []
+      const noted = (what: string, takes: number) =>
+        Effect.tap(ask(what, { takes }), () => Effect.sync(() => void came.push(what)))
+      const work = Effect.gen(function* () {
+        came.length = 0
+        const { attempt } = yield* Visit
+        // The first attempt gives up a call, which the second one makes again.
+        if (attempt === 1) {
+          const fiber = yield* Effect.forkChild(ask("slow", { takes: 3 }))
+          yield* Effect.sleep("1 second")
+          yield* Fiber.interrupt(fiber)
+          return yield* new Busy({ n: 1 })
+        }
+        const fiber = yield* Effect.forkChild(Effect.forEach(["a", "b", "c"], (what) => noted(what, 2)))
+        const slow = yield* Effect.forkChild(noted("slow", 3))
+        yield* Wait.sleep("5 seconds")
+        yield* Fiber.interrupt(fiber)
+        yield* Fiber.join(slow)
+        return came.join(" ")
+      })
+      const { asked, output } = yield* killed(work, 15)
+      assert.strictEqual(output, "a slow b")
+      assert.deepStrictEqual(asked, ["slow 1", "a 1", "slow 1", "b 1", "c 1"])
+    })
+  )
+
+  it.effect("what an attempt before had made need not be asked for", () =>
+    Effect.gen(function* () {
+      const work = Effect.gen(function* () {
+        const { attempt } = yield* Visit
+        if (attempt > 1) return yield* ask("b", { takes: 1 })
+        yield* ask("a", { takes: 1 })
+        return yield* new Busy({ n: 1 })
+      })
+      const { asked, output } = yield* killed(work, 5)
+      assert.strictEqual(output, "b")
+      assert.deepStrictEqual(asked, ["a 1", "b 1"])
     })
   )
 

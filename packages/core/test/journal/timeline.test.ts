@@ -37,6 +37,8 @@ const openIn = ({ visits }: Timeline.Timeline, since: number) =>
     ])
     .sort(byText)
 
+const range = (length: number) => Array.from({ length }, (_, i) => i)
+
 describe("a timeline", { concurrent: false }, () => {
   it.prop(
     "says after every event what the state says",
@@ -96,6 +98,11 @@ describe("a timeline", { concurrent: false }, () => {
         for (const { event } of entries.slice(middle)) add(event)
         if (isOver(states[middle - 1]!.status)) continue
         assert.deepStrictEqual(openIn(timeline, Infinity), openOf(last))
+        // What happened in the journal that this one was forked from is not to be found in this one.
+        for (const { calls, opened, visit } of timeline.visits) {
+          for (const { seq } of [opened, ...calls.map(({ started }) => started)])
+            assert.include(range(entries.length), seq, `a position of visit ${visit}`)
+        }
       }
     },
     options

@@ -15,7 +15,7 @@ import { checkpointOf } from "../engine/history.ts"
 import type { Journals } from "../engine/reader.ts"
 import { get } from "../record.ts"
 import { branchOf } from "../visits.ts"
-import { findBackwards } from "./backwards.ts"
+import { findBackwards } from "../engine/backwards.ts"
 import { Service } from "./client.ts"
 
 type Key = string | number

@@ -23,7 +23,7 @@ import { guardOf } from "../guard.ts"
 import { cursorOf, isHandled } from "../inbox.ts"
 import { get } from "../record.ts"
 import { isTerminal } from "../status.ts"
-import { findBackwards } from "./backwards.ts"
+import { findBackwards } from "../engine/backwards.ts"
 import type { Client } from "./client.ts"
 
 /**

@@ -24,8 +24,8 @@ export type ReplayReport = Replay.Report
 /**
  * Executes the handlers of a run again, against the recorded results of its tools: no tool is called and nothing is
  * written. Each execution begins with what is recorded before it, so what follows a divergence is compared as if there had
- * been none. What the flow as it is now cannot execute, because a node is gone or a channel has another schema, is a
- * divergence, too.
+ * been none. An execution has to ask for every call and every wait that is recorded, and come to what is recorded. What the
+ * flow as it is now cannot execute, because a node is gone or a channel has another schema, is a divergence, too.
  *
  * - `from`: what had ended after the event of that position is taken as it is recorded; it begins with the visits that
  *   were open then

@@ -10,14 +10,14 @@ import type * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import type { Json } from "effect/Schema"
-import type { Body, Durability, Failure, PauseReason } from "../../Event.ts"
+import type { Body, Durability, Failure } from "../../Event.ts"
 import { InDoubt, Unencodable } from "../../Failures.ts"
 import type { Call, OpenVisit, RunState } from "../../RunState.ts"
 import * as Tool from "../../Tool.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { frozen } from "../frozen.ts"
 import { canonical } from "./canonical.ts"
-import type * as Claims from "./claims.ts"
+import type { Claims, Host as Claiming } from "./claims.ts"
 import * as Due from "./due.ts"
 import * as Failures from "./failure.ts"
 import { invoke } from "./invoke.ts"
@@ -29,7 +29,7 @@ import type { VisitClock } from "./visitClock.ts"
 import type { Bodies } from "./writer.ts"
 
 /** What a visit's calls need of the run they belong to. */
-export interface Host extends Surroundings {
+export interface Host extends Surroundings, Claiming {
   readonly run: string
   readonly durability: Durability
   readonly hash: (text: string) => string
@@ -53,16 +53,10 @@ export interface Host extends Surroundings {
   readonly halted: () => boolean
   /** What is asked for then is answered by this. */
   readonly refused: Effect.Effect<never>
+  /** Has a handler that is kept while it waits look again whether it is to be. */
+  readonly waker: () => (() => void) | undefined
   /** Does what the visit waits for and does nothing else meanwhile: others may have its place. */
   readonly resting: (sleep: Effect.Effect<void>) => Effect.Effect<void>
-  /** Pauses the run; is interrupted. */
-  readonly pause: (reason: PauseReason) => Effect.Effect<never>
-  /** In a replay: a call that has no recorded result. It is not carried out, but interrupted. */
-  readonly refuse?: (call: {
-    readonly tool: string
-    readonly call: string
-    readonly input: Json
-  }) => Effect.Effect<never>
 }
 
 /** The visit that calls are made in. */
@@ -79,6 +73,8 @@ export interface Place {
 }
 
 export interface Calls {
+  /** Whether a call is being carried out. */
+  readonly isBusy: () => boolean
   readonly call: (
     tool: Tool.Any,
     input: unknown,
@@ -88,11 +84,12 @@ export interface Calls {
   readonly close: () => void
 }
 
-export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => {
+export const make = (host: Host, claims: Claims, place: Place): Calls => {
   const { attempt, branch, clock, node, visit } = place
   const where = branch === "" ? { node, visit, attempt } : { branch, node, visit, attempt }
   const occurrences = new Map<string, number>()
   let closed = false
+  let underWay = 0
 
   const recorded = (call: string): Call | undefined =>
     Option.getOrUndefined(HashMap.get(host.open().calls, call))
@@ -137,20 +134,6 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
     return new Unencodable({ what, detail: reason?._tag === "Fail" ? reason.error.message : "unknown" })
   }
 
-  /** Pauses the run if a recorded call is not asked for, but another one is. */
-  const orDiverge = (tool: Tool.Any, id: string, input: Json): Effect.Effect<void> =>
-    Effect.flatMap(claims.wait, (unclaimed) => {
-      if (unclaimed === undefined) return Effect.void
-      const [call, { seq, tool: expected }] = unclaimed
-      return host.pause({
-        kind: "diverged",
-        node,
-        visit,
-        expected: { tool: expected, call, seq },
-        got: { tool: tool.name, call: id, input }
-      })
-    })
-
   /** Whether the tool's policy gives the call another try after this outcome, and when. */
   const nextTry = (
     tool: Tool.Any,
@@ -182,6 +165,14 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
     const body: Body = { kind: "callFailed", ...where, call, tool: tool.name, error }
     return Effect.andThen(settle(call, body), Effect.failCause(exit.cause))
   }
+
+  /** Whoever made the call goes on before a handler that is kept because of it. */
+  const over = Effect.withFiber(({ currentDispatcher }) => {
+    underWay -= 1
+    if (underWay === 0 && host.waker() !== undefined)
+      currentDispatcher.scheduleTask(() => host.waker()?.(), 0)
+    return Effect.void
+  })
 
   /** Tries a call until it succeeds, fails for good, or is interrupted; journals each outcome. */
   const carryOut = (
@@ -300,7 +291,10 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
           })
         )
       }
-      return attemptCall(begun !== "fresh")
+      return Effect.suspend(() => {
+        underWay += 1
+        return Effect.ensuring(attemptCall(begun !== "fresh"), over)
+      })
     })
 
   /** What to do about a call that was started and has no result. */
@@ -341,6 +335,7 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
     )
 
   return {
+    isBusy: () => underWay > 0,
     close: () => {
       closed = true
       claims.order?.close()
@@ -371,25 +366,24 @@ export const make = (host: Host, claims: Claims.Claims, place: Place): Calls => 
           .hash(JSON.stringify([host.run, branch, place.openedAs ?? node, visit, id]))
           .slice(0, 32)
         const known = recorded(id)
-        if (known !== undefined) {
-          claims.claim(id)
-          if (known.status === "started" && host.refuse !== undefined) {
-            return host.refuse({ tool: tool.name, call: id, input: exit.value })
-          }
-          if (known.status === "started") {
-            const resolved = () => resolve(tool, id, key, exit.value, input, known)
-            return claims.order === undefined
-              ? resolved()
-              : Effect.andThen(rest(claims.order, tool, id), Effect.suspend(resolved))
-          }
-          const turn = known.error?.kind === "interrupted" ? claims.order?.noticed : claims.order?.turnOf(id)
-          return turn === undefined ? serve(tool, known) : Effect.andThen(turn, serving(tool, known))
+        const asked = { tool: tool.name, call: id, input: exit.value }
+        if (known === undefined) {
+          const fresh = carryOut(tool, id, key, exit.value, input, "fresh")
+          const checked = claims.unrecorded(asked)
+          return checked === undefined ? fresh : Effect.andThen(checked, fresh)
         }
-        if (host.refuse !== undefined) return host.refuse({ tool: tool.name, call: id, input: exit.value })
-        const fresh = carryOut(tool, id, key, exit.value, input, "fresh")
-        return claims.unclaimed() === undefined
-          ? fresh
-          : Effect.andThen(orDiverge(tool, id, exit.value), fresh)
+        claims.claim(id)
+        const { order } = claims
+        if (known.status === "started") {
+          // What has no result is not recorded for a replay.
+          if (host.refuse !== undefined) return host.refuse(asked, Effect.undefined)
+          const resolved = () => resolve(tool, id, key, exit.value, input, known)
+          return order === undefined
+            ? resolved()
+            : Effect.andThen(rest(order, tool, id), Effect.suspend(resolved))
+        }
+        const turn = known.error?.kind === "interrupted" ? order?.noticed : order?.turnOf(id)
+        return turn === undefined ? serve(tool, known) : Effect.andThen(turn, serving(tool, known))
       })
   }
 }

@@ -13,6 +13,7 @@ import type * as Flow from "../../Flow.ts"
 import { RunCancelled, RunFailed } from "../../RunError.ts"
 import type { Calling } from "../../Wait.ts"
 import type * as Calls from "./calls.ts"
+import type { Claims } from "./claims.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { canonical } from "./canonical.ts"
 import * as Creating from "./creating.ts"
@@ -57,11 +58,7 @@ export interface Children {
 /** How many runs may be above a run. */
 export const maxDepth = 100
 
-export const make = (
-  host: Host,
-  orDiverge: (got: Waits.Got) => Effect.Effect<void>,
-  place: Place
-): Children => {
+export const make = (host: Host, claims: Claims, place: Place): Children => {
   const { attempt, branch, node, visit } = place
   const inBranch = branch === "" ? undefined : { branch }
   const origin = { ...inBranch, node: place.openedAs ?? node, visit }
@@ -186,10 +183,9 @@ export const make = (
     const base = `start/${flow.id}/${canonical(key)}/`
     const marks = host.open().marks ?? HashMap.empty<string, 0 | 1>()
     if (!HashMap.has(marks, base + child)) {
-      const got = { tool: "start", call: child, input }
-      if (host.refuse !== undefined) return yield* host.refuse(got)
       // A fork starts its own where its origin did.
-      if (!HashMap.some(marks, (_, mark) => mark.startsWith(base))) yield* orDiverge(got)
+      const isOrigins = host.refuse === undefined && HashMap.some(marks, (_, mark) => mark.startsWith(base))
+      if (!isOrigins) yield* claims.unrecorded({ tool: "start", call: child, input }) ?? Effect.void
       const sent = sending(flow, child, input, options, { mark: base + child })
       yield* host.append(sent)
       yield* host.sync

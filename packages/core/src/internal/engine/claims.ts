@@ -5,29 +5,47 @@ import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import type { PauseReason } from "../../Event.ts"
 import type { OpenVisit } from "../../RunState.ts"
+import { askedFor } from "../visits.ts"
 import * as Order from "./order.ts"
 
-/** A recorded call, or a wait as if it were one. */
-export type Recorded = readonly [id: string, call: { readonly tool: string; readonly seq: number }]
+/** A recorded call, or a wait as if it were one, and where it stands: what was asked for, or for a wait what ended it. */
+export type Recorded = Extract<PauseReason, { kind: "diverged" }>["expected"]
+
+/** A call, or a wait or a run as if it were one, that is asked for and not recorded. */
+export type Asked = Extract<PauseReason, { kind: "diverged" }>["got"]
+
+/** What is to become of a visit that asks for what is not recorded. */
+export interface Host {
+  /** Pauses the run; is interrupted. */
+  readonly pause: (reason: PauseReason) => Effect.Effect<never>
+  /**
+   * In a replay: nothing is done that is not recorded. `missing` gives what is, and is not asked for, once everybody had
+   * time to do so.
+   */
+  readonly refuse?: (asked: Asked, missing: Effect.Effect<Recorded | undefined>) => Effect.Effect<never>
+}
 
 export interface Claims {
   /** In which order recorded results come out; `undefined` if it does not matter. */
   readonly order: Order.Order | undefined
   /** The handler asks for a recorded call. */
   readonly claim: (id: string) => void
-  /** A recorded call or wait of this attempt that the handler has not asked for. */
+  /** The first recorded call or wait that the handler has not asked for. */
   readonly unclaimed: () => Recorded | undefined
   /**
-   * Waits until no recorded call is unclaimed; gives one that is not going to be claimed. If there is only this fiber
-   * nobody else can claim them. Other fibers get time to: as long as it took them the first time, when the calls that
-   * they made before took time, too.
+   * Pauses the run if something that is recorded is not asked for, but this, which is not; `undefined` if there is no such
+   * thing. Others of the visit's fibers get time to ask for what is recorded: as long as it took them the first time, when
+   * the calls that they made before took time, too.
    */
-  readonly wait: Effect.Effect<Recorded | undefined>
+  readonly unrecorded: (asked: Asked) => Effect.Effect<void> | undefined
 }
 
 export const make = (options: {
-  readonly attempt: number
+  readonly host: Host
+  readonly node: string
+  readonly visit: number
   /** Whether an earlier process may have executed this attempt of the visit. */
   readonly recovered: boolean
   /** The time at which the attempt began, as the journal has it. */
@@ -38,25 +56,36 @@ export const make = (options: {
   readonly waits: () => Iterable<readonly [id: string, at: { readonly seq: number; readonly time: number }]>
   readonly isAlone: (fiber: Fiber.Fiber<unknown, unknown>) => boolean
 }): Claims => {
-  const { attempt, clock, isAlone, open } = options
+  const { clock, host, isAlone, node, open, visit } = options
   const claimed = new Set<string>()
   /** Calls that wait until all recorded ones are claimed. */
   const waiting = new Set<() => void>()
   /** Once no recorded call is unclaimed, none will be. */
   let recovering = options.recovered
+  let recorded: ReturnType<typeof recordedCalls> | undefined
+  /** So many of them are claimed. */
+  let passed = 0
   const behind = clock.currentTimeMillisUnsafe() - options.began
-  const order = Order.make({ attempt, began: options.began, clock, calls: open().calls, isAlone })
+  const order = Order.make({ began: options.began, clock, visit: open(), isAlone })
 
-  const unclaimed = (): readonly [string, Recorded[1] & { readonly time: number }] | undefined => {
+  /** In the order of the journal. In a fork, what its origin had asked for is there for whoever asks, and need not be. */
+  const recordedCalls = (): ReadonlyArray<Recorded & { readonly time: number }> => {
+    const at = open()
+    const calls = [...at.calls].flatMap(([id, call]) => {
+      const { error, seq, time, tool } = call
+      const isOwn = askedFor(at, call) !== undefined && error?.kind !== "interrupted"
+      return isOwn ? [{ tool, call: id, seq, time }] : []
+    })
+    const waits = Array.from(options.waits(), ([call, { seq, time }]) => ({ tool: "wait", call, seq, time }))
+    return [...calls, ...waits].filter(({ seq }) => seq >= 0).sort((a, b) => a.seq - b.seq)
+  }
+
+  const unclaimed = (): (Recorded & { readonly time: number }) | undefined => {
     if (!recovering) return undefined
-    for (const [id, call] of open().calls) {
-      const interrupted = call.error?.kind === "interrupted"
-      if (call.attempt === attempt && !interrupted && !claimed.has(id)) return [id, call]
-    }
-    for (const [id, { seq, time }] of options.waits())
-      if (!claimed.has(id)) return [id, { tool: "wait", seq, time }]
-    recovering = false
-    return undefined
+    recorded ??= recordedCalls()
+    while (passed < recorded.length && claimed.has(recorded[passed]!.call)) passed++
+    recovering = passed < recorded.length
+    return recorded[passed]
   }
 
   const allClaimed = Effect.callback<void>((resume) => {
@@ -65,25 +94,39 @@ export const make = (options: {
     return Effect.sync(() => waiting.delete(wake))
   })
 
-  const wait = (alone: boolean, turns: number): Effect.Effect<Recorded | undefined> =>
+  /** Waits until no recorded call is unclaimed; gives one that is not going to be claimed. */
+  const wait = (alone: boolean, turns: number, awaited?: string): Effect.Effect<Recorded | undefined> =>
     Effect.suspend((): Effect.Effect<Recorded | undefined> => {
       const first = unclaimed()
-      if (first === undefined || alone) return Effect.succeed(first)
+      if (first === undefined) return Effect.undefined
+      const { time, ...found } = first
+      // Nobody else can claim it, or has done so in time.
+      if (alone || found.call === awaited) return Effect.succeed(found)
       if (turns > 0) return Effect.andThen(Effect.yieldNow, wait(false, turns - 1))
-      const left =
-        Math.max(first[1].time, options.began) + behind + Order.grace - clock.currentTimeMillisUnsafe()
-      if (left <= 0) return Effect.succeed(first)
-      return Effect.andThen(Effect.raceFirst(allClaimed, clock.sleep(Duration.millis(left))), wait(false, 0))
+      const left = Math.max(time, options.began) + behind + Order.grace - clock.currentTimeMillisUnsafe()
+      if (left <= 0) return Effect.succeed(found)
+      const slept = clock.sleep(Duration.millis(left))
+      return Effect.andThen(Effect.raceFirst(allClaimed, slept), wait(false, 0, found.call))
     })
+
+  const missing = Effect.withFiber((fiber) => wait(isAlone(fiber), Order.turns))
 
   return {
     order,
+    unclaimed,
     claim: (id) => {
       claimed.add(id)
       order?.asked(id)
       if (waiting.size > 0 && unclaimed() === undefined) for (const wake of waiting) wake()
     },
-    unclaimed,
-    wait: Effect.withFiber((fiber) => wait(isAlone(fiber), Order.turns))
+    unrecorded: (asked) => {
+      if (host.refuse !== undefined) return host.refuse(asked, missing)
+      if (unclaimed() === undefined) return undefined
+      return Effect.flatMap(missing, (expected) =>
+        expected === undefined
+          ? Effect.void
+          : host.pause({ kind: "diverged", node, visit, expected, got: asked })
+      )
+    }
   }
 }

@@ -17,6 +17,7 @@ import type { OpenVisit } from "../../RunState.ts"
 import type * as Tool from "../../Tool.ts"
 import { Visit } from "../../Visit.ts"
 import type * as Wait from "../../Wait.ts"
+import { isOfAttempt } from "../visits.ts"
 import * as Calls from "./calls.ts"
 import * as Children from "./children.ts"
 import * as Claims from "./claims.ts"
@@ -57,6 +58,8 @@ export interface Prepared {
   readonly context: Context.Context<never> | undefined
   /** To be run when the effect is done: its tool calls are over, and its scope is closed. */
   readonly close: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
+  /** The first recorded call or wait that it has not asked for. */
+  readonly unasked: () => Claims.Recorded | undefined
 }
 
 /** The handler as an effect that needs nothing. */
@@ -74,10 +77,10 @@ const contextOf = ({ branches, input, item, state }: Attempt): object => {
   return context
 }
 
-/** The waits that this attempt came to: the ones that are over were kept by it if it is the first. */
+/** The waits that this attempt came to. */
 function* waitsOf(visit: OpenVisit, host: Host) {
-  const { attempt, ended, waiting } = visit
-  if (attempt === 1) for (const id of Object.keys(ended)) yield [id, ended[id]!] as const
+  const { ended, waiting } = visit
+  for (const id of Object.keys(ended)) if (isOfAttempt(visit, ended[id]!.seq)) yield [id, ended[id]!] as const
   for (const id of waiting) yield [id, host.openedAt(id)] as const
 }
 
@@ -126,6 +129,8 @@ class Doing implements Children.Place {
     return this.self
   }
 
+  readonly isBusy = (): boolean => this.calls?.isBusy() === true
+
   isClosed(): boolean {
     return this.closed
   }
@@ -163,8 +168,13 @@ class Doing implements Children.Place {
     return this.telling === undefined ? rest : Effect.andThen(Telling.close(this.telling, exit), rest)
   }
 
+  /** The first recorded call or wait that was not asked for. */
+  unasked(): Claims.Recorded | undefined {
+    return this.claiming().unclaimed()
+  }
+
   private starting(): Children.Children {
-    return (this.children ??= Children.make(this.host(), (got) => this.waiting().orDiverge(got), this))
+    return (this.children ??= Children.make(this.host(), this.claiming(), this))
   }
 
   private waiting(): Waits.Waits {
@@ -174,7 +184,9 @@ class Doing implements Children.Place {
   private claiming(): Claims.Claims {
     const host = this.host()
     return (this.claims ??= Claims.make({
-      attempt: this.attempt,
+      host,
+      node: this.node,
+      visit: this.visit,
       recovered: this.attempted.recovered,
       began: this.clock.now,
       clock: this.live,
@@ -286,9 +298,10 @@ export const prepare = (
     })
   }
   const close = (exit: Exit.Exit<unknown, unknown>) => doing.close(exit)
+  const unasked = () => doing.unasked()
   return plain
-    ? { effect, context: own, close }
-    : { effect: Effect.provideContext(effect, base), context: undefined, close }
+    ? { effect, context: own, close, unasked }
+    : { effect: Effect.provideContext(effect, base), context: undefined, close, unasked }
 }
 
 /** A host that does nothing any more for an attempt that was left behind. */
@@ -308,7 +321,7 @@ const limitedHost = (isLeft: () => boolean, visit: OpenVisit, host: Host): Host 
     openWaits: (bodies) => orRefuse(() => host.openWaits(bodies)),
     deliver: (message, of) => orRefuse(() => host.deliver(message, of)),
     pause: (reason) => orRefuse(() => host.pause(reason)),
-    park: orRefuse(() => host.park),
+    park: (others) => orRefuse(() => host.park(others)),
     halted: () => isLeft() || host.halted()
   }
 }

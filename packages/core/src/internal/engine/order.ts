@@ -8,19 +8,27 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { OpenVisit } from "../../RunState.ts"
+import { askedFor, isOfAttempt } from "../visits.ts"
 
 /** How often a fiber lets others go first before it takes it that they do nothing more. */
 export const turns = 16
+
+/** Lets other fibers begin what they are about to do. */
+export const othersFirst: Effect.Effect<void> = /* @__PURE__ */ Effect.forEach(
+  /* @__PURE__ */ Array.from({ length: turns }),
+  () => Effect.yieldNow,
+  { discard: true }
+)
 
 /** How long something that is recorded may take longer than the first time, in milliseconds. */
 export const grace = 2_000
 
 export interface Order {
-  /** The handler asks for a recorded call. */
+  /** The handler asks for a recorded call or wait. */
   readonly asked: (id: string) => void
   /**
-   * Waits until it is the turn of a recorded result: every call that had begun by then is asked for again, and what came
-   * out before has. `undefined` if it is.
+   * Waits until it is the turn of a recorded result, that of a call or a wait: every call that had begun by then is asked for
+   * again, and what came out before has. `undefined` if it is.
    */
   readonly turnOf: (id: string) => Effect.Effect<void> | undefined
   /** A call is asked for that has no turn: others may have waited for that. */
@@ -44,15 +52,24 @@ interface End {
 }
 
 /** What an attempt has recorded, in order; `undefined` if nothing of it has come out. */
-const recordedBy = (attempt: number, calls: OpenVisit["calls"]) => {
+const recordedBy = (visit: OpenVisit) => {
   const starts: Array<Start> = []
   const ends: Array<End> = []
-  for (const [id, call] of calls) {
-    if (call.attempt !== attempt) continue
-    const interrupted = call.error?.kind === "interrupted"
-    starts.push({ id, seq: call.seq, time: call.time, interrupted })
+  for (const [id, call] of visit.calls) {
+    const { ended, error, time } = call
+    const seq = askedFor(visit, call)
+    if (seq === undefined) continue
+    const interrupted = error?.kind === "interrupted"
+    starts.push({ id, seq, time, interrupted })
     // What was interrupted does not come out: whatever interrupted it does so again.
-    if (call.ended !== undefined && !interrupted) ends.push({ id, seq: call.ended })
+    if (ended !== undefined && !interrupted) ends.push({ id, seq: ended })
+  }
+  for (const id of Object.keys(visit.ended)) {
+    const { outcome, seq, time } = visit.ended[id]!
+    if (!isOfAttempt(visit, seq) || "lost" in outcome) continue
+    // Where it began is not known, but that it was before it ended.
+    starts.push({ id, seq: seq - 0.5, time, interrupted: false })
+    ends.push({ id, seq })
   }
   if (ends.length === 0) return undefined
   const bySeq = (a: { readonly seq: number }, b: { readonly seq: number }) => a.seq - b.seq
@@ -60,15 +77,14 @@ const recordedBy = (attempt: number, calls: OpenVisit["calls"]) => {
 }
 
 export const make = (options: {
-  readonly attempt: number
   /** The time at which the attempt began, as the journal has it. */
   readonly began: number
   readonly clock: Clock.Clock
-  readonly calls: OpenVisit["calls"]
+  readonly visit: OpenVisit
   readonly isAlone: (fiber: Fiber.Fiber<unknown, unknown>) => boolean
 }): Order | undefined => {
   const { began, clock, isAlone } = options
-  const recorded = recordedBy(options.attempt, options.calls)
+  const recorded = recordedBy(options.visit)
   if (recorded === undefined) return undefined
   const { ends, starts } = recorded
   const behind = clock.currentTimeMillisUnsafe() - began
@@ -81,15 +97,16 @@ export const make = (options: {
   /** Counts what was asked for and what has come out. */
   let moves = 0
   let scheduled = false
-  /** Nobody waits any more for calls that were interrupted the first time. */
-  let relaxed = false
+  /** Nobody waits any more for calls that were interrupted the first time and began before this position. */
+  let relaxedBefore = Number.NEGATIVE_INFINITY
   let driver: Fiber.Fiber<unknown, unknown> | undefined
 
   /** The first call that had begun before this position and is not asked for. */
   const missingBefore = (seq: number): Start | undefined => {
     for (; nextStart < starts.length; nextStart++) {
       const start = starts[nextStart]!
-      if (!asked.has(start.id) && !(relaxed && start.interrupted)) return start.seq < seq ? start : undefined
+      if (!asked.has(start.id) && !(start.interrupted && start.seq < relaxedBefore))
+        return start.seq < seq ? start : undefined
     }
     return undefined
   }
@@ -101,6 +118,11 @@ export const make = (options: {
 
   const isTurn = (end: End | undefined): end is End =>
     end !== undefined && missingBefore(end.seq) === undefined
+
+  const isNext = (id: string): boolean => {
+    const end = head()
+    return end?.id === id && isTurn(end)
+  }
 
   const pass = (id: string): void => {
     pending.delete(id)
@@ -135,6 +157,11 @@ export const make = (options: {
     for (const resume of waiting) resume()
   }
 
+  const noticed: Effect.Effect<void> = Effect.withFiber((fiber) => {
+    releaseSoon(fiber)
+    return Effect.void
+  })
+
   const settled: Effect.Effect<void> = Effect.suspend(() => {
     const wait = (left: number, seen: number): Effect.Effect<void> =>
       Effect.suspend((): Effect.Effect<void> => {
@@ -146,12 +173,14 @@ export const make = (options: {
 
   /** Gives those who have not asked the time that it took them the first time, when what they did before took time, too. */
   const drive: Effect.Effect<void> = Effect.gen(function* () {
-    yield* settled
-    relaxed = true
     let last: Start | undefined
-    for (release(); held.size > 0; release()) {
-      const end = head()
-      const missing = end && missingBefore(end.seq)
+    for (yield* settled; held.size > 0; yield* settled) {
+      // What is held has not come out.
+      const end = head()!
+      relaxedBefore = end.seq
+      release()
+      if (head() !== end) continue
+      const missing = missingBefore(end.seq)
       if (missing === undefined || missing === last) return giveUp()
       last = missing
       const left = Math.max(missing.time, began) + behind + grace - clock.currentTimeMillisUnsafe()
@@ -161,6 +190,7 @@ export const make = (options: {
 
   const park = (id: string): Effect.Effect<void> =>
     Effect.withFiber((fiber) => {
+      // Nobody is left who could be waited for.
       if (isAlone(fiber)) return Effect.sync(giveUp)
       const parked = Effect.callback<void>((resume) => {
         held.set(id, () => resume(Effect.void))
@@ -185,19 +215,11 @@ export const make = (options: {
     },
     turnOf: (id) => {
       if (!pending.has(id)) return undefined
-      if (held.size === 0 && !scheduled) {
-        const end = head()
-        if (end?.id === id && isTurn(end)) {
-          pass(id)
-          return undefined
-        }
-      }
-      return park(id)
+      if (!isNext(id)) return park(id)
+      pass(id)
+      return held.size === 0 ? undefined : noticed
     },
-    noticed: Effect.withFiber((fiber) => {
-      releaseSoon(fiber)
-      return Effect.void
-    }),
+    noticed,
     rest: Effect.withFiber((fiber) => {
       if (isAlone(fiber)) return Effect.void
       releaseSoon(fiber)

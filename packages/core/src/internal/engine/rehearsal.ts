@@ -96,7 +96,8 @@ const rehearseVisit = /* @__PURE__ */ Effect.fnUntraced(function* (
     openedAt: (wait) => ({ seq: HashMap.getUnsafe(state.waits, wait).seq, time: state.time }),
     openWaits: () => stop(undefined),
     deliver: () => stop(undefined),
-    park: stop(undefined),
+    park: () => stop(undefined),
+    waker: () => undefined,
     reopened: (waits) => {
       const changed = waits.find(([id, schema]) => {
         const wait = Option.getOrUndefined(HashMap.get(state.waits, id))

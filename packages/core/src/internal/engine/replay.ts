@@ -7,6 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as HashMap from "effect/HashMap"
 import * as Result from "effect/Result"
 import type { Json } from "effect/Schema"
 import type { Body, Event, Failure, Of } from "../../Event.ts"
@@ -15,13 +16,15 @@ import * as RunState from "../../RunState.ts"
 import type { OpenVisit } from "../../RunState.ts"
 import * as Store from "../../Store.ts"
 import { fanOutAround, visitIn } from "../visits.ts"
+import { findBackwards } from "./backwards.ts"
 import { canonical } from "./canonical.ts"
+import type * as Claims from "./claims.ts"
 import * as Failures from "./failure.ts"
 import * as Grace from "./grace.ts"
 import * as Handler from "./handler.ts"
 import * as Joins from "./joins.ts"
 import * as Outcomes from "./outcomes.ts"
-import { load, open } from "./reader.ts"
+import { corrupt, load, open } from "./reader.ts"
 import type { Journals, ReadError } from "./reader.ts"
 import * as Restart from "./restart.ts"
 import type * as TypedState from "./typedState.ts"
@@ -31,13 +34,16 @@ import * as Visiting from "./visiting.ts"
 /**
  * An attempt of a visit that came out otherwise than its journal has it.
  *
- * - `seq`: the event that the attempt ended with, as it is recorded
+ * - `seq`: the event that is not as it would be now: where the call or wait of `expected` was asked for, or else the event
+ *   that the attempt ended with
  * - `branch`: that of the visit, if it was in one
  * - `node`, `visit`, `attempt`: which attempt it is
- * - `expected`: what the journal has there: where the visit led with which update, its failure, or the end of the run
- *   (`null` where the run did not end)
- * - `got`: what came instead, in the same form; or the call, wait or child that was asked for and is not recorded; or why
- *   the flow, as it is now, cannot execute it (`incompatible`)
+ * - `expected`: what the journal has there: the first call or wait that is recorded and was not asked for. If there is none,
+ *   how the attempt ended: where the visit led with which update, its failure, or the end of the run (`null` where the run
+ *   did not end)
+ * - `got`: what came instead: how the attempt ended now, in the same form; or the call, wait or child that was asked for and
+ *   is not recorded (`tool` is `wait` or `start` for the latter two); or why the flow, as it is now, cannot execute it
+ *   (`incompatible`)
  *
  * @category models
  * @since 0.1.0
@@ -112,6 +118,13 @@ const errorEssence = (error: Of<"failed">["error"]): Json => {
   return error
 }
 
+/** What an attempt did instead of what is recorded. */
+interface Refused {
+  readonly got: Json
+  /** What is recorded and was not asked for. */
+  readonly expected?: Claims.Recorded | undefined
+}
+
 export const replay = <F extends Flow.Any>(
   journals: Journals,
   live: Clock.Clock,
@@ -165,17 +178,19 @@ export const replay = <F extends Flow.Any>(
     const execute = Effect.fnUntraced(function* (
       state: RunState.RunState,
       branch: string
-    ): Effect.fn.Return<{ readonly bodies: ReadonlyArray<Body> } | { readonly refused: Json }> {
+    ): Effect.fn.Return<{ readonly bodies: ReadonlyArray<Body> } | Refused> {
       const visit = visitIn(state, branch)!
       const given = givenTo(visit, state, branch)
-      if (Result.isFailure(given)) return { refused: { kind: "incompatible", message: given.failure } }
+      if (Result.isFailure(given)) return { got: { kind: "incompatible", message: given.failure } }
       const { input, item, typed } = given.success
-      let refused: Json | undefined
+      let refused: Refused | undefined
+      /** What was asked for first and is not recorded, while others have time to ask for what is. */
+      let asked: Json | undefined
       let running: Fiber.Fiber<unknown, unknown> | undefined
       const refusal = Grace.refusal({ refusals: 0 })
-      const refuse = (got: Json): Effect.Effect<never> =>
+      const refuse = (what: Refused): Effect.Effect<never> =>
         Effect.suspend(() => {
-          refused ??= got
+          refused ??= what
           running?.interruptUnsafe()
           return refusal
         })
@@ -192,10 +207,11 @@ export const replay = <F extends Flow.Any>(
         encrypts: true,
         open: () => visit,
         append: () => Effect.never,
-        openedAt: () => ({ seq: state.seq, time: state.time }),
+        openedAt: (wait) => ({ seq: HashMap.getUnsafe(state.waits, wait).seq, time: state.time }),
         openWaits: () => Effect.never,
         deliver: () => Effect.never,
-        park: Effect.never,
+        park: () => Effect.never,
+        waker: () => undefined,
         appendTo: () => Effect.never,
         state: () => state,
         sync: Effect.never,
@@ -203,8 +219,12 @@ export const replay = <F extends Flow.Any>(
         halted: () => refused !== undefined,
         refused: refusal,
         resting: (sleep) => sleep,
-        pause: (reason) => refuse(reason),
-        refuse: ({ call, input: got, tool }) => refuse({ tool, call, input: got })
+        pause: (reason) => refuse({ got: reason }),
+        refuse: (what, missing) =>
+          Effect.suspend(() => {
+            const got = (asked ??= { ...what })
+            return Effect.flatMap(missing, (expected) => refuse({ got, expected }))
+          })
       }
       const prepared = Handler.prepare(
         { clock, nodeMiddlewares: [], traced: false },
@@ -218,7 +238,7 @@ export const replay = <F extends Flow.Any>(
           input,
           item,
           branches: visit.joined === undefined ? undefined : () => Visiting.branchesOf(flow, visit.joined!),
-          recovered: false,
+          recovered: true,
           timeout: undefined
         }
       )
@@ -226,15 +246,30 @@ export const replay = <F extends Flow.Any>(
       running = fiber
       const exit = yield* Fiber.await(fiber)
       yield* prepared.close(exit)
-      if (refused !== undefined) return { refused }
+      if (refused !== undefined) return refused
+      if (asked !== undefined) return { got: asked }
+      const expected = prepared.unasked()
       const join = branch === "" ? undefined : fanOutAround(state, branch)!.join
       const attempted = { branch, join, visit, started: 0, state: typed }
       const outcome = Exit.isSuccess(exit)
         ? outcomes.answered(attempted, exit.value)
         : yield* outcomes.failed(attempted, Failures.outcomeOf(exit.cause))
-      if (!("failure" in outcome)) return { bodies: outcome.bodies }
-      const failing = Joins.failed(state, branch, visit, outcome.failure)
-      return { bodies: yield* restarted(state, 0, now, failing) }
+      const bodies =
+        "failure" in outcome
+          ? yield* restarted(state, 0, now, Joins.failed(state, branch, visit, outcome.failure))
+          : outcome.bodies
+      return expected === undefined ? { bodies } : { got: essence(bodies[0]!), expected }
+    })
+
+    /** A recorded call or wait as what is asked for instead would be told, and where it was asked for. */
+    const recordedCall = Effect.fnUntraced(function* ({ call, seq, tool }: Claims.Recorded) {
+      const isIt = (event: Event) =>
+        event.kind === "callStarted" ? event.seq === seq : event.kind === "waitOpened" && event.wait === call
+      const found = yield* findBackwards(journals, { run, seq }, false, isIt)
+      if (found === undefined) return yield* corrupt("replay", run, seq, `nobody has asked for ${call}`)
+      const event = yield* open(codec, found)
+      const input = event.kind === "callStarted" ? event.input : (event as Of<"waitOpened">).on
+      return { seq: event.seq, expected: { tool, call, input } }
     })
 
     /** The events of an attempt as they are recorded: the end follows what closed it, after what the run tells another. */
@@ -252,11 +287,16 @@ export const replay = <F extends Flow.Any>(
       const { attempt, node, visit } = visitIn(state, branch)!
       now = closing.time
       const result = yield* execute(state, branch)
-      const diverges = (expected: Json, got: Json): Divergence => {
+      const diverges = (expected: Json, got: Json, seq = closing.seq): Divergence => {
         const place = { node, visit, attempt, expected, got }
-        return branch === "" ? { seq: closing.seq, ...place } : { seq: closing.seq, branch, ...place }
+        return branch === "" ? { seq, ...place } : { seq, branch, ...place }
       }
-      if ("refused" in result) return diverges(essence(closing), result.refused)
+      if ("got" in result) {
+        const { expected: call, got } = result
+        if (call === undefined) return diverges(essence(closing), got)
+        const { expected, seq } = yield* recordedCall(call)
+        return diverges(expected, got, seq)
+      }
       const recorded = yield* recordedFrom(closing, result.bodies.length)
       for (const [k, body] of result.bodies.entries()) {
         const expected = recorded[k] === undefined ? null : essence(recorded[k])

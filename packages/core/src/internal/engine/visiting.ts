@@ -21,6 +21,7 @@ import * as Grace from "./grace.ts"
 import * as Handler from "./handler.ts"
 import * as Joins from "./joins.ts"
 import type { Outbox } from "./outbox.ts"
+import * as Order from "./order.ts"
 import type * as Outcomes from "./outcomes.ts"
 import * as Restart from "./restart.ts"
 import type { Mismatch, TypedState } from "./typedState.ts"
@@ -236,7 +237,7 @@ export const make = (course: Course): Visiting => {
       })
 
     /** Whether a wait ended, or the line is to stop, while nobody was there to be woken. */
-    const isOver = () => line.evicted || halted() || visitIn(writer.state, branch)!.waiting.length === 0
+    const isOver = () => halted() || visitIn(writer.state, branch)!.waiting.length === 0
 
     /** The run that is waited for may need the place that this one takes. */
     const waitsForRun = () =>
@@ -322,32 +323,43 @@ export const make = (course: Course): Visiting => {
             })
           )
         }),
-      park: Effect.suspend(() => {
+      waker: () => line.parked?.wake,
+      park: ({ isAlone, isBusy: makesCalls }) => {
+        const isUnwinding = () => line.unwinding !== "not"
+        // A call that is being carried out is not given up because the visit waits meanwhile.
+        const isBusy = () => !isUnwinding() && makesCalls()
         // The limit of an attempt does not count the time for which it waits: then it has to leave.
         const { timeout } = flow.nodes[visitIn(writer.state, branch)!.node]!
-        const keepWaiting = timeout === undefined && line.unwinding === "not" ? environment.keepWaiting : 0
+        const keepWaiting = timeout === undefined && !isUnwinding() ? environment.keepWaiting : 0
+        const leaves = () => !isBusy() && (line.evicted || keepWaiting <= 0 || waitsForRun())
+        // What other fibers are about to ask for is not left until the wait is over.
+        const othersBegin = Effect.withFiber((fiber) =>
+          isUnwinding() || isAlone(fiber) ? Effect.void : Order.othersFirst
+        )
         const suspend = Effect.suspend(() => {
           // A handler that does not end now is left behind.
           if (!halted()) line.grace.interrupt()
-          if (line.unwinding === "not") line.suspended = true
-          else line.unwinding = "done"
+          if (isUnwinding()) line.unwinding = "done"
+          else line.suspended = true
           return refused
         })
-        // A run that comes to rest is synced then; what goes on while somebody waits is not held up by it.
-        if (line.evicted || halted() || keepWaiting <= 0 || waitsForRun()) {
-          return branch === "" ? suspend : Effect.andThen(orHalt(writer.sync), suspend)
-        }
-        return Effect.andThen(
-          orHalt(writer.sync),
-          Effect.andThen(
-            Effect.suspend(() => (isOver() ? Effect.void : kept(keepWaiting))),
-            Effect.andThen(
-              endEarly,
-              Effect.suspend(() => (isOver() && !line.evicted ? course.reenter : Effect.void))
-            )
-          )
+        const keep = Effect.suspend(() =>
+          isOver() || leaves() ? Effect.void : kept(isBusy() ? Infinity : keepWaiting)
         )
-      })
+        const goOn = Effect.suspend(() => (isOver() && !line.evicted ? course.reenter : Effect.void))
+        const waited = Effect.andThen(
+          orHalt(writer.sync),
+          Effect.andThen(keep, Effect.andThen(endEarly, goOn))
+        )
+        return Effect.andThen(
+          othersBegin,
+          Effect.suspend(() => {
+            if (!halted() && !leaves()) return waited
+            // A run that comes to rest is synced then; what goes on while somebody waits is not held up by it.
+            return branch === "" ? suspend : Effect.andThen(orHalt(writer.sync), suspend)
+          })
+        )
+      }
     }
   }
 

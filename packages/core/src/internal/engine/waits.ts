@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as Schema from "effect/Schema"
 import type { Json } from "effect/Schema"
-import type { Body, PauseReason, WaitTarget } from "../../Event.ts"
+import type { Body, WaitTarget } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
 import type { OpenVisit, OpenWait } from "../../RunState.ts"
 import { JobFailed, WaitMisplaced, WaitTimeout } from "../../Wait.ts"
@@ -15,7 +15,7 @@ import { makeCodec } from "../definition/codec.ts"
 import { inspect } from "../definition/inspect.ts"
 import type { Finding } from "../definition/inspect.ts"
 import type { Called } from "./children.ts"
-import type { Claims, Recorded } from "./claims.ts"
+import type { Claims, Host as Claiming } from "./claims.ts"
 import * as Failures from "./failure.ts"
 import { canonical } from "./canonical.ts"
 import * as RecordedSchema from "./recordedSchema.ts"
@@ -24,37 +24,36 @@ import type { WaitOutcome } from "./waking.ts"
 import type { VisitClock } from "./visitClock.ts"
 
 /** What a visit's waits need of the run they belong to. */
-export interface Host {
+export interface Host extends Claiming {
   /** Whether what is stored is encrypted. */
   readonly encrypts: boolean
   readonly open: () => OpenVisit
   /** Opens waits, and ends them at once if they are over already. If that fails, the run is stopped. */
   readonly openWaits: (bodies: ReadonlyArray<Body>) => Effect.Effect<void>
   /**
-   * Waits until the visit's waits may have changed, as long as the fiber is kept; is interrupted when it is not.
+   * Waits until the visit's waits may have changed, as long as the fiber is kept; is interrupted when it is not. As long as
+   * others of the visit's fibers make calls it is.
    */
-  readonly park: Effect.Effect<void>
+  readonly park: (others: Others) => Effect.Effect<void>
   readonly halted: () => boolean
   /** What is asked for then is answered by this. */
   readonly refused: Effect.Effect<never>
-  readonly pause: (reason: PauseReason) => Effect.Effect<never>
   /** In a rehearsal: the visit asks for waits that are open, with these schemas. */
   readonly reopened?: (
     waits: ReadonlyArray<readonly [wait: string, schema: Json | undefined]>
   ) => Effect.Effect<void>
   readonly sync: Effect.Effect<void>
-  /** In a replay: a wait that has no recorded outcome. */
-  readonly refuse?: (got: Got) => Effect.Effect<never>
 }
 
-/** What a visit asks for, as it would be told in a divergence. */
-export interface Got {
-  readonly tool: string
-  readonly call: string
-  readonly input: Json
+/** What is executed of a visit besides the fiber that waits. */
+export interface Others {
+  /** Whether a call of the visit is being carried out. */
+  readonly isBusy: () => boolean
+  /** Whether nothing but this fiber is executed of the visit. */
+  readonly isAlone: (fiber: Fiber.Fiber<unknown, unknown>) => boolean
 }
 
-export interface Place {
+export interface Place extends Others {
   readonly branch: string
   readonly node: string
   readonly visit: number
@@ -72,18 +71,14 @@ export interface Place {
 export interface Ended {
   readonly index: number
   readonly outcome: WaitOutcome
+  readonly time: number
 }
 
 export interface Waits {
-  /** Pauses the run if something that is recorded is not asked for, but this, which is not. */
-  readonly orDiverge: (got: Got) => Effect.Effect<void>
   readonly wait: (
     requests: ReadonlyArray<Wait.Request>
   ) => Effect.Effect<{ readonly index: number; readonly value: unknown }, unknown>
 }
-
-/** A wait as a call would be told in a divergence. */
-export const asCall = (id: string, seq: number): Recorded => [id, { tool: "wait", seq }]
 
 /** A wait that the visit has come to. */
 interface Planned {
@@ -112,8 +107,7 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
     for (let index = 0; index < ids.length; index++) {
       const over = Object.hasOwn(ended, ids[index]!) ? ended[ids[index]!]! : undefined
       if (over === undefined || "lost" in over.outcome) continue
-      if (over.time > clock.now) clock.now = over.time
-      return { index, outcome: over.outcome }
+      return { index, outcome: over.outcome, time: over.time }
     }
     return undefined
   }
@@ -201,17 +195,12 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
     Effect.suspend(() => {
       if (host.halted()) return host.refused
       const over = recorded(ids)
-      return over === undefined ? Effect.andThen(host.park, outcome(ids)) : Effect.succeed(over)
+      if (over !== undefined) {
+        if (over.time > clock.now) clock.now = over.time
+        return Effect.succeed(over)
+      }
+      return Effect.andThen(host.park(place), outcome(ids))
     })
-
-  const orDiverge: Waits["orDiverge"] = (got) =>
-    claims.unclaimed() === undefined
-      ? Effect.void
-      : Effect.flatMap(claims.wait, (unclaimed) => {
-          if (unclaimed === undefined) return Effect.void
-          const [call, { seq, tool }] = unclaimed
-          return host.pause({ kind: "diverged", node, visit, expected: { tool, call, seq }, got })
-        })
 
   /** Waits for the first of several waits, which are opened if the visit comes to them for the first time. */
   const until = (name: string, requests: ReadonlyArray<Wait.Request>) =>
@@ -230,15 +219,17 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
       const ended = Effect.flatMap(outcome(ids), ({ index, outcome: over }) =>
         Effect.map(serve(plans[index]!, over), (value) => ({ index, value }))
       )
-      if (recorded(ids) !== undefined) return ended
+      const over = recorded(ids)
+      if (over !== undefined) {
+        const turn = claims.order?.turnOf(ids[over.index]!)
+        return turn === undefined ? ended : Effect.andThen(turn, ended)
+      }
       if (host.open().waiting.includes(first)) return Effect.andThen(reopen(plans), ended)
-      const got = { tool: "wait", call: first, input: on }
-      if (host.refuse !== undefined) return host.refuse(got)
-      return Effect.andThen(Effect.andThen(orDiverge(got), open(plans)), ended)
+      const checked = claims.unrecorded({ tool: "wait", call: first, input: on }) ?? Effect.void
+      return Effect.andThen(Effect.andThen(checked, open(plans)), ended)
     })
 
   return {
-    orDiverge,
     wait: (requests) => {
       const [first] = requests
       if (first === undefined) return Effect.die(new Error("a race of no waits is never over"))

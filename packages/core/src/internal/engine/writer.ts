@@ -56,7 +56,14 @@ export type Bodies = readonly [Body, ...ReadonlyArray<Body>]
 interface Pending {
   readonly expected: number
   readonly batch: Store.Batch
-  accepted: ((exit: Exit.Exit<number, WriteError>) => void) | undefined
+  /** What is to be done about it, once that is known; and who waits to be told. */
+  turn: Effect.Effect<number, WriteError> | undefined
+  waiter: ((turn: Effect.Effect<number, WriteError>) => void) | undefined
+}
+
+const tell = (pending: Pending, turn: Effect.Effect<number, WriteError>): void => {
+  pending.turn = turn
+  pending.waiter?.(turn)
 }
 
 export interface Options {
@@ -244,29 +251,45 @@ class RunWriter implements Writer {
     this.state = extended.state
     this.head = extended.head
     this.last = extended.last
-    const pending: Pending = { expected: head.seq, batch: extended.batch, accepted: undefined }
+    const pending: Pending = { expected: head.seq, batch: extended.batch, turn: undefined, waiter: undefined }
     this.queue.push(pending)
     if (this.queue.length === 1) return this.flush(pending)
-    return Effect.callback((resume) => {
-      pending.accepted = resume
-    })
+    // Those behind it rely on its being handed on.
+    return Effect.uninterruptible(
+      Effect.callback((resume) => {
+        // Its turn may have come while the fiber was on its way here.
+        if (pending.turn === undefined) pending.waiter = resume
+        else resume(pending.turn)
+      })
+    )
   }
 
-  /** Hands the queue to the store, one batch after the other, from this one on; the position of its first event. */
+  /**
+   * Hands a batch to the store, and whoever is next its own; the position of its first event. Everybody goes on as soon as
+   * its own batch is accepted, in the order of the journal.
+   */
   private flush(pending: Pending): Effect.Effect<number, WriteError> {
     const first = pending.expected + 1
     return Effect.matchCauseEffect(this.options.store.append(this.lease, pending.expected, pending.batch), {
       onSuccess: () => {
-        const accepted = Exit.succeed(first)
-        // Whoever is told may go on at once, and append more: that must find that somebody sees to the queue.
-        pending.accepted?.(accepted)
         this.queue.shift()
         const next = this.queue[0]
-        return next === undefined ? accepted : Effect.as(this.flush(next), first)
+        if (next === undefined) return Exit.succeed(first)
+        return Effect.withFiber(({ currentDispatcher }) => {
+          currentDispatcher.scheduleTask(
+            () =>
+              tell(
+                next,
+                Effect.suspend(() => this.flush(next))
+              ),
+            0
+          )
+          return Exit.succeed(first)
+        })
       },
       onFailure: (cause) => {
         const failed = errorOf("append", cause)
-        for (const each of this.queue.splice(0)) each.accepted?.(Exit.failCause(failed))
+        for (const each of this.queue.splice(0)) tell(each, Effect.failCause(failed))
         return Effect.catch(Effect.failCause(failed), (error) => this.fail(error))
       }
     })

@@ -67,11 +67,14 @@ class Building implements Builder {
     for (const [branch, visit] of openVisits(this.before)) {
       // A fork asks anew for what the other run waited for, and makes its own calls.
       const isFork = event.kind === "forked"
-      const open = this.start(isFork ? pointOf(event) : visit.since, branch, visit.node, visit.visit)
+      const { seq, time } = visit.since
+      // What its origin opened is there from a fork's first event on.
+      const at = isFork ? pointOf(event) : { seq: Math.max(seq, 0), time }
+      const open = this.start(at, branch, visit.node, visit.visit)
       open.entry.attempt = visit.attempt
       if (isFork) continue
       open.running()
-      for (const [call, made] of visit.calls) open.made(call, made)
+      for (const [call, made] of visit.calls) if (made.seq >= 0) open.made(call, made)
       for (const wait of visit.waiting) {
         // The state does not say when a wait was opened: at the latest now.
         const { due, on, race, seq } = HashMap.getUnsafe(this.before.waits, wait)

@@ -4,8 +4,8 @@
 import * as Effect from "effect/Effect"
 import type { Event } from "../../Event.ts"
 import type { Entry } from "../../Journal.ts"
-import { corrupt } from "../engine/reader.ts"
-import type { Journals, ReadError } from "../engine/reader.ts"
+import { corrupt } from "./reader.ts"
+import type { Journals, ReadError } from "./reader.ts"
 
 /** Where an event stands. */
 export interface Place {
