@@ -165,7 +165,7 @@ const made = (seed: number, waits: boolean) => {
 }
 
 /** In that of seed 51 a call fails whose failure ends others, before these are asked for again. */
-const seeds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 51].map((seed) => ({ seed, waits: false }))
+const seeds = [1, 2, 3, 5, 7, 8, 9, 10, 51].map((seed) => ({ seed, waits: false }))
 const waiting = [1, 19, 20, 29, 30, 36].map((seed) => ({ seed, waits: true }))
 
 describe("a crash at any point of a flow that is made up", () => {
