@@ -33,8 +33,9 @@ import type { RunStatus } from "./RunInfo.ts"
  *
  * - `started`: no result is known; in a later process it is in doubt
  * - `attempt`: the attempt of the visit that asked for it first
- * - `seq`: where its `callStarted` stands, and `ended` where its result does; `again`: where the last attempt that was not
- *   the first to make it began it again; `time`: when its last event happened. What a fork has of its origin stands at
+ * - `seq`: where its `callStarted` stands, and `ended` where its result does; `atOnce`: that came in the same millisecond,
+ *   and nothing else did in between; `again`: where the last attempt that was not the first to make it began it again;
+ *   `time`: when its last event happened. What a fork has of its origin stands at
  *   negative positions: -1 is that of the checkpoint, and so on backwards
  * - `retries`: the tries that failed so far, for the tool's retry policy to go on from
  * - `undoable`: whether it is undone if the run fails or is cancelled
@@ -49,6 +50,7 @@ export interface Call {
   readonly seq: number
   readonly time: number
   readonly ended?: number
+  readonly atOnce?: true
   readonly again?: number
   readonly output?: Schema.Json
   readonly error?: Failure

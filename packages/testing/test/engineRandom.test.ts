@@ -118,9 +118,31 @@ const besideCalls = (pick: Pick): Action =>
     return -7
   })
 
-const names = ["first", "second", "third"] as const
+/** Takes calls that come out one after the other; what is done with them, and calls nothing, is done in that order. */
+const inOrder = (pick: Pick): Action =>
+  Effect.gen(function* () {
+    const came: Array<number> = []
+    // They take between one second and five.
+    const left = [1, 2, 4, 5, 8]
+    const branches = Array.from({ length: 2 + pick(3) }, () => {
+      const [n] = left.splice(pick(left.length), 1)
+      const forks = pick(4)
+      return Effect.gen(function* () {
+        yield* Plain.call({ n: n! })
+        for (let fork = 0; fork < forks; fork++) yield* Fiber.join(yield* Effect.forkChild(Effect.yieldNow))
+        came.push(n!)
+      })
+    })
+    yield* Effect.all(branches, { concurrency: "unbounded" })
+    return yield* Silent.call({ n: Number(came.join("")) }).pipe(
+      Effect.timeoutOrElse({ duration: "1 second", orElse: () => Effect.succeed(came[0]!) })
+    )
+  })
 
-const made = (seed: number, waits: boolean) => {
+const names = ["first", "second", "third"] as const
+type Kind = "calls" | "waits" | "order"
+
+const made = (seed: number, kind: Kind) => {
   const pick = picking(seed)
   const durability = (["pipelined", "strict", "ephemeral"] as const)[pick(3)]!
   const retry = pick(2) === 0 ? undefined : Schedule.spaced("1 minute").pipe(Schedule.upTo({ times: 2 }))
@@ -147,7 +169,8 @@ const made = (seed: number, waits: boolean) => {
       const log: Array<number> = []
       for (let count = 1 + here(3); count > 0; count--) {
         log.push(yield* action(here))
-        if (waits) log.push(yield* besideCalls(here))
+        if (kind === "waits") log.push(yield* besideCalls(here))
+        if (kind === "order") log.push(yield* inOrder(here))
       }
       const way = here(5)
       return way === 4 && state.log.length > 2 ? next.end(sum(log)) : next.to(names[way % 3]!, { log })
@@ -164,23 +187,28 @@ const made = (seed: number, waits: boolean) => {
   }
 }
 
-/** In that of seed 51 a call fails whose failure ends others, before these are asked for again. */
-const seeds = [1, 2, 3, 5, 7, 8, 9, 10, 51].map((seed) => ({ seed, waits: false }))
-const waiting = [1, 19, 20, 29, 30, 36].map((seed) => ({ seed, waits: true }))
+/**
+ * In that of seed 51 a call fails whose failure ends others, before these are asked for again; in that of seed 718 others go
+ * on while a call is being interrupted.
+ */
+const seeds = [1, 2, 3, 5, 7, 8, 9, 10, 51].map((seed) => ({ seed, kind: "calls" as Kind }))
+const waiting = [1, 19, 20, 29, 30, 36, 718].map((seed) => ({ seed, kind: "waits" as Kind }))
+const ordered = [1, 2].map((seed) => ({ seed, kind: "order" as Kind }))
 
 describe("a crash at any point of a flow that is made up", () => {
-  for (const { seed, waits } of [...seeds, ...waiting]) {
-    const { durability, flow, handlers, latency, wait, what } = made(seed, waits)
+  for (const { seed, kind } of [...seeds, ...waiting, ...ordered]) {
+    const { durability, flow, handlers, latency, wait, what } = made(seed, kind)
     it.effect(
-      `comes to the same (seed ${seed}: ${durability}, ${what}${waits ? ", waits" : ""})`,
+      `comes to the same (seed ${seed}: ${durability}, ${what}, ${kind})`,
       () =>
         CrashExplorer.explore(flow, {
           world,
           handlers: (tools) => Layer.provide(handlers, tools.layer),
           nested: "none",
           latency,
-          // How far a run came before it was cancelled is chance; that it was over by then, too.
-          compare: (run) => (what === "cancel" ? run.run : run),
+          // How far a run came before it was cancelled is chance; that it was over by then, too; and what takes longer since
+          // it is done again comes later.
+          compare: (run) => (what === "cancel" || kind === "order" ? run.run : run),
           check: {
             "it is replayed as it is recorded": ({ result }) => {
               if (Exit.isSuccess(result)) assert.deepInclude(result.value as object, { divergences: [] })
@@ -210,7 +238,7 @@ describe("a crash at any point of a flow that is made up", () => {
               const { divergences } = yield* Runs.replay(run, { most: 3 }).pipe(
                 Effect.provide(handlers as Layer.Layer<Flow.Handlers<typeof flow.id>>)
               )
-              return { result, divergences }
+              return { result: kind === "order" ? "ended" : result, divergences }
             })
         }),
       300_000

@@ -76,6 +76,7 @@ const CallHead: Schema.Codec<Call> = Schema.Struct({
   seq: Schema.Int,
   time: Schema.Finite,
   ended: optional(Schema.Int),
+  atOnce: optional(Schema.Literal(true)),
   again: optional(Schema.Int),
   output: optional(Value),
   error: optional(Failure),

@@ -152,6 +152,9 @@ export const askedFor = (visit: OpenVisit, { again, attempt, ended, seq }: Call)
   return ended !== undefined && isOfAttempt(visit, ended) ? ended - 0.5 : undefined
 }
 
+const endOf = ({ again, seq, time: began }: Call, { seq: ended, time }: Of<"callCompleted" | "callFailed">) =>
+  time === began && ended === (again ?? seq) + 1 ? { time, ended, atOnce: true as const } : { time, ended }
+
 /** Something became of a call that had no result. */
 export const callChanged = (
   next: Mutable<RunState>,
@@ -176,18 +179,16 @@ export const callChanged = (
     case "callCompleted":
       return setCall(next, event, visit, {
         ...call,
+        ...endOf(call, event),
         status: "completed",
-        time,
-        ended: event.seq,
         output: event.output,
         retries: []
       })
     case "callFailed":
       return setCall(next, event, visit, {
         ...call,
+        ...endOf(call, event),
         status: "failed",
-        time,
-        ended: event.seq,
         error: event.error,
         ...(event.undecided === undefined ? undefined : { undecided: true }),
         retries: []
@@ -258,7 +259,7 @@ const keptCalls = (calls: OpenVisit["calls"]): OpenVisit["calls"] =>
     HashMap.filter(calls, (call) => call.status !== "failed" || failedInDoubt(call)),
     (call): Call => {
       if (call.status !== "failed") return call
-      const { ended, error, undecided, ...open } = call
+      const { atOnce, ended, error, undecided, ...open } = call
       return { ...open, status: "started" }
     }
   )

@@ -9,6 +9,7 @@ import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
+import * as Runs from "@waymark/core/Runs"
 import * as Tool from "@waymark/core/Tool"
 import { Visit } from "@waymark/core/Visit"
 import * as Wait from "@waymark/core/Wait"
@@ -20,13 +21,16 @@ import { idle, machine, untilStatus } from "./process.ts"
 interface How {
   readonly takes?: number
   readonly stubborn?: boolean
+  /** It is answered when two are there. */
+  readonly together?: boolean
 }
 
 const Ask = Tool.make("ask", {
   input: {
     what: Schema.String,
     takes: Schema.optionalKey(Schema.Finite),
-    stubborn: Schema.optionalKey(Schema.Boolean)
+    stubborn: Schema.optionalKey(Schema.Boolean),
+    together: Schema.optionalKey(Schema.Boolean)
   },
   output: Schema.String
 })
@@ -51,14 +55,25 @@ const seconds = Effect.fnUntraced(function* (count: number) {
   }
 })
 
+/** Gives some operations of Effect a fiber to do. */
+const operations = (count: number) =>
+  Effect.gen(function* () {
+    for (let i = 0; i < count; i++) yield* Effect.sync(() => i)
+  })
+
 /**
  * Executes what comes to a text, calls a tool with it, and another one after that; kills the process after so many seconds,
- * and says what came of it in the next one, and what was asked in each.
+ * and says what came of it in the next one, which is also what comes of a replay, and what was asked in each.
  */
 const killed = (work: Asking<string>, after: number) =>
   Effect.gen(function* () {
     const asked: Array<string> = []
     const world = { hangs: true, process: 1 }
+    const together: Array<() => void> = []
+    const both = Effect.callback<void>((resume) => {
+      if (together.push(() => resume(Effect.void)) === 2)
+        queueMicrotask(() => together.splice(0).forEach((answer) => answer()))
+    })
     const handlers = trying.toLayer({
       work: ({ next }) =>
         Effect.gen(function* () {
@@ -67,10 +82,12 @@ const killed = (work: Asking<string>, after: number) =>
         })
     })
     const tools = Layer.merge(
-      Ask.toLayer(({ stubborn, takes, what }) => {
+      Ask.toLayer((asking) => {
+        const { stubborn, takes, what } = asking
         const doing = Effect.gen(function* () {
           asked.push(`${what} ${world.process}`)
-          yield* takes === undefined ? Effect.never : Effect.sleep(Duration.seconds(takes))
+          if (asking.together === true) yield* both
+          else yield* takes === undefined ? Effect.never : Effect.sleep(Duration.seconds(takes))
           return what
         })
         return stubborn === true ? Effect.uninterruptible(doing) : doing
@@ -93,6 +110,11 @@ const killed = (work: Asking<string>, after: number) =>
       yield* seconds(1)
     yield* untilStatus(runs, run, "completed")
     const [output] = yield* runs.await(run)
+    const { divergences } = yield* Runs.replay(run).pipe(
+      Effect.provideService(Runs.Runs, runs),
+      Effect.provide(Layer.provide(handlers, tools))
+    )
+    assert.deepStrictEqual(divergences, [])
     return { output, asked, before, journal: yield* computer.journal(run) }
   })
 
@@ -107,6 +129,115 @@ describe("calls that were made at once, after a crash", () => {
       const { asked, output } = yield* killed(first, 5)
       assert.strictEqual(output, "quick before slow")
       assert.deepStrictEqual(asked, ["slow 1", "quick 1"])
+    })
+  )
+
+  it.effect("what a result has led to without a call comes before what came later", () =>
+    Effect.gen(function* () {
+      const came: Array<string> = []
+      const noted = (what: string) => Effect.sync(() => void came.push(what))
+      const slow = Effect.gen(function* () {
+        yield* ask("slow", { takes: 1 })
+        for (let i = 0; i < 3; i++) yield* Fiber.join(yield* Effect.forkChild(Effect.yieldNow))
+        yield* noted("slow")
+      })
+      const begun = Effect.andThen(Effect.yieldNow, noted("begun"))
+      const late = Effect.andThen(ask("late", { takes: 2 }), noted("late"))
+      for (const work of [
+        [begun, slow, late],
+        [late, slow, begun]
+      ]) {
+        came.length = 0
+        const { asked, output } = yield* killed(
+          Effect.map(Effect.all(work, { concurrency: "unbounded" }), () => came.splice(0).join(" ")),
+          5
+        )
+        assert.strictEqual(output, "begun slow late")
+        assert.sameMembers(asked, ["slow 1", "late 1"])
+      }
+    })
+  )
+
+  it.effect("however many operations it takes", () =>
+    Effect.gen(function* () {
+      // Both are answered in the same turn of the event loop; Effect lets others go on after 2,048 operations.
+      for (let count = 1_950; count < 2_050; count += 5) {
+        const first = Effect.race(
+          Effect.tap(ask("first", { together: true }), () => operations(count)),
+          ask("other", { together: true })
+        )
+        const { output } = yield* killed(first, 5)
+        assert.strictEqual(output, "first", `${count} operations`)
+      }
+    })
+  )
+
+  it.effect("what was over at once comes before what others had not begun by then", () =>
+    Effect.gen(function* () {
+      // Nothing is waited for before a call.
+      const hasty = Flow.make("hasty", {
+        input: {},
+        output: Schema.Array(Schema.String),
+        start: "work",
+        durability: "ephemeral",
+        nodes: { work: Node.make({ to: ["end"] }) }
+      })
+      const handlers = hasty.toLayer({
+        work: Effect.fnUntraced(function* ({ next }) {
+          const came: Array<string> = []
+          // What is slept beside others does not count.
+          yield* Effect.forkChild(Effect.never)
+          yield* Effect.sleep("1 second")
+          const fiber = yield* Effect.forkChild(Effect.sync(() => void came.push("other")))
+          came.push(yield* Last.call("now"))
+          yield* Fiber.join(fiber)
+          return next.end(came)
+        })
+      })
+      const tool = Last.toLayer(Effect.succeed)
+      const live = Worker.layer({ flows: [hasty] }).pipe(Layer.provide(handlers), Layer.provide(tool))
+      const { runs } = yield* machine().boot(live)
+      const run = yield* runs.start(hasty, {})
+      yield* idle
+      yield* seconds(1)
+      assert.deepStrictEqual(yield* runs.await(run), ["now", "other"])
+      const { divergences } = yield* Runs.replay(run).pipe(
+        Effect.provideService(Runs.Runs, runs),
+        Effect.provide(Layer.provide(handlers, tool))
+      )
+      assert.deepStrictEqual(divergences, [])
+    })
+  )
+
+  it.effect("what others begin when a wait is over at once is begun before, as the first time", () =>
+    Effect.gen(function* () {
+      const work = Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(ask("other"))
+        yield* Wait.sleep(0)
+        yield* Fiber.interrupt(fiber)
+        return "interrupted"
+      })
+      const { asked, output } = yield* killed(work, 1)
+      assert.strictEqual(output, "interrupted")
+      assert.deepStrictEqual(asked, ["other 1"])
+    })
+  )
+
+  it.effect("what an attempt did not come to again is not what it waited for", () =>
+    Effect.gen(function* () {
+      const work = Effect.gen(function* () {
+        const { attempt } = yield* Visit
+        if (attempt > 1) return "another attempt"
+        const failing = Effect.andThen(
+          Effect.andThen(ask("first", { takes: 3 }), ask("second", { takes: 3 })),
+          new Busy({ n: 1 })
+        )
+        const late = Effect.andThen(Effect.sleep("4 seconds"), ask("late"))
+        return yield* Effect.raceFirst(failing, late)
+      })
+      const { asked, output } = yield* killed(work, 5)
+      assert.strictEqual(output, "another attempt")
+      assert.deepStrictEqual(asked, ["first 1", "second 1", "late 1", "second 2"])
     })
   )
 
@@ -272,7 +403,8 @@ describe("calls that were made at once, after a crash", () => {
       const { asked, output } = yield* killed(Effect.as(all, "done"), 100)
       assert.strictEqual(output, "done")
       assert.strictEqual(asked.length, 2_000)
-      assert.deepStrictEqual(order.slice(2_000), order.slice(0, 2_000))
+      const live = order.slice(0, 2_000)
+      assert.deepStrictEqual(order, [...live, ...live, ...live])
     })
   )
 })

@@ -375,14 +375,20 @@ export const make = (host: Host, claims: Claims, place: Place): Calls => {
         claims.claim(id)
         const { order } = claims
         if (known.status === "started") {
-          // What has no result is not recorded for a replay.
-          if (host.refuse !== undefined) return host.refuse(asked, Effect.undefined)
+          if (host.unanswered !== undefined) return host.unanswered(asked)
           const resolved = () => resolve(tool, id, key, exit.value, input, known)
           return order === undefined
             ? resolved()
             : Effect.andThen(rest(order, tool, id), Effect.suspend(resolved))
         }
-        const turn = known.error?.kind === "interrupted" ? order?.noticed : order?.turnOf(id)
+        if (known.error?.kind === "interrupted" && order !== undefined) {
+          const again = Effect.suspend(() => (host.halted() ? Effect.void : order.turnOfInterrupted(id)))
+          return Effect.andThen(
+            order.noticed,
+            Effect.onInterrupt(serving(tool, known), () => again)
+          )
+        }
+        const turn = order?.turnOf(id)
         return turn === undefined ? serve(tool, known) : Effect.andThen(turn, serving(tool, known))
       })
   }

@@ -25,6 +25,10 @@ export interface Host {
    * time to do so.
    */
   readonly refuse?: (asked: Asked, missing: Effect.Effect<Recorded | undefined>) => Effect.Effect<never>
+  /** In a replay: what is recorded and has no result never gets one. */
+  readonly unanswered?: (asked: Asked) => Effect.Effect<never>
+  /** Where time passes when nothing else happens: lets none pass meanwhile. */
+  readonly still?: (meanwhile: Effect.Effect<void>) => Effect.Effect<void>
 }
 
 export interface Claims {
@@ -66,7 +70,7 @@ export const make = (options: {
   /** So many of them are claimed. */
   let passed = 0
   const behind = clock.currentTimeMillisUnsafe() - options.began
-  const order = Order.make({ began: options.began, clock, visit: open(), isAlone })
+  const order = Order.make({ began: options.began, clock, visit: open(), isAlone, still: host.still })
 
   /** In the order of the journal. In a fork, what its origin had asked for is there for whoever asks, and need not be. */
   const recordedCalls = (): ReadonlyArray<Recorded & { readonly time: number }> => {

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
+import { MaxOpsBeforeYield } from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import type * as Flow from "../../Flow.ts"
 import type { NodeMiddleware } from "../../Middleware.ts"
@@ -197,6 +198,25 @@ class Doing implements Children.Place {
   }
 }
 
+/**
+ * After so many operations a fiber of a handler lets others go on that could. Which ones have done what by then decides
+ * races, and a few operations more or less, as when a result is served and not waited for, are not to decide them
+ * otherwise: few handlers do as much between two calls.
+ */
+const operations = 2 ** 20
+
+const unhurried = new WeakMap<Context.Context<any>, Context.Context<any>>()
+
+/** Made once for all visits: fibers remember what they looked up in it. */
+const unhurriedOf = (context: Context.Context<any>): Context.Context<any> => {
+  let made = unhurried.get(context)
+  if (made === undefined) {
+    made = Context.add(context, MaxOpsBeforeYield, operations)
+    unhurried.set(context, made)
+  }
+  return made
+}
+
 type VisitService = Visit["Service"]
 
 /**
@@ -246,7 +266,7 @@ class VisitOf implements VisitService {
 /** Inside a visit time passes as it is recorded and slept, chance is repeatable, tools are durable, and resources last as long as the visit. */
 export const prepare = (
   { clock, nodeMiddlewares, traced }: Surroundings,
-  { context: base, flow, handlers }: Flow.HandlersService,
+  { context, flow, handlers }: Flow.HandlersService,
   run: string,
   given: () => Host,
   attempted: Attempt
@@ -261,6 +281,7 @@ export const prepare = (
   // is provided around them. Otherwise it is executed with all of it, since merging contexts would cost more than the rest
   // of this.
   const plain = !traced && nodeMiddlewares.length === 0
+  const base = unhurriedOf(context)
   const inVisit = Context.add(plain ? base : Context.empty(), Visit, new VisitOf(run, flow.id, doing))
   const inTime = Context.add(inVisit, Clock.Clock, doing.clock)
   const seeded = Context.add(inTime, Random.Random, new SeededRandom(run, branch, visit))

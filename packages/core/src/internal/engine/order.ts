@@ -31,6 +31,8 @@ export interface Order {
    * again, and what came out before has. `undefined` if it is.
    */
   readonly turnOf: (id: string) => Effect.Effect<void> | undefined
+  /** The same for the end of a call that was interrupted, and is so again. */
+  readonly turnOfInterrupted: (id: string) => Effect.Effect<void>
   /** A call is asked for that has no turn: others may have waited for that. */
   readonly noticed: Effect.Effect<void>
   /** The same, and waits until what is recorded has led to all that it leads to, as far as no time has to pass for that. */
@@ -49,6 +51,10 @@ interface Start {
 interface End {
   readonly id: string
   readonly seq: number
+  readonly time: number
+  readonly atOnce: boolean
+  /** Nothing comes out then: whatever interrupted it does so again. That ends when its turn comes, too. */
+  readonly interrupted: boolean
 }
 
 /** What an attempt has recorded, in order; `undefined` if nothing of it has come out. */
@@ -56,22 +62,21 @@ const recordedBy = (visit: OpenVisit) => {
   const starts: Array<Start> = []
   const ends: Array<End> = []
   for (const [id, call] of visit.calls) {
-    const { ended, error, time } = call
+    const { atOnce, ended, error, time } = call
     const seq = askedFor(visit, call)
     if (seq === undefined) continue
     const interrupted = error?.kind === "interrupted"
     starts.push({ id, seq, time, interrupted })
-    // What was interrupted does not come out: whatever interrupted it does so again.
-    if (ended !== undefined && !interrupted) ends.push({ id, seq: ended })
+    if (ended !== undefined) ends.push({ id, seq: ended, time, atOnce: atOnce === true, interrupted })
   }
   for (const id of Object.keys(visit.ended)) {
     const { outcome, seq, time } = visit.ended[id]!
     if (!isOfAttempt(visit, seq) || "lost" in outcome) continue
     // Where it began is not known, but that it was before it ended.
     starts.push({ id, seq: seq - 0.5, time, interrupted: false })
-    ends.push({ id, seq })
+    ends.push({ id, seq, time, atOnce: false, interrupted: false })
   }
-  if (ends.length === 0) return undefined
+  if (ends.every(({ interrupted }) => interrupted)) return undefined
   const bySeq = (a: { readonly seq: number }, b: { readonly seq: number }) => a.seq - b.seq
   return { starts: starts.sort(bySeq), ends: ends.sort(bySeq) }
 }
@@ -82,23 +87,30 @@ export const make = (options: {
   readonly clock: Clock.Clock
   readonly visit: OpenVisit
   readonly isAlone: (fiber: Fiber.Fiber<unknown, unknown>) => boolean
+  /** Where time passes when nothing else happens: lets none pass meanwhile. */
+  readonly still: ((meanwhile: Effect.Effect<void>) => Effect.Effect<void>) | undefined
 }): Order | undefined => {
-  const { began, clock, isAlone } = options
+  const { began, clock, isAlone, still } = options
   const recorded = recordedBy(options.visit)
   if (recorded === undefined) return undefined
   const { ends, starts } = recorded
   const behind = clock.currentTimeMillisUnsafe() - began
   const asked = new Set<string>()
   /** The results that have not come out. */
-  const pending = new Set(ends.map(({ id }) => id))
+  const pending = new Set(ends.flatMap(({ id, interrupted }) => (interrupted ? [] : [id])))
   const held = new Map<string, () => void>()
   let nextStart = 0
   let nextEnd = 0
   /** Counts what was asked for and what has come out. */
   let moves = 0
+  /** When what came out last had come, and whether it has led to all that it leads to. */
+  let came = began
+  let calm = false
   let scheduled = false
   /** Nobody waits any more for calls that were interrupted the first time and began before this position. */
   let relaxedBefore = Number.NEGATIVE_INFINITY
+  /** Has the driver, if it sleeps, look again. */
+  let nudge: (() => void) | undefined
   let driver: Fiber.Fiber<unknown, unknown> | undefined
 
   /** The first call that had begun before this position and is not asked for. */
@@ -112,21 +124,29 @@ export const make = (options: {
   }
 
   const head = (): End | undefined => {
-    while (nextEnd < ends.length && !pending.has(ends[nextEnd]!.id)) nextEnd++
-    return ends[nextEnd]
+    for (; nextEnd < ends.length; nextEnd++) {
+      const end = ends[nextEnd]!
+      // Nobody waits for an interruption that has not come.
+      if (pending.has(end.id) || held.has(end.id)) return end
+    }
+    return undefined
   }
 
   const isTurn = (end: End | undefined): end is End =>
     end !== undefined && missingBefore(end.seq) === undefined
 
-  const isNext = (id: string): boolean => {
-    const end = head()
-    return end?.id === id && isTurn(end)
-  }
+  /** What came later comes when that which was there has led to all that it leads to. */
+  const isTime = ({ atOnce, time }: End): boolean => calm || atOnce || time <= came
 
   const pass = (id: string): void => {
     pending.delete(id)
     moves += 1
+  }
+
+  const passInTurn = ({ id, time }: End): void => {
+    pass(id)
+    came = time
+    calm = false
   }
 
   /** Lets those go on whose turn it is. Each one goes as far as it gets before the next does. */
@@ -135,8 +155,9 @@ export const make = (options: {
     for (let end = head(); isTurn(end); end = head()) {
       const resume = held.get(end.id)
       if (resume === undefined) return
+      if (!isTime(end)) return nudge?.()
       held.delete(end.id)
-      pass(end.id)
+      passInTurn(end)
       resume()
     }
   }
@@ -171,10 +192,22 @@ export const make = (options: {
     return wait(turns, moves)
   })
 
+  /** Lets those go on whose turn comes by that, too. */
+  const calmed: Effect.Effect<void> = Effect.flatMap(still === undefined ? settled : still(settled), () => {
+    const end = head()
+    calm = true
+    release()
+    return head() === end ? Effect.void : calmed
+  })
+
+  const nudged = Effect.callback<void>((resume) => {
+    nudge = () => resume(Effect.void)
+  })
+
   /** Gives those who have not asked the time that it took them the first time, when what they did before took time, too. */
   const drive: Effect.Effect<void> = Effect.gen(function* () {
     let last: Start | undefined
-    for (yield* settled; held.size > 0; yield* settled) {
+    for (yield* calmed; held.size > 0; yield* calmed) {
       // What is held has not come out.
       const end = head()!
       relaxedBefore = end.seq
@@ -184,7 +217,7 @@ export const make = (options: {
       if (missing === undefined || missing === last) return giveUp()
       last = missing
       const left = Math.max(missing.time, began) + behind + grace - clock.currentTimeMillisUnsafe()
-      if (left > 0) yield* clock.sleep(Duration.millis(left))
+      if (left > 0) yield* Effect.raceFirst(clock.sleep(Duration.millis(left)), nudged)
     }
   })
 
@@ -208,6 +241,19 @@ export const make = (options: {
       })
     })
 
+  /** Whose turn it is goes on at once if nobody else could do anything before. */
+  const inTime = (end: End): Effect.Effect<void> | undefined => {
+    if (!isTime(end)) {
+      return Effect.withFiber((fiber) => {
+        if (!isAlone(fiber)) return park(end.id)
+        passInTurn(end)
+        return Effect.void
+      })
+    }
+    passInTurn(end)
+    return held.size === 0 ? undefined : noticed
+  }
+
   return {
     asked: (id) => {
       asked.add(id)
@@ -215,16 +261,24 @@ export const make = (options: {
     },
     turnOf: (id) => {
       if (!pending.has(id)) return undefined
-      if (!isNext(id)) return park(id)
-      pass(id)
-      return held.size === 0 ? undefined : noticed
+      const end = head()
+      return end?.id === id && isTurn(end) ? inTime(end) : park(id)
     },
+    turnOfInterrupted: (id) =>
+      Effect.suspend(() => {
+        const end = head()
+        const own = ends.find((each) => each.id === id)
+        return own !== undefined && end !== undefined && end.seq < own.seq ? park(id) : Effect.void
+      }),
     noticed,
     rest: Effect.withFiber((fiber) => {
       if (isAlone(fiber)) return Effect.void
       releaseSoon(fiber)
-      return settled
+      return calmed
     }),
-    close: () => driver?.interruptUnsafe()
+    close: () => {
+      driver?.interruptUnsafe()
+      giveUp()
+    }
   }
 }

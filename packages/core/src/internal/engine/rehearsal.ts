@@ -20,10 +20,10 @@ import { fanOutAround, visitsOf } from "../visits.ts"
 import * as Failures from "./failure.ts"
 import * as Grace from "./grace.ts"
 import * as Handler from "./handler.ts"
+import * as IdleTime from "./idleTime.ts"
 import * as Outcomes from "./outcomes.ts"
 import type { Journals } from "./reader.ts"
 import * as RecordedSchema from "./recordedSchema.ts"
-import { makeSleep } from "./replay.ts"
 import * as Versions from "./versions.ts"
 import * as Views from "./views.ts"
 import * as Visiting from "./visiting.ts"
@@ -61,11 +61,12 @@ const rehearseVisit = /* @__PURE__ */ Effect.fnUntraced(function* (
   const view = Result.getOrThrow(typed)
   // Time goes on from where the journal stands, and by nothing but sleeping.
   let now = state.time
+  const idle = IdleTime.make((millis) => {
+    now = state.time + millis
+  })
   const clock: Clock.Clock = Object.assign(Object.create(live), {
     currentTimeMillisUnsafe: () => now,
-    sleep: makeSleep((millis) => {
-      now = state.time + millis
-    })
+    sleep: idle.sleep
   })
   const context = Context.add(service.context, Clock.Clock, clock)
   let end: { readonly finding: Finding | undefined } | undefined
@@ -112,6 +113,7 @@ const rehearseVisit = /* @__PURE__ */ Effect.fnUntraced(function* (
     halted: () => end !== undefined,
     refused: refusal,
     resting: (sleep) => sleep,
+    still: idle.still,
     pause: (reason) =>
       stop(
         reason.kind === "diverged"

@@ -22,6 +22,7 @@ import type * as Claims from "./claims.ts"
 import * as Failures from "./failure.ts"
 import * as Grace from "./grace.ts"
 import * as Handler from "./handler.ts"
+import * as IdleTime from "./idleTime.ts"
 import * as Joins from "./joins.ts"
 import * as Outcomes from "./outcomes.ts"
 import { corrupt, load, open } from "./reader.ts"
@@ -144,9 +145,10 @@ export const replay = <F extends Flow.Any>(
     )
     /** When what is being executed ended, as the journal has it: retry policies may ask for the time. */
     let now = 0
+    const idle = IdleTime.make()
     const clock: Clock.Clock = Object.assign(Object.create(live), {
       currentTimeMillisUnsafe: () => now,
-      sleep: makeSleep()
+      sleep: idle.sleep
     })
     const surroundings = context.pipe(Context.add(Clock.Clock, clock)) as Context.Context<never>
     const service: Flow.HandlersService = {
@@ -219,6 +221,13 @@ export const replay = <F extends Flow.Any>(
         halted: () => refused !== undefined,
         refused: refusal,
         resting: (sleep) => sleep,
+        still: idle.still,
+        // Others may have ended the attempt before there was one. If nobody does, it is what the attempt waits for.
+        unanswered: (what) =>
+          Effect.andThen(
+            idle.sleep(Duration.infinity),
+            Effect.suspend(() => refuse({ got: { ...what } }))
+          ),
         pause: (reason) => refuse({ got: reason }),
         refuse: (what, missing) =>
           Effect.suspend(() => {
@@ -352,36 +361,3 @@ export const replay = <F extends Flow.Any>(
 /** A node's own timeout came from outside of its handler; to have it again, one would have to wait for it. */
 const isTimeout = (event: Closing): boolean =>
   "error" in event && event.error.kind === "timeout" && event.error.what === "node"
-
-/** How often a sleeper lets everything else go on before it looks whether it is its turn. */
-const turns = 16
-
-/**
- * Sleeping that takes no time, since nothing that handlers wait for happens in a replay: when nothing else goes on, the
- * one that would wake first does.
- */
-export const makeSleep = (moved?: (millis: number) => void): Clock.Clock["sleep"] => {
-  const sleepers = new Set<{ readonly at: number }>()
-  let now = 0
-  let woken = 0
-  return (duration) =>
-    Effect.suspend(() => {
-      const self = { at: now + Duration.toMillis(duration) }
-      sleepers.add(self)
-      const wait = (left: number, seen: number): Effect.Effect<void> =>
-        Effect.suspend((): Effect.Effect<void> => {
-          if (seen !== woken) return wait(turns, woken)
-          if (left > 0) return Effect.andThen(Effect.yieldNow, wait(left - 1, seen))
-          for (const { at } of sleepers)
-            if (at < self.at) return Effect.andThen(Effect.yieldNow, wait(0, seen))
-          now = self.at
-          moved?.(now)
-          woken += 1
-          return Effect.void
-        })
-      return Effect.ensuring(
-        wait(turns, woken),
-        Effect.sync(() => sleepers.delete(self))
-      )
-    })
-}

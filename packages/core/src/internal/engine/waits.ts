@@ -18,6 +18,7 @@ import type { Called } from "./children.ts"
 import type { Claims, Host as Claiming } from "./claims.ts"
 import * as Failures from "./failure.ts"
 import { canonical } from "./canonical.ts"
+import * as Order from "./order.ts"
 import * as RecordedSchema from "./recordedSchema.ts"
 import * as WaitSchemas from "./waitSchemas.ts"
 import type { WaitOutcome } from "./waking.ts"
@@ -226,7 +227,11 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
       }
       if (host.open().waiting.includes(first)) return Effect.andThen(reopen(plans), ended)
       const checked = claims.unrecorded({ tool: "wait", call: first, input: on }) ?? Effect.void
-      return Effect.andThen(Effect.andThen(checked, open(plans)), ended)
+      // Other fibers begin what they are about to do before it is over, as they do before one that takes longer.
+      const opened = Effect.suspend(() =>
+        recorded(ids) === undefined || place.isAlone(fiber) ? ended : Effect.andThen(Order.othersFirst, ended)
+      )
+      return Effect.andThen(Effect.andThen(checked, open(plans)), opened)
     })
 
   return {
