@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import * as Reducer from "effect/Reducer"
 import * as Schema from "effect/Schema"
 
 class SearchFailed extends Schema.TaggedError<SearchFailed>()("SearchFailed", { reason: Schema.String }) {}
@@ -315,6 +316,21 @@ describe("Flow.make", () => {
     assert.deepStrictEqual(
       found.map((problem) => (problem._tag === "InvalidInitial" ? problem.channel : "")),
       ["a", "b"]
+    )
+  })
+
+  it("names channels whose updates could not be told from none", () => {
+    const maybe = Schema.UndefinedOr(Schema.String)
+    const last = Reducer.make<string | undefined>((_, next) => next, undefined)
+    const state = {
+      maybe: State.value(maybe, "a"),
+      last: State.reduce(maybe, last),
+      kept: State.optional(Schema.String)
+    }
+    const found = problems(() => make("x", { input: Schema.Void, state, start: "a", nodes: { a: end } }))
+    assert.deepStrictEqual(
+      found.map((problem) => (problem._tag === "InvalidOption" ? problem.option : problem._tag)),
+      ["state.maybe", "state.last"]
     )
   })
 

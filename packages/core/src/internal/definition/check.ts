@@ -147,6 +147,10 @@ const checkSchemas = (flow: Flow.Any): ReadonlyArray<Problem> => {
       const detail = reason?._tag === "Fail" ? reason.error.message : "it cannot be encoded"
       problems.push({ _tag: "InvalidInitial", channel: name, detail })
     }
+    if (Exit.isSuccess(makeCodec(channel.schema).encode(undefined))) {
+      const detail = "may be `undefined`, which says in an update that there is none; use State.optional"
+      problems.push({ _tag: "InvalidOption", option: `state.${name}`, detail })
+    }
   }
   for (const [name, schema] of Object.entries(flow.signals)) {
     problems.push(...problemsOf(inspect(schema, `signals.${name}`)))

@@ -13,6 +13,7 @@ import type { Json } from "effect/Schema"
 import type { Body, Durability, Failure } from "../../Event.ts"
 import { InDoubt, Unencodable } from "../../Failures.ts"
 import type { Call, OpenVisit, RunState } from "../../RunState.ts"
+import { NodeTimeout } from "../../Node.ts"
 import * as Tool from "../../Tool.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { frozen } from "../frozen.ts"
@@ -145,7 +146,7 @@ export const make = (host: Host, claims: Claims, place: Place): Calls => {
     if (retry === undefined) return Effect.succeed(undefined)
     const error = retryable(tool, outcome)
     if (error === undefined) return Effect.succeed(undefined)
-    if (Failures.tagOf(error.value) === "ToolStalled" && tool.while?.(error.value) === false) {
+    if (error.value instanceof Tool.ToolStalled && tool.while?.(error.value) === false) {
       return Effect.succeed(undefined)
     }
     const last = { time: now, error: error.value }
@@ -262,8 +263,13 @@ export const make = (host: Host, claims: Claims, place: Place): Calls => {
                 yield* settled({ kind: "callCompleted", ...names, output: output.value })
                 return yield* serve(tool, recorded(id)!)
               }
-              const outcome = Failures.outcomeOf(exit.cause)
-              if (outcome._tag === "Interrupted") return yield* interrupted(exit)
+              let outcome = Failures.outcomeOf(exit.cause)
+              if (outcome._tag === "Interrupted") {
+                if (host.stopping() || Exit.isFailure(yield* Effect.exit(restore(Effect.void))))
+                  return yield* interrupted(exit)
+                // Nobody would interrupt it again, as is done with a call that whoever made it has given up.
+                outcome = { _tag: "Defect", defect: selfInterrupted(tool) }
+              }
               const failure = Failures.store(outcome, [tool.error])
               const now = live.currentTimeMillisUnsafe()
               // What became of a try that failed otherwise is not known: at most once means not again.
@@ -394,6 +400,11 @@ export const make = (host: Host, claims: Claims, place: Place): Calls => {
   }
 }
 
+const selfInterrupted = ({ name }: Tool.Any): Error =>
+  new Error(
+    `tool ${name} was interrupted, and not by who called it: it interrupts itself, or waits for a fiber that was interrupted`
+  )
+
 const secrets = new WeakMap<Tool.Any, boolean>()
 
 const hasSecrets = (tool: Tool.Any): boolean => {
@@ -411,9 +422,13 @@ export const retryable = (
     return policy.while === undefined || policy.while(outcome.error) ? { value: outcome.error } : undefined
   }
   if (outcome._tag === "Defect") {
-    const tag = Failures.tagOf(outcome.defect)
-    if (tag === "ToolTimeout" || tag === "ToolStalled" || tag === "NodeTimeout")
-      return { value: outcome.defect }
+    const { defect } = outcome
+    if (
+      defect instanceof Tool.ToolTimeout ||
+      defect instanceof Tool.ToolStalled ||
+      defect instanceof NodeTimeout
+    )
+      return { value: defect }
   }
   return undefined
 }

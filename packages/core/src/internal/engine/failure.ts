@@ -79,36 +79,27 @@ const defect = (value: unknown): Failure => {
 export const store = (outcome: Outcome, schemas: ReadonlyArray<Schema.Codec<any, any>>): Failure => {
   if (outcome._tag === "Interrupted") return { kind: "interrupted" }
   if (outcome._tag === "Defect") {
-    const known = tagOf(outcome.defect)
-    if (known === "Unencodable") {
-      const { detail, what } = outcome.defect as Unencodable
-      return encoding(what, detail)
+    // A program may have errors of the same tags.
+    const known = outcome.defect
+    if (known instanceof Unencodable) return encoding(known.what, known.detail)
+    if (known instanceof InDoubt) return { kind: "inDoubt", tool: known.tool, call: known.call }
+    if (known instanceof BudgetExceeded) return { kind: "budget", budget: known.budget, limit: known.limit }
+    if (known instanceof ToolTimeout)
+      return { kind: "timeout", what: "tool", name: known.tool, millis: known.millis }
+    if (known instanceof ToolStalled)
+      return { kind: "timeout", what: "heartbeat", name: known.tool, millis: known.millis }
+    if (known instanceof RunCancelled) return { kind: "cancelled", run: known.run, reason: known.reason }
+    if (known instanceof NodeTimeout)
+      return { kind: "timeout", what: "node", name: known.node, millis: known.millis }
+    try {
+      return defect(known)
+    } catch {
+      return {
+        kind: "defect",
+        name: "Defect",
+        message: "what was thrown cannot be looked at: its properties throw"
+      }
     }
-    if (known === "InDoubt") {
-      const { call, tool } = outcome.defect as InDoubt
-      return { kind: "inDoubt", tool, call }
-    }
-    if (known === "BudgetExceeded") {
-      const { budget, limit } = outcome.defect as BudgetExceeded
-      return { kind: "budget", budget, limit }
-    }
-    if (known === "ToolTimeout") {
-      const { millis, tool } = outcome.defect as ToolTimeout
-      return { kind: "timeout", what: "tool", name: tool, millis }
-    }
-    if (known === "ToolStalled") {
-      const { millis, tool } = outcome.defect as ToolStalled
-      return { kind: "timeout", what: "heartbeat", name: tool, millis }
-    }
-    if (known === "RunCancelled") {
-      const { reason, run } = outcome.defect as RunCancelled
-      return { kind: "cancelled", run, reason }
-    }
-    if (known === "NodeTimeout") {
-      const { millis, node } = outcome.defect as NodeTimeout
-      return { kind: "timeout", what: "node", name: node, millis }
-    }
-    return defect(outcome.defect)
   }
   const { error } = outcome
   const tag = tagOf(error)

@@ -8,7 +8,7 @@ import * as Results from "effect/Result"
 import type { Body, Failure, Next as NextBody, Ops } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
 import * as Next from "../../Next.ts"
-import type * as Node from "../../Node.ts"
+import * as Node from "../../Node.ts"
 import type { OpenVisit } from "../../RunState.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { retryable } from "./calls.ts"
@@ -43,7 +43,7 @@ const routeFor = (node: Node.Any, outcome: Failures.Outcome): Node.OnError | und
     const tag = Failures.tagOf(outcome.error)
     return Object.hasOwn(node.onError, tag) ? node.onError[tag] : undefined
   }
-  if (outcome._tag === "Defect" && Failures.tagOf(outcome.defect) === "NodeTimeout") {
+  if (outcome._tag === "Defect" && outcome.defect instanceof Node.NodeTimeout) {
     if (Object.hasOwn(node.onError, "NodeTimeout")) return node.onError["NodeTimeout"]
   }
   return node.onDefect

@@ -16,8 +16,11 @@ export interface Tried {
 }
 
 export interface Retry {
-  /** Milliseconds to wait before the next try after the last of these failures; `undefined` if there is none. */
-  readonly delayAfter: (tried: ReadonlyArray<Tried>) => Effect.Effect<number | undefined>
+  /**
+   * Milliseconds to wait before the next try after the last of so many failures; `undefined` if there is none. Only those are
+   * looked at that it has not been stepped through.
+   */
+  readonly delayAfter: (count: number, tried: (index: number) => Tried) => Effect.Effect<number | undefined>
 }
 
 /**
@@ -30,17 +33,17 @@ export const make = (schedule: Schedule.Schedule<unknown, any>): Retry => {
     | undefined
   let stepped = 0
   return {
-    delayAfter: (tried) =>
+    delayAfter: (count, tried) =>
       Effect.gen(function* () {
         // The count began anew: the run was retried.
-        if (stepped >= tried.length) {
+        if (stepped >= count) {
           step = undefined
           stepped = 0
         }
         step ??= yield* Schedule.toStep(schedule) as Effect.Effect<NonNullable<typeof step>>
         let delay: number | undefined
-        while (stepped < tried.length) {
-          const { error, time } = tried[stepped]!
+        while (stepped < count) {
+          const { error, time } = tried(stepped)
           stepped += 1
           delay = yield* step(time, error).pipe(
             Effect.map(([, duration]) => Duration.toMillis(duration)),
@@ -62,7 +65,8 @@ export const delayAfter = (
   schemas: ReadonlyArray<Schema.Codec<any, any>>,
   last: Tried
 ): Effect.Effect<number | undefined> =>
-  retry.delayAfter([
-    ...recorded.map(({ error, time }) => ({ time, error: Failures.valueOf(Failures.load(error, schemas)) })),
-    last
-  ])
+  retry.delayAfter(recorded.length + 1, (index) => {
+    if (index === recorded.length) return last
+    const { error, time } = recorded[index]!
+    return { time, error: Failures.valueOf(Failures.load(error, schemas)) }
+  })
