@@ -269,6 +269,13 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (
     return batch === undefined ? run.head.seq : batch.entries[batch.entries.length - 1]!.event.seq
   }
 
+  /** The lines up to the one with which there are so many bytes. */
+  const pageOf = (lines: ReadonlyArray<string>, bytes = Number.POSITIVE_INFINITY): ReadonlyArray<Entry> => {
+    let size = 0
+    const last = lines.findIndex((line) => (size += line.length) >= bytes)
+    return lines.slice(0, last < 0 ? lines.length : last + 1).map(entryOf)
+  }
+
   const bounded = (limit: number | undefined): number => Math.max(0, limit ?? 1000)
 
   yield* Effect.addFinalizer(() =>
@@ -380,16 +387,11 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (
         if (readOptions?.direction === "backwards") {
           const from = Math.min(readOptions.from ?? last, last)
           const to = Math.max(readOptions.to ?? 0, from - limit + 1, 0)
-          return Effect.succeed(
-            lines
-              .slice(to, from + 1)
-              .reverse()
-              .map(entryOf)
-          )
+          return Effect.succeed(pageOf(lines.slice(to, from + 1).reverse(), readOptions.bytes))
         }
         const from = Math.max(readOptions?.from ?? 0, 0)
         const to = Math.min(readOptions?.to ?? last, from + limit - 1, last)
-        return Effect.succeed(lines.slice(from, to + 1).map(entryOf))
+        return Effect.succeed(pageOf(lines.slice(from, to + 1), readOptions?.bytes))
       }),
 
     list: (query) =>
@@ -410,11 +412,15 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (
         let at = cursor === "now" ? disk.log.length : /^\d+$/.test(cursor) ? Number(cursor) : Number.NaN
         if (!(at <= disk.log.length)) return invalidCursor("feed", cursor)
         const limit = bounded(feedOptions?.limit)
+        const bytes = feedOptions?.bytes ?? Number.POSITIVE_INFINITY
         const entries: Array<Entry> = []
+        let size = 0
         // What was deleted does not count: an empty page means that there is nothing more.
-        for (; at < disk.log.length && entries.length < limit; at++) {
+        for (; at < disk.log.length && entries.length < limit && size < bytes; at++) {
           const line = disk.log[at]
-          if (line !== undefined) entries.push(entryOf(line))
+          if (line === undefined) continue
+          entries.push(entryOf(line))
+          size += line.length
         }
         return Effect.succeed({ entries, cursor: String(at) })
       }),

@@ -61,7 +61,8 @@ const defaultRetry = /* @__PURE__ */ Schedule.min([
   Schedule.spaced("30 seconds")
 ])
 
-const pageSize = 256
+/** It is in memory until all of it is handled. */
+const page = { limit: 256, bytes: 2_000_000 }
 
 /**
  * Runs an observer as long as the layer is there.
@@ -120,12 +121,12 @@ export const layer = <E, R>(options: Options<E, R>): Layer.Layer<never, StoreErr
 
       const follow = Effect.gen(function* () {
         yield* changed.close
-        const page = yield* store.feed({ cursor, limit: pageSize })
-        yield* Effect.forEach(page.entries, ({ event }) => handle(event), { discard: true })
-        const moved = page.cursor !== cursor
-        cursor = page.cursor
-        if (moved && options.name !== undefined) yield* store.setMeta(key, page.cursor)
-        if (page.entries.length === 0) yield* changed.await
+        const found = yield* store.feed({ cursor, ...page })
+        yield* Effect.forEach(found.entries, ({ event }) => handle(event), { discard: true })
+        const moved = found.cursor !== cursor
+        cursor = found.cursor
+        if (moved && options.name !== undefined) yield* store.setMeta(key, found.cursor)
+        if (found.entries.length === 0) yield* changed.await
       })
       yield* follow.pipe(
         Effect.tapError((error) =>

@@ -255,7 +255,10 @@ export class Runs extends Context.Service<
     /** The run's row in the index: status, node, times, error, and more. */
     readonly get: (run: RunLike) => Effect.Effect<RunInfo, StoreModule.RunNotFound | StoreModule.StoreError>
 
-    /** Lists runs by status, flow, session, parent, tag, attributes, bookmark, time and wait, page by page. */
+    /**
+     * Lists runs by status, flow, session, parent, tag, attributes, bookmark, time and wait, page by page. A `limit` that is
+     * no whole number from 1 (or `Number.POSITIVE_INFINITY`) is `Invalid`.
+     */
     readonly list: (query?: StoreModule.ListQuery) => Effect.Effect<StoreModule.Page, StoreModule.StoreError>
 
     /** The checkpoints of a run, by node, kind, branch and time, page by page. */

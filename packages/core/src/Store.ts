@@ -257,6 +257,10 @@ export interface Stored {
  * Which entries of a journal to read: `from` and `to` are positions and both included; `limit` bounds how many come
  * back. Read backwards, the newest comes first and `from` is where to begin, downwards.
  *
+ * `bytes` bounds how much: a page ends, at the latest, with the entry with which its lines have so many bytes. A store may
+ * count their characters instead. There is one entry in it at least, however long, if there is one: a page with fewer
+ * entries than `limit` may be followed by others.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -264,6 +268,7 @@ export interface ReadOptions {
   readonly from?: number | undefined
   readonly to?: number | undefined
   readonly limit?: number | undefined
+  readonly bytes?: number | undefined
   readonly direction?: "forwards" | "backwards" | undefined
 }
 
@@ -463,14 +468,15 @@ export class Store extends Context.Service<
     readonly list: (query: ListQuery) => Effect.Effect<Page, StoreError>
 
     /**
-     * Durable entries of all runs after `cursor`, at most `limit` (1,000 unless said otherwise): those of one run in
-     * order and without gaps. Without a cursor it begins at the oldest; `"now"` begins after the newest. An empty page
+     * Durable entries of all runs after `cursor`, at most `limit` (1,000 unless said otherwise), and no more once their
+     * lines have so many `bytes` (as in `ReadOptions`): those of one run in order and without gaps. Without a cursor it begins at the oldest; `"now"` begins after the newest. An empty page
      * says that there is nothing more for now. Cursors outlive the instance that gave them; one that no instance of the
      * store gave is `Invalid`.
      */
     readonly feed: (options?: {
       readonly cursor?: string | undefined
       readonly limit?: number | undefined
+      readonly bytes?: number | undefined
     }) => Effect.Effect<Feed, StoreError>
 
     /**

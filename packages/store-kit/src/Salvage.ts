@@ -27,6 +27,7 @@ export interface Salvaged {
 }
 
 const pageSize = 1000
+const pageBytes = 2_000_000
 
 /** The entries of a run, from the first on, that are what was written; and why it ends there, if not at its end. */
 const intact = Effect.fnUntraced(function* (
@@ -40,7 +41,7 @@ const intact = Effect.fnUntraced(function* (
   let size = pageSize
   for (let at = 0; at <= head.seq;) {
     const page = yield* Effect.result(
-      store.read(info.run, { from: at, limit: Math.min(size, head.seq + 1 - at) })
+      store.read(info.run, { from: at, limit: Math.min(size, head.seq + 1 - at), bytes: pageBytes })
     )
     if (Result.isFailure(page)) {
       const error = page.failure

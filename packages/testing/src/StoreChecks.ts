@@ -17,6 +17,7 @@ import { inboxChecks } from "./internal/storeChecks/inbox.ts"
 import { leaseChecks } from "./internal/storeChecks/lease.ts"
 import { listChecks } from "./internal/storeChecks/list.ts"
 import { modelChecks } from "./internal/storeChecks/model.ts"
+import { pageChecks } from "./internal/storeChecks/pages.ts"
 import { readChecks } from "./internal/storeChecks/read.ts"
 import { syncChecks } from "./internal/storeChecks/sync.ts"
 import { valueChecks } from "./internal/storeChecks/values.ts"
@@ -34,6 +35,7 @@ export const checks: ReadonlyArray<Check> = [
   ...syncChecks,
   ...leaseChecks,
   ...readChecks,
+  ...pageChecks,
   ...listChecks,
   ...dueChecks,
   ...feedChecks,

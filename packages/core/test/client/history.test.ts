@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type { Checkpoint, HistoryOptions } from "@waymark/core/Checkpoint"
 import type { Body, Kind } from "@waymark/core/Event"
+import * as Runs from "@waymark/core/Runs"
 import { numbers, build } from "../journal/world.ts"
 import { choiceOf } from "../journal/choice.ts"
 import { clientOf, created, written } from "./reading.ts"
@@ -120,6 +121,36 @@ describe("the history of a run", () => {
         [12, 11, 10]
       )
       assert.isBelow(reads.forwards + reads.backwards, 40)
+    })
+  )
+
+  it.effect("does not read many times what it is asked for", () =>
+    Effect.gen(function* () {
+      const visits = Array.from({ length: 4000 }, (_, index) => visited("work", index + 1, { to: "work" }))
+      const { reads, runs } = yield* clientOf([written("r", [created(), ...visits])], 1000)
+      for (const limit of [1, 10, 200]) {
+        reads.backwards = 0
+        assert.strictEqual((yield* runs.history("r", { limit })).length, limit)
+        assert.strictEqual(reads.backwards, limit)
+      }
+    })
+  )
+
+  it.effect("refuses a limit that is no number of checkpoints", () =>
+    Effect.gen(function* () {
+      const { runs } = yield* clientOf([journal])
+      for (const limit of [1.5, 0, -1, Number.NaN, "10" as unknown as number]) {
+        for (const asked of [
+          runs.history("r", { limit }),
+          runs.list({ limit }),
+          Runs.log("r", { limit }).pipe(Effect.provideService(Runs.Runs, runs)),
+          Runs.outputs("r", undefined, { limit }).pipe(Effect.provideService(Runs.Runs, runs))
+        ]) {
+          const error = yield* Effect.flip<unknown, unknown, never>(asked)
+          assert.match(String(error), /`limit` is .*; it must be a whole number from 1/)
+        }
+      }
+      assert.strictEqual((yield* runs.history("r", { limit: Number.POSITIVE_INFINITY })).length, 11)
     })
   )
 

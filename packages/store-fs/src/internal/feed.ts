@@ -76,7 +76,8 @@ export const read = (
   disk: Disk,
   catalog: Catalog,
   cursor: string | undefined,
-  limit: number
+  limit: number,
+  bytes: number = Number.POSITIVE_INFINITY
 ): Effect.Effect<Feed, StoreError> =>
   Effect.gen(function* () {
     const all = [...catalog.series.values()].filter((series) => series.at.segment > 0)
@@ -91,6 +92,8 @@ export const read = (
       })
     }
     const entries: Array<Entry> = []
+    let given = 0
+    const isFull = (): boolean => entries.length >= limit || given >= bytes
 
     /** Gives out what there is of one series, until the page is full or something has to come first. */
     const follow = (series: Series): Effect.Effect<boolean, StoreError> =>
@@ -98,7 +101,7 @@ export const read = (
         let progress = false
         const end = series.at
         let position = at.get(series.id) ?? start
-        while (isBefore(position, end) && entries.length < limit) {
+        while (isBefore(position, end) && !isFull()) {
           const segment = series.segments.get(position.segment)
           const stop =
             position.segment === end.segment
@@ -112,7 +115,7 @@ export const read = (
             at.set(series.id, position)
             progress = true
           }
-          if (next?.blocked === true || entries.length >= limit) break
+          if (next?.blocked === true || isFull()) break
           if (next !== undefined && !next.finished) continue
           if (position.segment === end.segment) {
             position = end
@@ -157,7 +160,7 @@ export const read = (
                 offset = line.offset + line.length
               }
               begin = end + 1
-              if (entries.length >= limit) return over({ finished: false, blocked: false })
+              if (isFull()) return over({ finished: false, blocked: false })
             }
             if (begin === 0 && bytes.length < wanted) break
             size = begin === 0 ? size * 4 : chunk
@@ -215,11 +218,12 @@ export const read = (
       const parsed = Journal.parse(text!)
       if (Result.isFailure(parsed)) return canMiss(line, path)
       entries.push(parsed.success)
+      given += parsed.success.line.length
       return true
     }
 
     let progress = true
-    while (progress && entries.length < limit) {
+    while (progress && !isFull()) {
       progress = false
       for (const series of all) if (yield* follow(series)) progress = true
     }

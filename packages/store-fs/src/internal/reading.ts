@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Journal from "@waymark/core/Journal"
 import type { Entry } from "@waymark/core/Journal"
-import type { StoreError } from "@waymark/core/Store"
+import type { ReadOptions, StoreError } from "@waymark/core/Store"
 import type { Disk } from "@waymark/store-kit/Disk"
 import { pointAt, window } from "./catalog.ts"
 import type { Catalog } from "./catalog.ts"
@@ -271,5 +271,54 @@ export const readEntries = (
         }
       }
       return entries
+    })
+  })
+
+/**
+ * The part of a range, from the end where reading begins, that lies on about so many bytes of its segments, others' lines
+ * included. Behind the last point in a segment there may be one long line: a page has few of these.
+ */
+const within = (
+  run: Run,
+  first: number,
+  last: number,
+  bytes: number,
+  backwards: boolean
+): readonly [first: number, last: number] => {
+  const { pointOffsets, pointSegments, pointSeqs } = run
+  let size = 0
+  let point = pointAt(run, backwards ? last : first)
+  for (;;) {
+    size +=
+      pointSegments[point] === pointSegments[point + 1]
+        ? pointOffsets[point + 1]! - pointOffsets[point]!
+        : Math.max(window, bytes / 4)
+    const edge = backwards ? (pointSeqs[point] ?? 0) : (pointSeqs[point + 1] ?? run.last + 1) - 1
+    if (backwards ? edge <= first : edge >= last) return [first, last]
+    if (size >= bytes) return backwards ? [edge, last] : [first, edge]
+    point += backwards ? -1 : 1
+  }
+}
+
+/** The same in the order that is asked for, up to the entry with which there are so many bytes. */
+export const readPage = (
+  disk: Disk,
+  catalog: Catalog,
+  hash: (text: string) => string,
+  run: Run,
+  first: number,
+  last: number,
+  { bytes, direction }: Pick<ReadOptions, "bytes" | "direction"> = {}
+): Effect.Effect<Array<Entry>, StoreError> =>
+  Effect.suspend(() => {
+    const backwards = direction === "backwards"
+    const [from, to] =
+      bytes === undefined || first > last ? [first, last] : within(run, first, last, bytes, backwards)
+    return Effect.map(readEntries(disk, catalog, hash, run, from, to), (entries) => {
+      if (backwards) entries.reverse()
+      let size = 0
+      const enough =
+        bytes === undefined ? -1 : entries.findIndex(({ line }) => (size += line.length) >= bytes)
+      return enough < 0 ? entries : entries.slice(0, enough + 1)
     })
   })

@@ -30,7 +30,7 @@ import * as Observer from "./observer.ts"
 import * as Ownership from "./ownership.ts"
 import { prepare } from "./prepare.ts"
 import * as Pump from "./pump.ts"
-import { ensureAbsent, ensureThere, ensureWhole, readEntries } from "./reading.ts"
+import { ensureAbsent, ensureThere, ensureWhole, readPage } from "./reading.ts"
 import type { Run } from "./model.ts"
 import * as Wakeups from "@waymark/store-kit/Wakeups"
 
@@ -451,17 +451,14 @@ export const make = Effect.fnUntraced(function* (
               (options.from ?? Number.POSITIVE_INFINITY) > last && limit > 0
                 ? ensureWhole(catalog, run)
                 : Effect.void
-            return Effect.map(
-              Effect.andThen(whole, readEntries(disk, catalog, hasher.hash, run, to, from)),
-              (entries) => entries.reverse()
-            )
+            return Effect.andThen(whole, readPage(disk, catalog, hasher.hash, run, to, from, options))
           }
           const from = Math.max(options?.from ?? 0, 0)
           const to = Math.min(options?.to ?? last, from + limit - 1, last)
           const beyond = Math.min(options?.to ?? Number.POSITIVE_INFINITY, from + limit - 1) > last
           return Effect.andThen(
             beyond ? ensureWhole(catalog, run) : Effect.void,
-            readEntries(disk, catalog, hasher.hash, run, from, to)
+            readPage(disk, catalog, hasher.hash, run, from, to, options)
           )
         })
       ),
@@ -487,7 +484,13 @@ export const make = Effect.fnUntraced(function* (
         Effect.andThen(
           observer.refresh,
           Effect.suspend(() =>
-            Feed.read(disk, catalog, options?.cursor, Math.max(0, options?.limit ?? defaultLimit))
+            Feed.read(
+              disk,
+              catalog,
+              options?.cursor,
+              Math.max(0, options?.limit ?? defaultLimit),
+              options?.bytes
+            )
           )
         )
       ),

@@ -44,12 +44,14 @@ export const isForked = (database: Database, run: string): string | undefined =>
   return row === undefined ? undefined : String(row[0])
 }
 
-/** Entries as they were stored; one that cannot be read is damage. */
+/** Entries as they were stored, up to the one with which there are so many bytes; one that cannot be read is damage. */
 const entriesOf = (
   place: string,
-  lines: Iterable<ReadonlyArray<Value>>
+  lines: Iterable<ReadonlyArray<Value>>,
+  bytes = Number.POSITIVE_INFINITY
 ): Effect.Effect<Array<Entry>, StoreError> => {
   const entries: Array<Entry> = []
+  let size = 0
   for (const [line] of lines) {
     const entry = parse(String(line))
     if (Result.isFailure(entry)) {
@@ -63,9 +65,14 @@ const entriesOf = (
       })
     }
     entries.push(entry.success)
+    size += entry.success.line.length
+    if (size >= bytes) break
   }
   return Effect.succeed(entries)
 }
+
+const sizeOf = (entries: ReadonlyArray<Entry>): number =>
+  entries.reduce((size, { line }) => size + line.length, 0)
 
 /** How many entries are read unless somebody says otherwise. */
 export const defaultLimit = 1000
@@ -86,14 +93,16 @@ export const readEntries = (
     database.rows(
       `SELECT line FROM event WHERE run_id = ? AND seq BETWEEN ? AND ? ORDER BY seq ${backwards ? "DESC" : "ASC"} LIMIT ?`,
       [id, low, high, limit]
-    )
+    ),
+    options?.bytes
   )
   return Effect.flatMap(read, (entries) => {
     const damaged = (seq: number, detail: string) =>
       failure({ _tag: "Corrupt", path: place, run: info.run, seq, detail })
     const first = Math.max(0, low)
     const last = Math.min(high, head.seq)
-    const wanted = Math.max(0, Math.min(limit, last - first + 1))
+    const isFull = sizeOf(entries) >= (options?.bytes ?? Number.POSITIVE_INFINITY)
+    const wanted = isFull ? entries.length : Math.max(0, Math.min(limit, last - first + 1))
     const from = backwards ? last : first
     const step = backwards ? -1 : 1
     /** What the entry behind a position names as the hash of the one there. */
@@ -122,7 +131,7 @@ export const feed = (
   database: Database,
   place: string,
   cursor: string | undefined,
-  limit: number = defaultLimit,
+  { bytes, limit = defaultLimit }: Pick<ReadOptions, "limit" | "bytes">,
   end?: { readonly at: number; readonly place: Place }
 ): Effect.Effect<Feed, StoreError> | undefined => {
   const last = Number(database.first("SELECT seq FROM sqlite_sequence WHERE name = 'event'")?.[0] ?? 0)
@@ -148,7 +157,7 @@ export const feed = (
       yield [line!]
     }
   }
-  return Effect.map(entriesOf(place, rows()), (entries) => ({ entries, cursor: String(at) }))
+  return Effect.map(entriesOf(place, rows(), bytes), (entries) => ({ entries, cursor: String(at) }))
 }
 
 export const inbox = (database: Database, { id }: RunRow, cursor: InboxCursor): ReadonlyArray<Received> =>

@@ -313,7 +313,7 @@ export const make = Effect.fnUntraced(function* (
       reading(
         "feed",
         () =>
-          Query.feed(state.database, place, options?.cursor, options?.limit, state.doubts.feedEnd()) ??
+          Query.feed(state.database, place, options?.cursor, options ?? {}, state.doubts.feedEnd()) ??
           invalidCursor(options?.cursor)
       ),
 

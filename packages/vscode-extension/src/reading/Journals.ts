@@ -9,7 +9,7 @@ import type { Open } from "./Stores.ts"
 
 type Reader = Pick<Open, "store">
 
-const pageSize = 1000
+const page = { limit: 1000, bytes: 2_000_000 }
 
 /** The event at a position. */
 export const readOne = (
@@ -33,10 +33,10 @@ export const readAll = Effect.fnUntraced(function* (
   const backwards = direction === "backwards"
   let at = from
   for (;;) {
-    const entries = yield* store.read(run, { from: at, to, limit: pageSize, direction })
+    const entries = yield* store.read(run, { from: at, to, ...page, direction })
     for (const { event } of entries) if (!take(event)) return
     const last = entries[entries.length - 1]
-    if (last === undefined || entries.length < pageSize) return
+    if (last === undefined) return
     at = backwards ? last.event.seq - 1 : last.event.seq + 1
     if (at < 0) return
     // Others have a turn between pages.

@@ -12,6 +12,7 @@ import type { RunInfo } from "../../RunInfo.ts"
 import type { RunLike, Runs } from "../../Runs.ts"
 import { RunNotFound } from "../../Store.ts"
 import type { StoreError } from "../../Store.ts"
+import { page } from "../engine/pages.ts"
 import { idOf, Service } from "./client.ts"
 import type { Client } from "./client.ts"
 
@@ -47,7 +48,7 @@ const rowsAfter = /* @__PURE__ */ Effect.fnUntraced(function* (
   if (info.createdAt !== last.createdAt || info.seq <= last.seq) return yield* new RunNotFound({ run })
   const rows: Array<RunInfo> = []
   let row = last
-  for (const { event } of yield* store.read(run, { from: last.seq + 1 })) {
+  for (const { event } of yield* store.read(run, { from: last.seq + 1, ...page })) {
     rows.push((row = apply(row, event)))
     if (isTerminal(row.status)) break
   }

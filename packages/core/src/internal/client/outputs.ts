@@ -35,7 +35,7 @@ export type LogLine = Told.Line
 export type ItemPage<A> = Told.Page<A>
 
 /**
- * Which page to read: at most `limit` items (100 unless said otherwise), from `cursor` on, oldest first unless said
+ * Which page to read: at most `limit` items (100 unless said otherwise; a whole number from 1), from `cursor` on, oldest first unless said
  * otherwise.
  *
  * @category models

@@ -46,6 +46,7 @@ import * as Failures from "../engine/failure.ts"
 import * as History from "../engine/history.ts"
 import * as LimitsOf from "../engine/limits.ts"
 import type { Starter } from "../engine/pool.ts"
+import { checkLimit } from "../engine/pages.ts"
 import * as Reader from "../engine/reader.ts"
 import * as Retrying from "../engine/retrying.ts"
 import * as TypedState from "../engine/typedState.ts"
@@ -340,7 +341,7 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (options: {
     execute,
     await: awaitRun,
     get: (run) => Effect.map(store.get(idOf(run)), ({ info }) => info),
-    list: (query = {}) => store.list(query),
+    list: (query = {}) => Effect.andThen(checkLimit("list", query.limit), store.list(query)),
     history: (run, historyOptions) => History.checkpoints(journals, idOf(run), historyOptions ?? {}),
     stateAt,
     state: Effect.fnUntraced(function* <F extends Flow.Any>(run: Run<F>, seq?: number) {

@@ -6,7 +6,7 @@ import * as Result from "effect/Result"
 import * as Journal from "../../Journal.ts"
 import { InvalidCheckpoint } from "../../RunError.ts"
 import type { ReadError, RunLike, Runs } from "../../Runs.ts"
-import { pageSize } from "../engine/history.ts"
+import { page } from "../engine/pages.ts"
 import type { Journals } from "../engine/reader.ts"
 import { checkPosition, idOf, Service } from "./client.ts"
 
@@ -54,7 +54,7 @@ const verifyChain = /* @__PURE__ */ Effect.fnUntraced(function* (
   let head: Journal.Head | undefined
   let anchor: string | undefined
   for (let next = from; next <= stored.head.seq;) {
-    const entries = yield* store.read(run, { from: next, to: stored.head.seq, limit: pageSize })
+    const entries = yield* store.read(run, { from: next, to: stored.head.seq, ...page })
     if (entries.length === 0) return yield* broken(next, "the entry is missing")
     for (const entry of entries) {
       const parsed = Journal.parse(entry.line)

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import type { Event } from "../../Event.ts"
 import type { Entry } from "../../Journal.ts"
+import { page } from "./pages.ts"
 import { corrupt } from "./reader.ts"
 import type { Journals, ReadError } from "./reader.ts"
 
@@ -24,9 +25,14 @@ export const findBackwards = /* @__PURE__ */ Effect.fnUntraced(function* (
   isIt: (event: Event) => boolean
 ): Effect.fn.Return<Event | undefined, ReadError> {
   let place: Place | undefined = from
-  for (let limit = 16; place !== undefined; limit = Math.min(limit * 4, 1000)) {
+  for (let limit = 16; place !== undefined; limit = Math.min(limit * 4, page.limit)) {
     const { run, seq }: Place = place
-    const entries: ReadonlyArray<Entry> = yield* store.read(run, { from: seq, limit, direction: "backwards" })
+    const entries: ReadonlyArray<Entry> = yield* store.read(run, {
+      from: seq,
+      ...page,
+      limit,
+      direction: "backwards"
+    })
     if (entries.length === 0) return yield* corrupt("read", run, seq, "the entry is missing")
     for (const { event } of entries) {
       if (isIt(event)) return event

@@ -10,6 +10,7 @@ import type { Entry } from "../../Journal.ts"
 import { StoreError } from "../../Store.ts"
 import { isCount } from "../definition/count.ts"
 import { isTerminal } from "../status.ts"
+import { checkLimit, page } from "./pages.ts"
 import { open } from "./reader.ts"
 import type { Journals, ReadError } from "./reader.ts"
 
@@ -58,8 +59,6 @@ export const checkpointOf = (event: Event): Checkpoint => {
   return checkpoint
 }
 
-export const pageSize = 1000
-
 /** The first position before `end` whose event happened at a time or later; time does not go back in a journal. */
 const firstSince = /* @__PURE__ */ Effect.fnUntraced(function* (
   { store }: Journals,
@@ -91,6 +90,7 @@ export const checkpoints = /* @__PURE__ */ Effect.fnUntraced(function* (
     kinds.has(event.kind) &&
     (node === undefined || ("node" in event && event.node === node)) &&
     (branch === undefined || (("branch" in event && event.branch) || "") === branch)
+  yield* checkLimit("history", limit)
   const { store } = journals
   const { info } = yield* store.get(run)
   let low = options.after === undefined ? 0 : options.after + 1
@@ -100,13 +100,16 @@ export const checkpoints = /* @__PURE__ */ Effect.fnUntraced(function* (
   if (until !== undefined) high = Math.min(high, (yield* firstSince(journals, run, end, until)) - 1)
   const found: Array<Checkpoint> = []
   let at = oldest ? low : Math.min(high, info.seq)
+  // No more than may be wanted is read, unless much of it turns out not to be.
+  let size = limit
   while (found.length < limit && at >= low && at <= high) {
-    const entries = yield* store.read(
-      run,
-      oldest
-        ? { from: at, to: high, limit: pageSize }
-        : { from: at, to: low, limit: pageSize, direction: "backwards" }
-    )
+    const entries = yield* store.read(run, {
+      from: at,
+      to: oldest ? high : low,
+      ...page,
+      limit: Math.min(size, page.limit),
+      direction: oldest ? "forwards" : "backwards"
+    })
     if (entries.length === 0) break
     for (const { event } of entries) {
       if (isWanted(event)) found.push(checkpointOf(event))
@@ -114,6 +117,7 @@ export const checkpoints = /* @__PURE__ */ Effect.fnUntraced(function* (
     }
     const last = entries[entries.length - 1]!.event.seq
     at = oldest ? last + 1 : last - 1
+    size *= 4
   }
   return found
 })
@@ -157,7 +161,7 @@ export const events = <K extends Kind>(
         const entries = yield* store.read(run, {
           from: at,
           to: from,
-          limit: pageSize,
+          ...page,
           direction: "backwards"
         })
         const last = entries[entries.length - 1]
@@ -168,7 +172,7 @@ export const events = <K extends Kind>(
   return Stream.paginate(from, (next: number) =>
     Effect.gen(function* (): Effect.fn.Return<Page, ReadError> {
       if (next > to) return [[], Option.none()]
-      let entries = yield* store.read(run, { from: next, to, limit: pageSize })
+      let entries = yield* store.read(run, { from: next, to, ...page })
       while (entries.length === 0) {
         const { info } = yield* store.get(run)
         if (info.seq < next) {
@@ -176,7 +180,7 @@ export const events = <K extends Kind>(
           // The run may end before it comes to where the events are to begin.
           yield* store.changed(run, info.seq)
         }
-        entries = yield* store.read(run, { from: next, to, limit: pageSize })
+        entries = yield* store.read(run, { from: next, to, ...page })
       }
       return [yield* pageOf(entries), Option.some(entries[entries.length - 1]!.event.seq + 1)]
     })

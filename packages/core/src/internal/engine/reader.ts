@@ -12,6 +12,7 @@ import type { RunInfo } from "../../RunInfo.ts"
 import * as RunState from "../../RunState.ts"
 import * as Store from "../../Store.ts"
 import * as Snapshot from "../snapshot.ts"
+import { page } from "./pages.ts"
 
 export type ReadError = Store.RunNotFound | Store.StoreError | CodecError
 
@@ -83,8 +84,6 @@ const snapshotBefore = /* @__PURE__ */ Effect.fnUntraced(function* (
   return undefined
 })
 
-const pageSize = 1000
-
 export interface Loaded {
   readonly state: RunState.RunState
   readonly head: Head
@@ -124,7 +123,7 @@ export const load: (
   }
   let line: string | undefined
   while (next <= target) {
-    const entries = yield* store.read(run, { from: next, to: target, limit: pageSize })
+    const entries = yield* store.read(run, { from: next, to: target, ...page })
     if (entries.length === 0) return yield* corrupt("read", run, next, "the entry is missing")
     for (const entry of entries) {
       const event = codec === undefined ? entry.event : yield* open(codec, entry.event)

@@ -11,6 +11,7 @@ import type * as Run from "../../Run.ts"
 import type { RunInfo } from "../../RunInfo.ts"
 import { makeCodec } from "../definition/codec.ts"
 import type { EventsOptions } from "./history.ts"
+import { checkLimit } from "./pages.ts"
 import type { ReadError } from "./reader.ts"
 
 /** What of the client is needed to read. */
@@ -78,6 +79,7 @@ const pageOf = <K extends Kind, A, E>(
   make: (event: Of<K>) => Effect.Effect<A, E>
 ): Effect.Effect<Page<A>, ReadError | E> =>
   Effect.gen(function* () {
+    yield* checkLimit(kind, limit)
     const { seq } = yield* source.get(run)
     const oldest = order === "oldest"
     const range = oldest ? { from: cursor ?? 0, to: seq } : { from: 0, to: Math.min(cursor ?? seq, seq) }
