@@ -146,7 +146,8 @@ export interface CommandOptions {
   readonly session?: string | undefined
   readonly correlation?: string | undefined
   /**
-   * The command's own id: sending it again under the same id changes nothing.
+   * The command's own id: sending it again under the same id changes nothing. Another command under it is refused: its
+   * reason is `idTaken`.
    */
   readonly commandId?: string | undefined
 }
@@ -347,17 +348,17 @@ export class Runs extends Context.Service<
         run: RunLike,
         reason: string,
         options?: CommandOptions & { readonly until?: "applied" | undefined }
-      ): Effect.Effect<HowEnded, ReadError>
+      ): Effect.Effect<HowEnded, ReadError | CommandRefused>
       (
         run: RunLike,
         reason: string,
         options: CommandOptions & { readonly until: "accepted" }
-      ): Effect.Effect<RunStatus, ReadError>
+      ): Effect.Effect<RunStatus, ReadError | CommandRefused>
       (
         run: RunLike,
         reason: string,
         options: CommandOptions & { readonly timeout: Duration.Input }
-      ): Effect.Effect<HowEnded, ReadError | AwaitTimeout>
+      ): Effect.Effect<HowEnded, ReadError | CommandRefused | AwaitTimeout>
     }
 
     /**

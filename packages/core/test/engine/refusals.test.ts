@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
-import type * as Runs from "@waymark/core/Runs"
+import * as Runs from "@waymark/core/Runs"
 import * as Wait from "@waymark/core/Wait"
 import * as Worker from "@waymark/core/Worker"
 import { idle, machine, untilStatus } from "./process.ts"
@@ -53,10 +53,10 @@ const live = Worker.layer({ flows: [flow] }).pipe(
 const waiting = (what: (typeof flow)["input"]["Type"]) =>
   Effect.gen(function* () {
     const computer = machine()
-    const { runs } = yield* computer.boot(live)
+    const { runs, stop } = yield* computer.boot(live)
     const run = yield* runs.start(flow, what)
     yield* untilStatus(runs, run, "waiting")
-    return { ...computer, runs, run }
+    return { ...computer, runs, run, stop }
   })
 
 const reasonOf = (sent: Effect.Effect<unknown, { readonly _tag: string }>) =>
@@ -171,6 +171,81 @@ describe("a command that is sent again under its id", () => {
       yield* idle
       const sent = runs.answer(run, "which", 1, { commandId: "late" })
       assert.strictEqual(yield* reasonOf(sent), "nothingWaits")
+    })
+  )
+})
+
+describe("another command under an id that the run was sent a command by before", () => {
+  type Send = (runs: Runs.Runs["Service"], run: Runs.Run<typeof flow>) => Effect.Effect<unknown, any>
+  const commandId = "c"
+  const applied = { commandId, until: "applied" } as const
+  const others: { readonly [name: string]: Send } = {
+    "a resume": (runs, run) => runs.resume(run, { commandId }),
+    "a resume until it is applied": (runs, run) => runs.resume(run, applied),
+    "a cancel": (runs, run) => runs.cancel(run, "enough", { commandId }),
+    "a cancel until it is accepted": (runs, run) =>
+      runs.cancel(run, "enough", { commandId, until: "accepted" }),
+    "other limits": (runs, run) => runs.setLimits(run, { maxSteps: 7 }, { commandId }),
+    "a signal": (runs, run) => runs.signal(run, "go", 1, { key: "right", commandId }),
+    "a note": (runs, run) =>
+      Runs.annotate(run, "look", { commandId }).pipe(Effect.provideService(Runs.Runs, runs))
+  }
+  for (const [name, send] of Object.entries(others)) {
+    it.effect(`is refused and changes nothing: ${name}`, () =>
+      Effect.gen(function* () {
+        const { kinds, run, runs, stop, client } = yield* waiting("event")
+        yield* runs.pause(run, applied)
+        const before = yield* kinds(run)
+        assert.strictEqual(yield* reasonOf(send(runs, run)), "idTaken")
+        yield* idle
+        assert.deepStrictEqual(yield* kinds(run), before)
+        // The same, if nobody has the run.
+        yield* stop
+        assert.strictEqual(yield* reasonOf(send(yield* client, run)), "idTaken")
+      })
+    )
+  }
+
+  it.effect("is refused while the first one is not carried out", () =>
+    Effect.gen(function* () {
+      const { client, run, runs, stop } = yield* waiting("event")
+      yield* runs.pause(run, { until: "applied" })
+      yield* stop
+      const other = yield* client
+      const first = { commandId, until: "accepted" } as const
+      yield* other.cancel(run, "first", first)
+      assert.deepInclude(yield* Effect.flip(other.resume(run, { commandId })), {
+        _tag: "CommandRefused",
+        reason: "idTaken",
+        command: "resume"
+      })
+      yield* other.cancel(run, "first", first)
+      assert.strictEqual(yield* reasonOf(other.cancel(run, "another", first)), "idTaken")
+    })
+  )
+
+  it.effect("is told apart by what it brings, too", () =>
+    Effect.gen(function* () {
+      const { run, runs } = yield* waiting("event")
+      yield* runs.signal(run, "go", 1, { key: "right", commandId })
+      yield* runs.await(run)
+      yield* runs.signal(run, "go", 1, { key: "right", commandId })
+      assert.strictEqual(yield* reasonOf(runs.signal(run, "go", 2, { key: "right", commandId })), "ended")
+      const note = { commandId: "n", data: { a: 1, b: 2 } }
+      yield* Runs.annotate(run, "look", note).pipe(Effect.provideService(Runs.Runs, runs))
+      yield* Runs.annotate(run, "look", { ...note, data: { b: 2, a: 1 } }).pipe(
+        Effect.provideService(Runs.Runs, runs)
+      )
+      for (const [text, data] of [
+        ["other", note.data],
+        ["look", { a: 1 }]
+      ] as const)
+        assert.strictEqual(
+          yield* reasonOf(
+            Runs.annotate(run, text, { ...note, data }).pipe(Effect.provideService(Runs.Runs, runs))
+          ),
+          "idTaken"
+        )
     })
   )
 })

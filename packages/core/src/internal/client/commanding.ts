@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Schema from "effect/Schema"
+import type { Json } from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Command } from "../../Command.ts"
 import type { Request } from "../../Command.ts"
@@ -15,6 +16,7 @@ import type { RunInfo } from "../../RunInfo.ts"
 import type { CommandOptions, SendOptions } from "../../Runs.ts"
 import type { RunState } from "../../RunState.ts"
 import type { Received } from "../../Store.ts"
+import { canonical } from "../engine/canonical.ts"
 import * as Commands from "../engine/commands.ts"
 import * as Reader from "../engine/reader.ts"
 import * as Waking from "../engine/waking.ts"
@@ -50,10 +52,6 @@ const make = /* @__PURE__ */ Effect.fnUntraced(function* (
   return isCommand(command) ? command : yield* Effect.orDie(decode(command))
 })
 
-/** Puts a command in a run's inbox. */
-export const send = (client: Client, run: string, request: Request, options: CommandOptions = {}) =>
-  Effect.flatMap(make(client, run, request, options), client.store.send)
-
 /** The event by which the journal answers a command, if there is one. */
 export const answerTo = /* @__PURE__ */ Effect.fnUntraced(function* (
   client: Client,
@@ -64,16 +62,104 @@ export const answerTo = /* @__PURE__ */ Effect.fnUntraced(function* (
   return yield* findBackwards(client, info, false, (event) => "command" in event && event.command?.id === id)
 })
 
+/** The command as it lies in the inbox, as long as the journal does not answer it. */
+const unanswered = /* @__PURE__ */ Effect.fnUntraced(function* (
+  { store }: Client,
+  id: string,
+  { inbox = {}, run }: Pick<RunInfo, "inbox" | "run">
+): Effect.fn.Return<Received | undefined, Reader.ReadError> {
+  const received = yield* store.inbox(run, cursorOf(inbox))
+  return received.find(
+    ({ command, position, source }) => command.id === id && !isHandled(get(inbox, source), position)
+  )
+})
+
+/**
+ * How the kinds of events begin by which a journal answers commands, if not like the request: `paused`, `limitsChanged`. Kept
+ * this short since every client has it.
+ */
+const answers: { readonly [type in Request["type"]]?: string } = {
+  retry: "restarted",
+  settle: "call",
+  answer: "waitEnded",
+  finish: "waitEnded",
+  ended: "waitEnded"
+}
+
+/**
+ * Whether what was sent under this id before was something else, as far as its answer tells. What a codec has sealed is
+ * not compared: it may be other text every time.
+ */
+const isOther = (
+  { codec }: Client,
+  info: RunInfo,
+  request: Request,
+  before: Request | Event | undefined
+): boolean => {
+  if (before === undefined) return false
+  let seen = before as { readonly [name: string]: Json }
+  if ("kind" in before) {
+    if (before.kind === "commandIgnored") return false
+    const { type } = request
+    const isAnswer = before.kind.startsWith(answers[type] ?? type)
+    if (!isAnswer && !(type === "signal" && before.kind === "waitEnded")) return true
+    if (before.kind === "waitEnded") {
+      const { value } = before.outcome as { readonly value: Json }
+      seen = { value, payload: value }
+    }
+  }
+  const isPlain = codec === undefined && info.codec === undefined
+  return Object.entries(request).some(
+    ([name, value]) =>
+      (isPlain || name === "type") && name in seen && canonical(seen[name]!) !== canonical(value)
+  )
+}
+
+/**
+ * Fails if the run was sent another command under the id of this one before: then this one is in no inbox, and nothing comes
+ * of it. One that is there already was carried out, or will be.
+ */
+const checkId = /* @__PURE__ */ Effect.fnUntraced(function* (
+  client: Client,
+  { id, request, run }: Command,
+  { commandId }: CommandOptions
+): Effect.fn.Return<void, Reader.ReadError | CommandRefused> {
+  if (commandId === undefined) return
+  const { info } = yield* client.store.get(run)
+  const received = yield* unanswered(client, id, info)
+  const before = received === undefined ? yield* answerTo(client, run, id) : received.command.request
+  if (!isOther(client, info, request, before)) return
+  return yield* new CommandRefused({
+    run,
+    command: request.type,
+    status: info.status,
+    reason: "idTaken",
+    detail: `another command has its id, ${id}`
+  })
+})
+
+/** Puts a command in a run's inbox. */
+const put = (client: Client, command: Command, options: CommandOptions) =>
+  Effect.andThen(client.store.send(command), checkId(client, command, options))
+
+/** Makes a command and puts it in a run's inbox. */
+export const send = (client: Client, run: string, request: Request, options: CommandOptions = {}) =>
+  Effect.flatMap(make(client, run, request, options), (command) => put(client, command, options))
+
 /** Refuses a command, unless it is one that the run has carried out before: then there is nothing left to do. */
 export const refuse = (
   client: Client,
+  info: RunInfo,
+  request: Request,
   { commandId }: CommandOptions,
   refused: CommandRefused
 ): Effect.Effect<void, Reader.ReadError | CommandRefused> =>
   commandId === undefined
     ? Effect.fail(refused)
-    : Effect.flatMap(answerTo(client, refused.run, commandId), (event) =>
-        event === undefined || event.kind === "commandIgnored" ? Effect.fail(refused) : Effect.void
+    : Effect.flatMap(answerTo(client, info.run, commandId), (event) =>
+        event === undefined || event.kind === "commandIgnored" || isOther(client, info, request, event)
+          ? Effect.fail(refused)
+          : Effect.void
       )
 
 /** Sends a command, and waits until it counts as done. */
@@ -87,18 +173,6 @@ export const submit = (
   options.until === "applied"
     ? apply(client, run, request, options, "applied", answersHere)
     : send(client, run, request, options)
-
-/** The command as it lies in the inbox, as long as the journal does not answer it. */
-const unanswered = /* @__PURE__ */ Effect.fnUntraced(function* (
-  { store }: Client,
-  { id, run }: Command,
-  inbox: NonNullable<RunInfo["inbox"]>
-): Effect.fn.Return<Received | undefined, Reader.ReadError> {
-  const received = yield* store.inbox(run, cursorOf(inbox))
-  return received.find(
-    ({ command, position, source }) => command.id === id && !isHandled(get(inbox, source), position)
-  )
-})
 
 /**
  * Takes a run that nobody has, answers the command, and lets go of the run again; `false` if somebody has it after all.
@@ -114,7 +188,7 @@ const answer = (client: Client, command: Command): Effect.Effect<boolean, Reader
       Effect.gen(function* () {
         yield* store.send(command)
         const { head, state } = yield* Reader.load(client, command.run)
-        const received = yield* unanswered(client, command, state.inbox)
+        const received = yield* unanswered(client, command.id, state)
         const [opened] = received === undefined ? [] : yield* Commands.open(codec, [received])
         const bodies = opened === undefined ? undefined : Commands.carryOut(state, opened)
         // That the owner before it crashed has to stand in the journal whether or not there is something to say.
@@ -173,17 +247,17 @@ export const apply = /* @__PURE__ */ Effect.fnUntraced(function* (
   const command = yield* make(client, run, request, options)
   const look = Effect.gen(function* () {
     const { info, owner } = yield* store.get(run)
-    if ((yield* unanswered(client, command, info.inbox ?? {})) === undefined) return true
+    if ((yield* unanswered(client, command.id, info)) === undefined) return true
     return answersHere && owner === undefined && (yield* answer(client, command))
   })
   const { info, owner } = yield* store.get(run)
   // Before the command is in the inbox no worker is told of it, which would take the run up and keep it.
   if (!answersHere || owner !== undefined || !(yield* answer(client, command))) {
-    yield* store.send(command)
+    yield* put(client, command, options)
     // Whoever has a run that has ended is about to let go of it.
     if (until === "applied" || isTerminal(info.status)) yield* untilSo(client, run, look)
     else if (!(yield* look)) return
-  }
+  } else yield* checkId(client, command, options)
   const event = yield* answerTo(client, run, command.id)
   if (event?.kind === "commandIgnored") {
     const { info } = yield* store.get(run)
@@ -230,6 +304,8 @@ export const sendIfWanted = /* @__PURE__ */ Effect.fnUntraced(function* (
   const refused = (reason: RefusalReason, detail: string) =>
     refuse(
       client,
+      info,
+      request,
       options,
       new CommandRefused({ run, command: request.type, status: info.status, reason, detail })
     )

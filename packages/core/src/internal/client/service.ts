@@ -296,7 +296,7 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (options: {
     const { info } = yield* store.get(id)
     const detail = allowed(info.status, info)
     if (detail === undefined) return yield* submit(client, id, request, sendOptions)
-    yield* refuse(client, sendOptions, refused(id, name, info.status, detail))
+    yield* refuse(client, info, request, sendOptions, refused(id, name, info.status, detail))
   })
 
   const editsOf = Effect.fnUntraced(function* (
@@ -328,11 +328,18 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (options: {
   const settle: Runs["Service"]["settle"] = Effect.fnUntraced(function* (run, call, as, settleOptions) {
     const id = idOf(run)
     const { info } = yield* store.get(id)
+    const request: Request = { type: "settle", call, as: settlementOf(as) }
     if (info.status !== "paused") {
       const detail = "only a paused run has calls to settle; of a failed one retry does"
-      return yield* refuse(client, settleOptions ?? {}, refused(id, "settle", info.status, detail))
+      return yield* refuse(
+        client,
+        info,
+        request,
+        settleOptions ?? {},
+        refused(id, "settle", info.status, detail)
+      )
     }
-    yield* sendIfWanted(client, id, info, { type: "settle", call, as: settlementOf(as) }, settleOptions)
+    yield* sendIfWanted(client, id, info, request, settleOptions)
   })
 
   return Service.of({
@@ -384,7 +391,7 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (options: {
         const { info } = yield* store.get(id)
         const detail = yield* Retrying.refusal(journals, info, request.edits !== undefined)
         if (detail !== undefined) {
-          yield* refuse(client, retryOptions, refused(id, "retry", info.status, detail))
+          yield* refuse(client, info, request, retryOptions, refused(id, "retry", info.status, detail))
         }
         yield* apply(client, id, request, retryOptions, "applied")
       }) as any,

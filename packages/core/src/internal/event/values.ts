@@ -245,6 +245,7 @@ export type Outcome = typeof Outcome.Type
  * - `notInDoubt`: the call is not in doubt
  * - `unknown`: it names something that the run does not have
  * - `unreadable`: the codec could not open it
+ * - `idTaken`: under its id the run was sent another command before. Only its sender is told so: in no journal is this
  *
  * @category schemas
  * @since 0.1.0
@@ -261,7 +262,8 @@ export const RefusalReason = Schema.Literals([
   "full",
   "notInDoubt",
   "unknown",
-  "unreadable"
+  "unreadable",
+  "idTaken"
 ])
 /**
  * @category models
