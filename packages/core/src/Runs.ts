@@ -224,7 +224,13 @@ type Edits<F extends Flow.Any> = Partial<Flow.State<F>>
 export class Runs extends Context.Service<
   Runs,
   {
-    /** Starts a run, durably, and does not wait for it. */
+    /**
+     * Starts a run, durably, and does not wait for it.
+     *
+     * If there is a run of this `id` already, of the same flow and with the same input, it is that one. Inputs are compared
+     * as they are stored: the keys of an object may be in any order, but what a schema stores as a list, such as a `Map` or
+     * a `Set`, has to be in the same order. Another one is a `RunConflict`.
+     */
     readonly start: <F extends Flow.Any>(
       flow: F,
       input: Flow.Input<F>,
