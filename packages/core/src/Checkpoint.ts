@@ -32,7 +32,7 @@ export interface Checkpoint {
 /**
  * Which checkpoints to list. All conditions must hold, and `limit` counts those for which they do.
  *
- * - `limit`: at most so many, 100 unless said otherwise: a whole number from 1, or `Number.POSITIVE_INFINITY` for all
+ * - `limit`: at most so many, 100 unless said otherwise: a whole number from 0, or `Number.POSITIVE_INFINITY` for all
  * - `order`: newest first unless said otherwise
  * - `before`, `after`: only those before or after a position: for the next page, that of the last one seen
  * - `node`: only those of visits of this node

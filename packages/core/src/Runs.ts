@@ -264,7 +264,7 @@ export class Runs extends Context.Service<
 
     /**
      * Lists runs by status, flow, session, parent, tag, attributes, bookmark, time and wait, page by page. A `limit` that is
-     * no whole number from 1 (or `Number.POSITIVE_INFINITY`) is `Invalid`.
+     * no whole number from 0 (or `Number.POSITIVE_INFINITY`) is `Invalid`.
      */
     readonly list: (query?: StoreModule.ListQuery) => Effect.Effect<StoreModule.Page, StoreModule.StoreError>
 

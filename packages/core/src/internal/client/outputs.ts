@@ -35,8 +35,8 @@ export type LogLine = Told.Line
 export type ItemPage<A> = Told.Page<A>
 
 /**
- * Which page to read: at most `limit` items (100 unless said otherwise; a whole number from 1), from `cursor` on, oldest first unless said
- * otherwise.
+ * Which page to read: at most `limit` items (100 unless said otherwise; a whole number from 0), from `cursor` on, oldest
+ * first unless said otherwise.
  *
  * @category models
  * @since 0.1.0

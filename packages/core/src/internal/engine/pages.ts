@@ -13,7 +13,7 @@ export const page = { limit: 1000, bytes: 2_000_000 } as const
 
 /** Fails if nobody can be given so many of something. */
 export const checkLimit = (operation: string, limit: number | undefined): Effect.Effect<void, StoreError> => {
-  if (limit === undefined || limit === Number.POSITIVE_INFINITY || isCount(limit, 1)) return Effect.void
-  const detail = `\`limit\` is ${limit}; it must be a whole number from 1`
+  if (limit === undefined || limit === Number.POSITIVE_INFINITY || isCount(limit, 0)) return Effect.void
+  const detail = `\`limit\` is ${limit}; it must be a whole number from 0`
   return Effect.fail(new StoreError({ operation, reason: { _tag: "Invalid", detail } }))
 }
