@@ -12,6 +12,7 @@ import { ownerOf, parseControl, segmentName } from "./format.ts"
 import { isBefore, makeRun, touchedInbox, touchedJournal, touchedLease } from "./model.ts"
 import type { InboxItem, Position, Run, Segment, Series } from "./model.ts"
 import * as Doubts from "./doubts.ts"
+import * as Parked from "./parked.ts"
 import * as Recent from "./recent.ts"
 import type { Known } from "./scan.ts"
 import * as Sums from "./sums.ts"
@@ -19,6 +20,8 @@ import * as Sums from "./sums.ts"
 export interface Catalog {
   readonly runs: Map<string, Run>
   readonly series: Map<string, Series>
+  /** Those in which anything can follow, or that were not taken in to their end. */
+  readonly open: Set<Series>
   readonly index: RunIndex.RunIndex
   /** Runs that were deleted, and up to which incarnation. */
   readonly tombstones: Map<string, number>
@@ -57,13 +60,20 @@ export interface Catalog {
     sum: string
   ) => void
   readonly takeDeleted: (run: string, incarnation: number) => void
-  readonly takeOpened: (series: Series, run: string, epoch: number, incarnation: number) => void
+  /** `seq` is where the run stood, if it was said. */
+  readonly takeOpened: (
+    series: Series,
+    run: string,
+    epoch: number,
+    incarnation: number,
+    seq: number | undefined
+  ) => void
   readonly takeReleased: (run: string, epoch: number, incarnation: number, lost: boolean) => void
   readonly endSeries: (series: Series, how: "closed" | "crashed") => void
   /** Notes that the owner of a series does not hold its runs any more. */
   readonly touchLeases: (series: Series) => void
-  /** What cannot be waited for any longer because nothing can follow that would bring it. */
-  readonly settleParked: () => void
+  /** Entries whose predecessors are not known. */
+  readonly parked: Parked.Parked
   /** Tells everyone what changed since the last time. */
   readonly notify: () => void
   readonly hashOf: (run: Run) => string
@@ -82,12 +92,12 @@ export const make = (
 ): Catalog => {
   const runs = new Map<string, Run>()
   const allSeries = new Map<string, Series>()
+  const open = new Set<Series>()
   const index = RunIndex.make()
   const tombstones = new Map<string, number>()
   const forks = new Map<string, Set<string>>()
   const touchedRuns: Array<Run> = []
   const deletedRuns: Array<string> = []
-  const parkedRuns = new Set<Run>()
 
   const recent = Recent.make()
   const newestCommands: Array<InboxItem> = []
@@ -126,9 +136,11 @@ export const make = (
         lapsed: false,
         claimed: false,
         stuckAt: "",
-        damage: []
+        damage: [],
+        heldAt: Number.NaN
       }
       allSeries.set(id, series)
+      open.add(series)
     }
     return series
   }
@@ -150,7 +162,7 @@ export const make = (
     recent.forget(run)
     for (const waiter of run.waiters ?? []) waiter.done("lost")
     runs.delete(run.id)
-    parkedRuns.delete(run)
+    parked.forget(run)
     if (run.info !== undefined) {
       index.remove(run.id)
       deletedRuns.push(run.id)
@@ -183,7 +195,7 @@ export const make = (
     }
     if (run.incarnation < incarnation) {
       // It was deleted in between, in a series that was not taken in yet.
-      if (run.last >= 0 || run.inbox.length > 0) {
+      if (run.last >= 0 || run.inbox.length > 0 || run.epoch >= 0) {
         takeDeleted(id, incarnation - 1)
         run = expect(id)
       }
@@ -199,11 +211,13 @@ export const make = (
     run.crashed = false
   }
 
-  const takeOpened = (series: Series, id: string, epoch: number, incarnation: number): void => {
+  const takeOpened: Catalog["takeOpened"] = (series, id, epoch, incarnation, seq) => {
     if (incarnation !== 1) series.incarnations.set(id, incarnation)
     else series.incarnations.delete(id)
     const run = incarnated(id, incarnation, undefined, 0)
-    if (run !== undefined) openedBy(run, series, epoch)
+    if (run === undefined) return
+    run.reach = Math.max(run.reach, seq ?? -1)
+    openedBy(run, series, epoch)
   }
 
   const takeReleased = (id: string, epoch: number, incarnation: number, lost: boolean): void => {
@@ -331,18 +345,9 @@ export const make = (
     doubts.note(segment, offset, known)
   }
 
-  const drainParked = (run: Run): void => {
-    while (run.parked !== undefined) {
-      const next = run.parked.get(run.last + 1)
-      if (next === undefined) return
-      run.parked.delete(run.last + 1)
-      if (run.parked.size === 0) {
-        run.parked = undefined
-        parkedRuns.delete(run)
-      }
-      takeForeign(run, next.segment, next.offset, next.length, next.entry)
-    }
-  }
+  const parked = Parked.make((run, { entry, length, offset, segment }) =>
+    takeForeign(run, segment, offset, length, entry)
+  )
 
   const takeEntry = (segment: Segment, offset: number, length: number, line: string): boolean => {
     let event: Event
@@ -374,13 +379,11 @@ export const make = (
     const follows =
       event.seq === run.last + 1 || (run.last < 0 ? event.epoch === 0 : event.epoch === run.info?.epoch)
     if (!follows) {
-      run.parked ??= new Map()
-      run.parked.set(event.seq, { segment, offset, length, entry })
-      parkedRuns.add(run)
+      parked.add(run, event.seq, { segment, offset, length, entry })
       return true
     }
     takeForeign(run, segment, offset, length, entry)
-    if (run.parked !== undefined) drainParked(run)
+    if (run.parked !== undefined) parked.drain(run)
     return true
   }
 
@@ -390,7 +393,7 @@ export const make = (
     const { series } = segment
     switch (control.$) {
       case "opened":
-        takeOpened(series, control.run, control.epoch, control.incarnation ?? 1)
+        takeOpened(series, control.run, control.epoch, control.incarnation ?? 1, control.seq)
         break
       case "released":
         takeReleased(control.run, control.epoch, control.incarnation ?? 1, control.lost === true)
@@ -425,6 +428,7 @@ export const make = (
 
   const endSeries = (series: Series, how: "closed" | "crashed"): void => {
     series.ended = how
+    open.delete(series)
     touchLeases(series)
   }
 
@@ -436,6 +440,7 @@ export const make = (
   const catalog: Catalog = {
     runs,
     series: allSeries,
+    open,
     index,
     tombstones,
     forks,
@@ -466,21 +471,7 @@ export const make = (
     },
     endSeries,
     touchLeases,
-    settleParked: () => {
-      if (parkedRuns.size === 0) return
-      for (const series of allSeries.values())
-        if (series.ended === undefined && !series.own && !series.dead) return
-      for (const run of parkedRuns) {
-        while (run.parked !== undefined) {
-          const [seq] = [...run.parked.keys()].sort((a, b) => a - b)
-          const next = run.parked.get(seq!)!
-          run.parked.delete(seq!)
-          if (run.parked.size === 0) run.parked = undefined
-          takeForeign(run, next.segment, next.offset, next.length, next.entry)
-        }
-      }
-      parkedRuns.clear()
-    },
+    parked,
     notify: () => {
       for (const run of touchedRuns) {
         const { touched } = run

@@ -27,7 +27,8 @@
  *   anything else that cannot be read; the tag says then who has to be told.
  * - `synced`: everything up to byte `to` of this segment was synced before this line was written. What cannot be read
  *   before such a mark is damage; after the last one it is a torn tail, the trace of a crash, and is nothing.
- * - `opened`, `released`: the series' owner took or let go of a run, at an epoch.
+ * - `opened`, `released`: the series' owner took or let go of a run, at an epoch. `seq` is the last entry of the run when it
+ *   was taken: who knows fewer entries has not read everything that came before.
  * - `born`: the next entry is the first of a run whose id was used by a deleted one. Runs of one id are told apart by
  *   `incarnation`, which is 1 unless said otherwise.
  * - `command`: a command in the inbox of a run. The series is its source.
@@ -73,7 +74,7 @@ const Control = Schema.Union([
   control("batch", { lines: Count }),
   control("sums", { of: Schema.String }),
   control("synced", { to: Count }),
-  control("opened", { run: Schema.String, epoch: Count, ...incarnation }),
+  control("opened", { run: Schema.String, epoch: Count, ...incarnation, seq: Schema.optionalKey(Count) }),
   control("released", {
     run: Schema.String,
     epoch: Count,

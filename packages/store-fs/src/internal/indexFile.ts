@@ -205,7 +205,7 @@ const fill = (catalog: Catalog, head: typeof Head.Type, rows: ReadonlyArray<RunR
       segments.push(segment)
     }
     known.at = { segment: row.at[0], offset: row.at[1] }
-    known.ended = row.ended
+    if (row.ended !== undefined) catalog.endSeries(known, row.ended)
     for (const [run, incarnation] of row.incarnations ?? []) known.incarnations.set(run, incarnation)
   }
   catalog.indexedSeries = series.length

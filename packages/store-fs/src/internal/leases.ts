@@ -3,20 +3,13 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type { Acquired, Lease, StoreError } from "@waymark/core/Store"
-import { LeaseHeld, LeaseLost, RunNotFound } from "@waymark/core/Store"
-import type { Catalog } from "./catalog.ts"
-import type { Claim, Claims } from "./claims.ts"
-import type { Contest } from "./contest.ts"
+import type { Acquired, Lease, LeaseHeld, RunNotFound, StoreError } from "@waymark/core/Store"
+import { LeaseLost } from "@waymark/core/Store"
 import { asError, releasedLine } from "./contest.ts"
-import { failure } from "@waymark/store-kit/Failures"
+import * as Epochs from "./epochs.ts"
 import { formatControl, ownerOf as ownerOfSeries, withIncarnation } from "./format.ts"
 import { touchedLease } from "./model.ts"
-import type { Damage, Run, Series } from "./model.ts"
-import type { Observer } from "./observer.ts"
-import type { Ownership } from "./ownership.ts"
-import type { Pump } from "./pump.ts"
-import { damageOf, ensureAbsent, ensureThere } from "./reading.ts"
+import type { Run, Series } from "./model.ts"
 import type { Wakeups } from "@waymark/store-kit/Wakeups"
 
 export interface Leases {
@@ -30,7 +23,7 @@ export interface Leases {
   /** Makes the lease on a run void, and tells those who wait for it why, with the next wake-ups. */
   readonly letGo: (run: Run, why: StoreError | "lost") => void
   /** Claims the next epoch of a run that nobody holds for this instance; the run is `busy` then until that is written. */
-  readonly claimEpoch: (id: string) => Effect.Effect<Claimed, RunNotFound | LeaseHeld | StoreError>
+  readonly claimEpoch: (id: string) => Effect.Effect<Epochs.Claimed, RunNotFound | LeaseHeld | StoreError>
   /** The run, if the lease on it is still good. */
   readonly holding: (lease: Lease) => Run | undefined
   /** Why it is not. */
@@ -60,24 +53,12 @@ interface FileLease extends Lease {
   readonly term?: number
 }
 
-/** A run whose next epoch this instance has claimed. */
-export interface Claimed {
-  readonly run: Run
-  readonly epoch: number
-  readonly series: Series
-}
-
-export interface Options {
-  readonly catalog: Catalog
-  readonly claims: Claims
-  readonly contest: Contest
-  readonly observer: Observer
-  readonly ownership: Ownership
-  readonly pump: Pump
+export interface Options extends Epochs.Options {
   readonly wakeups: Wakeups
 }
 
-export const make = ({ catalog, claims, contest, observer, ownership, pump, wakeups }: Options): Leases => {
+export const make = (options: Options): Leases => {
+  const { catalog, claims, observer, ownership, pump, wakeups } = options
   const held = new Set<Run>()
   let notifyFirst = (): void => {}
 
@@ -129,76 +110,7 @@ export const make = ({ catalog, claims, contest, observer, ownership, pump, wake
   // -----------------------------------------------------------------------------------------------------------------
   // taking
 
-  /** Claims an epoch; `undefined` if another instance has done so, which is out of the way now. */
-  const contend = Effect.fnUntraced(function* (run: Run, claim: Claim, series: Series) {
-    const { epoch, run: id } = claim
-    const { holder, renewed } = yield* claims.claim(series.id, claim)
-    if (renewed) yield* observer.survey
-    if (holder === series.id) {
-      if (catalog.find(id) === run && run.epoch === epoch - 1 && series.own) return { run, epoch, series }
-      yield* claims.withdraw(series.id, claim)
-      return undefined
-    }
-    yield* observer.survey
-    if (holder !== undefined && contest.isGone(holder)) {
-      yield* claims.withdraw(holder, claim)
-      return undefined
-    }
-    const other = holder === undefined ? undefined : catalog.series.get(holder)
-    if (other === undefined || run.epoch >= epoch) return undefined
-    if (observer.isLive(other)) return yield* new LeaseHeld({ run: id, owner: other.owner })
-    yield* contest.dispossess(other)
-    return undefined
-  })
-
-  /** Claims the next epoch of a run that nobody holds, for this instance. */
-  const claimEpoch = Effect.fnUntraced(function* (id: string) {
-    while (true) {
-      yield* observer.refresh
-      // From here until the run is busy nothing else may happen, or what is found would not hold any more.
-      const run = catalog.find(id)
-      if (run === undefined) {
-        yield* ensureAbsent(catalog, id)
-        return yield* new RunNotFound({ run: id })
-      }
-      if (run.lease !== undefined || run.busy)
-        return yield* new LeaseHeld({ run: id, owner: ownership.current()?.owner ?? "" })
-      const { owner } = run
-      if (owner !== undefined && !owner.own && owner.ended === undefined) {
-        if (observer.isLive(owner)) return yield* new LeaseHeld({ run: id, owner: owner.owner })
-        yield* contest.dispossess(owner)
-        continue
-      }
-      const damage = damageOf(catalog, run)
-      if (run.info === undefined || damage !== undefined) return yield* damaged(run, damage)
-      if (catalog.doubts.deletionOf(run) !== undefined) {
-        yield* ensureThere(catalog, run)
-        continue
-      }
-      const series = ownership.current()
-      if (series === undefined) {
-        yield* ownership.ensure
-        continue
-      }
-      run.busy = true
-      const epoch = run.epoch + 1
-      const claim: Claim = { run: id, incarnation: run.incarnation, epoch }
-      const release = Effect.sync(() => {
-        run.busy = false
-      })
-      const taken = yield* contend(run, claim, series).pipe(Effect.onError(() => release))
-      if (taken !== undefined) return taken
-      yield* release
-    }
-  })
-
-  const damaged = (run: Run, damage: Damage | undefined): Effect.Effect<never, StoreError> =>
-    failure({
-      _tag: "Corrupt",
-      run: run.id,
-      detail: damage?.detail ?? "its first entry is missing",
-      ...(damage === undefined ? undefined : { path: damage.path, offset: damage.offset, seq: damage.seq })
-    })
+  const { claimEpoch } = Epochs.make(options)
 
   const wasCrashed = (run: Run): boolean =>
     run.owner === undefined ? run.crashed : run.owner.own || run.owner.ended === "crashed"
@@ -212,11 +124,19 @@ export const make = ({ catalog, claims, contest, observer, ownership, pump, wake
           pump.enqueue({
             run: undefined,
             batch: undefined,
-            before: [formatControl({ $: "opened", run: id, epoch, ...withIncarnation(run.incarnation) })],
+            before: [
+              formatControl({
+                $: "opened",
+                run: id,
+                epoch,
+                ...withIncarnation(run.incarnation),
+                seq: run.last
+              })
+            ],
             after: [],
             done: () => {
               run.busy = false
-              catalog.takeOpened(series, id, epoch, run.incarnation)
+              catalog.takeOpened(series, id, epoch, run.incarnation, run.last)
               const lease = hold(run, series, epoch, holder, run.last)
               const head = { seq: run.last, hash: catalog.hashOf(run) }
               const acquired = { lease, previous, info: run.info!, head } as const
@@ -247,18 +167,36 @@ export const make = ({ catalog, claims, contest, observer, ownership, pump, wake
       : undefined
   }
 
+  const lost = (lease: Lease): Effect.Effect<never, LeaseLost> =>
+    Effect.fail(new LeaseLost({ run: lease.run, epoch: lease.epoch }))
+
   const refusal: Leases["refusal"] = (lease) => {
     const voided = catalog.runs.get(lease.run)?.voided
-    return voided !== undefined && voided.epoch === lease.epoch
-      ? Effect.fail(voided.error)
-      : Effect.fail(new LeaseLost({ run: lease.run, epoch: lease.epoch }))
+    return voided !== undefined && voided.epoch === lease.epoch ? Effect.fail(voided.error) : lost(lease)
   }
 
+  /**
+   * Looks again if this process may have been stopped since its lease was seen, for so long that it may have been taken over
+   * meanwhile: what it does next, others may have done already.
+   */
+  const ensureRecent = (
+    lease: Lease,
+    series: Series | undefined
+  ): Effect.Effect<void, LeaseLost | StoreError> =>
+    Effect.suspend(() => {
+      if (series === undefined) return lost(lease)
+      if (ownership.isRecent(series)) return Effect.void
+      return series === ownership.current() ? confirm(lease) : lost(lease)
+    })
+
   const confirm: Leases["confirm"] = (lease) =>
-    Effect.flatMap(ownership.isHeld, (isHeld) => {
-      if (isHeld) return Effect.void
-      if (ownership.current()?.owner === lease.owner && holding(lease) !== undefined) pump.giveUp()
-      return Effect.fail(new LeaseLost({ run: lease.run, epoch: lease.epoch }))
+    Effect.suspend(() => {
+      const series = ownership.current()
+      return Effect.flatMap(ownership.isHeld, (isHeld) => {
+        if (isHeld) return ensureRecent(lease, series)
+        if (ownership.current()?.owner === lease.owner && holding(lease) !== undefined) pump.giveUp()
+        return lost(lease)
+      })
     })
 
   /** Runs that are being let go of, and the outcome. */
@@ -306,6 +244,14 @@ export const make = ({ catalog, claims, contest, observer, ownership, pump, wake
   }
 
   const awaitDurable: Leases["awaitDurable"] = (run, lease, isLast) =>
+    Effect.suspend(() => {
+      const series = ownership.current()
+      const durable = awaitWritten(run, lease, isLast)
+      // Nothing is begun under a lease that was let go of.
+      return isLast ? durable : Effect.andThen(durable, ensureRecent(lease, series))
+    })
+
+  const awaitWritten: Leases["awaitDurable"] = (run, lease, isLast) =>
     Effect.callback<void, LeaseLost | StoreError>((resume) => {
       const waiter = {
         seq: run.accepted,

@@ -66,6 +66,8 @@ export interface Series {
   stuckAt: string
   /** Lines that could not be read though they were synced. */
   readonly damage: Array<{ readonly segment: number; readonly offset: number }>
+  /** If this instance writes it: when it last asked for its lease and found it (milliseconds). */
+  heldAt: number
 }
 
 /** A command in the inbox of a run, and where it is stored. */
@@ -104,6 +106,8 @@ export interface Run {
   info: RunInfo | undefined
   /** The position of its last known entry; -1 if there is none. */
   last: number
+  /** How far those who took it said that it went: where `last` is before that, something was not read yet. */
+  reach: number
   /** The SHA-256 of the last entry; `undefined` while `lastLine` was not hashed yet. */
   hash: string | undefined
   lastLine: string
@@ -173,6 +177,7 @@ export const makeRun = (id: string): Run => ({
   incarnation: 1,
   info: undefined,
   last: -1,
+  reach: -1,
   hash: undefined,
   lastLine: "",
   lastSegment: undefined,

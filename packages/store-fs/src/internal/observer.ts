@@ -92,8 +92,6 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
   }
 
   let knownModified: number | undefined
-  let company = false
-
   const ttlOf = (series: Series): number => series.lease?.ttl ?? Number.POSITIVE_INFINITY
   const isLive = (series: Series): boolean =>
     series.own ||
@@ -337,7 +335,6 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
       }
       return
     }
-    company = true
     yield* readLease(series)
     if (names.leases.has(`${series.id}.mark`)) yield* readMark(series)
     yield* judge(series)
@@ -359,6 +356,19 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
     }
   })
 
+  /** Series that others write, or that this instance wrote until it was taken over, and that have not ended. */
+  const othersOpen = (): ReadonlyArray<Series> => [...catalog.open].filter((series) => !series.own)
+
+  /** Whether all that was there when it was last looked at was taken in. */
+  const isAllRead = Effect.gen(function* () {
+    for (const series of [...catalog.open]) {
+      if (series.dead) continue
+      // Of what this instance wrote itself, all is known that counts; not if others decided that meanwhile.
+      if (!series.own || !(yield* disk.exists(disk.path("leases", `${series.id}.json`)))) return false
+    }
+    return true
+  })
+
   const look = (patient: boolean, thorough: boolean) =>
     Effect.gen(function* () {
       let unchanged = false
@@ -370,23 +380,29 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
         Date.now() - modified > settledAfter &&
         // Some file systems count in whole seconds, or two.
         (modified % 1000 !== 0 || Date.now() - modified > 2100)
-      if (unchanged && !company && !thorough) return
-      company = false
+      if (unchanged && !thorough && othersOpen().length === 0) return
 
-      // A lease is there before the first segment and until after the last: so looked at in this order, a segment without
-      // a lease is one whose owner is gone. It may have begun another one before it went, so then look again.
-      yield* listSegments
-      const names: Names = {
-        leases: new Set(yield* disk.list("leases")),
-        claims: new Set(yield* disk.list("claims"))
-      }
-      for (const name of names.leases) {
-        if (name.endsWith(".json")) catalog.seriesOf(name.slice(0, -".json".length))
-      }
-      const open = [...catalog.series.values()].filter((series) => series.ended === undefined && !series.own)
-      if (open.some((series) => !names.leases.has(`${series.id}.json`))) yield* listSegments
-      for (const series of open) yield* observe(series, names, patient)
-      catalog.settleParked()
+      const observed = new Set<Series>()
+      do {
+        // A lease is there before the first segment and until after the last: so looked at in this order, a segment without
+        // a lease is one whose owner is gone. It may have begun another one before it went, so then look again.
+        yield* listSegments
+        const names: Names = {
+          leases: new Set(yield* disk.list("leases")),
+          claims: new Set(yield* disk.list("claims"))
+        }
+        for (const name of names.leases) {
+          if (name.endsWith(".json")) catalog.seriesOf(name.slice(0, -".json".length))
+        }
+        const open = othersOpen()
+        if (open.some((series) => !names.leases.has(`${series.id}.json`))) yield* listSegments
+        for (const series of open) {
+          yield* observe(series, names, patient)
+          observed.add(series)
+        }
+        // Meanwhile this instance may have learnt that it was taken over: then what it wrote is to be read like the rest.
+      } while (othersOpen().some((series) => !observed.has(series)))
+      if (catalog.parked.drainAll() && (yield* isAllRead)) catalog.parked.settle()
       catalog.notify()
       knownModified = settled ? modified : undefined
     })

@@ -29,6 +29,11 @@ export interface Ownership {
   readonly current: () => Series | undefined
   /** Whether the lease is still there. To be asked after a sync. */
   readonly isHeld: Effect.Effect<boolean, StoreError>
+  /**
+   * Whether the lease of this instance's series was seen so lately that its heartbeat cannot have stood still for its time
+   * since, whatever happened to this process.
+   */
+  readonly isRecent: (series: Series) => boolean
   /** Lets others know how far the series is synced, soon. */
   readonly mark: (position: Position) => void
   /** Gives the series up: it was taken over. */
@@ -243,22 +248,28 @@ export const make = (options: Options): Ownership => {
     relinquish,
     isHeld: Effect.suspend(() => {
       if (held === undefined) return Effect.succeed(false)
-      return Effect.flatMap(disk.exists(held.path), (there) =>
-        there
-          ? Effect.succeed(true)
-          : Effect.flatMap(disk.exists(disk.path("segments")), (there) =>
-              there
-                ? Effect.succeed(false)
-                : Effect.fail(
-                    failure({
-                      _tag: "Invalid",
-                      path: disk.root,
-                      detail: "the store's directory, or a part of it, is gone"
-                    })
-                  )
-            )
-      )
+      const { path, series } = held
+      const asked = identity.monotonic()
+      return Effect.flatMap(disk.exists(path), (there) => {
+        if (there) {
+          series.heldAt = asked
+          return Effect.succeed(true)
+        }
+        return Effect.flatMap(disk.exists(disk.path("segments")), (there) =>
+          there
+            ? Effect.succeed(false)
+            : Effect.fail(
+                failure({
+                  _tag: "Invalid",
+                  path: disk.root,
+                  detail: "the store's directory, or a part of it, is gone"
+                })
+              )
+        )
+      })
     }),
+    // The last heartbeat is half a lease old at most, when it is time for the next one.
+    isRecent: (series) => identity.monotonic() - series.heldAt < options.ttl / 4,
     mark: ({ offset, segment }) => {
       if (held === undefined) return
       held.mark = { ...held.mark, segment, end: offset }

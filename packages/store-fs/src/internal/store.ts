@@ -236,7 +236,7 @@ export const make = Effect.fnUntraced(function* (
     }
   })
   const contest = Contest.make({ catalog, identity, observer, ownership })
-  leases = Leases.make({ catalog, claims, contest, observer, ownership, pump, wakeups })
+  leases = Leases.make({ catalog, claims, contest, identity, observer, ownership, pump, wakeups })
   const creation = Creation.make({
     catalog,
     claims,
