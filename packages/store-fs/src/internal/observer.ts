@@ -361,7 +361,7 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
 
   /** Whether all that was there when it was last looked at was taken in. */
   const isAllRead = Effect.gen(function* () {
-    for (const series of [...catalog.open]) {
+    for (const series of catalog.open) {
       if (series.dead) continue
       // Of what this instance wrote itself, all is known that counts; not if others decided that meanwhile.
       if (!series.own || !(yield* disk.exists(disk.path("leases", `${series.id}.json`)))) return false

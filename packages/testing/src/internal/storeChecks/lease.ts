@@ -299,6 +299,33 @@ export const leaseChecks: ReadonlyArray<Check> = [
   ),
   check(
     "acquire",
+    "who was taken over while it synced, by one that ended the run and is gone, goes on from that end",
+    ["several", "lapse", "reopen"],
+    Effect.fnUntraced(function* (trial) {
+      const frozen = yield* trial.open
+      const taker = yield* trial.open
+      const run = yield* begin(frozen, "run")
+      yield* run.append(Journal.visited())
+      yield* run.sync
+      // Accepted, and perhaps written, when it is taken over; nobody is told that it is durable.
+      yield* run.append(Journal.visited())
+      yield* trial.lapse(frozen.owner)
+      const next = yield* claim(taker, yield* acquireFree(trial, taker, "run"), run.journal, run.ends)
+      yield* next.append(Journal.completed())
+      yield* next.sync
+      yield* trial.close(taker)
+      yield* refused("the late sync", "LeaseLost", frozen.sync(run.lease))
+      const again = yield* acquireFree(trial, frozen, "run")
+      yield* same("the head that comes with the lease", { ...again.head }, next.journal.head)
+      yield* same("the index row that comes with the lease", again.info, next.journal.info)
+      const last = yield* claim(frozen, again, next.journal)
+      yield* last.sync
+      const third = yield* trial.open
+      yield* trial.eventually(shows(third, next.journal))
+    })
+  ),
+  check(
+    "acquire",
     "an open instance keeps its leases alive itself",
     ["several", "leaseMillis"],
     Effect.fnUntraced(function* (trial) {
