@@ -25,6 +25,7 @@ import * as Handler from "./handler.ts"
 import * as IdleTime from "./idleTime.ts"
 import * as Joins from "./joins.ts"
 import * as Outcomes from "./outcomes.ts"
+import { page } from "./pages.ts"
 import { corrupt, load, open } from "./reader.ts"
 import type { Journals, ReadError } from "./reader.ts"
 import * as Restart from "./restart.ts"
@@ -324,7 +325,7 @@ export const replay = <F extends Flow.Any>(
     const report = (): Report =>
       skipped === 0 ? { run, visits, divergences } : { run, visits, skipped, divergences }
     for (let next = from === undefined ? 0 : from.seq + 1; ;) {
-      const entries = yield* store.read(run, { from: next, limit: 1000 })
+      const entries = yield* store.read(run, { from: next, ...page })
       if (entries.length === 0) return report()
       for (let i = 0; i < entries.length; i++) {
         const entry = entries[i]!
