@@ -310,4 +310,48 @@ describe("claims", () => {
       assert.strictEqual((yield* other.claim("other", open)).holder, "other")
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )
+
+  it.live("come to an end however many there are at once, though none of them is settled", () =>
+    Effect.gen(function* () {
+      const directory = yield* temporaryDirectory
+      const scope = yield* Effect.scope
+      const disk = Disk.make(yield* FileSystem.FileSystem, directory)
+      yield* disk.makeDirectory(disk.path("claims"))
+      yield* disk.makeDirectory(disk.path("tmp"))
+      let temporaries = 0
+      const names = ["one", "other", "third"]
+      const instances = names.map((name) =>
+        Claims.make({
+          disk,
+          scope,
+          temporary: () => {
+            // Each file takes one: without an end there would be no end to them.
+            if (temporaries === 100) throw new Error("a hundred files were begun")
+            return `${name}-${temporaries++}`
+          },
+          untilClosed: { scope, ended: Effect.die("nobody closes it") },
+          isSettled: () => false,
+          limit: 2000
+        })
+      )
+      const long = { run: "x".repeat(10_000), incarnation: 1, epoch: 0 }
+      for (const [round, count] of [1, 200, 1, 1, 400].entries()) {
+        const claims = [
+          long,
+          ...Array.from({ length: count }, (_, i) => ({ run: `${round}-${i}`, incarnation: 1, epoch: 0 }))
+        ]
+        const held = yield* Effect.forEach(
+          instances,
+          (instance, i) =>
+            Effect.forEach(claims, (claim) => instance.claim(names[i]!, claim), { concurrency: "unbounded" }),
+          { concurrency: "unbounded" }
+        )
+        const holders = held.map((outcomes) => outcomes.map(({ holder }) => holder))
+        assert.deepStrictEqual(holders[1], holders[0])
+        assert.deepStrictEqual(holders[2], holders[0])
+        assert.isTrue(holders[0]!.every((holder) => holder !== undefined && names.includes(holder)))
+      }
+      assert.lengthOf(NodeFs.readdirSync(`${directory}/claims`), 1)
+    }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
+  )
 })

@@ -242,28 +242,38 @@ export const make = (options: Options): Claims => {
     return yield* open(current.generation + 1)
   })
 
-  /** Appends what is in the outbox and takes in everything up to there. */
+  /** Takes in what was appended; it is known then how much a file began with. */
+  const takeIn = Effect.fnUntraced(function* (current: State) {
+    yield* readOn(current)
+    if (current.limit === 0) current.limit = Math.max(limit, current.read * 2)
+  })
+
+  /**
+   * Appends what is in the outbox and takes in everything up to there.
+   *
+   * A long file is ended before anything is appended, never afterwards, and once at most: what was read back before an end
+   * stands, however long it is, and need not be appended again. So one who has to append again lost to another who did not,
+   * and who goes on; among themselves they cannot end file after file.
+   */
   const exchange: Effect.Effect<State, StoreError> = Effect.uninterruptible(
     Effect.gen(function* () {
       const lines = outbox
       outbox = []
       let current = state ?? (yield* open(1))
+      yield* takeIn(current)
+      if (!current.ended && current.read >= current.limit) {
+        yield* append(current, [["!"]])
+        yield* readOn(current)
+      }
       while (true) {
-        if (current.limit === 0) {
-          yield* readOn(current)
-          current.limit = Math.max(limit, current.read * 2)
-        }
         if (!current.ended) {
           if (lines.length > 0) yield* append(current, lines)
           yield* readOn(current)
-        }
-        if (!current.ended) {
-          if (current.read < current.limit) return current
-          yield* append(current, [["!"]])
-          yield* readOn(current)
+          if (!current.ended) return current
         }
         // What this instance appended may lie behind the end; appended again, it changes nothing if it does not.
         current = yield* moveOn(current)
+        yield* takeIn(current)
       }
     })
   )
