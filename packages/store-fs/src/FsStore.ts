@@ -22,8 +22,9 @@ import * as ProcessIdentity from "@waymark/store-kit/ProcessIdentity"
  * How a file store works. What it cannot work by is refused as `Invalid` when it is built, all of it at once: durations are
  * from 1 ms on (`leaseTtl` from 100 ms on) and shorter than 25 days, sizes whole numbers from 1.
  *
- * - `directory`: where everything lies, `.waymark` by default. It is made if it is not there. It has to be on a disk of
- *   this host; the directory must not be shared over a network
+ * - `directory`: where everything lies, `.waymark` by default. A relative one counts from the working directory at the time
+ *   when the store is built. It is made if it is not there. It has to be on a disk of this host; the directory must not be
+ *   shared over a network
  * - `leaseTtl`: for how long a process may give no sign of life before others take over its runs, 10 seconds by default.
  *   A process that is known to be gone need not be waited for
  * - `heartbeat`: how often a process gives one, a quarter of `leaseTtl` by default, and half of it at most

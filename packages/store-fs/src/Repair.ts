@@ -128,7 +128,8 @@ export const repairFileSystem = (
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const identity = yield* ProcessIdentity.ProcessIdentity
-    const root = (options?.directory ?? ".waymark").replace(/[/\\]+$/, "")
+    const { directory } = yield* Settings.of(options)
+    const root = directory.replace(/[/\\]+$/, "")
     const disk = Disk.make(fs, root)
     const on =
       (path: string) =>

@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, FileSystem, Layer } from "effect"
+import { Context, Duration, Effect, FileSystem, Layer } from "effect"
+import { vi } from "vitest"
+import { Store } from "@waymark/core/Store"
 import * as NodeFiles from "@waymark/store-kit/NodeFiles"
 import * as FsStore from "@waymark/store-fs/FsStore"
 
@@ -22,6 +24,7 @@ const duration = (least: number) => `it must be a duration of at least ${least} 
 describe("the options of a store in a directory", () => {
   const wrong: ReadonlyArray<readonly [FsStore.Options, ReadonlyArray<string>]> = [
     [{ directory: "" }, ['`directory` is ""; it must be a text that is not empty']],
+    [{ directory: 12 as unknown as string }, ["`directory` is 12; it must be a text that is not empty"]],
     [{ leaseTtl: 0 }, [`\`leaseTtl\` is 0; ${duration(100)}`]],
     [{ leaseTtl: "99 millis" }, [`\`leaseTtl\` is "99 millis"; ${duration(100)}`]],
     [{ leaseTtl: Duration.infinity }, [`\`leaseTtl\` is Infinity; ${duration(100)}`]],
@@ -70,5 +73,21 @@ describe("the options of a store in a directory", () => {
       yield* built
       assert.include(files, "format.json")
     })
+  )
+
+  it.live(
+    "a relative directory is where it was when the store was built, whatever is the working directory",
+    () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const [there, elsewhere] = [yield* fs.makeTempDirectoryScoped(), yield* fs.makeTempDirectoryScoped()]
+        const workingDirectory = vi.spyOn(process, "cwd").mockReturnValue(there)
+        yield* Effect.addFinalizer(() => Effect.sync(() => workingDirectory.mockRestore()))
+        const context = yield* Layer.build(Layer.fresh(FsStore.layer({ directory: "runs" })))
+        workingDirectory.mockReturnValue(elsewhere)
+        yield* Context.get(context, Store).setMeta("name", "value")
+        assert.deepStrictEqual(yield* fs.readDirectory(there), ["runs"])
+        assert.deepStrictEqual(yield* fs.readDirectory(elsewhere), [])
+      }).pipe(Effect.scoped, Effect.provide(NodeFiles.layer))
   )
 })

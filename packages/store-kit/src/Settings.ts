@@ -13,7 +13,7 @@ export interface Reader {
   readonly duration: (name: string, value: Duration.Input, least: number) => number
   /** A whole number from 1. */
   readonly count: (name: string, value: number) => number
-  /** A text that is not empty. */
+  /** A text that is not empty; an empty one for what is refused. */
   readonly text: (name: string, value: string) => string
   /** Notes that an option is not as it must be, unless it is. */
   readonly ensure: (isSo: boolean, name: string, value: unknown, must: string) => void
@@ -48,8 +48,9 @@ export const read = <A>(body: (reader: Reader) => A): Effect.Effect<A, StoreErro
         return value
       },
       text: (name, value) => {
-        ensure(value !== "", name, value, "a text that is not empty")
-        return value
+        const isSo = typeof value === "string" && value !== ""
+        ensure(isSo, name, value, "a text that is not empty")
+        return isSo ? value : ""
       }
     })
     return problems.length === 0

@@ -3,6 +3,7 @@
  */
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import * as Path from "node:path"
 import type { StoreError } from "@waymark/core/Store"
 import { named } from "@waymark/store-kit/Failures"
 import * as Reading from "@waymark/store-kit/Settings"
@@ -13,6 +14,10 @@ const megabyte = 1024 * 1024
 
 /** For how long a process may be busy with something else, in milliseconds, at the very least. */
 const shortestLease = 100
+
+/** Where a store lies from now on, whatever becomes the working directory. */
+const place = (directory: string): string =>
+  Path.isAbsolute(directory) ? directory : Path.resolve(directory)
 
 export const of = (options: Options = {}): Effect.Effect<Settings, StoreError> =>
   named("open")(
@@ -27,7 +32,7 @@ export const of = (options: Options = {}): Effect.Effect<Settings, StoreError> =
         `at most half of \`leaseTtl\`, which is ${leaseTtl} ms, or a process that is alive is taken for dead`
       )
       return {
-        directory: text("directory", options.directory ?? ".waymark"),
+        directory: place(text("directory", options.directory ?? ".waymark")),
         readOnly: options.readOnly ?? false,
         leaseTtl,
         heartbeat,
