@@ -22,6 +22,8 @@ import * as ProcessIdentity from "@waymark/store-kit/ProcessIdentity"
  * How a file store works. What it cannot work by is refused as `Invalid` when it is built, all of it at once: durations are
  * from 1 ms on (`leaseTtl` from 100 ms on) and shorter than 25 days, sizes whole numbers from 1.
  *
+ * To read, a store has 64 files open at once at most; what more is asked for waits until one of them is closed.
+ *
  * - `directory`: where everything lies, `.waymark` by default. A relative one counts from the working directory at the time
  *   when the store is built. It is made if it is not there. It has to be on a disk of this host; the directory must not be
  *   shared over a network

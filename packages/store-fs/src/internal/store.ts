@@ -30,6 +30,7 @@ import * as Observer from "./observer.ts"
 import * as Ownership from "./ownership.ts"
 import { prepare } from "./prepare.ts"
 import * as Pump from "./pump.ts"
+import * as Readers from "./readers.ts"
 import { ensureAbsent, ensureThere, ensureWhole, readPage } from "./reading.ts"
 import type { Run } from "./model.ts"
 import * as Wakeups from "@waymark/store-kit/Wakeups"
@@ -76,7 +77,7 @@ const indexTimes = 6
 const idleAfter = 200
 /** At closing it is written for less; but not for every command that a short-lived process leaves. */
 const indexAtClose = 64 * 1024
-/** Segments are compacted when half of them, and at least so many bytes, are garbage. */
+/** Segments are compacted when half of them, and at least so many bytes, are garbage; or half of a full one if that is less. */
 const garbageRatio = 0.5
 const garbageAtLeast = 1024 * 1024
 
@@ -92,7 +93,7 @@ export const make = Effect.fnUntraced(function* (
   const handles = yield* Scope.fork(scope)
   const background = yield* Scope.fork(scope)
   const runFork = Effect.runForkWith(yield* Effect.context())
-  const disk = Disk.make(fs, settings.directory)
+  const disk = Readers.limited(Disk.make(fs, settings.directory))
   const hub = ChangeHub.make()
   const owner = `${Date.now().toString(36).padStart(9, "0")}${identity.unique()}`
   const pathOf = (segment: Parameters<typeof Catalog.fileName>[0]) =>
@@ -167,20 +168,17 @@ export const make = Effect.fnUntraced(function* (
     })
   }
 
-  const compact = coalesce(
-    Effect.suspend(() =>
-      observer.exclusively(Compaction.compact({ catalog, disk, temporary: ownership.temporary }, 0, 0))
-    ),
-    { within: untilClosed }
-  )
-  const compactSome = coalesce(
-    Effect.suspend(() =>
-      observer.exclusively(
-        Compaction.compact({ catalog, disk, temporary: ownership.temporary }, garbageRatio, garbageAtLeast)
-      )
-    ),
-    { within: untilClosed }
-  )
+  const compacting = (ratio: number, atLeast: number) =>
+    coalesce(
+      Effect.suspend(() =>
+        observer.exclusively(
+          Compaction.compact({ catalog, disk, temporary: ownership.temporary }, ratio, atLeast)
+        )
+      ),
+      { within: untilClosed }
+    )
+  const compact = compacting(0, 0)
+  const compactSome = compacting(garbageRatio, Math.min(garbageAtLeast, settings.segmentSize * garbageRatio))
 
   /** Starts work that nobody waits for; its failure is reported, and it is done again another time. */
   const runInBackground = (
