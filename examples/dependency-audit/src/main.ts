@@ -4,10 +4,10 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Runs } from "@waymark/core"
 import { FsStore } from "@waymark/store-fs"
-import { Console, DateTime, Effect, FileSystem, Layer, Option, Path, Schema, Stream } from "effect"
+import { Console, DateTime, Effect, FileSystem, Layer, Option, Path, Predicate, Schema, Stream } from "effect"
 import { Argument, Command } from "effect/cli"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
-import { Audit } from "./audit.ts"
+import { Audit, type LockfileUnreadable } from "./audit.ts"
 import { timeline } from "./timeline.ts"
 import { account } from "./witness.ts"
 
@@ -17,6 +17,20 @@ class CallsRepeated extends Schema.TaggedError<CallsRepeated>()("CallsRepeated",
     return `${this.calls} completed calls were executed again`
   }
 }
+
+/** A file that is no lockfile is the user's mistake: a sentence says so, and no stack. */
+const tellingUnreadable = <A, E, R>(effect: Effect.Effect<A, E | LockfileUnreadable, R>) =>
+  Effect.catchIf(
+    effect,
+    (error): error is LockfileUnreadable => Predicate.isTagged(error, "LockfileUnreadable"),
+    ({ message }) =>
+      Effect.andThen(
+        Console.error(message),
+        Effect.sync(() => {
+          process.exitCode = 1
+        })
+      )
+  )
 
 const demo = Command.make(
   "demo",
@@ -67,13 +81,19 @@ const demo = Command.make(
       return { pid, exit }
     }, Effect.scoped)
 
-    const packages = (yield* fs.readFileString(target)).split('"node_modules/').length - 1
+    // What cannot be read has no packages here; the audit says why.
+    const text = yield* Effect.orElseSucceed(fs.readFileString(target), () => "")
+    const packages = text.split('"node_modules/').length - 1
     yield* Console.log(`auditing ${shown(target)}`)
     const first = yield* worker(["--kill-at", String(Math.max(2, Math.round(packages / 2)))])
-    yield* Console.log(
-      `\nprocess ${first.pid} killed itself with SIGKILL, in the middle of a call; starting another one`
-    )
-    const second = yield* worker([])
+    // A process that ended by itself was not killed: the audit has failed, or was over before.
+    const wasKilled = first.exit._tag === "Failure"
+    if (wasKilled) {
+      yield* Console.log(
+        `\nprocess ${first.pid} killed itself with SIGKILL, in the middle of a call; starting another one`
+      )
+      yield* worker([])
+    }
 
     const { events, result } = yield* Effect.gen(function* () {
       const runs = yield* Runs.Runs
@@ -97,8 +117,7 @@ const demo = Command.make(
       `  journal  ${shown(path.join(directory, "segments"))}  (JSON Lines: try jq, grep, tail)`
     )
     if (completedAgain > 0) return yield* new CallsRepeated({ calls: completedAgain })
-    if (second.exit._tag === "Failure") return yield* second.exit.failure
-  })
+  }, tellingUnreadable)
 )
 
 Command.run(demo, { version: "0.0.0" }).pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain)

@@ -17,13 +17,16 @@ import { Witness } from "./witness.ts"
 const Lockfile = Schema.fromJsonString(
   Schema.Struct({
     lockfileVersion: Schema.Int,
-    packages: Schema.Record(
-      Schema.String,
-      Schema.Struct({
-        name: Schema.optionalKey(Schema.String),
-        version: Schema.optionalKey(Schema.String),
-        link: Schema.optionalKey(Schema.Boolean)
-      })
+    /** Absent in what npm 6 and older wrote. */
+    packages: Schema.optionalKey(
+      Schema.Record(
+        Schema.String,
+        Schema.Struct({
+          name: Schema.optionalKey(Schema.String),
+          version: Schema.optionalKey(Schema.String),
+          link: Schema.optionalKey(Schema.Boolean)
+        })
+      )
     )
   })
 )
@@ -71,10 +74,10 @@ const ReadLockfileLive = ReadLockfile.toLayer(({ path }) =>
     const fs = yield* FileSystem.FileSystem
     const text = yield* fs.readFileString(path)
     const { lockfileVersion, packages } = yield* Schema.decodeEffect(Lockfile)(text)
-    if (lockfileVersion < 2) {
+    if (packages === undefined) {
       return yield* new LockfileUnreadable({
         path,
-        reason: `lockfileVersion ${lockfileVersion} lists no packages; use npm 7 or later`
+        reason: `lockfileVersion ${lockfileVersion} lists no packages; write it anew with npm 7 or later`
       })
     }
     return Object.entries(packages)
@@ -85,8 +88,24 @@ const ReadLockfileLive = ReadLockfile.toLayer(({ path }) =>
         version: version ?? "0.0.0"
       }))
   }).pipe(
-    Effect.catchTag(["PlatformError", "SchemaError"], (error) =>
-      Effect.fail(new LockfileUnreadable({ path, reason: error.message }))
+    Effect.catchTag("PlatformError", ({ reason }) =>
+      Effect.fail(
+        new LockfileUnreadable({
+          path,
+          reason:
+            reason._tag === "NotFound"
+              ? "there is no such file; name the package-lock.json of a project"
+              : `the file cannot be read (${reason._tag}); name a package-lock.json that you may read`
+        })
+      )
+    ),
+    Effect.catchTag("SchemaError", () =>
+      Effect.fail(
+        new LockfileUnreadable({
+          path,
+          reason: "it is no lockfile of npm; name the package-lock.json of a project"
+        })
+      )
     ),
     witnessed
   )

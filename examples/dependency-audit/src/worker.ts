@@ -52,7 +52,14 @@ const work = Command.make(
       // The first process starts the run; the second joins it.
       const started = yield* runs.start(Audit, { lockfile, report }, { id: run })
       yield* followProgress(started)
-      yield* runs.await(started)
+      yield* runs.await(started).pipe(
+        // Whoever started this process finds it in the journal, and tells it once.
+        Effect.catchTag("LockfileUnreadable", () =>
+          Effect.sync(() => {
+            process.exitCode = 1
+          })
+        )
+      )
     }).pipe(
       Effect.provide(
         Worker.layer({ flows: [Audit] }).pipe(
