@@ -41,6 +41,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { format } from "effect/Formatter"
 import * as Layer from "effect/Layer"
 import * as Tool from "@waymark/core/Tool"
 import { ToolExecutor } from "@waymark/core/ToolExecutor"
@@ -122,7 +123,7 @@ const noting = (
   )
 
 const lineOf = ({ attempt, input, node, number, repeated, result, run, tool, visit }: Call): string =>
-  `#${number} ${tool} ${JSON.stringify(input)} at ${run} ${node}/${visit}, try ${attempt}${repeated ? " (repeated)" : ""}: ${result}`
+  `#${number} ${tool} ${format(input)} at ${run} ${node}/${visit}, try ${attempt}${repeated ? " (repeated)" : ""}: ${result}`
 
 /**
  * Makes fakes that answer together. Two fakes of one tool are an error.

@@ -1,19 +1,15 @@
 /**
  * Where two values differ.
  */
+import * as Equal from "effect/Equal"
+import { format } from "effect/Formatter"
+
+const isError = (value: unknown): boolean => Object.prototype.toString.call(value) === "[object Error]"
 
 const show = (value: unknown): string => {
   if (typeof value === "function") return `the function ${value.name}`
-  if (typeof value === "bigint") return `${value}n`
   if (value === undefined) return "nothing"
-  const seen = new Set<unknown>()
-  const text = JSON.stringify(plain(value), (_key, part: unknown) => {
-    if (typeof part === "bigint") return `${part}n`
-    if (typeof part !== "object" || part === null) return part
-    if (seen.has(part)) return "…"
-    seen.add(part)
-    return plain(part)
-  })
+  const text = format(isError(value) ? plain(value) : value)
   return text.length > 300 ? `${text.slice(0, 300)}…` : text
 }
 
@@ -25,7 +21,9 @@ const plain = (value: unknown): unknown => {
   if (value instanceof Set) return { items: [...value] }
   if (ArrayBuffer.isView(value))
     return { bytes: [...new Uint8Array(value.buffer, value.byteOffset, value.byteLength)] }
-  if (Object.prototype.toString.call(value) === "[object Error]") {
+  if (value instanceof URL) return { href: value.href }
+  if (value instanceof RegExp) return { source: value.source, flags: value.flags }
+  if (isError(value)) {
     const { message, name } = value as Error
     return { name, message, ...value }
   }
@@ -34,6 +32,10 @@ const plain = (value: unknown): unknown => {
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null
+
+/** Whether something else than its own keys, in their order, says what a value is equal to. */
+const knowsItsEqual = (value: unknown): boolean =>
+  value instanceof Map || value instanceof Set || (Equal.isEqual(value) && !isError(value))
 
 /** Lines that say where `got` is not as `expected`, at most `limit`. Keys that hold `undefined` count as absent. */
 export const differences = (expected: unknown, got: unknown, limit = 8): ReadonlyArray<string> => {
@@ -49,12 +51,19 @@ export const differences = (expected: unknown, got: unknown, limit = 8): Readonl
     }
     // Something that holds itself has been compared on the way.
     if (visiting.has(a)) return
+    const isJudged = knowsItsEqual(a) && knowsItsEqual(b)
+    if (isJudged && Equal.equals(a, b)) return
+    const before = found.length
     visiting.add(a)
     for (const key of new Set([...Object.keys(left), ...Object.keys(right)])) {
       if (key !== "stack")
         compare(left[key], right[key], Array.isArray(left) ? `${path}[${key}]` : `${path}.${key}`)
     }
     visiting.delete(a)
+    // An absent option, or a secret, shows nothing of itself in keys.
+    const hidesItself = Object.keys(left).length === 0 || Object.keys(right).length === 0
+    if (isJudged && hidesItself && found.length === before)
+      found.push(`${path}: ${show(a)} was expected, it is ${show(b)}`)
   }
   compare(expected, got, "")
   return found.map((line) => line.replace(/^\./, "").replace(/^:/, "it:"))

@@ -1,11 +1,12 @@
 /**
  * Words for what stands in events.
  */
+import { format } from "effect/Formatter"
 import type { Failure, Of } from "@waymark/core/Event"
 
-/** A value as JSON, cut off where it gets long. */
+/** A value, JSON if it is that, cut off where it gets long. */
 export const short = (value: unknown, length = 80): string => {
-  const text = JSON.stringify(value) ?? String(value)
+  const text = format(value)
   return text.length > length ? `${text.slice(0, length)}…` : text
 }
 

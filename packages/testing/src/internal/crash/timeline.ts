@@ -67,7 +67,11 @@ const detailOf = (event: Event, since: Since): string => {
     case "spent":
       return `${event.amount} of ${event.budget}: ${event.total} of ${event.limit}`
     case "limitsChanged":
-      return short({ maxSteps: event.maxSteps, maxVisits: event.maxVisits, budgets: event.budgets })
+      return short({
+        ...(event.maxSteps === undefined ? undefined : { maxSteps: event.maxSteps }),
+        ...(event.maxVisits === undefined ? undefined : { maxVisits: event.maxVisits }),
+        ...(event.budgets === undefined ? undefined : { budgets: event.budgets })
+      })
     case "compensating":
       return event.error === undefined ? (event.reason ?? "") : failureText(event.error)
     case "compensationStarted":

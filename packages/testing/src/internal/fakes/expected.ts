@@ -1,6 +1,7 @@
 /**
  * What a test expects of the calls that its fakes were given.
  */
+import { format } from "effect/Formatter"
 import type * as Tool from "@waymark/core/Tool"
 import { differences } from "../differences.ts"
 import { ExpectationFailed } from "../expectation.ts"
@@ -18,7 +19,8 @@ export interface Expectations {
   readonly expectInputs: <T extends Tool.Any>(tool: T, inputs: ReadonlyArray<T["input"]["Type"]>) => void
   /**
    * A tool was tried: at least once, or exactly so many `times`; and if `with` is given, only tries count whose input has
-   * these fields.
+   * these fields. Objects in it that are no more than their fields are compared in part, too; everything else (a date, a
+   * map, a list) has to be equal.
    */
   readonly expectCalled: <T extends Tool.Any>(
     tool: T,
@@ -46,20 +48,20 @@ interface Seen {
 
 const times = (count: number): string => (count === 1 ? "once" : `${count} times`)
 
-/** Whether a value has these parts. */
-const has = (value: unknown, part: unknown): boolean => {
-  if (
-    typeof part !== "object" ||
-    part === null ||
-    Array.isArray(part) ||
-    typeof value !== "object" ||
-    value === null
-  )
-    return differences(part, value).length === 0
-  return Object.entries(part).every(([key, field]) =>
-    has((value as { readonly [key: string]: unknown })[key], field)
-  )
+/** Whether a value is an object that is no more than its fields. */
+const isPlain = (value: unknown): value is { readonly [key: string]: unknown } => {
+  if (typeof value !== "object" || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
+
+/** Whether a value has these parts. Only of objects that are no more than their fields there are parts. */
+const has = (value: unknown, part: unknown): boolean =>
+  isPlain(part) && typeof value === "object" && value !== null
+    ? Object.entries(part).every(([key, field]) =>
+        has((value as { readonly [key: string]: unknown })[key], field)
+      )
+    : differences(part, value).length === 0
 
 export const make = ({ calls, timeline, unexpected, unused }: Seen): Expectations => {
   const of = (tool: Tool.Any): ReadonlyArray<Call> => calls().filter((call) => call.tool === tool.name)
@@ -78,7 +80,7 @@ export const make = ({ calls, timeline, unexpected, unused }: Seen): Expectation
       const matching = of(tool).filter(({ input }) => how.with === undefined || has(input, how.with))
       const isSo = how.times === undefined ? matching.length > 0 : matching.length === how.times
       if (isSo) return
-      const input = how.with === undefined ? "" : ` with ${JSON.stringify(how.with)}`
+      const input = how.with === undefined ? "" : ` with ${format(how.with)}`
       const expected = how.times === undefined ? "at least once" : times(how.times)
       const actual = matching.length === 0 ? "never" : times(matching.length)
       refuse(

@@ -2,6 +2,7 @@
  * Fakes of single tools, and what they see.
  */
 import type * as Effect from "effect/Effect"
+import { format } from "effect/Formatter"
 import * as Schema from "effect/Schema"
 import type * as Tool from "@waymark/core/Tool"
 import { differences } from "../differences.ts"
@@ -47,7 +48,7 @@ export class UnexpectedCall extends Schema.TaggedError<UnexpectedCall>()("Unexpe
   detail: Schema.String
 }) {
   override get message(): string {
-    return `unexpected call of tool ${this.tool} with ${JSON.stringify(this.input)} at node ${this.node} (visit ${this.visit}) of run ${JSON.stringify(this.run)}: ${this.detail}`
+    return `unexpected call of tool ${this.tool} with ${format(this.input)} at node ${this.node} (visit ${this.visit}) of run ${JSON.stringify(this.run)}: ${this.detail}`
   }
 }
 
