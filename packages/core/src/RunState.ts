@@ -33,8 +33,8 @@ import type { RunStatus } from "./RunInfo.ts"
  *
  * - `started`: no result is known; in a later process it is in doubt
  * - `attempt`: the attempt of the visit that asked for it first
- * - `seq`: where its `callStarted` stands, and `ended` where its result does; `atOnce`: that came in the same millisecond,
- *   and nothing else did in between; `again`: where the last attempt that was not the first to make it began it again;
+ * - `seq`: where its `callStarted` stands, and `ended` where its result does; `atOnce`: that came in the
+ *   millisecond in which the call was made; `again`: where the last attempt that was not the first to make it began it again;
  *   `time`: when its last event happened. What a fork has of its origin stands at
  *   negative positions: -1 is that of the checkpoint, and so on backwards
  * - `retries`: the tries that failed so far, for the tool's retry policy to go on from

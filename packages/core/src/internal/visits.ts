@@ -152,8 +152,8 @@ export const askedFor = (visit: OpenVisit, { again, attempt, ended, seq }: Call)
   return ended !== undefined && isOfAttempt(visit, ended) ? ended - 0.5 : undefined
 }
 
-const endOf = ({ again, seq, time: began }: Call, { seq: ended, time }: Of<"callCompleted" | "callFailed">) =>
-  time === began && ended === (again ?? seq) + 1 ? { time, ended, atOnce: true as const } : { time, ended }
+const endOf = (call: Call, { seq: ended, time }: Of<"callCompleted" | "callFailed">) =>
+  time > call.time ? { time, ended } : { time, ended, atOnce: true as const }
 
 /** Something became of a call that had no result. */
 export const callChanged = (

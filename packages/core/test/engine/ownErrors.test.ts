@@ -13,21 +13,14 @@ import { idle, machine, untilStatus } from "./process.ts"
 
 /** What the engine needs of its own errors of these names is missing, or is something else. */
 const defects = [
-  ...[
-    "BudgetExceeded",
-    "InDoubt",
-    "NodeTimeout",
-    "RunCancelled",
-    "ToolStalled",
-    "ToolTimeout",
-    "Unencodable"
-  ].map((_tag) => ({ _tag, spent: 5 })),
-  {
-    get message(): string {
-      throw new Error("it has no message")
-    }
-  }
-]
+  "BudgetExceeded",
+  "InDoubt",
+  "NodeTimeout",
+  "RunCancelled",
+  "ToolStalled",
+  "ToolTimeout",
+  "Unencodable"
+].map((_tag) => ({ _tag, spent: 5 }))
 
 describe("a defect of the program", () => {
   it.effect("is recorded as that, whatever it is called: of a node", () =>

@@ -220,32 +220,6 @@ describe("another command under an id that the run was sent a command by before"
         command: "resume"
       })
       yield* other.cancel(run, "first", first)
-      assert.strictEqual(yield* reasonOf(other.cancel(run, "another", first)), "idTaken")
-    })
-  )
-
-  it.effect("is told apart by what it brings, too", () =>
-    Effect.gen(function* () {
-      const { run, runs } = yield* waiting("event")
-      yield* runs.signal(run, "go", 1, { key: "right", commandId })
-      yield* runs.await(run)
-      yield* runs.signal(run, "go", 1, { key: "right", commandId })
-      assert.strictEqual(yield* reasonOf(runs.signal(run, "go", 2, { key: "right", commandId })), "ended")
-      const note = { commandId: "n", data: { a: 1, b: 2 } }
-      yield* Runs.annotate(run, "look", note).pipe(Effect.provideService(Runs.Runs, runs))
-      yield* Runs.annotate(run, "look", { ...note, data: { b: 2, a: 1 } }).pipe(
-        Effect.provideService(Runs.Runs, runs)
-      )
-      for (const [text, data] of [
-        ["other", note.data],
-        ["look", { a: 1 }]
-      ] as const)
-        assert.strictEqual(
-          yield* reasonOf(
-            Runs.annotate(run, text, { ...note, data }).pipe(Effect.provideService(Runs.Runs, runs))
-          ),
-          "idTaken"
-        )
     })
   )
 })

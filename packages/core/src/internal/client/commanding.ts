@@ -5,7 +5,6 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Schema from "effect/Schema"
-import type { Json } from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Command } from "../../Command.ts"
 import type { Request } from "../../Command.ts"
@@ -16,7 +15,6 @@ import type { RunInfo } from "../../RunInfo.ts"
 import type { CommandOptions, SendOptions } from "../../Runs.ts"
 import type { RunState } from "../../RunState.ts"
 import type { Received } from "../../Store.ts"
-import { canonical } from "../engine/canonical.ts"
 import * as Commands from "../engine/commands.ts"
 import * as Reader from "../engine/reader.ts"
 import * as Waking from "../engine/waking.ts"
@@ -86,32 +84,15 @@ const answers: { readonly [type in Request["type"]]?: string } = {
   ended: "waitEnded"
 }
 
-/**
- * Whether what was sent under this id before was something else, as far as its answer tells. What a codec has sealed is
- * not compared: it may be other text every time.
- */
-const isOther = (
-  { codec }: Client,
-  info: RunInfo,
-  request: Request,
-  before: Request | Event | undefined
-): boolean => {
+/** Whether what was sent under this id before was another kind of command, as far as its answer tells. */
+const isOther = ({ type }: Request, before: Request | Event | undefined): boolean => {
   if (before === undefined) return false
-  let seen = before as { readonly [name: string]: Json }
-  if ("kind" in before) {
-    if (before.kind === "commandIgnored") return false
-    const { type } = request
-    const isAnswer = before.kind.startsWith(answers[type] ?? type)
-    if (!isAnswer && !(type === "signal" && before.kind === "waitEnded")) return true
-    if (before.kind === "waitEnded") {
-      const { value } = before.outcome as { readonly value: Json }
-      seen = { value, payload: value }
-    }
-  }
-  const isPlain = codec === undefined && info.codec === undefined
-  return Object.entries(request).some(
-    ([name, value]) =>
-      (isPlain || name === "type") && name in seen && canonical(seen[name]!) !== canonical(value)
+  if (!("kind" in before)) return before.type !== type
+  const { kind } = before
+  return !(
+    kind === "commandIgnored" ||
+    kind.startsWith(answers[type] ?? type) ||
+    (type === "signal" && kind === "waitEnded")
   )
 }
 
@@ -128,13 +109,13 @@ const checkId = /* @__PURE__ */ Effect.fnUntraced(function* (
   const { info } = yield* client.store.get(run)
   const received = yield* unanswered(client, id, info)
   const before = received === undefined ? yield* answerTo(client, run, id) : received.command.request
-  if (!isOther(client, info, request, before)) return
+  if (!isOther(request, before)) return
   return yield* new CommandRefused({
     run,
     command: request.type,
     status: info.status,
     reason: "idTaken",
-    detail: `another command has its id, ${id}`
+    detail: `another command has its id`
   })
 })
 
@@ -157,7 +138,7 @@ export const refuse = (
   commandId === undefined
     ? Effect.fail(refused)
     : Effect.flatMap(answerTo(client, info.run, commandId), (event) =>
-        event === undefined || event.kind === "commandIgnored" || isOther(client, info, request, event)
+        event === undefined || event.kind === "commandIgnored" || isOther(request, event)
           ? Effect.fail(refused)
           : Effect.void
       )

@@ -148,7 +148,7 @@ const checkSchemas = (flow: Flow.Any): ReadonlyArray<Problem> => {
       problems.push({ _tag: "InvalidInitial", channel: name, detail })
     }
     if (Exit.isSuccess(makeCodec(channel.schema).encode(undefined))) {
-      const detail = "may be `undefined`, which says in an update that there is none; use State.optional"
+      const detail = "may be `undefined`, which updates nothing; use State.optional"
       problems.push({ _tag: "InvalidOption", option: `state.${name}`, detail })
     }
   }

@@ -91,15 +91,7 @@ export const store = (outcome: Outcome, schemas: ReadonlyArray<Schema.Codec<any,
     if (known instanceof RunCancelled) return { kind: "cancelled", run: known.run, reason: known.reason }
     if (known instanceof NodeTimeout)
       return { kind: "timeout", what: "node", name: known.node, millis: known.millis }
-    try {
-      return defect(known)
-    } catch {
-      return {
-        kind: "defect",
-        name: "Defect",
-        message: "what was thrown cannot be looked at: its properties throw"
-      }
-    }
+    return defect(known)
   }
   const { error } = outcome
   const tag = tagOf(error)
