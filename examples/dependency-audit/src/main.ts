@@ -18,6 +18,15 @@ class CallsRepeated extends Schema.TaggedError<CallsRepeated>()("CallsRepeated",
   }
 }
 
+class Unfinished extends Schema.TaggedError<Unfinished>()("Unfinished", {
+  run: Schema.String,
+  status: Schema.String
+}) {
+  override get message(): string {
+    return `the process ended, and run ${this.run} is ${this.status}; what it printed says why`
+  }
+}
+
 /** A file that is no lockfile is the user's mistake: a sentence says so, and no stack. */
 const tellingUnreadable = <A, E, R>(effect: Effect.Effect<A, E | LockfileUnreadable, R>) =>
   Effect.catchIf(
@@ -92,12 +101,16 @@ const demo = Command.make(
       yield* Console.log(
         `\nprocess ${first.pid} killed itself with SIGKILL, in the middle of a call; starting another one`
       )
-      yield* worker([])
+      const { exit } = yield* worker([])
+      if (exit._tag === "Failure") return yield* exit.failure
     }
 
     const { events, result } = yield* Effect.gen(function* () {
       const runs = yield* Runs.Runs
       const handle = Runs.ref(Audit, run)
+      const { status } = yield* runs.get(handle)
+      // Nobody is left who would go on with it.
+      if (status !== "completed" && status !== "failed") return yield* new Unfinished({ run, status })
       return { events: yield* Stream.runCollect(runs.events(handle)), result: yield* runs.await(handle) }
     }).pipe(Effect.provide(Layer.provide(Runs.layer, FsStore.layer({ directory, readOnly: true }))))
 
