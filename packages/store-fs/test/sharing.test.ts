@@ -26,6 +26,16 @@ const two = Effect.gen(function* () {
   return { directory, machine, options, first, second }
 })
 
+/** A directory in which claims can be made, without a store. */
+const claimsPlace = Effect.gen(function* () {
+  const directory = yield* temporaryDirectory
+  const scope = yield* Effect.scope
+  const disk = Disk.make(yield* FileSystem.FileSystem, directory)
+  yield* disk.makeDirectory(disk.path("claims"))
+  yield* disk.makeDirectory(disk.path("tmp"))
+  return { directory, disk, scope }
+})
+
 vi.setConfig({ testTimeout: 60_000 })
 
 describe("sharing a directory", () => {
@@ -271,11 +281,7 @@ describe("writing for many runs", () => {
 describe("claims", () => {
   it.live("carry over what is not settled when a file is full", () =>
     Effect.gen(function* () {
-      const directory = yield* temporaryDirectory
-      const scope = yield* Effect.scope
-      const disk = Disk.make(yield* FileSystem.FileSystem, directory)
-      yield* disk.makeDirectory(disk.path("claims"))
-      yield* disk.makeDirectory(disk.path("tmp"))
+      const { directory, disk, scope } = yield* claimsPlace
       let temporaries = 0
       const make = (name: string) =>
         Claims.make({
@@ -313,11 +319,7 @@ describe("claims", () => {
 
   it.live("come to an end however many there are at once, though none of them is settled", () =>
     Effect.gen(function* () {
-      const directory = yield* temporaryDirectory
-      const scope = yield* Effect.scope
-      const disk = Disk.make(yield* FileSystem.FileSystem, directory)
-      yield* disk.makeDirectory(disk.path("claims"))
-      yield* disk.makeDirectory(disk.path("tmp"))
+      const { directory, disk, scope } = yield* claimsPlace
       let temporaries = 0
       const names = ["one", "other", "third"]
       const instances = names.map((name) =>

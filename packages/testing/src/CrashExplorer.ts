@@ -68,7 +68,7 @@ import type * as Worker from "@waymark/core/Worker"
 import type { Cut, Operation } from "./CrashStore.ts"
 import { CrashPointFailed, defaultSeed, nameOf, parseCuts } from "./internal/crash/failure.ts"
 import { slow } from "./internal/crash/latency.ts"
-import { causeText, compareOutcomes, whatCounts } from "./internal/crash/outcome.ts"
+import { causeText, compareOutcomes, unfitToExplore, whatCounts } from "./internal/crash/outcome.ts"
 import type { Execution, Outcome, PlacedCut, RunOutcome } from "./internal/crash/outcome.ts"
 import * as Trial from "./internal/crash/trial.ts"
 import type { HandlersOf } from "./internal/workerProcess.ts"
@@ -108,9 +108,13 @@ export type Check<World, A, E> = (
  * What to explore.
  *
  * - `handlers`: what the worker of each process executes; the layer is built anew in every process
- * - `world`: makes what outlives the processes, such as fake tools; called once for each crash point
- * - `scenario`: what a client does. Its result is part of the outcome. Give the runs ids, since a scenario that begins
- *   again would start others
+ * - `world`: makes what outlives the processes, such as fake tools; called once for each crash point, and has to make it
+ *   anew. A call that its fakes do not expect fails the exploration
+ * - `scenario`: what a client does. Its result is part of the outcome. It may fail, with the error of a flow or because a run came
+ *   to a limit. What is broken is no outcome to compare with: undisturbed, it must not die, nor fail with `RunConflict`,
+ *   `InvalidValue`, or a `RunFailed` whose failure is a defect or a value that could not be encoded. If that is what you
+ *   test, let it succeed with the error (`Effect.flip`). Give the runs ids, since a scenario that begins again would start
+ *   others
  * - `input`: instead of a scenario, the input of the one run that it consists of; the run's id is that of its flow
  * - `check`: what else must hold of an outcome, the undisturbed one included: one check, or several by name
  * - `compare`: what of a run has to be the same as without a crash: everything in its outcome unless said otherwise, but
@@ -211,6 +215,10 @@ const describeOperation = ({ detail, operation, run }: Operation): string =>
 
 const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))
 
+/** Whether something that could remember was not made anew. */
+const isShared = (before: unknown, after: unknown): boolean =>
+  typeof before === "object" && before !== null && before === after
+
 /** What the checks object to. */
 const objections = <World, A, E>(
   check: Options<Flow.Any, World, A, E, never, never>["check"],
@@ -303,8 +311,15 @@ export const explore: {
       }
       const { outcome } = trial
       if (outcome !== undefined) {
+        if (cuts.length === 0) problems.push(...unfitToExplore(outcome.result, trial.operations.length))
         if (undisturbed !== undefined) {
-          problems.push(...compareOutcomes(undisturbed, outcome, options.compare ?? whatCounts))
+          const others = compareOutcomes(undisturbed, outcome, options.compare ?? whatCounts)
+          problems.push(...others)
+          if (others.length > 0 && isShared(undisturbed.world, outcome.world)) {
+            problems.push(
+              "`world` gave the same object twice, so what an earlier trial left in it is still there: make it anew in `world`, such as `world: () => FakeTools.make(…)`"
+            )
+          }
         }
         problems.push(...(yield* objections(check, outcome)))
       }

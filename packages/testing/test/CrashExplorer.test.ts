@@ -68,6 +68,108 @@ describe("CrashExplorer", () => {
     300_000
   )
 
+  describe("does not take for explored", () => {
+    const problems = (failure: CrashExplorer.CrashPointFailed) => failure.problems.join("\n")
+
+    it.effect("an input that the flow refuses", () =>
+      Effect.gen(function* () {
+        const { input: _input, ...rest } = { ...order, input: undefined }
+        const failure = yield* failing(
+          CrashExplorer.explore(Order, { ...rest, scenario: undefined, input: { steps: 1.5 } })
+        )
+        assert.strictEqual(failure.at, "none")
+        assert.include(problems(failure), "the scenario fails because something is broken")
+        assert.include(problems(failure), "there is no point at which the power could be cut")
+      })
+    )
+
+    it.effect("a scenario that dies, or starts nothing", () =>
+      Effect.gen(function* () {
+        const dead = yield* failing(
+          CrashExplorer.explore(Order, { ...order, scenario: () => Effect.die(new Error("a typo")) })
+        )
+        assert.include(problems(dead), "the scenario itself dies: Error: a typo")
+        const idle = yield* failing(
+          CrashExplorer.explore(Order, { ...order, scenario: () => Effect.succeed(1) })
+        )
+        assert.include(problems(idle), "nothing reached the store")
+      })
+    )
+
+    it.effect("a call that the fakes do not expect, even if the scenario does not mind", () =>
+      Effect.gen(function* () {
+        const failure = yield* failing(
+          CrashExplorer.explore(Order, {
+            ...order,
+            world: () => FakeTools.make(FakeTools.refuse(Charge)),
+            scenario: () => Effect.exit(order.scenario())
+          })
+        )
+        assert.include(problems(failure), 'unexpected call of tool charge with {"amount":0}')
+      })
+    )
+
+    it.effect("a run whose handler dies, unless the scenario says that this is meant", () =>
+      Effect.gen(function* () {
+        const broken = {
+          handlers: Order.toLayer({ pay: () => Effect.die(new Error("a bug")) }),
+          scenario: order.scenario
+        }
+        const failure = yield* failing(CrashExplorer.explore(Order, broken))
+        assert.include(problems(failure), "let the scenario succeed with the error (Effect.flip)")
+        assert.include(problems(failure), "a bug")
+        const meant = yield* CrashExplorer.explore(Order, {
+          ...broken,
+          scenario: () => Effect.map(Effect.flip(order.scenario()), ({ _tag }) => _tag)
+        })
+        assert.isAbove(meant.points, 0)
+      })
+    )
+  })
+
+  it.effect("says that a world was not made anew", () =>
+    Effect.gen(function* () {
+      const shared = FakeTools.make(
+        FakeTools.script(
+          Charge,
+          FakeTools.succeed("1"),
+          FakeTools.succeed("2"),
+          FakeTools.succeed("3"),
+          FakeTools.succeed("4")
+        )
+      )
+      const failure = yield* failing(CrashExplorer.explore(Order, { ...order, world: () => shared }))
+      assert.include(failure.problems.join("\n"), "`world` gave the same object twice")
+    })
+  )
+
+  it.effect("says which call is in doubt when nobody settles it", () =>
+    Effect.gen(function* () {
+      const Wire = Tool.make("wire", { input: { amount: Schema.Int }, delivery: "atMostOnce" })
+      const Transfer = Flow.make("transfer", {
+        input: Schema.Void,
+        start: "wire",
+        nodes: { wire: Node.make({ to: ["end"] }) }
+      })
+      const failure = yield* failing(
+        CrashExplorer.explore(Transfer, {
+          world: () => FakeTools.make(FakeTools.always(Wire, FakeTools.ok)),
+          handlers: (tools) =>
+            Layer.provide(
+              Transfer.toLayer({ wire: ({ next }) => Effect.as(Wire.call({ amount: 1 }), next.end()) }),
+              tools.layer
+            ),
+          input: undefined,
+          stallAfter: "20 millis"
+        })
+      )
+      const text = failure.problems.join("\n")
+      assert.include(text, "run transfer is paused")
+      assert.include(text, "inDoubt")
+      assert.include(text, "the scenario has to settle the call")
+    })
+  )
+
   it.effect(
     "finds a store that acknowledges a sync without syncing",
     () =>

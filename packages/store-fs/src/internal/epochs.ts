@@ -92,7 +92,8 @@ export const make = ({ catalog, claims, contest, identity, observer, ownership, 
       if (!isWhole(run)) {
         // It may be what this instance wrote itself, before it was taken over, and it does not know that yet.
         if (ownership.current() !== undefined && !(yield* ownership.isHeld)) pump.giveUp()
-        const upTo = run.parked === undefined ? run.reach : Math.min(...run.parked.keys()) - 1
+        let upTo = run.parked === undefined ? run.reach : Number.POSITIVE_INFINITY
+        for (const seq of run.parked?.keys() ?? []) upTo = Math.min(upTo, seq - 1)
         yield* contest.waitFor(
           since,
           `run ${JSON.stringify(id)} goes up to seq ${upTo} at least, and is found up to seq ${run.last} only`

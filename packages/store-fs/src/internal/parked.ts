@@ -47,10 +47,8 @@ export const make = (take: (run: Run, place: Place) => void): Parked => {
     },
     settle: () => {
       for (const run of runs) {
-        while (run.parked !== undefined) {
-          const seq = Math.min(...run.parked.keys())
-          takeOut(run, seq, run.parked.get(seq)!)
-        }
+        const all = [...run.parked!].sort(([a], [b]) => a - b)
+        for (const [seq, place] of all) takeOut(run, seq, place)
       }
     },
     forget: (run) => {

@@ -115,7 +115,7 @@ const checkId = /* @__PURE__ */ Effect.fnUntraced(function* (
     command: request.type,
     status: info.status,
     reason: "idTaken",
-    detail: `another command has its id`
+    detail: "another command has its id"
   })
 })
 

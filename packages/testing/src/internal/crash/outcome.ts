@@ -5,11 +5,13 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as HashMap from "effect/HashMap"
+import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type { Codec, CodecError } from "@waymark/core/Codec"
 import type { Event } from "@waymark/core/Event"
 import { mapValues } from "@waymark/core/Event"
+import { RunFailed } from "@waymark/core/RunError"
 import type { RunStatus } from "@waymark/core/RunInfo"
 import * as RunState from "@waymark/core/RunState"
 import type { Cut, Operation } from "../../CrashStore.ts"
@@ -158,6 +160,34 @@ const essence = (exit: Exit.Exit<unknown, unknown>): unknown => {
           : "interrupted"
     )
   }
+}
+
+/** Whether an error says that something is broken. A run may fail because it came to a limit, say, and that be meant. */
+const isBroken = (error: unknown): boolean =>
+  Predicate.isTagged(error, "RunConflict") ||
+  Predicate.isTagged(error, "InvalidValue") ||
+  (error instanceof RunFailed && (error.failure.kind === "defect" || error.failure.kind === "encoding"))
+
+/** Why there is nothing in an undisturbed scenario that others could be compared with. */
+export const unfitToExplore = (
+  result: Exit.Exit<unknown, unknown>,
+  points: number
+): ReadonlyArray<string> => {
+  const problems: Array<string> = []
+  if (Exit.isFailure(result)) {
+    const text = causeText(result.cause)
+    if (result.cause.reasons.some(Cause.isDieReason)) problems.push(`the scenario itself dies: ${text}`)
+    else if (result.cause.reasons.some((reason) => Cause.isFailReason(reason) && isBroken(reason.error)))
+      problems.push(
+        `the scenario fails because something is broken; if it should, let the scenario succeed with the error (Effect.flip): ${text}`
+      )
+  }
+  if (points === 0) {
+    problems.push(
+      "nothing reached the store, so there is no point at which the power could be cut: the scenario has to start a run"
+    )
+  }
+  return problems
 }
 
 export const compareOutcomes = (

@@ -6,6 +6,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { format } from "effect/Formatter"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Result from "effect/Result"
@@ -92,7 +93,7 @@ const collector = (lines: Array<string>, process: number): Logger.Logger<unknown
   Logger.make(({ cause, logLevel, message }) => {
     if (logLevel !== "Warn" && logLevel !== "Error" && logLevel !== "Fatal") return
     const parts = (Array.isArray(message) ? message : [message]).map((part: unknown) =>
-      typeof part === "string" ? part : JSON.stringify(part)
+      typeof part === "string" ? part : format(part)
     )
     if (cause.reasons.length > 0) parts.push(Cause.pretty(cause))
     lines.push(`process ${process} ${logLevel}: ${parts.join(" ")}`)
@@ -268,6 +269,18 @@ const faultOf = (
   return `the journal of run ${run} holds something else than was written, from seq ${at} on`
 }
 
+/** Why runs do not go on that wait for somebody to do something about them. */
+const heldUp = (ledger: Ledger.Ledger): ReadonlyArray<string> =>
+  [...ledger.runs.values()].flatMap((run) => {
+    const pause = Ledger.stateOf(run)?.pause
+    if (pause === undefined) return []
+    const todo =
+      pause.kind === "inDoubt"
+        ? "the scenario has to settle the call (Runs.settle), as whoever looks after the run would"
+        : "the scenario has to do something about it, and resume the run (Runs.resume)"
+    return [`run ${run.run} is paused, ${format(pause)}: ${todo}`]
+  })
+
 /**
  * Carries out a trial: the power is cut once in each process but the last.
  */
@@ -320,7 +333,7 @@ export const run = <World, A, E, LE, R>(
         timeline: () => render(ledger, placed, witness.executions, logs)
       })
       if (end._tag === "GivenUp") {
-        problems.push(end.detail)
+        problems.push(end.detail, ...heldUp(ledger))
         return finish(undefined)
       }
       if (end._tag === "Ended") {

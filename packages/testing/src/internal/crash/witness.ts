@@ -2,10 +2,13 @@
  * Watches what a worker does, from the outside: it sees every node that begins and every tool call that is carried out,
  * and compares them with what is durable at that moment.
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { format } from "effect/Formatter"
 import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
 import { Codec } from "@waymark/core/Codec"
 import type { Event } from "@waymark/core/Event"
 import { NodeMiddlewares } from "@waymark/core/Middleware"
@@ -15,6 +18,7 @@ import { visitOf } from "@waymark/core/RunState"
 import type { RunState } from "@waymark/core/RunState"
 import { ToolExecutor } from "@waymark/core/ToolExecutor"
 import type { Request } from "@waymark/core/ToolExecutor"
+import { short } from "../eventText.ts"
 import type { Execution } from "./outcome.ts"
 import { overOf, recordOf, stateOf } from "./ledger.ts"
 import type { Ledger, Over, RunLedger } from "./ledger.ts"
@@ -37,13 +41,8 @@ export interface Witness {
   readonly cut: () => void
 }
 
-const quoted = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? String(value)
-  return text.length > 200 ? `${text.slice(0, 200)}…` : text
-}
-
 export const nameOf = ({ invocation: { key, node, run, visit }, input, tool, undo }: Request): string =>
-  `${undo === undefined ? "" : "undoing "}tool ${tool.name} with ${quoted(input)} at node ${node} (visit ${visit}) of run ${quoted(run)}, key ${key.slice(0, 8)}`
+  `${undo === undefined ? "" : "undoing "}tool ${tool.name} with ${short(input, 200)} at node ${node} (visit ${visit}) of run ${short(run)}, key ${key.slice(0, 8)}`
 
 const unsyncedSteps: ReadonlySet<string> = new Set([
   "visited",
@@ -143,7 +142,7 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
     Effect.suspend(() => {
       const run = ledger.runs.get(id)
       const state = run === undefined ? undefined : stateOf(run)
-      const where = `node ${node} (visit ${visit}) of run ${quoted(id)}`
+      const where = `node ${node} (visit ${visit}) of run ${short(id)}`
       if (run !== undefined && state !== undefined) {
         for (const { event } of run.pending) {
           if (event.kind === "claimed" && event.cause === "crash") {
@@ -186,9 +185,17 @@ export const make = (ledger: Ledger, hash: (text: string) => string): Witness =>
           ...(request.undo === undefined ? undefined : { undoes: request.undo.key })
         }
         const number = executions.push(execution)
-        remember(`${number} ${execution.tool} ${key} ${attempt} ${JSON.stringify(request.input)}`)
+        remember(`${number} ${execution.tool} ${key} ${attempt} ${format(request.input)}`)
         return Effect.onExit(carriedOut, (exit) =>
           Effect.sync(() => {
+            for (const { defect } of Exit.isSuccess(exit)
+              ? []
+              : exit.cause.reasons.filter(Cause.isDieReason)) {
+              if (Predicate.isTagged(defect, "UnexpectedCall"))
+                problems.push(
+                  `${(defect as unknown as Error).message}; give the fake a reply to it (FakeTools.always, answer, script), in a \`world\` that is made anew each time`
+                )
+            }
             if (Exit.isSuccess(exit)) execution.result = "succeeded"
             else
               execution.result = exit.cause.reasons.some(({ _tag }) => _tag !== "Interrupt")
