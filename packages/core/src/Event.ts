@@ -39,6 +39,7 @@ import {
   BranchFailed,
   WaitOpened,
   WaitEnded,
+  Slept,
   Joined,
   Sent,
   Delivered
@@ -135,6 +136,7 @@ export const Event = Schema.Union([
   BranchFailed,
   WaitOpened,
   WaitEnded,
+  Slept,
   Joined,
   Sent,
   Delivered,

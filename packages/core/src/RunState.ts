@@ -111,6 +111,14 @@ export interface EndedWait {
 }
 
 /**
+ * A sleep of an open visit that is over: the position (as that of a call) and the time of its `slept` (milliseconds).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Slept = Pick<EndedWait, "seq" | "time">
+
+/**
  * How many branches of a fan-out begin at a node, one after the other in branch order.
  *
  * @category models
@@ -139,7 +147,8 @@ export interface EndedBranch {
  * - `since`: the event that opened it; `after`: the position of the event that ended the attempt before this one. Positions
  *   are like those of calls
  * - `failures`: the attempts that failed so far, for the node's retry policy to go on from
- * - `waiting`: its waits that are open, in the order in which they were opened; `ended`: those that are over
+ * - `waiting`: its waits that are open, in the order in which they were opened; `ended`: those that are over; `slept`: the
+ *   sleeps of this attempt that are
  * - `due`: the next attempt does not begin before this time (milliseconds)
  * - `item`: what a fan-out handed to this branch
  * - `joined`: where the branches began that this visit joins, and those that ended, in the order in which they did; of a
@@ -162,6 +171,7 @@ export interface OpenVisit {
   readonly calls: HashMap.HashMap<string, Call>
   readonly waiting: ReadonlyArray<string>
   readonly ended: { readonly [wait: string]: EndedWait }
+  readonly slept?: HashMap.HashMap<string, Slept>
   readonly due?: number
   readonly item?: Schema.Json
   readonly joined?: {

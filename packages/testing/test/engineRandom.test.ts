@@ -7,6 +7,7 @@ import * as State from "@waymark/core/State"
 import * as Tool from "@waymark/core/Tool"
 import type { Visit } from "@waymark/core/Visit"
 import * as Wait from "@waymark/core/Wait"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -139,8 +140,41 @@ const inOrder = (pick: Pick): Action =>
     )
   })
 
+/** Sleeps in several fibers, beside calls that are limited in time; what chance gives them depends on who comes first. */
+const asleep = (pick: Pick): Action => {
+  const step = (): Action => {
+    const n = pick(50)
+    const seconds = 1 + pick(5)
+    const call = Effect.catchTag(Plain.call({ n }), "Busy", () => Effect.succeed(-8))
+    switch (pick(3)) {
+      case 0:
+        return Effect.as(Effect.sleep(seconds * 1_000 + (pick(3) === 0 ? 0 : 250 + pick(500))), 0)
+      case 1:
+        return call
+      default:
+        return Effect.timeoutOrElse(call, {
+          duration: seconds * 1_000 - 500,
+          orElse: () => Effect.succeed(-9)
+        })
+    }
+  }
+  const branches = Array.from({ length: 2 + pick(3) }, () => {
+    const steps = Array.from({ length: 1 + pick(4) }, () =>
+      Effect.flatMap(step(), (value) =>
+        Effect.flatMap(Random.nextIntBetween(0, 100), (chance) =>
+          Effect.map(Clock.currentTimeMillis, (now) => value + chance + (now % 1_000))
+        )
+      )
+    )
+    return Effect.flatMap(Effect.all(steps), (values) =>
+      Effect.catchTag(Plain.call({ n: sum(values) % 1_000 }), "Busy", () => Effect.succeed(-10))
+    )
+  })
+  return Effect.map(Effect.all(branches, { concurrency: "unbounded" }), sum)
+}
+
 const names = ["first", "second", "third"] as const
-type Kind = "calls" | "waits" | "order"
+type Kind = "calls" | "waits" | "order" | "sleeps"
 
 const made = (seed: number, kind: Kind) => {
   const pick = picking(seed)
@@ -171,6 +205,7 @@ const made = (seed: number, kind: Kind) => {
         log.push(yield* action(here))
         if (kind === "waits") log.push(yield* besideCalls(here))
         if (kind === "order") log.push(yield* inOrder(here))
+        if (kind === "sleeps") log.push(yield* asleep(here))
       }
       const way = here(5)
       return way === 4 && state.log.length > 2 ? next.end(sum(log)) : next.to(names[way % 3]!, { log })
@@ -187,6 +222,9 @@ const made = (seed: number, kind: Kind) => {
   }
 }
 
+/** What comes of it depends on how long things take. */
+const isTimed = (kind: Kind): boolean => kind === "order" || kind === "sleeps"
+
 /**
  * In that of seed 51 a call fails whose failure ends others, before these are asked for again; in that of seed 718 others go
  * on while a call is being interrupted.
@@ -194,9 +232,10 @@ const made = (seed: number, kind: Kind) => {
 const seeds = [1, 2, 3, 5, 7, 8, 9, 10, 51].map((seed) => ({ seed, kind: "calls" as Kind }))
 const waiting = [1, 19, 20, 29, 30, 36, 718].map((seed) => ({ seed, kind: "waits" as Kind }))
 const ordered = [1, 2].map((seed) => ({ seed, kind: "order" as Kind }))
+const sleeping = [1, 2, 3].map((seed) => ({ seed, kind: "sleeps" as Kind }))
 
 describe("a crash at any point of a flow that is made up", () => {
-  for (const { seed, kind } of [...seeds, ...waiting, ...ordered]) {
+  for (const { seed, kind } of [...seeds, ...waiting, ...ordered, ...sleeping]) {
     const { durability, flow, handlers, latency, wait, what } = made(seed, kind)
     it.effect(
       `comes to the same (seed ${seed}: ${durability}, ${what}, ${kind})`,
@@ -208,7 +247,7 @@ describe("a crash at any point of a flow that is made up", () => {
           latency,
           // How far a run came before it was cancelled is chance; that it was over by then, too; and what takes longer since
           // it is done again comes later.
-          compare: (run) => (what === "cancel" || kind === "order" ? run.run : run),
+          compare: (run) => (what === "cancel" || isTimed(kind) ? run.run : run),
           check: {
             "it is replayed as it is recorded": ({ result }) => {
               if (Exit.isSuccess(result)) assert.deepInclude(result.value as object, { divergences: [] })
@@ -238,7 +277,7 @@ describe("a crash at any point of a flow that is made up", () => {
               const { divergences } = yield* Runs.replay(run, { most: 3 }).pipe(
                 Effect.provide(handlers as Layer.Layer<Flow.Handlers<typeof flow.id>>)
               )
-              return { result: kind === "order" ? "ended" : result, divergences }
+              return { result: isTimed(kind) ? "ended" : result, divergences }
             })
         }),
       300_000

@@ -88,8 +88,18 @@ const inherited = (origin: RunState, visit: OpenVisit): OpenVisit => {
     const over = visit.ended[wait]!
     define(ended, wait, { ...over, seq: before(over.seq) })
   }
+  const slept = visit.slept && {
+    slept: HashMap.map(visit.slept, (over) => ({ ...over, seq: before(over.seq) }))
+  }
   const after = visit.after === undefined ? undefined : { after: before(visit.after) }
-  return { ...visit, ...after, since: { ...visit.since, seq: before(visit.since.seq) }, calls, ended }
+  return {
+    ...visit,
+    ...after,
+    ...slept,
+    since: { ...visit.since, seq: before(visit.since.seq) },
+    calls,
+    ended
+  }
 }
 
 export const fork = (origin: RunState, event: Of<"forked">): RunState => {

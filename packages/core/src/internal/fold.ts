@@ -37,6 +37,7 @@ const notWhilePaused: ReadonlySet<Kind> = new Set([
   "callRepeated",
   "callRetried",
   "waitOpened",
+  "slept",
   "joined",
   "paused",
   "completed",
@@ -62,6 +63,7 @@ const notWhileCompensating: ReadonlySet<Kind> = new Set([
   "callReleased",
   "waitOpened",
   "waitEnded",
+  "slept",
   "joined",
   "paused",
   "cancelRequested",
@@ -190,6 +192,9 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
       break
     case "waitEnded":
       Visits.waitEnded(next, event)
+      break
+    case "slept":
+      Visits.slept(next, event)
       break
     case "joined":
       Visits.joined(next, event)

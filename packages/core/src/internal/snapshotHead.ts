@@ -109,6 +109,8 @@ const CompensatingHead = Schema.Struct({
 const Starts = Schema.Array(Schema.Struct({ node: Schema.String, count: Count }))
 const EndedHead = Schema.Struct({ index: Count, node: Schema.String, error: optional(Failure) })
 
+const SleptHead = Schema.Struct({ seq: Schema.Int, time: Schema.Finite })
+
 const VisitHead = Schema.Struct({
   node: Schema.String,
   visit: Count,
@@ -120,8 +122,9 @@ const VisitHead = Schema.Struct({
   waiting: Schema.Array(Schema.String),
   ended: Schema.Record(
     Schema.String,
-    Schema.Struct({ seq: Schema.Int, time: Schema.Finite, outcome: WaitEnded.fields.outcome })
+    Schema.Struct({ ...SleptHead.fields, outcome: WaitEnded.fields.outcome })
   ),
+  slept: optional(Schema.Record(Schema.String, SleptHead)),
   due: optional(Schema.Finite),
   item: optional(Value),
   joined: optional(
@@ -267,10 +270,11 @@ export const headOf = (state: RunState, channels: SnapshotHead["channels"]): Sna
     ...rest,
     input: plainHead(input),
     channels,
-    open: recordOf(visitsOf(state), ({ calls, joined, marks, ...visit }) => ({
+    open: recordOf(visitsOf(state), ({ calls, joined, marks, slept, ...visit }) => ({
       ...visit,
       ...(joined === undefined ? undefined : { joined: { ...joined, ended: Cell.toArray(joined.ended) } }),
       ...(marks === undefined ? undefined : { marks: recordOf(marks, identity) }),
+      ...(slept === undefined ? undefined : { slept: recordOf(slept, identity) }),
       calls: recordOf(calls, identity)
     })),
     fanOuts: recordOf(fanOuts, ({ ended, updates, ...fanOut }) => ({
@@ -334,10 +338,11 @@ export const stateOf = (
   head: SnapshotHead
 ): Omit<RunState, "seq" | "epoch" | "time" | "input" | "channels" | "snapshot"> => {
   const { channels: _channels, input: _input, undo, ...rest } = head
-  const visits = mapOf(head.open, ({ calls, joined, marks, ...visit }): OpenVisit => ({
+  const visits = mapOf(head.open, ({ calls, joined, marks, slept, ...visit }): OpenVisit => ({
     ...visit,
     ...(joined === undefined ? undefined : { joined: { ...joined, ended: Cell.list([...joined.ended]) } }),
     ...(marks === undefined ? undefined : { marks: mapOf(marks, identity) }),
+    ...(slept === undefined ? undefined : { slept: mapOf(slept, identity) }),
     calls: mapOf(calls, identity)
   }))
   const main = Option.getOrUndefined(HashMap.get(visits, ""))

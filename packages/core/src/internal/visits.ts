@@ -15,7 +15,8 @@ import type {
   FanOut,
   OpenVisit,
   OpenWait,
-  RunState
+  RunState,
+  Slept
 } from "../RunState.ts"
 import { branchId, branchOfFanOut, fanOutId, fanOutOf, indexOf } from "./branch.ts"
 import * as Cell from "./cell.ts"
@@ -239,6 +240,15 @@ export const waitEnded = (next: Mutable<RunState>, event: Of<"waitEnded">): void
   setVisit(next, branch, { ...visit, waiting, ended })
 }
 
+/** The handler finds its sleep over when it is executed again. */
+export const slept = (next: Mutable<RunState>, event: Of<"slept">): void => {
+  const { seq, sleep, time } = event
+  const visit = openVisit(next, event)
+  const before = visit.slept ?? HashMap.empty<string, Slept>()
+  if (HashMap.has(before, sleep)) illegal(`sleep ${sleep} is over already`)
+  setVisit(next, branchOf(event), { ...visit, slept: HashMap.set(before, sleep, { seq, time }) })
+}
+
 // -------------------------------------------------------------------------------------------------------------------
 // attempts
 // -------------------------------------------------------------------------------------------------------------------
@@ -265,7 +275,7 @@ const keptCalls = (calls: OpenVisit["calls"]): OpenVisit["calls"] =>
   )
 
 const nextAttempt = (after: number, visit: OpenVisit, failures: OpenVisit["failures"]): OpenVisit => {
-  const { due, ...kept } = visit
+  const { due, slept, ...kept } = visit
   const ended: { [wait: string]: EndedWait } = {}
   for (const wait of Object.keys(visit.ended)) {
     if ("value" in visit.ended[wait]!.outcome) define(ended, wait, visit.ended[wait]!)

@@ -120,6 +120,7 @@ describe("a call of another fiber than that which waits", () => {
       const { began, boot, kinds, live } = world(0)
       const { runs } = yield* boot(live)
       const run = yield* runs.start(Waiting, plain)
+      yield* idle
       yield* seconds(5)
       yield* runs.signal(run, "go", "came")
       yield* seconds(5)
@@ -148,6 +149,7 @@ describe("a call of another fiber than that which waits", () => {
       const { began, boot, ended, live } = world("1 minute")
       const { runs, worker } = yield* boot(live)
       const run = yield* runs.start(Waiting, plain)
+      yield* idle
       yield* seconds(5)
       const pausing = yield* Effect.forkChild(runs.pause(run))
       yield* seconds(4)
@@ -162,6 +164,7 @@ describe("a call of another fiber than that which waits", () => {
       assert.deepStrictEqual([began, yield* worker.running], [[], []])
 
       const other = yield* runs.start(Waiting, plain)
+      yield* idle
       yield* seconds(5)
       yield* Effect.forkChild(runs.cancel(other, "no more"))
       yield* idle
@@ -204,6 +207,7 @@ describe("a call of another fiber than that which waits", () => {
       const { boot, live } = world(0)
       const { runs, worker } = yield* boot(live)
       const run = yield* runs.start(Waiting, plain)
+      yield* idle
       yield* seconds(9)
       assert.deepStrictEqual(yield* worker.running, [run.id])
       yield* seconds(1)

@@ -1,12 +1,15 @@
 /** A handler that does several things at once, and is executed again after a crash: they come out in the same order. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
+import type { Event } from "@waymark/core/Event"
 import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
 import * as Runs from "@waymark/core/Runs"
@@ -185,10 +188,8 @@ describe("calls that were made at once, after a crash", () => {
       const handlers = hasty.toLayer({
         work: Effect.fnUntraced(function* ({ next }) {
           const came: Array<string> = []
-          // What is slept beside others does not count.
-          yield* Effect.forkChild(Effect.never)
-          yield* Effect.sleep("1 second")
-          const fiber = yield* Effect.forkChild(Effect.sync(() => void came.push("other")))
+          const other = Effect.map(idle, () => void came.push("other"))
+          const fiber = yield* Effect.forkChild(other)
           came.push(yield* Last.call("now"))
           yield* Fiber.join(fiber)
           return next.end(came)
@@ -198,8 +199,6 @@ describe("calls that were made at once, after a crash", () => {
       const live = Worker.layer({ flows: [hasty] }).pipe(Layer.provide(handlers), Layer.provide(tool))
       const { runs } = yield* machine().boot(live)
       const run = yield* runs.start(hasty, {})
-      yield* idle
-      yield* seconds(1)
       assert.deepStrictEqual(yield* runs.await(run), ["now", "other"])
       const { divergences } = yield* Runs.replay(run).pipe(
         Effect.provideService(Runs.Runs, runs),
@@ -225,6 +224,7 @@ describe("calls that were made at once, after a crash", () => {
 
   it.effect("what an attempt did not come to again is not what it waited for", () =>
     Effect.gen(function* () {
+      let executions = 0
       const work = Effect.gen(function* () {
         const { attempt } = yield* Visit
         if (attempt > 1) return "another attempt"
@@ -232,7 +232,8 @@ describe("calls that were made at once, after a crash", () => {
           Effect.andThen(ask("first", { takes: 3 }), ask("second", { takes: 3 })),
           new Busy({ n: 1 })
         )
-        const late = Effect.andThen(Effect.sleep("4 seconds"), ask("late"))
+        const isSlow = ++executions === 2
+        const late = Effect.andThen(isSlow ? Effect.never : Effect.sleep("4 seconds"), ask("late"))
         return yield* Effect.raceFirst(failing, late)
       })
       const { asked, output } = yield* killed(work, 5)
@@ -256,7 +257,7 @@ describe("calls that were made at once, after a crash", () => {
         )
         assert.deepStrictEqual(
           before.map(({ kind }) => kind),
-          ["created", "callStarted", "callStarted", "callCompleted", "callStarted"],
+          ["created", "callStarted", "callStarted", "callCompleted", "slept", "callStarted"],
           order
         )
         assert.strictEqual(output, "winner", order)
@@ -406,5 +407,138 @@ describe("calls that were made at once, after a crash", () => {
       const live = order.slice(0, 2_000)
       assert.deepStrictEqual(order, [...live, ...live, ...live])
     })
+  )
+})
+
+/** What chance gives, and the time that a fiber is told. */
+const moment = Effect.gen(function* () {
+  return `${yield* Random.nextIntBetween(0, 1_000)} at ${yield* Clock.currentTimeMillis}`
+})
+
+const together = (...fibers: ReadonlyArray<Asking<string>>): Asking<string> =>
+  Effect.map(Effect.all(fibers, { concurrency: "unbounded" }), (texts) => texts.join(", "))
+
+/** How long the next process needed, in milliseconds. */
+const neededAgain = (journal: ReadonlyArray<Event>): number => {
+  const claimed = journal.find(({ kind }) => kind === "claimed")!
+  return journal[journal.length - 1]!.time - claimed.time
+}
+
+describe("what several fibers slept, after a crash", () => {
+  it.effect("was over before what came after it: chance and time are the same", () =>
+    Effect.gen(function* () {
+      const sleeper = Effect.andThen(Effect.sleep("2500 millis"), moment)
+      const caller = Effect.andThen(Effect.andThen(ask("y", { takes: 1 }), ask("z", { takes: 2 })), moment)
+      const { asked, output } = yield* killed(together(caller, sleeper), 5)
+      assert.match(output!, /^\d+ at 3000, \d+ at 2500$/)
+      assert.deepStrictEqual(asked, ["y 1", "z 1"])
+    })
+  )
+
+  it.effect("was over before a call in doubt is made again", () =>
+    Effect.gen(function* () {
+      const sleeper = Effect.andThen(
+        Effect.sleep("1 second"),
+        Effect.flatMap(moment, (text) => ask(text, { takes: 9 }))
+      )
+      const caller = Effect.andThen(ask("doubt", { takes: 4 }), moment)
+      const { asked } = yield* killed(together(caller, sleeper), 3)
+      assert.deepStrictEqual(
+        asked.map((text) => text.replace(/^\d+ at/, "moment")),
+        ["doubt 1", "moment 1000 1", "moment 1000 2", "doubt 2"]
+      )
+      assert.strictEqual(asked[1]!.slice(0, -2), asked[2]!.slice(0, -2))
+    })
+  )
+
+  it.effect("is a time limit that is over for the same calls", () =>
+    Effect.gen(function* () {
+      const limited = (what: string, takes: number) =>
+        Effect.timeoutOrElse(ask(what, { takes }), {
+          duration: "2 seconds",
+          orElse: () => Effect.flatMap(moment, (text) => ask(`${what} late, ${text}`, { takes: 1 }))
+        })
+      const fibers = [limited("a", 1), limited("b", 9), limited("c", 3), ask("d", { takes: 4 })]
+      const { before, journal, output } = yield* killed(together(...fibers), 6)
+      assert.match(output!, /^a, b late, \d+ at 2000, c late, \d+ at 2000, d$/)
+      // That of the first one was not over.
+      assert.lengthOf(
+        before.filter(({ kind }) => kind === "slept"),
+        2
+      )
+      assert.lengthOf(
+        journal.filter(({ kind }) => kind === "slept"),
+        2
+      )
+    })
+  )
+
+  it.effect("is not slept again", () =>
+    Effect.gen(function* () {
+      const sleeper = Effect.andThen(Effect.sleep("40 seconds"), moment)
+      const { journal } = yield* killed(together(sleeper, sleeper, ask("x", { takes: 1 })), 45)
+      assert.isBelow(neededAgain(journal), 5_000)
+    })
+  )
+
+  it.effect("nor what a fiber slept alone, if something that is recorded came after it", () =>
+    Effect.gen(function* () {
+      const work = Effect.gen(function* () {
+        const before = yield* moment
+        yield* Effect.sleep("40 seconds")
+        return `${before}, ${yield* moment}, ${yield* ask("x", { takes: 1 })}`
+      })
+      const { journal, output } = yield* killed(work, 45)
+      assert.match(output!, /^\d+ at 0, \d+ at 40000, x$/)
+      assert.notInclude(
+        journal.map(({ kind }) => kind),
+        "slept"
+      )
+      assert.isBelow(neededAgain(journal), 5_000)
+    })
+  )
+
+  it.effect("what was not over begins anew", () =>
+    Effect.gen(function* () {
+      const sleeper = Effect.andThen(Effect.sleep("20 seconds"), moment)
+      const { journal, output } = yield* killed(together(sleeper, ask("x", { takes: 1 })), 5)
+      assert.match(output!, /^\d+ at \d+, x$/)
+      assert.isAtLeast(neededAgain(journal), 20_000)
+      const slept = journal.flatMap((event) => (event.kind === "slept" ? [event.sleep] : []))
+      assert.deepStrictEqual(slept, ["0/20000/0"])
+    })
+  )
+
+  it.effect("another attempt sleeps again", () =>
+    Effect.gen(function* () {
+      const work = Effect.gen(function* () {
+        const { attempt } = yield* Visit
+        const came = yield* together(Effect.as(Effect.sleep("2 seconds"), "slept"), ask("x", { takes: 1 }))
+        return attempt === 1 ? yield* new Busy({ n: 1 }) : came
+      })
+      const { journal, output } = yield* killed(work, 6)
+      assert.strictEqual(output, "slept, x")
+      const slept = journal.flatMap((event) => (event.kind === "slept" ? [event.attempt] : []))
+      assert.deepStrictEqual(slept, [1, 2])
+    })
+  )
+
+  it.effect(
+    "what was asleep when a run was cancelled leaves nothing, nor does what its finalizers sleep",
+    () =>
+      Effect.gen(function* () {
+        const computer = machine()
+        const sleeper = Effect.onInterrupt(Effect.sleep("1 hour"), () => Effect.sleep("1 second"))
+        const handlers = trying.toLayer({
+          work: ({ next }) => Effect.as(Effect.all([sleeper, sleeper], { concurrency: 2 }), next.end([]))
+        })
+        const { runs } = yield* computer.boot(Worker.layer({ flows: [trying] }).pipe(Layer.provide(handlers)))
+        const run = yield* runs.start(trying, {})
+        yield* idle
+        yield* Effect.forkChild(runs.cancel(run, "no more"))
+        yield* seconds(2)
+        yield* untilStatus(runs, run, "cancelled")
+        assert.deepStrictEqual(yield* computer.kinds(run), ["created", "cancelRequested", "cancelled"])
+      })
   )
 })

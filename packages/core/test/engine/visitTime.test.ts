@@ -1,14 +1,23 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/testing/TestClock"
+import * as Run from "@waymark/core/Run"
 import * as Wait from "@waymark/core/Wait"
 import { Busy, Echo, oneNode, program } from "./oneNode.ts"
 import { idle, machine, untilStatus } from "./process.ts"
 
 const echo = Echo.toLayer(({ text }) => Effect.as(Effect.sleep("10 seconds"), text))
+
+const seconds = Effect.fnUntraced(function* (count: number) {
+  for (let second = 0; second < count; second++) {
+    yield* TestClock.adjust("1 second")
+    yield* idle
+  }
+})
 
 describe("inside a visit", () => {
   for (const [what, limited] of [
@@ -84,7 +93,6 @@ describe("inside a visit", () => {
             yield* look
             yield* Effect.sleep("3 seconds")
             yield* look
-            // Those of other fibers do not count: what else happens may come in another order the next time.
             yield* Effect.all(
               [Effect.sleep("1 second"), Effect.sleep("2 seconds"), Effect.sleep("1 second")],
               {
@@ -92,7 +100,7 @@ describe("inside a visit", () => {
               }
             )
             yield* look
-            // One that is interrupted did not take place.
+            // One that is interrupted is not over.
             yield* Effect.timeoutOption(Effect.sleep("1 hour"), "1 second")
             yield* look
             yield* Echo.call({ text: "a" })
@@ -111,25 +119,65 @@ describe("inside a visit", () => {
       const first = yield* computer.boot(live)
       yield* TestClock.adjust("1 minute")
       const run = yield* first.runs.start(oneNode, {})
-      for (let i = 0; i < 12; i++) yield* TestClock.adjust("1 second")
+      yield* seconds(12)
       // It is killed while it calls, so that its call is made anew.
       yield* computer.crash
       yield* TestClock.adjust("1 hour")
       const second = yield* computer.boot(live)
-      for (let i = 0; i < 30; i++) yield* TestClock.adjust("1 second")
+      yield* seconds(30)
       yield* untilStatus(second.runs, run, "waiting")
       const [opened] = yield* computer.eventsOf(run, "waitOpened")
       const [called] = yield* computer.eventsOf(run, "callCompleted")
       // What is waited for counts from there.
       assert.strictEqual(opened!.due! - called!.time, 86_400_000 + 4_000)
       yield* second.runs.signal(run, "go", "gone")
-      for (let i = 0; i < 30; i++) yield* TestClock.adjust("1 second")
+      yield* seconds(30)
       assert.deepStrictEqual(yield* second.runs.await(run), ["gone"])
       const began = 60_000
-      const before = [began, began + 3_000, began + 3_000, began + 3_000]
+      const before = [began, began + 3_000, began + 5_000, began + 6_000]
       const after = [...before, called!.time, called!.time + 4_000]
       const [ended] = yield* computer.eventsOf(run, "waitEnded")
       assert.deepStrictEqual(times, [before, after, [...after, ended!.time]])
     })
+  )
+
+  it.effect(
+    "it is not that for which a store waits, nor are its random numbers those that a store takes",
+    () =>
+      Effect.gen(function* () {
+        const seen: Array<unknown> = []
+        const look = Effect.gen(function* () {
+          seen.push(yield* Clock.currentTimeMillis, yield* Random.nextIntBetween(0, 1_000_000))
+        })
+        const live = program(({ next }) =>
+          Effect.gen(function* () {
+            yield* look
+            yield* Run.log("looked")
+            yield* look
+            return next.end([])
+          })
+        )
+        const computers = [
+          yield* machine().boot(live),
+          yield* machine().boot(live, {
+            wrap: (store) => ({
+              ...store,
+              append: (...given) =>
+                Effect.andThen(Effect.andThen(Random.next, Effect.sleep("1 second")), store.append(...given))
+            })
+          })
+        ]
+        for (const { runs } of computers) {
+          const run = yield* runs.start(oneNode, {}, { id: "run" })
+          yield* idle
+          yield* seconds(5)
+          yield* runs.await(run)
+        }
+        const [at] = seen.splice(4, 1)
+        assert.isAbove(at as number, 0)
+        const chances = [1, 3, 4, 6].map((i) => seen[i])
+        assert.deepStrictEqual(chances.slice(0, 2), chances.slice(2))
+        assert.deepStrictEqual([seen[2], seen[5]], [seen[0], at])
+      })
   )
 })

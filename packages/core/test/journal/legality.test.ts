@@ -43,6 +43,7 @@ const waitEnded: Body = { kind: "waitEnded", wait: "w", outcome: { value: 7 } }
 const callStarted: Body = { kind: "callStarted", ...place, call: "c", tool: "t", key: "k", input: null }
 const callCompleted: Body = { kind: "callCompleted", ...place, call: "c", tool: "t", output: 5 }
 const emitted: Body = { kind: "emitted", ...place, mark: "m", name: "draft", value: 1 }
+const slept: Body = { kind: "slept", ...place, sleep: "1/2/0" }
 const progressed: Body = { kind: "progressed", ...place, nth: 2, done: 1, total: 2 }
 const spent: Body = { kind: "spent", ...place, mark: "s", budget: "tokens", amount: 3, total: 3, limit: 4 }
 const limited: Body = { kind: "limitsChanged", maxVisits: { b: 1 }, budgets: { tokens: 4 } }
@@ -110,6 +111,9 @@ const refused: ReadonlyArray<Case> = [
   ["a visit while the run is paused", [paused], visited({ to: "a" }), /paused/],
   ["a failed attempt while the run is paused", [paused], attemptFailed, /paused/],
   ["a call that begins while the run is paused", [paused], callStarted, /paused/],
+  ["a sleep that is over while the run is paused", [paused], slept, /paused/],
+  ["a sleep that is over already", [slept], slept, /sleep 1\/2\/0 is over already/],
+  ["a sleep of another attempt", [attemptFailed], slept, /attempt 1; open is.*attempt 2/],
   ["an output while the run is paused", [paused], emitted, /paused/],
   ["an output after the end", [end, completed], emitted, /completed already/],
   ["an output that this visit gave", [emitted], emitted, /told m already/],
@@ -450,6 +454,18 @@ describe("a run", () => {
     assert.deepStrictEqual([...HashMap.keys(calls)].sort(), ["c", "d", "f"])
     assert.strictEqual(Option.getOrThrow(HashMap.get(calls, "f")).status, "started")
     assert.strictEqual(Option.getOrThrow(HashMap.get(calls, "c")).output, 5)
+  })
+
+  it("knows what an attempt slept, in a fork too, and not what the attempt before it did", () => {
+    const journal = grown(slept)
+    const fork = begin("g", { state: stateOf(journal), hash: journal.hashes.at(-1)! })
+    append(fork, 1, [{ kind: "forked", from: { run: "r", seq: 1 }, flow: "f", version: 1 }])
+    const sleptIn = (of: typeof journal) => [...(stateOf(of).open[""]!.slept ?? [])]
+    const { time } = journal.entries[1]!.event
+    assert.deepStrictEqual(sleptIn(journal), [["1/2/0", { seq: 1, time }]])
+    assert.deepStrictEqual(sleptIn(fork), [["1/2/0", { seq: -1, time }]])
+    append(journal, 1, [attemptFailed])
+    assert.deepStrictEqual(sleptIn(journal), [])
   })
 
   it("knows what an attempt told in the next one and in a fork, and forgets it with the visit", () => {

@@ -351,6 +351,9 @@ const addVisit = (
         )
       )
     }
+    const sleep = textOf(choice)
+    if (visit.slept === undefined || !HashMap.has(visit.slept, sleep))
+      menu.add(2, () => [{ kind: "slept", ...place, sleep }])
     const call = textOf(choice)
     if (!HashMap.has(visit.calls, call)) {
       menu.add(5, () => [

@@ -22,7 +22,6 @@ import type { Claims, Host as Claiming } from "./claims.ts"
 import * as Due from "./due.ts"
 import * as Failures from "./failure.ts"
 import { invoke } from "./invoke.ts"
-import type * as Order from "./order.ts"
 import type { Surroundings } from "./invoke.ts"
 import * as Retry from "./retry.ts"
 import * as Versions from "./versions.ts"
@@ -71,6 +70,7 @@ export interface Place {
   readonly clock: VisitClock
   /** Whether nothing but this fiber is executed of the visit. */
   readonly isAlone: (fiber: Fiber.Fiber<unknown, unknown>) => boolean
+  readonly isClosed: () => boolean
 }
 
 export interface Calls {
@@ -113,7 +113,6 @@ export const make = (host: Host, claims: Claims, place: Place): Calls => {
       case "Defect":
         return Effect.die(outcome.defect)
       case "Interrupted":
-        // Whatever interrupted it the first time (a timeout, the winner of a race) will do so again.
         return Effect.never
     }
   }
@@ -183,6 +182,7 @@ export const make = (host: Host, claims: Claims, place: Place): Calls => {
     encoded: Json,
     input: unknown,
     begun: "fresh" | "repeat" | "inDoubt",
+    before?: Effect.Effect<void>,
     due?: number
   ): Effect.Effect<unknown, unknown> =>
     Effect.withFiber((fiber) => {
@@ -299,7 +299,8 @@ export const make = (host: Host, claims: Claims, place: Place): Calls => {
       }
       return Effect.suspend(() => {
         underWay += 1
-        return Effect.ensuring(attemptCall(begun !== "fresh"), over)
+        const made = attemptCall(begun !== "fresh")
+        return Effect.ensuring(before === undefined ? made : Effect.andThen(before, made), over)
       })
     })
 
@@ -313,7 +314,7 @@ export const make = (host: Host, claims: Claims, place: Place): Calls => {
     call: Call
   ): Effect.Effect<unknown, unknown> => {
     // Its last try is known to have failed; the next one has not begun.
-    if (call.due !== undefined) return carryOut(tool, id, key, encoded, input, "repeat", call.due)
+    if (call.due !== undefined) return carryOut(tool, id, key, encoded, input, "repeat", undefined, call.due)
     if (tool.delivery === "atLeastOnce" || call.released === true) {
       return carryOut(tool, id, key, encoded, input, "inDoubt")
     }
@@ -333,10 +334,15 @@ export const make = (host: Host, claims: Claims, place: Place): Calls => {
   const serving = (tool: Tool.Any, call: Call) => Effect.suspend(() => serve(tool, call))
 
   /** What is recorded may give up the call again, before it is made again. */
-  const rest = (order: Order.Order, tool: Tool.Any, id: string): Effect.Effect<void, unknown> =>
+  const afterRest = (
+    rest: Effect.Effect<void>,
+    tool: Tool.Any,
+    id: string,
+    again: () => Effect.Effect<unknown, unknown>
+  ): Effect.Effect<unknown, unknown> =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Effect.exit(restore(order.rest)), (exit) =>
-        Exit.isSuccess(exit) ? Effect.void : givenUp(tool, id, exit)
+      Effect.flatMap(Effect.exit(restore(rest)), (exit) =>
+        Exit.isSuccess(exit) ? restore(Effect.suspend(again)) : givenUp(tool, id, exit)
       )
     )
 
@@ -347,7 +353,7 @@ export const make = (host: Host, claims: Claims, place: Place): Calls => {
       claims.order?.close()
     },
     call: (tool, input, options) =>
-      Effect.suspend((): Effect.Effect<unknown, unknown> => {
+      Effect.withFiber((fiber): Effect.Effect<unknown, unknown> => {
         if (closed) {
           return Effect.die(
             new Error(
@@ -373,8 +379,10 @@ export const make = (host: Host, claims: Claims, place: Place): Calls => {
           .slice(0, 32)
         const known = recorded(id)
         const asked = { tool: tool.name, call: id, input: exit.value }
+        // What is begun together with it is begun, also where it is over at once, or served.
+        const begun = place.isAlone(fiber) ? undefined : Effect.yieldNow
         if (known === undefined) {
-          const fresh = carryOut(tool, id, key, exit.value, input, "fresh")
+          const fresh = carryOut(tool, id, key, exit.value, input, "fresh", begun)
           const checked = claims.unrecorded(asked)
           return checked === undefined ? fresh : Effect.andThen(checked, fresh)
         }
@@ -382,20 +390,24 @@ export const make = (host: Host, claims: Claims, place: Place): Calls => {
         const { order } = claims
         if (known.status === "started") {
           if (host.unanswered !== undefined) return host.unanswered(asked)
-          const resolved = () => resolve(tool, id, key, exit.value, input, known)
-          return order === undefined
-            ? resolved()
-            : Effect.andThen(rest(order, tool, id), Effect.suspend(resolved))
+          const again = () => resolve(tool, id, key, exit.value, input, known)
+          const rest = order?.rest ?? begun
+          return rest === undefined ? again() : afterRest(rest, tool, id, again)
         }
-        if (known.error?.kind === "interrupted" && order !== undefined) {
-          const again = Effect.suspend(() => (host.halted() ? Effect.void : order.turnOfInterrupted(id)))
-          return Effect.andThen(
-            order.noticed,
-            Effect.onInterrupt(serving(tool, known), () => again)
-          )
+        if (known.error?.kind === "interrupted") {
+          // Whatever interrupted it the first time (a timeout, the winner of a race) will do so again.
+          const again = Effect.suspend(() => {
+            if (host.halted()) return Effect.void
+            return Effect.map(order?.turnOfInterrupted(id) ?? Effect.void, () => consume(known))
+          })
+          const interrupted = Effect.onInterrupt(Effect.never, () => again)
+          return order === undefined ? interrupted : Effect.andThen(order.noticed, interrupted)
         }
-        const turn = order?.turnOf(id)
-        return turn === undefined ? serve(tool, known) : Effect.andThen(turn, serving(tool, known))
+        const inTurn = (): Effect.Effect<unknown, unknown> => {
+          const turn = order?.turnOf(id)
+          return turn === undefined ? serve(tool, known) : Effect.andThen(turn, serving(tool, known))
+        }
+        return begun === undefined ? inTurn() : Effect.andThen(begun, Effect.suspend(inTurn))
       })
   }
 }

@@ -37,7 +37,7 @@ export interface Claims {
   /** The handler asks for a recorded call. */
   readonly claim: (id: string) => void
   /** The first recorded call or wait that the handler has not asked for. */
-  readonly unclaimed: () => Recorded | undefined
+  readonly unclaimed: () => (Recorded & { readonly time: number }) | undefined
   /**
    * Pauses the run if something that is recorded is not asked for, but this, which is not; `undefined` if there is no such
    * thing. Others of the visit's fibers get time to ask for what is recorded: as long as it took them the first time, when

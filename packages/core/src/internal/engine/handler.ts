@@ -24,8 +24,10 @@ import * as Children from "./children.ts"
 import * as Claims from "./claims.ts"
 import * as Grace from "./grace.ts"
 import * as Returned from "./returned.ts"
+import * as Sleeps from "./sleeps.ts"
 import * as Telling from "./telling.ts"
 import { SeededRandom, VisitClock } from "./visitClock.ts"
+import type { Sleeper } from "./visitClock.ts"
 import * as Waits from "./waits.ts"
 
 export interface Surroundings {
@@ -86,7 +88,7 @@ function* waitsOf(visit: OpenVisit, host: Host) {
 }
 
 /** What a visit may do, as far as its handler has come to do it: most call no tool and wait for nothing. */
-class Doing implements Children.Place {
+class Doing implements Children.Place, Sleeper {
   readonly branch: string
   readonly node: string
   readonly visit: number
@@ -104,6 +106,7 @@ class Doing implements Children.Place {
   private waits: Waits.Waits | undefined
   private children: Children.Children | undefined
   private telling: Telling.Telling | undefined
+  private sleeps: Sleeps.Sleep | undefined
   private readonly live: Clock.Clock
   readonly flow: Flow.Any
   private readonly host: () => Host
@@ -118,8 +121,7 @@ class Doing implements Children.Place {
     this.openedAs = visit.openedAs
     const lastFailure = visit.failures[visit.failures.length - 1]
     // Another attempt begins when it was due, not when the one before it failed.
-    this.clock = new VisitClock(live, Math.max(lastFailure?.time ?? visit.since.time, visit.due ?? 0))
-    this.clock.isAlone = this.isAlone
+    this.clock = new VisitClock(live, Math.max(lastFailure?.time ?? visit.since.time, visit.due ?? 0), this)
     this.live = live
     this.flow = flow
     this.host = host
@@ -152,6 +154,18 @@ class Doing implements Children.Place {
 
   start(of: Flow.Any, given: unknown, options: Flow.ChildOptions | undefined): Effect.Effect<any> {
     return this.starting().start(of, given, options)
+  }
+
+  sleep(duration: Duration.Duration): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.closed) return this.live.sleep(duration)
+      this.sleeps ??= Sleeps.make(this.host(), this.claiming(), this)
+      return this.sleeps(duration)
+    })
+  }
+
+  ahead(): number | undefined {
+    return this.attempted.recovered && !this.closed ? this.claiming().unclaimed()?.time : undefined
   }
 
   tell<A>(use: (telling: Telling.Telling) => Effect.Effect<A>): Effect.Effect<A> {

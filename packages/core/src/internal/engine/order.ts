@@ -76,6 +76,10 @@ const recordedBy = (visit: OpenVisit) => {
     starts.push({ id, seq: seq - 0.5, time, interrupted: false })
     ends.push({ id, seq, time, atOnce: false, interrupted: false })
   }
+  for (const [id, { seq, time }] of visit.slept ?? []) {
+    starts.push({ id, seq: seq - 0.5, time, interrupted: false })
+    ends.push({ id, seq, time, atOnce: false, interrupted: false })
+  }
   if (ends.every(({ interrupted }) => interrupted)) return undefined
   const bySeq = (a: { readonly seq: number }, b: { readonly seq: number }) => a.seq - b.seq
   return { starts: starts.sort(bySeq), ends: ends.sort(bySeq) }

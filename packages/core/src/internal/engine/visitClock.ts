@@ -1,7 +1,8 @@
 /**
  * Time and chance inside a visit: the same every time the visit is executed.
  */
-import type * as Clock from "effect/Clock"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
@@ -10,19 +11,30 @@ import type { OpenVisit } from "../../RunState.ts"
 
 const nanosPerMilli = BigInt(1_000_000)
 
+/** The visit that sleeps. */
+export interface Sleeper {
+  /** Whether only this fiber of the visit is executed. */
+  readonly isAlone: (fiber: Fiber.Fiber<unknown, unknown>) => boolean
+  /** When what is recorded next was asked for at the latest (milliseconds), if there is something. */
+  readonly ahead: () => number | undefined
+  /** Sleeps while others are executed, who may do something meanwhile. */
+  readonly sleep: (duration: Duration.Duration) => Effect.Effect<void>
+}
+
 /**
- * A clock that tells the time of the last event that the visit consumed, and that the visit slept since and did nothing
- * else: sleeping takes real time, and afterwards it is as much later, every time the visit is executed. Else it stands still. The durations of
- * spans are real, which read the clock through `currentTimeNanosUnsafe`.
+ * A clock that tells the time of the last event that the visit consumed, and that the visit slept since: sleeping takes
+ * real time, but not again what was slept before something that is recorded, and afterwards it is as much later, every time
+ * the visit is executed. Else it stands still. The durations of spans are real, which read the clock through
+ * `currentTimeNanosUnsafe`.
  */
 export class VisitClock implements Clock.Clock {
   now: number
-  /** Whether only this fiber of the visit is executed: what others consume meanwhile may come in another order. */
-  isAlone: (fiber: Fiber.Fiber<unknown, unknown>) => boolean = () => false
   readonly live: Clock.Clock
-  constructor(live: Clock.Clock, now: number) {
+  private readonly sleeper: Sleeper
+  constructor(live: Clock.Clock, now: number, sleeper: Sleeper) {
     this.live = live
     this.now = now
+    this.sleeper = sleeper
   }
   currentTimeMillisUnsafe(): number {
     return this.now
@@ -44,9 +56,12 @@ export class VisitClock implements Clock.Clock {
   }
   sleep(duration: Duration.Duration): Effect.Effect<void> {
     return Effect.withFiber((fiber) => {
-      if (!this.isAlone(fiber)) return this.live.sleep(duration)
-      return Effect.map(this.live.sleep(duration), () => {
-        this.now += Duration.toMillis(duration)
+      if (!this.sleeper.isAlone(fiber)) return this.sleeper.sleep(duration)
+      const over = this.now + Duration.toMillis(duration)
+      const ahead = this.sleeper.ahead()
+      const slept = ahead !== undefined && over <= ahead ? Effect.void : this.live.sleep(duration)
+      return Effect.map(slept, () => {
+        this.now = over
       })
     })
   }
@@ -77,4 +92,28 @@ export class SeededRandom {
   nextDoubleUnsafe(): number {
     return this.numbers.nextDoubleUnsafe()
   }
+}
+
+/**
+ * Has something that is done for a visit, on one of its fibers, go by the time and chance of the world outside: how often a
+ * store tries again, and how long it waits in between, is none of the visit's business.
+ */
+export const outside = (
+  world: Context.Context<never>
+): (<A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>) => {
+  const real = Context.make(Clock.Clock, Context.get(world, Clock.Clock)).pipe(
+    Context.add(Random.Random, Context.get(world, Random.Random))
+  )
+  // Most fibers of a visit have the same.
+  let inside: Context.Context<never> | undefined
+  let made: Context.Context<never>
+  return (effect) =>
+    Effect.withFiber((fiber) => {
+      const context = fiber.context as Context.Context<never>
+      if (context !== inside) {
+        inside = context
+        made = Context.merge(context, real)
+      }
+      return Effect.setContext(effect, made)
+    })
 }

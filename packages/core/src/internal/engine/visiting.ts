@@ -26,6 +26,7 @@ import type * as Outcomes from "./outcomes.ts"
 import * as Restart from "./restart.ts"
 import type { Mismatch, TypedState } from "./typedState.ts"
 import type { Views } from "./views.ts"
+import * as VisitClock from "./visitClock.ts"
 import * as WaitSchemas from "./waitSchemas.ts"
 import * as Waking from "./waking.ts"
 import type { Bodies, WriteError, Writer } from "./writer.ts"
@@ -200,13 +201,14 @@ export const make = (course: Course): Visiting => {
     const { branch } = line
     const halted = () => line.suspended || line.gone || course.isHalted()
     const refused = Grace.refusal(line)
+    const outside = VisitClock.outside(environment.context)
     const isGone = (state: RunState) => isOverFor(line, state)
 
     /**
      * For code that runs inside a handler: a run that cannot be written stops there.
      */
     const orHalt = <A>(effect: Effect.Effect<A, WriteError>): Effect.Effect<A> =>
-      Effect.catch(effect, (error) => {
+      Effect.catch(outside(effect), (error) => {
         course.lost(error)
         return refused
       })

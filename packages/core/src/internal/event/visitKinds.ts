@@ -179,6 +179,16 @@ export const WaitEnded = event("waitEnded", {
 })
 
 /**
+ * A sleep of a handler is over that does other things meanwhile: which of them came first decides races. `sleep` is
+ * `<since>/<duration>/<n>`: when it began, as the visit's clock has it, for how long it was (both in milliseconds), and how
+ * many like it had begun then.
+ *
+ * @category events
+ * @since 0.1.0
+ */
+export const Slept = event("slept", { ...visit, sleep: Schema.String })
+
+/**
  * The branches of a fan-out are joined: the updates of those that completed, in branch order, as one. If some were open
  * still, `dropped` visits of theirs end with them.
  *

@@ -272,6 +272,7 @@ class Building implements Builder {
       case "logged":
       case "tagged":
       case "spent":
+      case "slept":
         this.of(event).running()
         break
       case "progressed":

@@ -45,6 +45,8 @@ const detailOf = (event: Event, since: Since): string => {
       return `${event.wait}${event.due === undefined ? "" : `, until ${since(event.due)}`}`
     case "waitEnded":
       return `${event.wait} ${outcomeText(event.outcome)}${event.signal === undefined ? "" : `, kept at seq ${event.signal}`}`
+    case "slept":
+      return event.sleep
     case "paused":
       return short(event.reason)
     case "commandIgnored":
