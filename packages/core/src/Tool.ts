@@ -69,9 +69,12 @@ export const handlerKey = <const Name extends string>(
  *
  * - `key`: the idempotency key. It is the same for all tries of one call, in this process and the next, and no other
  *   call has it: pass it on to systems that can recognise a request they have seen. Undoing a call has its own
- * - `attempt`: counts the tries from 1
+ * - `attempt`: from 1; one more than the tries of this call that are known to have failed and that another one follows by
+ *   the tool's `retry` policy. A try in doubt (whoever made it died before its result was journaled) is made again under
+ *   the number that it had: `repeated` tells the two apart
  * - `run`, `branch`, `node`, `visit`: where the call was made
- * - `repeated`: whether an earlier try may have taken effect without its result being known
+ * - `repeated`: whether an earlier try may have taken effect without its result being known: it was in doubt, or took too
+ *   long
  * - `beat`: says that the try is alive, for tools that have to: see {@link heartbeat}
  *
  * @category services
