@@ -150,17 +150,20 @@ type Bodies = readonly [Body, ...ReadonlyArray<Body>]
 
 /**
  * What the failure of a visit for good means: the fan-out that it happened in goes on without the branch, or fails itself,
- * and so on outwards; at last the run fails.
+ * and so on outwards; at last the run fails, with `ofRun` if nothing else comes of it on the way.
  */
 export const failed = (
   state: RunState,
   branch: string,
   { attempt, node, visit }: Visit,
-  error: Failure
+  error: Failure,
+  ofRun = error
 ): Bodies => {
   const place = { ...(branch === "" ? undefined : { branch }), node, visit, attempt }
   const outer = goingOn(state, branch, error)
-  if (outer.branch === "") return [{ kind: "failed", error: outer.error, ...place }]
+  if (outer.branch === "") {
+    return [{ kind: "failed", error: outer.error === error ? ofRun : outer.error, ...place }]
+  }
   const own: Body = { kind: "branchFailed", ...place, error }
   // The visit that failed is closed by its own event; the others of the fan-out end with it.
   return outer.branch === branch ? [own] : [own, ended(state, outer.branch, outer.error, 1)]

@@ -18,11 +18,11 @@ import type { TypedState } from "./typedState.ts"
 
 /**
  * What an attempt comes to: events, and the state after them; or a failure for good, after which no policy of the node
- * lets the run go on.
+ * lets the run go on. An error may be encoded in another way where the run fails with it: its schema is that of the flow.
  */
 export type Outcome =
   | { readonly bodies: readonly [Body, ...ReadonlyArray<Body>]; readonly state: TypedState }
-  | { readonly failure: Failure }
+  | { readonly failure: Failure; readonly ofRun?: Failure }
 
 /** The attempt that ended: `join` is the join of the fan-out that its branch belongs to. */
 export interface Attempted {
@@ -130,7 +130,9 @@ const failed = /* @__PURE__ */ Effect.fnUntraced(function* (
   }
 
   const route = routeFor(node, outcome)
-  if (route === undefined || (typeof route !== "string" && route.status === "stop")) return { failure: error }
+  if (route === undefined || (typeof route !== "string" && route.status === "stop")) {
+    return { failure: error, ofRun: Failures.store(outcome, [flow.error, node.error]) }
+  }
   const decided =
     typeof route === "string"
       ? { status: "failed" as const, to: route }

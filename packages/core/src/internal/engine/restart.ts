@@ -41,7 +41,8 @@ export const make = ({ error: schema, nodes, restart }: Flow.Any): Restart => {
       return Effect.succeed(bodies)
     }
     const { attempt, branch, error, node, visit } = body
-    const schemas = [nodes[node]!.error, schema]
+    // In the order in which the failure of a run is encoded.
+    const schemas = [schema, nodes[node]!.error]
     return Effect.gen(function* (): Effect.fn.Return<ReadonlyArray<Body>> {
       const value = Failures.valueOf(Failures.load(error, schemas))
       if (isFatal(restart, value)) return bodies

@@ -384,18 +384,22 @@ export const make = (course: Course): Visiting => {
   const failed = (
     line: Line,
     { branch, started, visit }: Outcomes.Attempted,
-    failure: Failure
+    failure: Failure,
+    ofRun = failure
   ): Effect.Effect<unknown, WriteError> => {
     if (isOverFor(line, writer.state)) return Effect.void
-    const bodies = Joins.failed(writer.state, branch, visit, failure)
+    const bodies = Joins.failed(writer.state, branch, visit, failure, ofRun)
     const now = clock.currentTimeMillisUnsafe()
     return Effect.flatMap(restarted(writer.state, started, now, bodies), ([first]) => {
       const again = first?.kind === "attemptFailed" ? first : undefined
       // It may have been the policy that broke.
-      const why = first?.kind === "failed" ? first.error : failure
+      const broken = first?.kind === "failed" && first !== bodies[0] ? first.error : undefined
       return appendTo((state) => {
         if (isOverFor(line, state)) return undefined
-        const made: Bodies = again === undefined ? Joins.failed(state, branch, visit, why) : [again]
+        const made: Bodies =
+          again === undefined
+            ? Joins.failed(state, branch, visit, broken ?? failure, broken ?? ofRun)
+            : [again]
         return withLost(Waking.lose(state, branch), made)
       })
     })
@@ -421,7 +425,7 @@ export const make = (course: Course): Visiting => {
   ): Effect.Effect<unknown, WriteError> => {
     const { branch } = line
     const { visit } = attempted
-    if ("failure" in outcome) return failed(line, attempted, outcome.failure)
+    if ("failure" in outcome) return failed(line, attempted, outcome.failure, outcome.ofRun)
     const { bodies, state: typed } = outcome
     if (bodies[0].kind === "attemptFailed" || bodies[0].kind === "visitFailed") {
       return appendTo((state) =>
