@@ -10,9 +10,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import { Unencodable } from "./Failures.ts"
-import { makeCodec } from "./internal/definition/codec.ts"
 import { holdSecrets, inspect } from "./internal/definition/inspect.ts"
 import { DefinitionError, type Problem, problemsOf } from "./internal/definition/problem.ts"
+import { encode } from "./internal/engine/encoded.ts"
+import { problemOf } from "./internal/engine/failure.ts"
 import * as Progress from "./internal/engine/progress.ts"
 import * as Spending from "./internal/engine/spending.ts"
 import * as Telling from "./internal/engine/telling.ts"
@@ -93,11 +94,10 @@ const encoded = <S extends Schema.Constraint>(
   what: string,
   use: (json: Schema.Json) => Effect.Effect<void>
 ): Effect.Effect<void> => {
-  const exit = makeCodec(schema).encode(value)
-  if (Exit.isSuccess(exit)) return use(exit.value)
-  const reason = exit.cause.reasons[0]
-  const detail = reason?._tag === "Fail" ? reason.error.message : "unknown"
-  return Effect.die(new Unencodable({ what, detail }))
+  const exit = encode(schema, value)
+  return Exit.isSuccess(exit)
+    ? use(exit.value)
+    : Effect.die(new Unencodable({ what, detail: problemOf(exit) }))
 }
 
 /**
@@ -298,7 +298,7 @@ export const tag = (...tags: ReadonlyArray<string>): Effect.Effect<void, never, 
  * @since 0.1.0
  */
 export const attributes = (values: { readonly [name: string]: string }): Effect.Effect<void, never, Visit> =>
-  tagged("Run.attributes", { attributes: values })
+  tagged("Run.attributes", { attributes: { ...values } })
 
 export {
   /**

@@ -81,8 +81,10 @@ describe("what a handler is given", () => {
           if (!refused(() => (state.list as Array<unknown>).push(1))) tried.push("list")
           if (!refused(() => ((state.record as any)["b"] = 1))) tried.push("record")
           if (!refused(() => ((state as any).one = 1))) tried.push("state")
-          // It is handed through as it is: the flow's author has it, too.
-          if (!refused(() => given.any.push({ n: 2 }))) tried.push("what an update gave")
+          const any = state.any as any
+          if (!refused(() => any.push(1)) || !refused(() => (any[0].n = 2))) tried.push("what is JSON")
+          // The flow's author has it, too.
+          if (refused(() => given.any.push({ n: 2 }))) tried.push("what an update gave")
           // What a call gave belongs to the visit, but stands in the state of the run, too.
           const fetched = (yield* Fetch.call({})) as any
           if (!refused(() => fetched.items.push(2))) tried.push("output of a call")

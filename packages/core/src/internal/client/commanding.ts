@@ -16,6 +16,7 @@ import type { CommandOptions, SendOptions } from "../../Runs.ts"
 import type { RunState } from "../../RunState.ts"
 import type { Received } from "../../Store.ts"
 import * as Commands from "../engine/commands.ts"
+import { copyOf } from "../engine/encoded.ts"
 import * as Reader from "../engine/reader.ts"
 import * as Waking from "../engine/waking.ts"
 import * as Writer from "../engine/writer.ts"
@@ -42,7 +43,7 @@ const make = /* @__PURE__ */ Effect.fnUntraced(function* (
   plain: Request,
   options: CommandOptions
 ) {
-  const request = yield* Commands.seal(codec, run, plain)
+  const request = yield* Commands.seal(codec, run, copyOf(plain))
   const id = options.commandId ?? (yield* ids.next)
   const time = clock.currentTimeMillisUnsafe()
   const command: Command = { id, run, time, ...Waking.senderOf(options), request }

@@ -42,6 +42,7 @@ import { hasCompensated } from "../compensation.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { canonical } from "../engine/canonical.ts"
 import * as Creating from "../engine/creating.ts"
+import { encode } from "../engine/encoded.ts"
 import * as Failures from "../engine/failure.ts"
 import * as History from "../engine/history.ts"
 import * as LimitsOf from "../engine/limits.ts"
@@ -79,14 +80,6 @@ const refused = (run: string, command: string, status: RunStatus, detail: string
     reason: isTerminal(status) ? "ended" : status === "cancelling" ? "ending" : "status",
     detail
   })
-
-const invalid = (what: string, exit: Exit.Failure<unknown, unknown>): InvalidValue => {
-  const reason = exit.cause.reasons[0]
-  return new InvalidValue({
-    what,
-    detail: reason?._tag === "Fail" ? (reason.error as Error).message : "unknown"
-  })
-}
 
 const invalidChannel = ({ message, what }: TypedState.Mismatch): InvalidValue =>
   new InvalidValue({ what, detail: message })
@@ -164,8 +157,8 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (options: {
     ahead = false
   ) {
     yield* checkSecrets(flow)
-    const encoded = makeCodec(flow.input).encode(input)
-    if (Exit.isFailure(encoded)) return yield* invalid(`the input of flow ${flow.id}`, encoded)
+    const encoded = encode(flow.input, input)
+    if (Exit.isFailure(encoded)) return yield* Failures.invalid(`the input of flow ${flow.id}`, encoded)
     const initial = TypedState.initial(flow.state)
     if (Result.isFailure(initial)) return yield* invalidChannel(initial.failure)
     yield* checkOptions(startOptions)
@@ -200,8 +193,7 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (options: {
       case "completed": {
         const output = makeCodec(run.flow.output).decode(event.output)
         if (Exit.isSuccess(output)) return output.value as Flow.Output<F>
-        const { detail, what } = invalid("the output", output)
-        return yield* new RunFailed({ run: run.id, failure: Failures.encoding(what, detail) })
+        return yield* new RunFailed({ run: run.id, failure: Failures.mismatch("the output", output) })
       }
       case "failed": {
         if (event.error.kind === "error") {
@@ -479,7 +471,7 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (options: {
       if (forkOptions.actor !== undefined) body.actor = forkOptions.actor
       if (forkOptions.session !== undefined) body.session = forkOptions.session
       if (forkOptions.correlation !== undefined) body.correlation = forkOptions.correlation
-      if (forkOptions.tags !== undefined) body.tags = forkOptions.tags
+      if (forkOptions.tags !== undefined) body.tags = [...forkOptions.tags]
       const id = forkOptions.id ?? (yield* ids.next)
       const conflict = new RunConflict({ run: id, detail: "choose another id for the fork" })
       if (id === run.id) return yield* conflict

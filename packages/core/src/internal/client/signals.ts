@@ -9,7 +9,7 @@ import type { Request } from "../../Command.ts"
 import { InvalidValue } from "../../RunError.ts"
 import type * as Runs from "../../Runs.ts"
 import type * as Store from "../../Store.ts"
-import { makeCodec } from "../definition/codec.ts"
+import { encode } from "../engine/encoded.ts"
 import * as Failures from "../engine/failure.ts"
 import { get } from "../record.ts"
 import { checkFlow } from "./client.ts"
@@ -18,24 +18,18 @@ import { sendIfWanted } from "./commanding.ts"
 
 export type Signals = Pick<Runs.Runs["Service"], "signal" | "answer" | "finishJob" | "broadcast">
 
-const isJson = /* @__PURE__ */ Schema.is(Schema.Json)
-
 /** A payload as the flow stores it, if it is known what the flow says of it; else it has to be JSON, or nothing. */
-const encode = (
+const payloadOf = (
   what: string,
   schema: Schema.Codec<any, any> | undefined,
   value: unknown
 ): Effect.Effect<Json, InvalidValue> => {
-  if (schema === undefined) {
-    // That is how a schema of nothing is stored.
-    const json = value === undefined ? null : value
-    return isJson(json)
-      ? Effect.succeed(json)
-      : Effect.fail(new InvalidValue({ what, detail: "it is not JSON, and no schema says how to store it" }))
-  }
-  const exit = makeCodec(schema).encode(value)
+  // Nothing is stored as a schema of nothing stores it.
+  const exit = encode(schema ?? Schema.Json, value === undefined && schema === undefined ? null : value)
   if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
-  return Effect.fail(new InvalidValue({ what, detail: Failures.detailOf(Failures.mismatch(what, exit)) }))
+  return Effect.fail(
+    Failures.invalid(schema === undefined ? `${what}, which no schema describes,` : what, exit)
+  )
 }
 
 export const make = (client: Client): Signals => {
@@ -44,7 +38,7 @@ export const make = (client: Client): Signals => {
   const signal: Signals["signal"] = Effect.fnUntraced(function* (run, name, payload, options) {
     const { flow, id } = typeof run === "string" ? { id: run, flow: undefined } : run
     const schema = flow === undefined ? undefined : get(flow.signals, name)
-    const encoded = yield* encode(`the payload of signal ${name}`, schema, payload)
+    const encoded = yield* payloadOf(`the payload of signal ${name}`, schema, payload)
     const { info } = yield* store.get(id)
     if (flow !== undefined) yield* checkFlow(flow, id, info.flow)
     const key = options?.key
@@ -62,14 +56,14 @@ export const make = (client: Client): Signals => {
     signal,
     answer: Effect.fnUntraced(function* (run, wait, value, options) {
       const id = typeof run === "string" ? run : run.id
-      const encoded = yield* encode(`the answer to ${wait}`, undefined, value)
+      const encoded = yield* payloadOf(`the answer to ${wait}`, undefined, value)
       const { info } = yield* store.get(id)
       yield* sendIfWanted(client, id, info, { type: "answer", wait, value: encoded }, options)
     }),
     finishJob: Effect.fnUntraced(function* (run, job, as, options) {
       const id = typeof run === "string" ? run : run.id
       const done =
-        "failure" in as ? as : { value: yield* encode(`the result of job ${job}`, undefined, as.value) }
+        "failure" in as ? as : { value: yield* payloadOf(`the result of job ${job}`, undefined, as.value) }
       const { info } = yield* store.get(id)
       yield* sendIfWanted(client, id, info, { type: "finish", job, as: done }, options)
     }),
@@ -79,7 +73,7 @@ export const make = (client: Client): Signals => {
         return yield* new InvalidValue({ what: "whom the signal is for", detail })
       }
       const id = options?.commandId ?? (yield* ids.next)
-      const encoded = yield* encode(`the payload of signal ${name}`, undefined, payload)
+      const encoded = yield* payloadOf(`the payload of signal ${name}`, undefined, payload)
       const reached: Array<string> = []
       let cursor: string | undefined
       do {

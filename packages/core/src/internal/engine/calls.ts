@@ -20,6 +20,7 @@ import { frozen } from "../frozen.ts"
 import { canonical } from "./canonical.ts"
 import type { Claims, Host as Claiming } from "./claims.ts"
 import * as Due from "./due.ts"
+import { encode } from "./encoded.ts"
 import * as Failures from "./failure.ts"
 import { invoke } from "./invoke.ts"
 import type { Surroundings } from "./invoke.ts"
@@ -126,13 +127,8 @@ export const make = (host: Host, claims: Claims, place: Place): Calls => {
     return unreadable(call, unencodable("the recorded output", exit))
   }
 
-  const unencodable = (
-    what: string,
-    exit: Exit.Failure<unknown, { readonly message: string }>
-  ): Unencodable => {
-    const reason = exit.cause.reasons[0]
-    return new Unencodable({ what, detail: reason?._tag === "Fail" ? reason.error.message : "unknown" })
-  }
+  const unencodable = (what: string, exit: Exit.Failure<unknown, unknown>): Unencodable =>
+    new Unencodable({ what, detail: Failures.problemOf(exit) })
 
   /** Whether the tool's policy gives the call another try after this outcome, and when. */
   const nextTry = (
@@ -254,7 +250,7 @@ export const make = (host: Host, claims: Claims, place: Place): Calls => {
               // Nothing is asked of the world before everything that led to it is durable.
               const exit = yield* Effect.exit(restore(commit ? Effect.andThen(host.sync, execute) : execute))
               if (Exit.isSuccess(exit)) {
-                const output = makeCodec(tool.output).encode(exit.value)
+                const output = encode(tool.output, exit.value)
                 if (Exit.isFailure(output)) {
                   const defect = unencodable(`the output of tool ${tool.name}`, output)
                   yield* settled(failed(Failures.store({ _tag: "Defect", defect }, [])))
@@ -367,7 +363,7 @@ export const make = (host: Host, claims: Claims, place: Place): Calls => {
             new Error(`tool ${tool.name} has Redacted values: provide a Codec that encrypts what is stored`)
           )
         }
-        const exit = makeCodec(tool.input).encode(input)
+        const exit = encode(tool.input, input)
         if (Exit.isFailure(exit)) return Effect.die(unencodable(`the input of tool ${tool.name}`, exit))
         const own = options?.key ?? tool.key?.(input) ?? host.hash(canonical(exit.value)).slice(0, 32)
         const base = `${tool.name}/${own}`

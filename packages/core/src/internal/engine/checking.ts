@@ -18,9 +18,9 @@ import type { Opened } from "./commands.ts"
 import * as Failures from "./failure.ts"
 
 /** What is wrong with a value that has to fit a schema. */
-const misfit = (schema: Schema.Codec<any, any>, what: string, value: Json): string | undefined => {
+const misfit = (schema: Schema.Codec<any, any>, value: Json): string | undefined => {
   const exit = makeCodec(schema).decode(value)
-  return Exit.isSuccess(exit) ? undefined : Failures.detailOf(Failures.mismatch(what, exit))
+  return Exit.isSuccess(exit) ? undefined : Failures.problemOf(exit)
 }
 
 const toolOf = (service: Flow.HandlersService, state: RunState, id: string): Tool.Any | undefined => {
@@ -44,7 +44,7 @@ const problemOf = (
   if (!("output" in as)) return undefined
   const tool = toolOf(service, state, id)
   if (tool === undefined) return undefined
-  const detail = misfit(tool.output, "the output", as.output)
+  const detail = misfit(tool.output, as.output)
   return detail === undefined ? undefined : `that is no output of tool ${tool.name}: ${detail}`
 }
 
@@ -57,7 +57,7 @@ const misfitOf = (
   switch (request.type) {
     case "signal": {
       const schema = get(service.flow.signals, request.name)
-      const detail = schema === undefined ? undefined : misfit(schema, "the payload", request.payload)
+      const detail = schema === undefined ? undefined : misfit(schema, request.payload)
       return detail === undefined
         ? undefined
         : `its payload is not what flow ${service.flow.id} declares: ${detail}`

@@ -15,8 +15,10 @@ import type { Calling } from "../../Wait.ts"
 import type * as Calls from "./calls.ts"
 import type { Claims } from "./claims.ts"
 import { makeCodec } from "../definition/codec.ts"
+import { frozen } from "../frozen.ts"
 import { canonical } from "./canonical.ts"
 import * as Creating from "./creating.ts"
+import { encode } from "./encoded.ts"
 import * as Failures from "./failure.ts"
 import type { Message } from "./outbox.ts"
 import * as TypedState from "./typedState.ts"
@@ -74,13 +76,11 @@ export const make = (host: Host, claims: Claims, place: Place): Children => {
   const idOf = (flow: Flow.Any, ...parts: ReadonlyArray<Json>): string =>
     `${flow.id}-${host.hash(canonical([host.run, branch, origin.node, visit, flow.id, ...parts])).slice(0, 32)}`
 
-  const encode = (flow: Flow.Any, input: unknown): Effect.Effect<Json> => {
-    const exit = makeCodec(flow.input).encode(input)
+  const inputOf = (flow: Flow.Any, input: unknown): Effect.Effect<Json> => {
+    const exit = encode(flow.input, input)
     if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
-    const { message, what } = Failures.mismatch(`the input of flow ${flow.id}`, exit)
-    return Effect.die(
-      new Unencodable({ what, detail: Failures.detailOf({ kind: "encoding", what, message }) })
-    )
+    const what = `the input of flow ${flow.id}`
+    return Effect.die(new Unencodable({ what, detail: Failures.problemOf(exit) }))
   }
 
   /** The message that makes the run. */
@@ -130,13 +130,13 @@ export const make = (host: Host, claims: Claims, place: Place): Children => {
       }
       return Effect.die(new RunFailed({ run: child, failure }))
     }
-    const exit = makeCodec(flow.output).decode("value" in outcome ? outcome.value : null)
+    const exit = makeCodec(flow.output).decode("value" in outcome ? frozen(outcome.value) : null)
     if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
     return host.pause({
       kind: "incompatible",
       message:
         `visit ${visit} of node ${node} has the output of run ${child}, which does not fit flow ${flow.id}` +
-        (host.encrypts ? "" : `: ${Failures.detailOf(Failures.mismatch("the output", exit))}`)
+        (host.encrypts ? "" : `: ${Failures.problemOf(exit)}`)
     })
   }
 
@@ -158,7 +158,7 @@ export const make = (host: Host, claims: Claims, place: Place): Children => {
     return {
       wait,
       on: { type: "run", run: child },
-      sent: Effect.map(encode(flow, input), (encoded) => sending(flow, child, encoded, options, { wait })),
+      sent: Effect.map(inputOf(flow, input), (encoded) => sending(flow, child, encoded, options, { wait })),
       deliver: (message) => host.deliver(message, flow),
       serve: (outcome) => serve(flow, child, outcome)
     }
@@ -175,7 +175,7 @@ export const make = (host: Host, claims: Claims, place: Place): Children => {
       )
     }
     if (host.halted()) return yield* host.refused
-    const input = yield* encode(flow, given)
+    const input = yield* inputOf(flow, given)
     // Whichever fiber starts it: numbers would depend on which comes first.
     const digest = host.hash(canonical(input)).slice(0, 32)
     const key: Json = options?.key ?? [digest, next(`${flow.id}/${digest}`)]

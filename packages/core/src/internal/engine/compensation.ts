@@ -116,9 +116,7 @@ export const make = (host: Host): Effect.Effect<void, WriteError> => {
     const value = Effect.fnUntraced(function* (what: string, schema: Tool.Any["input"], json: Json) {
       const exit = makeCodec(schema).decode(json)
       if (Exit.isSuccess(exit)) return { value: exit.value }
-      const reason = exit.cause.reasons[0]
-      const detail = reason?._tag === "Fail" ? reason.error.message : "unknown"
-      return yield* Effect.fail(Failures.encoding(`the recorded ${what} of tool ${name}`, detail))
+      return yield* Effect.fail(Failures.mismatch(`the recorded ${what} of tool ${name}`, exit))
     })
     const opened = Effect.gen(function* () {
       const { input } = yield* Effect.mapError(open(journals.codec, started), problemOf)

@@ -54,8 +54,8 @@ export const bodyOf = (
   if (options.session !== undefined) body.session = options.session
   if (options.actor !== undefined) body.actor = options.actor
   if (options.correlation !== undefined) body.correlation = options.correlation
-  if (options.tags !== undefined) body.tags = options.tags
-  if (options.attributes !== undefined) body.attributes = options.attributes
+  if (options.tags !== undefined) body.tags = [...options.tags]
+  if (options.attributes !== undefined) body.attributes = { ...options.attributes }
   return body
 }
 

@@ -1,18 +1,20 @@
 /**
  * Failures as they are stored, and back.
  */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import { format } from "effect/Formatter"
 import type * as Schema from "effect/Schema"
 import type { Failure } from "../../Event.ts"
 import { BudgetExceeded, InDoubt, Unencodable } from "../../Failures.ts"
 import { NodeTimeout } from "../../Node.ts"
-import { RunCancelled } from "../../RunError.ts"
+import { InvalidValue, RunCancelled } from "../../RunError.ts"
 import { ToolStalled, ToolTimeout } from "../../Tool.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { errorTags } from "../definition/inspect.ts"
 import { describe } from "../describe.ts"
+import { frozen } from "../frozen.ts"
+import { encode } from "./encoded.ts"
 
 /** What a cause amounts to: its defect if it has one, else its error, else that it was interrupted. */
 export type Outcome =
@@ -55,14 +57,21 @@ export const encoding = (what: string, message: string): Extract<Failure, { kind
   message
 })
 
-/** What is wrong with a value that does not fit its schema. */
+/** What is wrong with a value that does not fit its schema; or what its schema broke with, by the stack that is full. */
+export const problemOf = ({ cause }: Exit.Failure<unknown, unknown>): string => {
+  const message = messageOf(Cause.squash(cause))
+  return /call stack|recursion/.test(message) ? "it is nested too deeply" : message
+}
+
+/** The same, for whoever gave the value. */
+export const invalid = (what: string, exit: Exit.Failure<unknown, unknown>): InvalidValue =>
+  new InvalidValue({ what, detail: problemOf(exit) })
+
+/** The same as a failure of what was executed. */
 export const mismatch = (
   what: string,
-  { cause }: Exit.Failure<unknown, unknown>
-): Extract<Failure, { kind: "encoding" }> => {
-  const reason = cause.reasons[0]
-  return encoding(what, reason?._tag === "Fail" ? messageOf(reason.error) : "unknown")
-}
+  exit: Exit.Failure<unknown, unknown>
+): Extract<Failure, { kind: "encoding" }> => encoding(what, problemOf(exit))
 
 const defect = (value: unknown): Failure => {
   if (typeof value === "object" && value !== null) {
@@ -97,10 +106,9 @@ export const store = (outcome: Outcome, schemas: ReadonlyArray<Schema.Codec<any,
   const tag = tagOf(error)
   let problem = ""
   for (const schema of schemas) {
-    const exit = makeCodec(schema).encode(error)
+    const exit = encode(schema, error)
     if (Exit.isSuccess(exit)) return { kind: "error", tag, error: exit.value, message: messageOf(error) }
-    const failed = exit.cause.reasons[0]
-    if (failed?._tag === "Fail") problem = (failed.error as Error).message
+    problem = problemOf(exit)
   }
   const isDeclared = schemas.some((schema) => {
     const { complete, tags } = errorTags(schema)
@@ -129,7 +137,7 @@ export const load = (failure: Failure, schemas: ReadonlyArray<Schema.Codec<any, 
   switch (failure.kind) {
     case "error": {
       for (const schema of schemas) {
-        const exit = makeCodec(schema).decode(failure.error)
+        const exit = makeCodec(schema).decode(frozen(failure.error))
         if (Exit.isSuccess(exit)) return { _tag: "Error", error: exit.value }
       }
       return {

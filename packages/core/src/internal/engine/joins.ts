@@ -13,7 +13,9 @@ import type * as State from "../../State.ts"
 import { branchId, branchOfFanOut } from "../branch.ts"
 import * as Cell from "../cell.ts"
 import { makeCodec } from "../definition/codec.ts"
+import { frozen } from "../frozen.ts"
 import { fanOutAround, fanOutBy, openIn, visitIn, visitsOf } from "../visits.ts"
+import { encode } from "./encoded.ts"
 import * as Failures from "./failure.ts"
 
 type Channels = { readonly [channel: string]: State.Any }
@@ -112,7 +114,7 @@ const take = (
     merged.set(channel, { _tag: "Sum", sum })
   } else if ("combine" in op) {
     const { reducer, schema } = channels[channel]!
-    const exit = makeCodec(schema).decode(op.combine)
+    const exit = makeCodec(schema).decode(frozen(op.combine))
     if (Exit.isFailure(exit)) return Failures.mismatch(`channel ${JSON.stringify(channel)}`, exit)
     if (before?._tag === "Combined") before.value = reducer!.combine(before.value, exit.value)
     else merged.set(channel, { _tag: "Combined", value: exit.value })
@@ -137,7 +139,7 @@ const opOf = (channels: Channels, channel: string, what: Merged): Result.Result<
     case "Plain":
       return Result.succeed(what.op)
     case "Combined": {
-      const exit = makeCodec(channels[channel]!.schema).encode(what.value)
+      const exit = encode(channels[channel]!.schema, what.value)
       return Exit.isFailure(exit)
         ? Result.fail(Failures.mismatch(`channel ${JSON.stringify(channel)}`, exit))
         : Result.succeed({ combine: exit.value })
@@ -269,7 +271,7 @@ export const finish = (
       Cell.define(final, channel, op)
       continue
     }
-    const exit = makeCodec(channels[channel]!.schema).encode(after.view[channel])
+    const exit = encode(channels[channel]!.schema, after.view[channel])
     if (Exit.isFailure(exit))
       return Result.fail(Failures.mismatch(`channel ${JSON.stringify(channel)}`, exit))
     Cell.define(final, channel, { set: exit.value })

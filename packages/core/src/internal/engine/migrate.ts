@@ -6,7 +6,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as HashMap from "effect/HashMap"
 import * as Result from "effect/Result"
-import type * as Schema from "effect/Schema"
 import type { Body, Op, Ops } from "../../Event.ts"
 import type * as Flow from "../../Flow.ts"
 import type { RunState } from "../../RunState.ts"
@@ -20,10 +19,12 @@ import { inspect } from "../definition/inspect.ts"
 import type * as Migrations from "../definition/migration.ts"
 import { problemsOf } from "../definition/problem.ts"
 import type { Problem } from "../definition/problem.ts"
+import { frozen } from "../frozen.ts"
 import { define, get } from "../record.ts"
 import type { Mutable } from "../record.ts"
 import { visitsOf } from "../visits.ts"
 import { canonical } from "./canonical.ts"
+import { encode } from "./encoded.ts"
 import * as Failures from "./failure.ts"
 import * as TypedState from "./typedState.ts"
 import * as Versions from "./versions.ts"
@@ -46,8 +47,8 @@ const unfit = (message: string): never => {
 const fits = <A>(result: Result.Result<A, TypedState.Mismatch>): A =>
   Result.isSuccess(result) ? result.success : unfit(`${result.failure.what}: ${result.failure.message}`)
 
-const read = <A>(what: string, exit: Exit.Exit<A, Schema.SchemaError>): A =>
-  Exit.isSuccess(exit) ? exit.value : unfit(`${what}: ${Failures.detailOf(Failures.mismatch(what, exit))}`)
+const read = <A>(what: string, exit: Exit.Exit<A, unknown>): A =>
+  Exit.isSuccess(exit) ? exit.value : unfit(`${what}: ${Failures.problemOf(exit)}`)
 
 const nameOf = ({ from, to }: Migrations.Any): string =>
   `the migration from version ${from.version} to ${to.version}`
@@ -55,10 +56,6 @@ const nameOf = ({ from, to }: Migrations.Any): string =>
 // -------------------------------------------------------------------------------------------------------------------
 // state
 // -------------------------------------------------------------------------------------------------------------------
-
-/** Empty at the start whatever the definition says: then an absent channel means the same in both versions. */
-const startsEmpty = ({ kind }: State.Any): boolean =>
-  kind === "list" || kind === "record" || kind === "optional"
 
 const stateAfter = (
   { from, to, "~functions": { state } }: Migrations.Any,
@@ -85,7 +82,7 @@ const stateAfter = (
     const isSame =
       before?.kind === channel.kind && before.schema.ast === channel.schema.ast && value === view[name]
     if (isSame && cell !== undefined) after = { ...after, [name]: cell }
-    else if (!isSame || !startsEmpty(channel)) {
+    else if (!isSame || !TypedState.startsEmpty(channel)) {
       const ops = fits(TypedState.edits(to.state, { [name]: value }))
       after = applyOps(after, ops, { run: "", seq: -1 })
     }
@@ -155,8 +152,8 @@ const updateOf = (channels: Channels, ops: Ops): Update => {
       update,
       name,
       key === "append" || key === "merge"
-        ? mapItems(op[key], (item) => read(what, decode(item)))
-        : read(what, decode(op[key]))
+        ? mapItems(op[key], (item) => read(what, decode(frozen(item))))
+        : read(what, decode(frozen(op[key])))
     )
   }
   return update
@@ -173,14 +170,14 @@ const opsOf = (channels: Channels, update: Update): Ops => {
       continue
     }
     const key = keyOf(channel)
-    const { encode } = makeCodec(channel.schema)
     const isWhole = key !== "append" && key !== "merge"
     if (
       !isWhole &&
       (typeof given !== "object" || given === null || Array.isArray(given) !== (key === "append"))
     )
       unfit(`${what}: it is not one of a channel of kind ${channel.kind}`)
-    const value = isWhole ? read(what, encode(given)) : mapItems(given, (item) => read(what, encode(item)))
+    const encoded = (item: unknown) => read(what, encode(channel.schema, item))
+    const value = isWhole ? encoded(given) : mapItems(given, encoded)
     define(ops, name, { [key]: value } as unknown as Op)
   }
   return ops
@@ -255,13 +252,13 @@ const migrateBy = /* @__PURE__ */ Effect.fnUntraced(function* (
     const { from, to, "~functions": functions } = link
     const old = yield* attempt(where, () => {
       const typed =
-        from.input === undefined ? undefined : read("the input", makeCodec(from.input).decode(input))
+        from.input === undefined ? undefined : read("the input", makeCodec(from.input).decode(frozen(input)))
       channels = stateAfter(link, channels, typed)
       return typed
     })
     if (functions.input !== undefined) {
       const given = functions.input
-      input = yield* attempt(where, () => read("the new input", makeCodec(to.input!).encode(given(old))))
+      input = yield* attempt(where, () => read("the new input", encode(to.input!, given(old))))
     }
     const after: Array<BranchUpdates> = []
     for (const branch of updates) {

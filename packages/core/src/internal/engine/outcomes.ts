@@ -10,8 +10,8 @@ import type * as Flow from "../../Flow.ts"
 import * as Next from "../../Next.ts"
 import * as Node from "../../Node.ts"
 import type { OpenVisit } from "../../RunState.ts"
-import { makeCodec } from "../definition/codec.ts"
 import { retryable } from "./calls.ts"
+import { encode } from "./encoded.ts"
 import * as Failures from "./failure.ts"
 import * as Retry from "./retry.ts"
 import type { TypedState } from "./typedState.ts"
@@ -74,7 +74,7 @@ const fanningOut = (
       branches.push({ node: to })
       continue
     }
-    const encoded = makeCodec(schema).encode(item)
+    const encoded = encode(schema, item)
     if (Exit.isFailure(encoded)) {
       return Results.fail(Failures.mismatch(`the item of branch ${branches.length} at node ${to}`, encoded))
     }
@@ -89,7 +89,7 @@ const fanningOut = (
 }
 
 const ending = (flow: Flow.Any, output: unknown, before: Body, state: TypedState): Outcome => {
-  const encoded = makeCodec(flow.output).encode(output)
+  const encoded = encode(flow.output, output)
   return Exit.isFailure(encoded)
     ? { failure: Failures.mismatch("the output of the flow", encoded) }
     : { bodies: [before, { kind: "completed", output: encoded.value }], state }

@@ -6,10 +6,11 @@ import * as Exit from "effect/Exit"
 import type { Json } from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Event, Kind, Of } from "../../Event.ts"
-import { InvalidValue } from "../../RunError.ts"
+import type { InvalidValue } from "../../RunError.ts"
 import type * as Run from "../../Run.ts"
 import type { RunInfo } from "../../RunInfo.ts"
 import { makeCodec } from "../definition/codec.ts"
+import { invalid } from "./failure.ts"
 import type { EventsOptions } from "./history.ts"
 import { checkLimit } from "./pages.ts"
 import type { ReadError } from "./reader.ts"
@@ -98,13 +99,8 @@ const emitted =
     if (output === undefined) return Effect.succeed({ ...told, value: event.value })
     const exit = makeCodec(output.schema).decode(event.value)
     if (Exit.isSuccess(exit)) return Effect.succeed({ ...told, value: exit.value })
-    const reason = exit.cause.reasons[0]
-    return Effect.fail(
-      new InvalidValue({
-        what: `output ${event.name} at seq ${event.seq} of run ${JSON.stringify(event.run)}`,
-        detail: reason?._tag === "Fail" ? reason.error.message : "unknown"
-      })
-    )
+    const what = `output ${event.name} at seq ${event.seq} of run ${JSON.stringify(event.run)}`
+    return Effect.fail(invalid(what, exit))
   }
 
 const isOf = (output: Run.AnyOutput | undefined) => (event: Of<"emitted">) =>

@@ -11,6 +11,9 @@ import type * as State from "../../State.ts"
 import * as Cell from "../cell.ts"
 import { makeCodec } from "../definition/codec.ts"
 import { frozen } from "../frozen.ts"
+import { get } from "../record.ts"
+import { encode } from "./encoded.ts"
+import { problemOf } from "./failure.ts"
 
 type Channels = { readonly [channel: string]: State.Any }
 type Cells = { readonly [channel: string]: Cell.Cell<any> }
@@ -41,18 +44,16 @@ const isLarge = (cell: Cell.Cell<any>): boolean =>
   (cell._tag === "List" && cell.length >= lazyFrom) ||
   (cell._tag === "Record" && HashMap.size(cell.map) >= lazyFrom)
 
-const mismatch = (what: string, exit: Exit.Exit<unknown, unknown>): Result.Result<never, Mismatch> => {
-  const error = Exit.isFailure(exit) ? exit.cause.reasons.find((reason) => reason._tag === "Fail") : undefined
-  return Result.fail({ what, message: error === undefined ? "unknown" : (error.error as Error).message })
-}
+const mismatch = (what: string, exit: Exit.Failure<unknown, unknown>): Result.Result<never, Mismatch> =>
+  Result.fail({ what, message: problemOf(exit) })
 
-/** What an absent channel is. */
-const empty = (channel: State.Any): Cell.Cell<any> =>
-  channel.kind === "list"
-    ? Cell.list<any>([])
-    : channel.kind === "record"
-      ? Cell.record<any>([])
-      : Cell.plain(frozen(channel.initial))
+/** Whether it begins empty, whatever its definition says: then an absent channel means the same in all versions of it. */
+export const startsEmpty = ({ kind }: State.Any): boolean =>
+  kind === "list" || kind === "record" || kind === "optional"
+
+/** What an absent channel is that begins empty. */
+const empty = ({ kind }: State.Any): Cell.Cell<any> =>
+  kind === "list" ? Cell.list<any>([]) : kind === "record" ? Cell.record<any>([]) : Cell.plain(undefined)
 
 const decodeCell = (
   name: string,
@@ -124,11 +125,15 @@ export class TypedState {
       }
       const given = update[name]
       if (given === undefined && channel.kind !== "optional") continue
-      const applied = applyUpdate(name, channel, this.#cells[name]!, given, inBranch)
+      const cell = this.#cells[name]!
+      const op = opOf(name, channel, cell, given, inBranch)
+      if (Result.isFailure(op)) return Result.fail(op.failure)
+      // What handlers see is what a later process would see: the update as it comes back from its encoded form.
+      const applied = applyOp(name, channel, cell, op.success)
       if (Result.isFailure(applied)) return Result.fail(applied.failure)
-      next[name] = applied.success.cell
+      next[name] = applied.success
       ops ??= {}
-      Cell.define(ops, name, applied.success.op)
+      Cell.define(ops, name, op.success)
     }
     return Result.succeed(
       ops === undefined ? { state: this, ops } : { state: new TypedState(this.#channels, next), ops }
@@ -161,88 +166,58 @@ const viewOfCells = (channels: Channels, cells: Cells): { readonly [channel: str
   return Object.freeze(view)
 }
 
-const applyUpdate = (
+/** The items of a list or the entries of a record, encoded. */
+const encodeAll = (
+  what: string,
+  { kind, schema }: State.Any,
+  given: unknown
+): Result.Result<Json, Mismatch> => {
+  if (kind === "list") {
+    if (!Array.isArray(given)) return Result.fail({ what, message: "give an array of items" })
+    const items: Array<Json> = []
+    for (const item of given) {
+      const exit = encode(schema, item)
+      if (Exit.isFailure(exit)) return mismatch(`${what}, item ${items.length}`, exit)
+      items.push(exit.value)
+    }
+    return Result.succeed(items)
+  }
+  if (typeof given !== "object" || given === null || Array.isArray(given))
+    return Result.fail({ what, message: "give a record of entries" })
+  const entries: { [key: string]: Json } = {}
+  for (const key of Object.keys(given)) {
+    const exit = encode(schema, (given as { [key: string]: unknown })[key])
+    if (Exit.isFailure(exit)) return mismatch(`${what}, entry ${JSON.stringify(key)}`, exit)
+    Cell.define(entries, key, exit.value)
+  }
+  return Result.succeed(entries)
+}
+
+/** The operation that an update of a channel is. */
+const opOf = (
   name: string,
   channel: State.Any,
   cell: Cell.Cell<any>,
   given: unknown,
   inBranch: boolean
-): Result.Result<{ readonly cell: Cell.Cell<any>; readonly op: Op }, Mismatch> => {
-  const { decode, encode } = makeCodec(channel.schema)
+): Result.Result<Op, Mismatch> => {
   const what = `channel ${JSON.stringify(name)}`
-  // What handlers see is what a later process would see: the update as it comes back from its encoded form.
-  const roundTrip = (
-    value: unknown
-  ): Exit.Exit<{ readonly encoded: Json; readonly decoded: unknown }, unknown> => {
-    const encoded = encode(value)
-    if (Exit.isFailure(encoded)) return Exit.failCause(encoded.cause)
-    const decoded = decode(encoded.value)
-    return Exit.isFailure(decoded)
-      ? Exit.failCause(decoded.cause)
-      : Exit.succeed({ encoded: encoded.value, decoded: frozen(decoded.value) })
-  }
   switch (channel.kind) {
-    case "optional":
-    case "value": {
-      if (given === undefined) return Result.succeed({ cell: Cell.plain(undefined), op: { unset: true } })
-      const exit = roundTrip(given)
-      return Exit.isFailure(exit)
-        ? mismatch(what, exit)
-        : Result.succeed({ cell: Cell.plain(exit.value.decoded), op: { set: exit.value.encoded } })
-    }
-    case "list": {
-      if (!Array.isArray(given))
-        return Result.fail({ what, message: "an update of a list is an array of items" })
-      const items: Array<Json> = []
-      const decoded: Array<unknown> = []
-      for (const item of given) {
-        const exit = roundTrip(item)
-        if (Exit.isFailure(exit)) return mismatch(`${what}, item ${items.length}`, exit)
-        items.push(exit.value.encoded)
-        decoded.push(exit.value.decoded)
-      }
-      return Result.succeed({ cell: Cell.append(cell, decoded)!, op: { append: items } })
-    }
-    case "record": {
-      if (typeof given !== "object" || given === null) {
-        return Result.fail({ what, message: "an update of a record is a record of entries" })
-      }
-      const entries: { [key: string]: Json } = {}
-      const decoded: { [key: string]: unknown } = {}
-      for (const key of Object.keys(given)) {
-        const exit = roundTrip((given as { [key: string]: unknown })[key])
-        if (Exit.isFailure(exit)) return mismatch(`${what}, entry ${JSON.stringify(key)}`, exit)
-        Cell.define(entries, key, exit.value.encoded)
-        Cell.define(decoded, key, exit.value.decoded)
-      }
-      return Result.succeed({ cell: Cell.merge(cell, decoded)!, op: { merge: entries } })
-    }
-    case "counter": {
-      if (typeof given !== "number" || !Number.isFinite(given)) {
-        return Result.fail({ what, message: "an update of a counter is a finite number" })
-      }
-      const sum = (cell as Cell.Plain<number>).value + given
-      return Number.isFinite(sum)
-        ? Result.succeed({ cell: Cell.plain(sum), op: { add: given } })
-        : Result.fail({ what, message: "the sum is too large for a number" })
-    }
-    case "reduce": {
-      const before = (cell as Cell.Plain<unknown>).value
-      if (inBranch) {
-        const own = roundTrip(given)
-        if (Exit.isFailure(own)) return mismatch(what, own)
-        const { decoded, encoded } = own.value
-        return Result.succeed({
-          cell: Cell.plain(frozen(channel.reducer!.combine(before, decoded))),
-          op: { combine: encoded }
-        })
-      }
-      const exit = roundTrip(channel.reducer!.combine(before, given))
-      return Exit.isFailure(exit)
-        ? mismatch(what, exit)
-        : Result.succeed({ cell: Cell.plain(exit.value.decoded), op: { set: exit.value.encoded } })
-    }
+    case "list":
+      return Result.map(encodeAll(what, channel, given), (append) => ({ append }) as Op)
+    case "record":
+      return Result.map(encodeAll(what, channel, given), (merge) => ({ merge }) as Op)
+    case "counter":
+      return typeof given === "number" && Number.isFinite(given)
+        ? Result.succeed({ add: given })
+        : Result.fail({ what, message: "an update of a counter is a finite number" })
   }
+  if (given === undefined) return Result.succeed({ unset: true })
+  const isCombined = channel.kind === "reduce" && !inBranch
+  const value = isCombined ? channel.reducer!.combine((cell as Cell.Plain<unknown>).value, given) : given
+  const exit = encode(channel.schema, value)
+  if (Exit.isFailure(exit)) return mismatch(what, exit)
+  return Result.succeed(channel.kind === "reduce" && inBranch ? { combine: exit.value } : { set: exit.value })
 }
 
 const wrongKind = (what: string): Result.Result<never, Mismatch> =>
@@ -279,10 +254,11 @@ const applyOp = (
       : Result.fail({ what, message: "the sum is too large for a number" })
   }
   if (channel.reducer === undefined) return wrongKind(what)
-  const exit = makeCodec(channel.schema).decode(op.combine)
-  return Exit.isFailure(exit)
-    ? mismatch(what, exit)
-    : Result.succeed(Cell.plain(frozen(channel.reducer.combine(before, exit.value))))
+  const own = makeCodec(channel.schema).decode(frozen(op.combine))
+  if (Exit.isFailure(own)) return mismatch(what, own)
+  // What a reducer gives may be an object of the program, and need not be what its schema would make of it.
+  const exit = encode(channel.schema, channel.reducer.combine(before, own.value))
+  return Exit.isFailure(exit) ? mismatch(what, exit) : decodeCell(name, channel, Cell.plain(exit.value))
 }
 
 /** The typed state of a run whose encoded channels are these. */
@@ -293,10 +269,15 @@ export const decode = (
   const cells: { [channel: string]: Cell.Cell<any> } = {}
   for (const name of Object.keys(channels)) {
     const channel = channels[name]!
-    const cell = Object.hasOwn(encoded, name) ? encoded[name]! : undefined
+    let cell = get(encoded, name)
     if (cell === undefined) {
-      cells[name] = empty(channel)
-      continue
+      if (startsEmpty(channel)) {
+        cells[name] = empty(channel)
+        continue
+      }
+      const exit = encode(channel.schema, channel.initial)
+      if (Exit.isFailure(exit)) return mismatch(`channel ${JSON.stringify(name)}`, exit)
+      cell = Cell.plain(exit.value)
     }
     const decoded = decodeCell(name, channel, cell)
     if (Result.isFailure(decoded)) return Result.fail(decoded.failure)
@@ -312,8 +293,8 @@ export const initial = (
   const encoded: { [channel: string]: Json } = {}
   for (const name of Object.keys(channels)) {
     const channel = channels[name]!
-    if (channel.kind === "list" || channel.kind === "record" || channel.kind === "optional") continue
-    const exit = makeCodec(channel.schema).encode(channel.initial)
+    if (startsEmpty(channel)) continue
+    const exit = encode(channel.schema, channel.initial)
     if (Exit.isFailure(exit)) return mismatch(`the initial value of channel ${JSON.stringify(name)}`, exit)
     Cell.define(encoded, name, exit.value)
   }
@@ -330,7 +311,6 @@ export const edits = (
     const channel = Object.hasOwn(channels, name) ? channels[name]! : undefined
     const what = `channel ${JSON.stringify(name)}`
     if (channel === undefined) return Result.fail({ what, message: "the flow has no such channel" })
-    const { encode } = makeCodec(channel.schema)
     const given = content[name]
     if (given === undefined) {
       if (channel.kind !== "optional")
@@ -338,28 +318,12 @@ export const edits = (
       Cell.define(ops, name, { unset: true })
       continue
     }
-    if (channel.kind === "list") {
-      if (!Array.isArray(given)) return Result.fail({ what, message: "the content of a list is an array" })
-      const items: Array<Json> = []
-      for (const item of given) {
-        const exit = encode(item)
-        if (Exit.isFailure(exit)) return mismatch(`${what}, item ${items.length}`, exit)
-        items.push(exit.value)
-      }
-      Cell.define(ops, name, { set: items })
-    } else if (channel.kind === "record") {
-      if (typeof given !== "object" || given === null || Array.isArray(given)) {
-        return Result.fail({ what, message: "the content of a record is an object" })
-      }
-      const entries: { [key: string]: Json } = {}
-      for (const [key, value] of Object.entries(given)) {
-        const exit = encode(value)
-        if (Exit.isFailure(exit)) return mismatch(`${what}, entry ${JSON.stringify(key)}`, exit)
-        Cell.define(entries, key, exit.value)
-      }
-      Cell.define(ops, name, { set: entries })
+    if (channel.kind === "list" || channel.kind === "record") {
+      const all = encodeAll(what, channel, given)
+      if (Result.isFailure(all)) return Result.fail(all.failure)
+      Cell.define(ops, name, { set: all.success })
     } else {
-      const exit = encode(given)
+      const exit = encode(channel.schema, given)
       if (Exit.isFailure(exit)) return mismatch(what, exit)
       Cell.define(ops, name, { set: exit.value })
     }

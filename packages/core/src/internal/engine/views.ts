@@ -30,7 +30,7 @@ export interface Views {
 
 const mismatchOf = (what: string, exit: Exit.Failure<unknown, unknown>): Mismatch => ({
   what,
-  message: Failures.detailOf(Failures.mismatch(what, exit))
+  message: Failures.problemOf(exit)
 })
 
 export const make = (flow: Flow.Any): Views => {

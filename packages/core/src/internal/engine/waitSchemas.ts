@@ -51,5 +51,5 @@ export const problemFor =
     if (schema === undefined || !RecordedSchema.isSame(wait.schema, RecordedSchema.record(schema)))
       return undefined
     const exit = makeCodec(schema).decode(value)
-    return Exit.isSuccess(exit) ? undefined : Failures.detailOf(Failures.mismatch("", exit))
+    return Exit.isSuccess(exit) ? undefined : Failures.problemOf(exit)
   }
