@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
+import * as SchemaGetter from "effect/SchemaGetter"
 import { makeCodec } from "../../src/internal/definition/codec.ts"
 import { errorTags, inspect } from "../../src/internal/definition/inspect.ts"
 
@@ -61,6 +62,37 @@ describe("inspecting a schema", () => {
     assert.deepStrictEqual(found(Schema.Struct({ [Symbol.for("k")]: Schema.String })), [
       "noJson s.Symbol(k) a symbol as a key"
     ])
+  })
+
+  it("finds what a JSON text is made of and would lose", () => {
+    assert.deepStrictEqual(found(Schema.fromJsonString(Schema.Unknown)), ["opaque s Unknown"])
+    const inText = Schema.fromJsonString(
+      Schema.Struct({
+        at: Schema.Date,
+        any: Schema.Option(Schema.Any),
+        json: Schema.Array(Schema.Json),
+        text: Schema.DateFromString,
+        within: Schema.fromJsonString(Schema.Unknown)
+      })
+    )
+    assert.deepStrictEqual(found(Schema.Struct({ a: inText })), [
+      "noJson s.a.at a valid Date",
+      "noJson s.a.any Option",
+      "opaque s.a.any Any",
+      "opaque s.a.within Unknown"
+    ])
+    assert.deepStrictEqual(found(Schema.fromJsonString(Leaf)), [
+      "noJson s.of a valid Date",
+      "opaque s.anything Any"
+    ])
+    assert.deepStrictEqual(found(Schema.fromJsonString(Schema.toCodecJson(Schema.Date))), [])
+    // These say themselves what becomes of what they take.
+    const replacing = Schema.fromJsonString(Schema.Struct({ at: Schema.Date }), { replacer: ["at"] })
+    assert.deepStrictEqual(found(replacing), [])
+    const own = Schema.String.pipe(
+      Schema.decodeTo(Schema.Unknown, { decode: SchemaGetter.String(), encode: SchemaGetter.String() })
+    )
+    assert.deepStrictEqual(found(Schema.fromJsonString(own)), [])
   })
 
   it("finds secrets on both sides of a transformation", () => {

@@ -143,8 +143,8 @@ const checkSchemas = (flow: Flow.Any): ReadonlyArray<Problem> => {
     if (found.length > 0 || !hasInitial) continue
     const exit = makeCodec(channel.schema).encode(channel.initial)
     if (Exit.isFailure(exit)) {
-      const reason = exit.cause.reasons[0]
-      const detail = reason?._tag === "Fail" ? reason.error.message : "it cannot be encoded"
+      const [reason] = exit.cause.reasons as ReadonlyArray<any>
+      const detail = (reason.error ?? reason.defect).message
       problems.push({ _tag: "InvalidInitial", channel: name, detail })
     }
     if (Exit.isSuccess(makeCodec(channel.schema).encode(undefined))) {

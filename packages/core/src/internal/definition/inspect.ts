@@ -16,32 +16,32 @@ export interface Finding {
   readonly what: string
 }
 
-const representationOf = (ast: SchemaAST.Declaration): string | undefined => {
-  const representation: unknown = ast.annotations?.["representation"]
-  return typeof representation === "object" && representation !== null && "id" in representation
-    ? String(representation.id)
-    : undefined
-}
+const representationOf = ({ annotations }: SchemaAST.Declaration): string | undefined =>
+  (annotations?.["representation"] as { readonly id: string } | undefined)?.id
 
-const nameOf = ({ annotations }: SchemaAST.AST): string => {
-  for (const key of ["identifier", "title", "expected"]) {
-    const name: unknown = annotations?.[key]
-    if (typeof name === "string") return name
-  }
-  return "a declared type"
-}
+/** Whether it makes a JSON text of what it encodes, as it is: one with a replacer may know what to do about dates. */
+const isText = ({ transformation }: SchemaAST.Link): boolean | undefined =>
+  (transformation.encode as any)[Symbol.for("~effect/Schema/content")]?.preserveSchema
+
+/**
+ * How a part is stored: not at all, by its JSON form, or in a text that is made of it as it is. What is reached through an
+ * encoding is stored in another form, so that only secrets in it matter.
+ */
+type Stored = 0 | 1 | 2
+
+const nameOf = ({ annotations: { expected, identifier, title } = {} }: SchemaAST.AST): string =>
+  (identifier ?? title ?? expected ?? "a declared type") as string
 
 const collect = (root: SchemaAST.AST | undefined, at: string): ReadonlyArray<Finding> => {
   const findings: Array<Finding> = []
-  // A part reached through an encoding is stored in another form, so that only secrets in it matter.
-  const seen = { stored: new Set<SchemaAST.AST>(), hidden: new Set<SchemaAST.AST>() }
+  const seen = [new Set<SchemaAST.AST>(), new Set<SchemaAST.AST>(), new Set<SchemaAST.AST>()] as const
 
-  const walk = (ast: SchemaAST.AST | undefined, path: string, stored: boolean): void => {
+  const walk = (ast: SchemaAST.AST | undefined, path: string, stored: Stored): void => {
     if (ast === undefined) {
       findings.push({ kind: "noSchema", path, what: "" })
       return
     }
-    const visited = stored ? seen.stored : seen.hidden
+    const visited = seen[stored]
     // Primitive schemas are shared objects: each place where one stands is to be reported.
     if (
       ast._tag === "Suspend" ||
@@ -57,20 +57,26 @@ const collect = (root: SchemaAST.AST | undefined, at: string): ReadonlyArray<Fin
       return
     }
     if (ast.encoding !== undefined) {
-      const last = ast.encoding.length - 1
-      ast.encoding.forEach((link, index) => walk(link.to, path, stored && index === last))
-      stored = false
+      // The last one stands for what is stored; before a text, that of which it is made.
+      let form = stored
+      for (const link of ast.encoding.toReversed()) {
+        walk(link.to, path, form)
+        form = form > 0 && isText(link) ? 2 : 0
+      }
+      stored = form
     }
     switch (ast._tag) {
       case "Any":
       case "Unknown":
       case "ObjectKeyword":
-        if (stored) findings.push({ kind: "opaque", path, what: ast._tag })
+        if (stored > 0) findings.push({ kind: "opaque", path, what: ast._tag })
         return
       case "Declaration":
         if (
-          stored &&
-          typeof (ast.annotations?.["toCodecJson"] ?? ast.annotations?.["toCodec"]) !== "function"
+          stored > 0 &&
+          (stored > 1
+            ? !representationOf(ast)?.endsWith("Json")
+            : typeof (ast.annotations?.["toCodecJson"] ?? ast.annotations?.["toCodec"]) !== "function")
         ) {
           findings.push({ kind: "noJson", path, what: nameOf(ast) })
         }
@@ -79,7 +85,7 @@ const collect = (root: SchemaAST.AST | undefined, at: string): ReadonlyArray<Fin
       case "Objects":
         for (const { name, type } of ast.propertySignatures) {
           const key = `${path}.${String(name)}`
-          if (stored && typeof name === "symbol")
+          if (stored > 0 && typeof name === "symbol")
             findings.push({ kind: "noJson", path: key, what: "a symbol as a key" })
           else walk(type, key, stored)
         }
@@ -97,7 +103,7 @@ const collect = (root: SchemaAST.AST | undefined, at: string): ReadonlyArray<Fin
         return
     }
   }
-  walk(root, at, true)
+  walk(root, at, 1)
   return findings
 }
 
