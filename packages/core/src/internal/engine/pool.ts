@@ -88,6 +88,18 @@ interface Held {
   onRest: ((rest: Rest) => void) | undefined
 }
 
+/** What became of the executions of a run here since it last came to rest. */
+interface Trouble {
+  /** The last lease that this worker had on it. */
+  lease: Lease
+  /** Whether nobody here takes it up as yet. */
+  alone: boolean
+  /** How often in a row it could not be written, died, or could not be taken up again. */
+  readonly times: number
+  /** Whether one died: taking it up again counts as a recovery, which it does not if it could not be written. */
+  readonly died: boolean
+}
+
 let holders = 0
 
 export const make = /* @__PURE__ */ Effect.fnUntraced(function* (
@@ -126,12 +138,8 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (
   const heldUp = new Set<string>()
   /** Runs that came to rest with messages that could not be delivered: not to be taken up for them all the time. */
   const stuck = new Set<string>()
-  /** Runs whose journals could not be written or whose executions died, until they are taken up again. */
-  const lost = new Map<string, Lease>()
-  /** How often in a row the executions of runs died here: taking them up again counts as a recovery. */
-  const deaths = new Map<string, number>()
-  /** How often in a row the journals of runs could not be written here, and up to which epoch: that is no crash. */
-  const unwritten = new Map<string, { readonly times: number; readonly epoch: number }>()
+  /** Runs whose journals could not be written or whose executions died here, until they come to rest. */
+  const troubles = new Map<string, Trouble>()
   /** Runs that it was asked for, until they have ended; all if there is none. */
   const asked = options.takesUp === "all" ? undefined : new Set<string>()
   let active = 0
@@ -222,8 +230,7 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (
     const { outbox, status } = writer.state
     if (HashMap.isEmpty(outbox)) stuck.delete(run)
     else stuck.add(run)
-    deaths.delete(run)
-    unwritten.delete(run)
+    troubles.delete(run)
     const ended = isTerminal(status)
     tell(writer.state, "atRest")
     rest(held, ended && writer.last !== undefined ? { ended: writer.last } : {})
@@ -247,13 +254,10 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (
     executions.delete(run)
     const message = "the journal of a run cannot be written; the run goes back to what is durable"
     return Effect.flatMap(report(message, run, error), () => {
-      if (error._tag === "LeaseLost") return Effect.void
+      if (error._tag === "LeaseLost") return Effect.sync(() => forget(run))
       if (error._tag === "StoreError" && Reader.isLasting(error)) unreadable.set(run, writer.state.seq)
       // What cannot be sealed may be so every time, and what led to it is done each time.
-      if (error._tag === "CodecError") return leave(execution, retakeDelayAfter(countDeath(run)))
-      const times = (unwritten.get(run)?.times ?? 0) + 1
-      unwritten.set(run, { times, epoch: writer.lease.epoch })
-      return leave(execution, retakeDelayAfter(times))
+      return leave(writer.lease, error._tag === "CodecError")
     })
   }
 
@@ -271,18 +275,22 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (
 
   /**
    * After a failed sync the lease is void, and releasing it does nothing. Until it is released nobody takes the run up
-   * again: a store that fails is not to be asked all the time.
+   * again, and then less and less often as long as the store fails: it is not to be asked all the time.
    */
-  const leave = ({ run, writer }: Execution.Execution, delay: Duration.Duration): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      lost.set(run, writer.lease)
-      return Effect.asVoid(Effect.forkIn(Effect.andThen(Effect.sleep(delay), retake(run)), scope))
-    })
+  const leave = (lease: Lease, died: boolean): Effect.Effect<void> => {
+    const before = troubles.get(lease.run)
+    const times = (before?.times ?? 0) + 1
+    const trouble = { lease, alone: true, times, died: died || before?.died === true }
+    troubles.set(lease.run, trouble)
+    const retake = Effect.suspend(() =>
+      draining ? Effect.void : Effect.andThen(release(lease), consider(lease.run, "due", trouble))
+    )
+    return Effect.asVoid(Effect.forkIn(Effect.delay(retake, retakeDelayAfter(times)), scope))
+  }
 
-  const countDeath = (run: string): number => {
-    const times = (deaths.get(run) ?? 0) + 1
-    deaths.set(run, times)
-    return times
+  /** Others have to do with a run now, or nobody. That it died here they do not know. */
+  const forget = (run: string): void => {
+    if (!troubles.get(run)?.died) troubles.delete(run)
   }
 
   /** Something broke that nobody expected: the run goes back to what is durable, and on from there. */
@@ -294,17 +302,8 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (
       deadlines.remove(run)
       return Effect.andThen(
         Effect.logError(`the execution of run ${JSON.stringify(run)} died`, cause),
-        leave(execution, retakeDelayAfter(countDeath(run)))
+        leave(execution.writer.lease, true)
       )
-    })
-
-  /** Lets go of a run whose journal could not be written, so that it can be taken up again. */
-  const retake = (run: string): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      const lease = lost.get(run)
-      if (lease === undefined) return Effect.void
-      lost.delete(run)
-      return Effect.andThen(release(lease), consider(run, "commanded"))
     })
 
   const launch = (run: string): void => {
@@ -384,12 +383,12 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (
     if (execution.isUrgent()) launch(execution.run)
   })
 
-  /** Whether this worker had the run until it could not write its journal: the store may not know that it let go of it. */
-  const isOwn = ({ epoch, run }: Lease): boolean => unwritten.get(run)?.epoch === epoch - 1
-
   /** Takes the lease on a run and submits it; if that cannot be done, lets go of it again. */
   const take = Effect.fnUntraced(function* (run: string, service: Flow.HandlersService, seq: number) {
     const { lease, previous } = yield* store.acquire(run, holder)
+    const trouble = troubles.get(run)
+    // This worker had it until it could not write its journal: the store may not know that it let go of it.
+    const isOwn = trouble?.lease.epoch === lease.epoch - 1
     yield* Effect.gen(function* () {
       const { head, state } = yield* Reader.load(environment, run)
       const commands = yield* Commands.open(environment.codec, yield* store.inbox(run, cursorOf(state.inbox)))
@@ -403,7 +402,7 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (
         service,
         Writer.make({ ...environment, lease, state, head }),
         {
-          cause: deaths.has(run) ? "crash" : isOwn(lease) ? "handover" : previous,
+          cause: trouble?.died === true ? "crash" : isOwn ? "handover" : previous,
           previous: { epoch: state.epoch, seq: head.seq, hash: head.hash }
         }
       )
@@ -412,7 +411,7 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (
     }).pipe(
       Effect.tapError((error) =>
         Effect.gen(function* () {
-          if (isOwn(lease)) unwritten.set(run, { ...unwritten.get(run)!, epoch: lease.epoch })
+          if (isOwn) trouble.lease = lease
           if (Reader.isLasting(error)) {
             unreadable.set(run, seq)
             yield* Effect.logError("a run cannot be read and is left alone", { run, error: error.message })
@@ -456,17 +455,22 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (
     return false
   })
 
-  /** Looks at a run: delivers to it if this worker has it, takes it up if nobody has it. */
-  const consider = (run: string, why: Why): Effect.Effect<void> =>
+  /**
+   * Looks at a run: delivers to it if this worker has it, takes it up if nobody has it. One that is left alone it takes up
+   * only because of that trouble, and leaves it alone for longer if the store still fails.
+   */
+  const consider = (run: string, why: Why, trouble?: Trouble): Effect.Effect<void> =>
     Effect.suspend((): Effect.Effect<void> => {
-      // What could not be written is left alone for a while, also if nobody has it by then.
-      if (draining || lost.has(run)) return Effect.void
+      if (draining) return Effect.void
+      if (trouble !== undefined) trouble.alone = false
       const held = executions.get(run)
       if (held !== undefined) {
         return Effect.catch(deliver(held.execution), (error) =>
           report("commands could not be read", run, error)
         )
       }
+      // Also if nobody has it by then.
+      if (troubles.get(run)?.alone) return Effect.void
       const busy = adopting.get(run)
       if (busy !== undefined) {
         busy.again = true
@@ -479,10 +483,13 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (
         Effect.catchTag(["RunNotFound", "LeaseHeld"], ({ _tag }) => Effect.succeed(_tag === "LeaseHeld")),
         Effect.map((held) => {
           if (why === "commanded" && !held) heldUp.delete(run)
+          if (troubles.get(run) === trouble && !executions.has(run)) forget(run)
         }),
-        Effect.catch((error) =>
-          unreadable.has(run) ? Effect.void : report("a run could not be taken up", run, error)
-        ),
+        Effect.catch((error) => {
+          if (unreadable.has(run)) return Effect.void
+          const reported = report("a run could not be taken up", run, error)
+          return trouble === undefined ? reported : Effect.andThen(reported, leave(trouble.lease, false))
+        }),
         Effect.onExit(() => Effect.sync(() => adopting.delete(run))),
         Effect.andThen(Effect.suspend(() => (turn.again ? consider(run, turn.why) : Effect.void)))
       )
@@ -549,7 +556,13 @@ export const make = /* @__PURE__ */ Effect.fnUntraced(function* (
     return Effect.andThen(
       looking.end,
       Effect.forEach([...executions.keys()], drainOne, { concurrency: "unbounded", discard: true })
-    ).pipe(Effect.andThen(Effect.suspend(() => Effect.forEach([...lost.keys()], retake, { discard: true }))))
+    ).pipe(
+      Effect.andThen(
+        Effect.suspend(() =>
+          Effect.forEach([...troubles.values()], ({ lease }) => release(lease), { discard: true })
+        )
+      )
+    )
   }).pipe(Effect.uninterruptible)
 
   yield* Effect.addFinalizer(() => drain)
