@@ -289,6 +289,7 @@ describe("claims", () => {
           scope,
           temporary: () => `${name}-${temporaries++}`,
           untilClosed: { scope, ended: Effect.die("nobody closes it") },
+          survey: Effect.void,
           isSettled: (_series, claim) => claim.run.startsWith("done"),
           limit: 2000
         })
@@ -332,6 +333,7 @@ describe("claims", () => {
             return `${name}-${temporaries++}`
           },
           untilClosed: { scope, ended: Effect.die("nobody closes it") },
+          survey: Effect.void,
           isSettled: () => false,
           limit: 2000
         })

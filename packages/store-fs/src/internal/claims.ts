@@ -57,7 +57,12 @@ export interface Options {
   readonly scope: Scope.Scope
   readonly temporary: () => string
   readonly untilClosed: Within<StoreError>
-  /** Whether a claim needs no keeping, because what is stored shows what came of it, or because its series has ended. */
+  /** Looks at what is stored. */
+  readonly survey: Effect.Effect<void, StoreError>
+  /**
+   * Whether a claim needs no keeping, as far as is known from a look after it was read: because what is stored shows what
+   * came of it, or because its series has ended.
+   */
   readonly isSettled: (series: string, claim: Claim) => boolean
   /** When a file is ended and the next one begun, in bytes. */
   readonly limit?: number
@@ -215,6 +220,8 @@ export const make = (options: Options): Claims => {
 
   /** Goes on with the next file, which begins with what is not settled yet. */
   const moveOn = Effect.fnUntraced(function* (current: State) {
+    // Whoever claims has a lease before that: a series that is not known after this look is gone.
+    yield* options.survey
     const carried: Array<Line> = []
     for (const { claim, origin, series } of current.holders.values()) {
       if (options.isSettled(series, claim)) continue

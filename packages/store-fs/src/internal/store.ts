@@ -220,6 +220,7 @@ export const make = Effect.fnUntraced(function* (
     scope: handles,
     temporary: ownership.temporary,
     untilClosed,
+    survey: observer.survey,
     isSettled: (id, claim) => {
       const series = catalog.series.get(id)
       if (series === undefined || series.ended !== undefined) return true
