@@ -159,8 +159,13 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
     return fallback === undefined ? undefined : { segment: fallback, end: Number.POSITIVE_INFINITY }
   })
 
-  /** Goes through a series from where it was taken in, up to a limit, and says how far that is. */
-  const walk = (series: Series, limit: Limit, into: Scan.Sink): Effect.Effect<Position, StoreError> =>
+  /** Goes through a series from where it was taken in, up to a limit, and says how far that is, and when it begins a segment. */
+  const walk = (
+    series: Series,
+    limit: Limit,
+    into: Scan.Sink,
+    began: (at: Position) => void
+  ): Effect.Effect<Position, StoreError> =>
     Effect.gen(function* () {
       const bound = limit.to
       const lastNumber = bound?.segment ?? Number.POSITIVE_INFINITY
@@ -180,6 +185,7 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
               into.damaged(current, end)
           }
           at = { segment: next.segment.number, offset: 0 }
+          began(at)
           continue
         }
         if (current === undefined) return at
@@ -196,10 +202,13 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
       }
     })
 
-  const advance = (series: Series, limit: Limit): Effect.Effect<void, StoreError> =>
-    Effect.map(walk(series, limit, sink), (at) => {
+  const advance = (series: Series, limit: Limit): Effect.Effect<void, StoreError> => {
+    const reached = (at: Position): void => {
       series.at = at
-    })
+    }
+    // What was taken in is not taken in again if a later segment cannot be read.
+    return Effect.map(walk(series, limit, sink, reached), reached)
+  }
 
   const newestOf = (series: Series): Segment | undefined => {
     let newest: Segment | undefined
@@ -356,6 +365,17 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
     }
   })
 
+  /** Observes a series; `false` if another process removed or replaced files of it meanwhile, so that it has to be looked again. */
+  const observed = (series: Series, names: Names, patient: boolean): Effect.Effect<boolean, StoreError> => {
+    const files = (): string => [...series.segments.values()].map(fileName).join("\n")
+    const before = files()
+    return Effect.as(observe(series, names, patient), true).pipe(
+      Effect.catch((error) =>
+        Effect.flatMap(listSegments, () => (files() === before ? Effect.fail(error) : Effect.succeed(false)))
+      )
+    )
+  }
+
   /** Series that others write, or that this instance wrote until it was taken over, and that have not ended. */
   const othersOpen = (): ReadonlyArray<Series> => [...catalog.open].filter((series) => !series.own)
 
@@ -382,7 +402,7 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
         (modified % 1000 !== 0 || Date.now() - modified > 2100)
       if (unchanged && !thorough && othersOpen().length === 0) return
 
-      const observed = new Set<Series>()
+      const done = new Set<Series>()
       do {
         // A lease is there before the first segment and until after the last: so looked at in this order, a segment without
         // a lease is one whose owner is gone. It may have begun another one before it went, so then look again.
@@ -397,11 +417,15 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
         const open = othersOpen()
         if (open.some((series) => !names.leases.has(`${series.id}.json`))) yield* listSegments
         for (const series of open) {
-          yield* observe(series, names, patient)
-          observed.add(series)
+          if (!(yield* observed(series, names, patient))) {
+            // What was in a series that was removed is dead: who removed it said so before, in another one.
+            done.clear()
+            break
+          }
+          done.add(series)
         }
         // Meanwhile this instance may have learnt that it was taken over: then what it wrote is to be read like the rest.
-      } while (othersOpen().some((series) => !observed.has(series)))
+      } while (othersOpen().some((series) => !done.has(series)))
       if (catalog.parked.drainAll() && (yield* isAllRead)) catalog.parked.settle()
       catalog.notify()
       knownModified = settled ? modified : undefined
@@ -420,7 +444,8 @@ export const make = ({ catalog, disk, identity, readOnly }: Options): Observer =
       walk(
         series,
         { to, whole: false },
-        { take: (_segment, _offset, _length, line, control) => isWhole(line, control), damaged: () => {} }
+        { take: (_segment, _offset, _length, line, control) => isWhole(line, control), damaged: () => {} },
+        () => {}
       ),
     syncSeries,
     listSegments,

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import type { StoreError } from "@waymark/core/Store"
 import type { Disk } from "@waymark/store-kit/Disk"
+import { fileName } from "./catalog.ts"
 import { isControl, parseControl } from "./format.ts"
 import type { Line } from "./lines.ts"
 import type { Segment } from "./model.ts"
@@ -116,7 +117,10 @@ export const scan = (
       const opening = SegmentFile.open(disk, segment)
       const reader = yield* Effect.catch(opening, (error) =>
         segment.generation > 0 && error.reason._tag === "Corrupt"
-          ? Effect.succeed(undefined)
+          ? // One that is gone holds nothing: its series was removed just now.
+            Effect.flatMap(disk.exists(disk.path("segments", fileName(segment))), (there) =>
+              there ? Effect.succeed(undefined) : Effect.fail(error)
+            )
           : Effect.fail(error)
       )
       if (reader === undefined) {
