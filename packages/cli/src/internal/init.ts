@@ -30,14 +30,14 @@ const scripts = {
 
 const dependencies = { "@waymark/core": `^${version}`, effect: peers["effect"] ?? "latest" }
 
-/** `@effect/vitest` has one version for each of Effect; `@waymark/testing` names the same. */
-const devDependencies = {
+/** `vitest` and `@effect/vitest` are peers of `@waymark/testing`, which need not be here yet: a test compares them. */
+export const devDependencies = {
   "@waymark/cli": `^${version}`,
   "@waymark/testing": `^${version}`,
-  "@effect/vitest": "4.0.0-rc.118",
+  "@effect/vitest": "^4.0.0-rc.118",
   "@types/node": "^24.0.0",
   typescript: "^7.0.2",
-  vitest: "^5.1.0"
+  vitest: "^5.0.0"
 }
 
 const Texts = Schema.Record(Schema.String, Schema.String)
