@@ -70,7 +70,9 @@ import { CrashPointFailed, defaultSeed, nameOf, parseCuts } from "./internal/cra
 import { slow } from "./internal/crash/latency.ts"
 import { causeText, compareOutcomes, unfitToExplore, whatCounts } from "./internal/crash/outcome.ts"
 import type { Execution, Outcome, PlacedCut, RunOutcome } from "./internal/crash/outcome.ts"
+import { refuseUnfit } from "./internal/crash/options.ts"
 import * as Trial from "./internal/crash/trial.ts"
+import { aBoolean, optional, shown } from "./internal/given.ts"
 import type { HandlersOf } from "./internal/workerProcess.ts"
 
 export { CrashPointFailed }
@@ -219,6 +221,8 @@ const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fro
 const isShared = (before: unknown, after: unknown): boolean =>
   typeof before === "object" && before !== null && before === after
 
+const answer = optional(aBoolean)
+
 /** What the checks object to. */
 const objections = <World, A, E>(
   check: Options<Flow.Any, World, A, E, never, never>["check"],
@@ -231,12 +235,18 @@ const objections = <World, A, E>(
     for (const [name, holds] of checks) {
       const exit = yield* Effect.exit(
         Effect.suspend((): Effect.Effect<void | boolean, unknown> => {
-          const answer = holds(outcome)
-          return Effect.isEffect(answer) ? answer : Effect.succeed(answer)
+          const given = holds(outcome)
+          return Effect.isEffect(given) ? given : Effect.succeed(given)
         })
       )
       if (Exit.isFailure(exit)) found.push(`${name}: ${causeText(exit.cause)}`)
       else if (exit.value === false) found.push(`${name}: it is not so`)
+      // Such as the promise of an async function, which nobody would wait for.
+      else if (!answer.fits(exit.value)) {
+        found.push(
+          `${name}: it gave ${shown(exit.value)}; a check gives true or false, nothing if it throws, or an Effect of these`
+        )
+      }
     }
     return found
   })
@@ -275,6 +285,7 @@ export const explore: {
   }
 ): Effect.Effect<Report, CrashPointFailed, any> =>
   Effect.gen(function* () {
+    refuseUnfit(given, options)
     const { check, handlers } = options
     const flows: ReadonlyArray<Flow.Any> = isMany(given) ? given : [given]
     const scenario = options.scenario ?? executing<A, E>(flows[0]!, options.input)

@@ -37,6 +37,7 @@ import * as Faults from "./Faults.ts"
 import * as Ledger from "./internal/crash/ledger.ts"
 import * as Injector from "./internal/faults/injector.ts"
 import { wrap } from "./internal/faults/store.ts"
+import * as Given from "./internal/given.ts"
 import type { Change } from "./internal/faults/store.ts"
 
 /**
@@ -122,7 +123,23 @@ export const ledgerOf = (
  * @category constructors
  * @since 0.1.0
  */
-export const make = (options: Options): CrashStore => makeObserved(options, () => {})
+export const make = (options: Options): CrashStore => {
+  const { cutAt } = Given.isObject(options) ? options : {}
+  Given.refuse("CrashStore.make", [
+    ...Given.problemsOf<Options>(options, kinds),
+    ...(cutAt === undefined ? [] : Given.problemsOf<Cut>(cutAt, cutKinds, "cutAt."))
+  ])
+  return makeObserved(options, () => {})
+}
+
+const kinds: Given.Kinds<Options> = {
+  disk: Given.aDisk,
+  cutAt: Given.kind("a crash point", () => true),
+  owner: Given.optional(Given.aText),
+  onCut: Given.optional(Given.aFunction)
+}
+
+const cutKinds: Given.Kinds<Cut> = { point: Given.aCount(1), when: Given.oneOf("before", "after") }
 
 /**
  * The same; `pass` is called at each moment at which the power might be cut.

@@ -48,9 +48,10 @@ import { ToolExecutor } from "@waymark/core/ToolExecutor"
 import { ExpectationFailed } from "./internal/expectation.ts"
 import * as Expected from "./internal/fakes/expected.ts"
 import type { Expectations } from "./internal/fakes/expected.ts"
-import { UnexpectedCall } from "./internal/fakes/fake.ts"
+import { aFake, UnexpectedCall } from "./internal/fakes/fake.ts"
 import type { Call, Fake, Opened, Undo } from "./internal/fakes/fake.ts"
 import { carryOut, ok } from "./internal/fakes/replies.ts"
+import * as Given from "./internal/given.ts"
 
 export { ExpectationFailed }
 export type { Expectations }
@@ -134,6 +135,10 @@ const lineOf = ({ attempt, input, node, number, repeated, result, run, tool, vis
 export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
   ...fakes: Fakes
 ): FakeTools<Fakes[number]["tool"]["name"]> => {
+  Given.refuse(
+    "FakeTools.make",
+    fakes.flatMap((fake, index) => Given.problemOf(`fakes[${index}]`, fake, aFake))
+  )
   const calls: Array<Mutable<Call>> = []
   const undos: Array<Mutable<Undo>> = []
   const unexpected: Array<UnexpectedCall> = []
@@ -226,9 +231,16 @@ export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
       )
     )
 
-  const callsOf = (tool?: Tool.Any): ReadonlyArray<any> =>
-    tool === undefined ? [...calls] : calls.filter((call) => call.tool === tool.name)
-  const inputs = (tool: Tool.Any): ReadonlyArray<any> => callsOf(tool).map(({ input }) => input)
+  const tools = new Set(opened.keys())
+  const of = <A extends Call>(where: string, all: ReadonlyArray<A>, tool: Tool.Any): ReadonlyArray<A> => {
+    Expected.refuseUnseen(where, tools, tool)
+    return all.filter((one) => one.tool === tool.name)
+  }
+  const callsOf = (...given: ReadonlyArray<Tool.Any>): ReadonlyArray<any> =>
+    given.length === 0 ? [...calls] : of("calls", calls, given[0]!)
+  const undosOf = (...given: ReadonlyArray<Tool.Any>): ReadonlyArray<any> =>
+    given.length === 0 ? [...undos] : of("undos", undos, given[0]!)
+  const inputs = (tool: Tool.Any): ReadonlyArray<any> => of("inputs", calls, tool).map(({ input }) => input)
   const timeline = (): string =>
     calls.length === 0
       ? "no tool was called"
@@ -253,12 +265,12 @@ export const make = <const Fakes extends ReadonlyArray<Fake<string>>>(
       )
     ),
     calls: callsOf,
-    undos: (tool?: Tool.Any): ReadonlyArray<any> =>
-      undos.filter((one) => tool === undefined || one.tool === tool.name),
+    undos: undosOf,
     inputs,
     unexpected: () => [...unexpected],
     timeline,
     ...Expected.make({
+      tools,
       calls: () => calls,
       unexpected: () => unexpected,
       unused: () => [...opened].map(([tool, fake]) => [tool, fake.unused()] as const),

@@ -19,6 +19,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Scope from "effect/Scope"
 import type { Store, StoreError } from "@waymark/core/Store"
 import * as Trial from "./internal/faultSuite/trial.ts"
+import * as Given from "./internal/given.ts"
 
 /**
  * How the suite gets at a store.
@@ -68,6 +69,19 @@ export interface Options<Machine> extends Subject<Machine> {
  */
 export const sorts: ReadonlyArray<string> = Trial.sorts.map(({ name }) => name)
 
+const subjectKinds: Given.Kinds<Subject<any>> = {
+  machine: Given.aFunction,
+  reboot: Given.aFunction,
+  open: Given.kind("a function that gives an Effect", Given.aFunction.fits),
+  timeout: Given.optional(Given.aCount(1))
+}
+
+/** What of these options is about the subject. */
+const own = (subject: unknown): unknown =>
+  Given.isObject(subject)
+    ? Object.fromEntries(Object.keys(subjectKinds).map((name) => [name, subject[name]]))
+    : subject
+
 /**
  * Tries a fault at operations of the scenario: what went wrong, in words.
  *
@@ -80,6 +94,10 @@ export const explore = <Machine>(
   samples = Number.POSITIVE_INFINITY
 ): Effect.Effect<{ readonly trials: number; readonly problems: ReadonlyArray<string> }, unknown> =>
   Effect.gen(function* () {
+    Given.refuse("FaultSuite.explore", [
+      ...Given.problemsOf(own(subject), subjectKinds),
+      ...Given.problemOf("samples", samples, Given.aLimit(1))
+    ])
     const found = Trial.sorts.find(({ name }) => name === sort)
     if (found === undefined)
       throw new RangeError(`there is no fault ${JSON.stringify(sort)} in the fault suite`)
@@ -100,6 +118,12 @@ export const explore = <Machine>(
  * @since 0.1.0
  */
 export const suite = <Machine>(options: Options<Machine>): void => {
+  Given.options<Options<any>>("FaultSuite.suite", options, {
+    ...subjectKinds,
+    name: Given.aText,
+    samples: Given.optional(Given.aLimit(1)),
+    skip: Given.optional(Given.reasons)
+  })
   for (const [name, reason] of Object.entries(options.skip ?? {})) {
     if (!sorts.includes(name))
       throw new RangeError(`there is no fault ${JSON.stringify(name)} in the fault suite`)

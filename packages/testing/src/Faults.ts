@@ -37,11 +37,23 @@ import type * as Plan from "./internal/faults/fault.ts"
 import { wrap as wrapFileSystem } from "./internal/faults/fileSystem.ts"
 import * as Injector from "./internal/faults/injector.ts"
 import { wrap as wrapStore } from "./internal/faults/store.ts"
+import * as Given from "./internal/given.ts"
+import { isCode } from "./internal/powerLoss/errno.ts"
 import type { Code } from "./internal/powerLoss/errno.ts"
 
 // -------------------------------------------------------------------------------------------------------------------
 // faults
 // -------------------------------------------------------------------------------------------------------------------
+
+const aCode = Given.kind("the system's name of an error, such as EIO or ENOSPC", isCode)
+const aFault = Given.kind(
+  "a fault, such as Faults.io or Faults.tornWrite(3)",
+  (value) => Given.isObject(value) && typeof value["_tag"] === "string"
+)
+const rule = Given.kind(
+  "a rule, as Faults.at, Faults.always and Faults.seeded give it",
+  (value) => Given.isObject(value) && (value["_tag"] === "At" || value["_tag"] === "Seeded")
+)
 
 /**
  * Something that goes wrong with one operation.
@@ -68,11 +80,13 @@ export type ErrorCode = Code
  * @category faults
  * @since 0.1.0
  */
-export const fail = (code: ErrorCode, options?: { readonly partial?: number | undefined }): Fault => ({
-  _tag: "Fail",
-  code,
-  partial: options?.partial
-})
+export const fail = (code: ErrorCode, options: { readonly partial?: number | undefined } = {}): Fault => {
+  Given.refuse("Faults.fail", [
+    ...Given.problemOf("code", code, aCode),
+    ...Given.problemsOf<typeof options>(options, { partial: Given.optional(Given.aCount(0)) })
+  ])
+  return { _tag: "Fail", code, partial: options.partial }
+}
 
 /**
  * Something is broken: `EIO`.
@@ -113,7 +127,10 @@ export const crashAfter: Fault = { _tag: "CrashAfter" }
  * @category faults
  * @since 0.1.0
  */
-export const tornWrite = (bytes: number): Fault => ({ _tag: "TornWrite", bytes })
+export const tornWrite = (bytes: number): Fault => {
+  Given.argument("Faults.tornWrite", "bytes", bytes, Given.aCount(0))
+  return { _tag: "TornWrite", bytes }
+}
 
 /**
  * A sync succeeds and does nothing: a lie. What is lost by it in a power cut was said to be durable.
@@ -138,10 +155,10 @@ export const duplicate: Fault = { _tag: "Duplicate" }
  * @category faults
  * @since 0.1.0
  */
-export const delay = (duration: Duration.Input): Fault => ({
-  _tag: "Delay",
-  millis: Duration.toMillis(Duration.fromInputUnsafe(duration))
-})
+export const delay = (duration: Duration.Input): Fault => {
+  Given.argument("Faults.delay", "duration", duration, Given.aDuration)
+  return { _tag: "Delay", millis: Duration.toMillis(Duration.fromInputUnsafe(duration)) }
+}
 
 /**
  * One bit of what is read or written is another. `bit` is its number, from the first of the first byte; beyond the last one
@@ -150,7 +167,10 @@ export const delay = (duration: Duration.Input): Fault => ({
  * @category faults
  * @since 0.1.0
  */
-export const flipBit = (bit: number): Fault => ({ _tag: "FlipBit", bit })
+export const flipBit = (bit: number): Fault => {
+  Given.argument("Faults.flipBit", "bit", bit, Given.aCount(0))
+  return { _tag: "FlipBit", bit }
+}
 
 /**
  * A read is answered as the last one that asked the same, whatever was written since.
@@ -191,11 +211,21 @@ export type Rule = Plan.Rule
 export const at = (
   k: number,
   fault: Fault,
-  options?: {
+  options: {
     readonly of?: ((operation: Operation) => boolean) | undefined
     readonly times?: number | undefined
-  }
-): Rule => ({ _tag: "At", fault, at: k, times: options?.times ?? 1, of: options?.of })
+  } = {}
+): Rule => {
+  Given.refuse("Faults.at", [
+    ...Given.problemOf("k", k, Given.aCount(1)),
+    ...Given.problemOf("fault", fault, aFault),
+    ...Given.problemsOf<typeof options>(options, {
+      of: Given.optional(Given.aFunction),
+      times: Given.optional(Given.aLimit(1))
+    })
+  ])
+  return { _tag: "At", fault, at: k, times: options.times ?? 1, of: options.of }
+}
 
 /**
  * A fault at every operation that it can come to, and that `of` picks.
@@ -205,8 +235,14 @@ export const at = (
  */
 export const always = (
   fault: Fault,
-  options?: { readonly of?: ((operation: Operation) => boolean) | undefined }
-): Rule => at(1, fault, { of: options?.of, times: Number.POSITIVE_INFINITY })
+  options: { readonly of?: ((operation: Operation) => boolean) | undefined } = {}
+): Rule => {
+  Given.refuse("Faults.always", [
+    ...Given.problemOf("fault", fault, aFault),
+    ...Given.problemsOf<typeof options>(options, { of: Given.optional(Given.aFunction) })
+  ])
+  return at(1, fault, { of: options.of, times: Number.POSITIVE_INFINITY })
+}
 
 /**
  * Faults as a seed decides: each operation has one with the probability `rate` (0 to 1), one of `faults` that it can have.
@@ -222,7 +258,20 @@ export const seeded = (
     readonly faults: ReadonlyArray<Fault>
     readonly of?: ((operation: Operation) => boolean) | undefined
   }
-): Rule => ({ _tag: "Seeded", seed, rate: options.rate, faults: options.faults, of: options.of })
+): Rule => {
+  Given.refuse("Faults.seeded", [
+    ...Given.problemOf("seed", seed, Given.kind("a number", Number.isFinite)),
+    ...Given.problemsOf<typeof options>(options, {
+      rate: Given.aShare,
+      faults: Given.kind(
+        "a list of faults, and not empty",
+        (value) => Array.isArray(value) && value.length > 0 && value.every(aFault.fits)
+      ),
+      of: Given.optional(Given.aFunction)
+    })
+  ])
+  return { _tag: "Seeded", seed, rate: options.rate, faults: options.faults, of: options.of }
+}
 
 // -------------------------------------------------------------------------------------------------------------------
 // what is wrapped
@@ -274,9 +323,13 @@ export interface Faults {
  */
 export const make = (
   rules: ReadonlyArray<Rule>,
-  options?: { readonly onCrash?: (() => void) | undefined }
+  options: { readonly onCrash?: (() => void) | undefined } = {}
 ): Faults => {
-  const injector = Injector.make(rules, options?.onCrash ?? (() => {}))
+  Given.refuse("Faults.make", [
+    ...problemsOfRules(rules),
+    ...Given.problemsOf<typeof options>(options, { onCrash: Given.optional(Given.aFunction) })
+  ])
+  const injector = Injector.make(rules, options.onCrash ?? (() => {}))
   return {
     store: (inner) =>
       Layer.effect(
@@ -290,8 +343,16 @@ export const make = (
       ).pipe(Layer.provide(inner)),
     operations: injector.operations,
     injected: injector.injected,
-    use: injector.use,
+    use: (next) => {
+      Given.refuse("Faults: use", problemsOfRules(next))
+      injector.use(next)
+    },
     crash: injector.crash,
     crashed: injector.crashed
   }
 }
+
+const problemsOfRules = (rules: unknown): ReadonlyArray<string> =>
+  Array.isArray(rules)
+    ? rules.flatMap((one, index) => Given.problemOf(`rules[${index}]`, one, rule))
+    : Given.problemOf("rules", rules, Given.kind("a list of rules", Array.isArray))

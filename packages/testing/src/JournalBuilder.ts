@@ -11,6 +11,7 @@ import { Hasher } from "@waymark/core/Hasher"
 import type { Entry, Head } from "@waymark/core/Journal"
 import * as Journal from "@waymark/core/Journal"
 import * as RunInfo from "@waymark/core/RunInfo"
+import * as Given from "./internal/given.ts"
 import type { Acquired, Batch } from "@waymark/core/Store"
 
 /**
@@ -91,6 +92,11 @@ export interface ForkOptions extends Options {
   readonly fields?: Partial<Omit<Of<"forked">, "from" | "kind">> | undefined
 }
 
+const aStep = Given.kind(
+  "a step, such as JournalBuilder.visited(), an event without its header, or a function that makes one",
+  (value) => Given.aFunction.fits(value) || (Given.isObject(value) && Given.aText.fits(value["kind"]))
+)
+
 const build = (
   hash: (text: string) => string,
   run: string,
@@ -132,6 +138,11 @@ const build = (
   }
 
   const batch: JournalBuilder["batch"] = (...steps) => {
+    const some = steps.length === 0 ? [undefined] : steps
+    Given.refuse(
+      `the journal of run ${JSON.stringify(run)}: batch`,
+      some.flatMap((step, index) => Given.problemOf(`steps[${index}]`, step, aStep))
+    )
     const from = entries.length
     for (const step of steps) push(step)
     return { entries: entries.slice(from) as [Entry, ...Array<Entry>], head: hashes[hashes.length - 1]! }
@@ -195,8 +206,14 @@ const build = (
  * @category constructors
  * @since 0.1.0
  */
-export const make = (run: string, options?: Options): Effect.Effect<JournalBuilder> =>
-  Effect.map(Hasher, ({ hash }) => build(hash, run, Journal.genesis, options))
+export const make = (run: string, options: Options = {}): Effect.Effect<JournalBuilder> =>
+  Effect.map(Hasher, ({ hash }) => {
+    Given.refuse("JournalBuilder.make", [
+      ...Given.problemOf("run", run, Given.anyText),
+      ...Given.problemsOf<Options>(options, { time: Given.optional(Given.aTime) })
+    ])
+    return build(hash, run, Journal.genesis, options)
+  })
 
 /**
  * The first event of a run, of a flow `flow` with one node `work` unless said otherwise.

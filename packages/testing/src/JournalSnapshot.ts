@@ -20,6 +20,7 @@
 import * as Duration from "effect/Duration"
 import type { Event } from "@waymark/core/Event"
 import type { Entry } from "@waymark/core/Journal"
+import * as Given from "./internal/given.ts"
 
 const left: ReadonlySet<string> = new Set([
   "run",
@@ -119,6 +120,7 @@ const textOf = (event: Event, start: number, names: ReadonlyMap<string, string>)
  * @since 0.1.0
  */
 export const render = (events: ReadonlyArray<Event>): string => {
+  Given.argument("JournalSnapshot.render", "events", events, listOfEvents)
   const names = collect(events)
   const runs = new Map<string, Array<Event>>()
   for (const event of events) {
@@ -136,6 +138,11 @@ export const render = (events: ReadonlyArray<Event>): string => {
     )
     .join("\n")
 }
+
+const listOfEvents = Given.kind(
+  "a list of the decoded events of journals",
+  (value) => Array.isArray(value) && value.every(isEvent)
+)
 
 const isEvent = (value: unknown): value is Event =>
   typeof value === "object" &&

@@ -23,6 +23,8 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Plan from "./internal/faults/fault.ts"
+import * as Given from "./internal/given.ts"
+import { isCode } from "./internal/powerLoss/errno.ts"
 import * as Machine from "./internal/powerLoss/kernel.ts"
 import { make as makeFileSystem } from "./internal/powerLoss/fileSystem.ts"
 import { fixed, seeded, surviving } from "./internal/powerLoss/survival.ts"
@@ -157,8 +159,36 @@ export interface Disk {
   readonly failWhen: (failure: ((operation: Operation) => Failure | undefined) | undefined) => void
 }
 
-const fateOf = (survival: Survival) =>
-  "seed" in survival ? seeded(survival.seed) : fixed(survival.data, survival.entries)
+type Seeded = Extract<Survival, { readonly seed: number }>
+
+const aNumber = Given.kind("a number", Number.isFinite)
+const what = Given.oneOf("dropped", "kept")
+const survivalKinds: Given.Kinds<Exclude<Survival, Seeded>> = {
+  data: Given.anyOf(
+    what,
+    Given.kind(
+      "{ torn: a number of bytes }",
+      (value) => Given.isObject(value) && Given.aCount(0).fits(value["torn"])
+    )
+  ),
+  entries: what
+}
+
+const fateOf = (where: string, survival: Survival) => {
+  if (Given.isObject(survival) && "seed" in survival) {
+    Given.options<Seeded>(where, survival, { seed: aNumber })
+    return seeded(survival.seed)
+  }
+  Given.options<Exclude<Survival, Seeded>>(where, survival, survivalKinds)
+  return fixed(survival.data, survival.entries)
+}
+
+const aFailure = Given.kind(
+  "the system's name of an error, such as EIO or ENOSPC, or { code, partial }",
+  (value) =>
+    isCode(value) ||
+    (Given.isObject(value) && isCode(value["code"]) && Given.aCount(0).fits(value["partial"]))
+)
 
 const makeOn = (kernel: Machine.Kernel): Disk => {
   let cutting: Plan.Rule<Operation> | undefined
@@ -193,6 +223,7 @@ const makeOn = (kernel: Machine.Kernel): Disk => {
       return kernel.mutations
     },
     cutPowerAt: (k) => {
+      Given.argument("PowerLossFileSystem: cutPowerAt", "k", k, Given.aCount(1))
       const first = kernel.mutations + k
       cutting = Plan.eachRule(({ mutation }) =>
         mutation !== undefined && mutation >= first ? { _tag: "CrashAfter" } : undefined
@@ -215,12 +246,24 @@ const makeOn = (kernel: Machine.Kernel): Disk => {
         )
       ),
     reboot: (survival = dropped) => {
+      const fate = fateOf("PowerLossFileSystem: reboot", survival)
       cutting = undefined
       failing = undefined
-      Machine.reboot(kernel, fateOf(survival))
+      Machine.reboot(kernel, fate)
     },
-    surviving: (survival) => makeOn(Machine.make(surviving(kernel.root, fateOf(survival)), kernel.nextInode)),
+    surviving: (survival) =>
+      makeOn(
+        Machine.make(
+          surviving(kernel.root, fateOf("PowerLossFileSystem: surviving", survival)),
+          kernel.nextInode
+        )
+      ),
     failAt: (k, failure, times = 1) => {
+      Given.refuse("PowerLossFileSystem: failAt", [
+        ...Given.problemOf("k", k, Given.aCount(1)),
+        ...Given.problemOf("failure", failure, aFailure),
+        ...Given.problemOf("times", times, Given.aLimit(1))
+      ])
       const first = kernel.mutations + k
       const fault = faultOf(failure)
       failing = Plan.eachRule(({ mutation }) =>
@@ -229,11 +272,13 @@ const makeOn = (kernel: Machine.Kernel): Disk => {
       plan()
     },
     failWhen: (failure) => {
+      Given.argument("PowerLossFileSystem: failWhen", "failure", failure, Given.optional(Given.aFunction))
       failing =
         failure === undefined
           ? undefined
           : Plan.eachRule((operation) => {
               const found = failure(operation)
+              Given.argument("PowerLossFileSystem: failWhen", "failure()", found, Given.optional(aFailure))
               return found === undefined ? undefined : faultOf(found)
             })
       if (failure === undefined) kernel.interrupted = undefined

@@ -39,6 +39,7 @@ import * as Journal from "@waymark/core/Journal"
 import * as RunIndex from "@waymark/core/RunIndex"
 import * as RunInfo from "@waymark/core/RunInfo"
 import { RunNotFound, Store, StoreError } from "@waymark/core/Store"
+import * as Given from "./internal/given.ts"
 import { rowsOf } from "./internal/rows.ts"
 
 interface Recorded {
@@ -63,6 +64,12 @@ const invalidCursor = (operation: string, cursor: string | undefined): Effect.Ef
     })
   )
 
+/** A text, too, is iterable: by its characters. */
+const aListOfLines = Given.kind(
+  "the lines of journals, one by one",
+  (value) => Given.isObject(value) && typeof Object(value)[Symbol.iterator] === "function"
+)
+
 /** Nobody owns a run, and nobody has sent it anything. */
 const facts: RunIndex.Facts = { isOwned: () => false, isCommanded: () => false }
 
@@ -78,6 +85,7 @@ const facts: RunIndex.Facts = { isOwned: () => false, isCommanded: () => false }
 export const make = Effect.fnUntraced(function* (
   lines: Iterable<string>
 ): Effect.fn.Return<Store["Service"], Journal.CorruptEntry> {
+  Given.argument("RecordedStore.make", "lines", lines, aListOfLines)
   const { hash } = yield* Hasher
   const runs = new Map<string, Recorded>()
   const all: Array<Journal.Entry> = []
@@ -190,6 +198,10 @@ export const record = Effect.fnUntraced(function* (
   run: string,
   options: { readonly alone?: boolean | undefined } = {}
 ): Effect.fn.Return<ReadonlyArray<string>, StoreError | RunNotFound, Store> {
+  Given.refuse("RecordedStore.record", [
+    ...Given.problemOf("run", run, Given.kind("the id of a run", Given.aText.fits)),
+    ...Given.problemsOf<typeof options>(options, { alone: Given.optional(Given.aBoolean) })
+  ])
   const store = yield* Store
   const seen = new Set([run])
   const lines: Array<string> = []

@@ -46,6 +46,7 @@ import type * as StoreModule from "@waymark/core/Store"
 import type * as Tool from "@waymark/core/Tool"
 import { differences } from "./internal/differences.ts"
 import * as Folder from "./internal/folder.ts"
+import * as Given from "./internal/given.ts"
 import { rowsOf } from "./internal/rows.ts"
 import { storyOf } from "./internal/story.ts"
 import type { HandlersOf } from "./internal/workerProcess.ts"
@@ -122,6 +123,19 @@ export class InvalidFolder extends Schema.TaggedError<InvalidFolder>()("InvalidF
   override get message(): string {
     return `folder ${this.folder} of recorded journals: ${this.detail}`
   }
+}
+
+type AnyOptions = { readonly [K in keyof Options<[], never>]: unknown }
+
+interface FolderOptions {
+  readonly folder: string | URL
+  readonly name?: string | undefined
+}
+
+const kinds: Given.Kinds<AnyOptions> = {
+  flows: Given.flows,
+  handlers: Given.aLayer,
+  codec: Given.optional(Given.kind("a codec", Given.isObject))
 }
 
 const json = (value: unknown): string => JSON.stringify(value)
@@ -238,9 +252,14 @@ const examine = Effect.fnUntraced(function* (flows: ReadonlyArray<Flow.Any>, inf
  */
 export const check = <const Flows extends ReadonlyArray<Flow.Any>, E>(
   lines: ReadonlyArray<string>,
-  { codec, flows, handlers }: Options<Flows, E>
+  options: Options<Flows, E>
 ): Effect.Effect<ReadonlyArray<Finding>, E> =>
   Effect.gen(function* () {
+    Given.refuse("ReplaySuite.check", [
+      ...Given.problemOf("lines", lines, Given.texts),
+      ...Given.problemsOf<AnyOptions>(options, kinds)
+    ])
+    const { codec, flows, handlers } = options
     const made = yield* Effect.result(RecordedStore.make(lines))
     if (made._tag === "Failure") {
       const { message, run } = made.failure
@@ -276,6 +295,12 @@ export const check = <const Flows extends ReadonlyArray<Flow.Any>, E>(
 export const suite = <const Flows extends ReadonlyArray<Flow.Any>, E>(
   options: Options<Flows, E> & { readonly folder: string | URL; readonly name?: string | undefined }
 ): void => {
+  Given.options<AnyOptions & FolderOptions>("ReplaySuite.suite", options, {
+    ...kinds,
+    folder: Given.aFolder,
+    name: Given.optional(Given.aText)
+  })
+  const { codec, flows, handlers } = options
   const folder = Folder.pathOf(options.folder)
   const names = Folder.journalsIn(folder)
   if (names.length === 0) {
@@ -285,7 +310,12 @@ export const suite = <const Flows extends ReadonlyArray<Flow.Any>, E>(
     for (const name of names) {
       it.live(`${name}: comes to the same`, ({ annotate }) =>
         Effect.gen(function* () {
-          const findings = yield* check(Folder.readLines(folder, name), options)
+          const findings = yield* check(Folder.readLines(folder, name), { codec, flows, handlers })
+          if (findings.length === 0)
+            return yield* new InvalidFolder({
+              folder,
+              detail: `${name}.jsonl holds no journal; record it anew`
+            })
           const bad = findings.find(({ verdict }) => verdict !== "same" && verdict !== "outdated")
           if (bad !== undefined) return yield* new ReplayFailed({ ...bad, file: Folder.fileOf(folder, name) })
           for (const { detail, run, verdict } of findings) {
@@ -312,6 +342,13 @@ export const record = (
   options: { readonly folder: string | URL; readonly name?: string | undefined }
 ): Effect.Effect<string, InvalidFolder | StoreModule.StoreError | StoreModule.RunNotFound, Store> =>
   Effect.gen(function* () {
+    Given.refuse("ReplaySuite.record", [
+      ...Given.problemOf("run", run, Given.aRun),
+      ...Given.problemsOf<FolderOptions>(options, {
+        folder: Given.aFolder,
+        name: Given.optional(Given.aText)
+      })
+    ])
     const id = typeof run === "string" ? run : run.id
     const lines = yield* RecordedStore.record(id)
     const folder = Folder.pathOf(options.folder)

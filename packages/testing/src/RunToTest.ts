@@ -28,6 +28,7 @@ import * as Runs from "@waymark/core/Runs"
 import type * as StoreModule from "@waymark/core/Store"
 import * as Tool from "@waymark/core/Tool"
 import { differences } from "./internal/differences.ts"
+import * as Given from "./internal/given.ts"
 import { exportsOf } from "./internal/runToTest/exports.ts"
 import type { Export, Exports, Modules } from "./internal/runToTest/exports.ts"
 import { fakesOf } from "./internal/runToTest/fakes.ts"
@@ -283,6 +284,18 @@ export const generate = (
   options: Options
 ): Effect.Effect<string, CannotGenerate | Runs.ReadError | StoreModule.StoreError, Runs.Runs> =>
   Effect.gen(function* () {
+    Given.refuse("RunToTest.generate", [
+      ...Given.problemOf("run", run, Given.aRun),
+      ...Given.problemsOf<Options>(options, {
+        modules: Given.kind(
+          'an object of modules by the specifier that the test imports them by, such as { "../src/flow.ts": module }',
+          (value) => Given.isObject(value) && Object.values(value).every(Given.isObject)
+        ),
+        handlers: Given.optional(Given.texts),
+        latency: Given.optional(Given.aBoolean),
+        name: Given.optional(Given.aText)
+      })
+    ])
     const id = typeof run === "string" ? run : run.id
     const all = yield* recordedOf(id)
     return yield* Effect.try({

@@ -25,6 +25,8 @@
  * @since 0.1.0
  */
 import { describe, it } from "@effect/vitest"
+import * as Given from "./internal/given.ts"
+import { refuseOptions } from "./internal/storeChecks/harness.ts"
 import * as StoreChecks from "./StoreChecks.ts"
 import type { Check, Harness } from "./StoreHarness.ts"
 import { missing, timeoutOf } from "./StoreHarness.ts"
@@ -83,6 +85,7 @@ const skipped = <Place>(options: Options<Place>): ((check: Check) => string | un
  * @since 0.1.0
  */
 export const suite = <Place>(options: Options<Place>): void => {
+  refuseOptions("StoreSuite.suite", options, { name: Given.aText, skip: Given.optional(Given.reasons) })
   const reasonToSkip = skipped(options)
   describe(`store: ${options.name}`, () => {
     for (const group of new Set(StoreChecks.checks.map((check) => check.group))) {

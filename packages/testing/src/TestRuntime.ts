@@ -58,6 +58,7 @@ import * as MemoryStore from "@waymark/core/MemoryStore"
 import * as Runs from "@waymark/core/Runs"
 import { Store } from "@waymark/core/Store"
 import * as Worker from "@waymark/core/Worker"
+import * as Given from "./internal/given.ts"
 import * as VirtualTime from "./internal/virtualTime.ts"
 import { TestRuntime } from "./internal/testRuntime.ts"
 import type { Stop } from "./internal/testRuntime.ts"
@@ -94,6 +95,19 @@ export interface Options<Flows extends ReadonlyArray<Flow.Any>, E, R> {
   readonly worker?: Omit<Worker.Options<ReadonlyArray<Flow.Any>>, "flows"> | undefined
 }
 
+const kinds: Given.Kinds<Options<ReadonlyArray<Flow.Any>, unknown, unknown>> = {
+  flows: Given.flows,
+  handlers: Given.aLayer,
+  disk: Given.optional(Given.aDisk),
+  flush: Given.optional(Given.oneOf("onSync", "background")),
+  store: Given.optional(Given.aFunction),
+  now: Given.optional(Given.aTime),
+  seed: Given.optional(Given.anyText),
+  worker: Given.optional(WorkerProcess.workerOptions)
+}
+
+const howToStop = Given.oneOf("drain", "crash")
+
 interface Running {
   readonly owner: string
   readonly machine: VirtualTime.Machine
@@ -118,6 +132,7 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>, E, R>(
 > =>
   Layer.effectContext(
     Effect.gen(function* () {
+      Given.options("TestRuntime.layer", options, kinds)
       const outer = yield* Effect.context()
       const disk = options.disk ?? MemoryStore.makeDisk()
       const flush = options.flush ?? "onSync"
@@ -159,8 +174,9 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>, E, R>(
         }
       }).pipe(Effect.uninterruptible)
 
-      const stop = (how: Stop): Effect.Effect<void> =>
+      const stop = (how: Stop, where = "stop"): Effect.Effect<void> =>
         Effect.suspend(() => {
+          Given.argument(`TestRuntime: ${where}`, "how", how, howToStop)
           if (running === undefined) return Effect.void
           const { context, machine, owner, scope } = running
           running = undefined
@@ -208,9 +224,9 @@ export const layer = <const Flows extends ReadonlyArray<Flow.Any>, E, R>(
           disk,
           idle: time.idle,
           advanceToNext,
-          stop,
+          stop: (how) => stop(how),
           start,
-          restart: (how) => Effect.andThen(stop(how), start)
+          restart: (how) => Effect.andThen(stop(how, "restart"), start)
         }),
         Context.add(Store, store),
         // What begins a run begins it where it is executed; whatever waits, waits outside of the worker's process.

@@ -40,9 +40,11 @@ describe("ReplaySuite in a process of its own", () => {
         project(folder, "text", replaced("pay ${input.amount}", "pay ${input.amount} now"))
         project(folder, "target", replaced('verdict === "yes"', 'verdict === "no"'))
         project(folder, "gone", replaced('Flow.make("invoice"', 'Flow.make("bill"'))
+        project(folder, "empty", (source) => source)
+        writeFileSync(join(folder, "test/empty/journals/reminded.jsonl"), "\n")
         const { exitCode, files } = yield* executeTests(folder)
         assert.strictEqual(exitCode, 1)
-        assert.strictEqual(files.size, 4)
+        assert.strictEqual(files.size, 5)
         for (const [name, { tests }] of files)
           assert.deepStrictEqual(tests, ["recorded journals reminded: comes to the same"], name)
 
@@ -71,6 +73,7 @@ describe("ReplaySuite in a process of its own", () => {
           '  recorded: {"kind":"visited","next":{"to":"send"},"ops":{}}',
           '  now:      {"kind":"visited","next":{"end":true},"ops":{}}'
         ])
+        assert.include(outcome("empty").message, "reminded.jsonl holds no journal; record it anew")
         says("gone", ["there is no such flow among those to replay against (bill)"])
       }).pipe(Effect.scoped),
     300_000

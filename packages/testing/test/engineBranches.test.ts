@@ -237,9 +237,9 @@ for (const [name, story] of Object.entries(stories)) {
 
 describe("a run in branches", () => {
   const input: ReadonlyArray<Item> = [{ n: 3 }, { n: 1, wait: "signal" }, { n: 2, wait: "sleep" }]
-  for (const { durability, name: circumstances, ...conditions } of variants) {
+  for (const { durability, keeps: modes, name: circumstances, ...conditions } of variants) {
     if (conditions.latency !== undefined) continue
-    for (const { how, worker } of conditions.keeps) {
+    for (const { how, worker } of modes) {
       const flow = flowOf({ durability, policy: "failFast" })
       const base = {
         ...conditions,

@@ -12,6 +12,7 @@ import type { RunInfo } from "@waymark/core/RunInfo"
 import * as Runs from "@waymark/core/Runs"
 import { ExpectationFailed } from "./expectation.ts"
 import { failureText } from "./eventText.ts"
+import * as Given from "./given.ts"
 import { nameOf, storyOf } from "./story.ts"
 import { TestRuntime } from "./testRuntime.ts"
 
@@ -49,12 +50,13 @@ const linesOf = (run: Runs.RunLike): Effect.Effect<ReadonlyArray<string>, Runs.R
  * @since 0.1.0
  */
 export const timeline = (run: Runs.RunLike): Effect.Effect<string, Runs.ReadError, Needs> =>
-  Effect.flatMap(TestRuntime, ({ idle }) =>
-    Effect.andThen(
+  Effect.flatMap(TestRuntime, ({ idle }) => {
+    Given.argument("TestRuntime.timeline", "run", run, Given.aRun)
+    return Effect.andThen(
       idle,
       Effect.map(linesOf(run), (lines) => lines.join("\n"))
     )
-  )
+  })
 
 /** How a run stands, in words. */
 const standing = (info: RunInfo): string => {
@@ -76,8 +78,9 @@ const refuse = (
   })
 
 /** The run as it is when nothing can go on without time passing. */
-const rested = (run: Runs.RunLike) =>
+const rested = (where: string, run: Runs.RunLike) =>
   Effect.gen(function* () {
+    Given.argument(`TestRuntime.${where}`, "run", run, Given.aRun)
     const { idle } = yield* TestRuntime
     yield* idle
     return yield* (yield* Runs.Runs).get(run)
@@ -97,7 +100,7 @@ export const expectCompleted = <F extends Flow.Any>(
   run: Runs.Run<F>
 ): Effect.Effect<Flow.Output<F>, ExpectationFailed | Runs.ReadError, Needs> =>
   Effect.gen(function* () {
-    const info = yield* rested(run)
+    const info = yield* rested("expectCompleted", run)
     if (info.status !== "completed") return yield* refuse(run, "completed", info)
     const runs = yield* Runs.Runs
     return yield* Effect.orDie(runs.await(run))
@@ -115,7 +118,8 @@ export const expectFailed = (
   tag?: string
 ): Effect.Effect<Failure, ExpectationFailed | Runs.ReadError, Needs> =>
   Effect.gen(function* () {
-    const info = yield* rested(run)
+    Given.argument("TestRuntime.expectFailed", "tag", tag, Given.optional(Given.aText))
+    const info = yield* rested("expectFailed", run)
     const expected = tag === undefined ? "failed" : `failed with ${tag}`
     if (info.status !== "failed") return yield* refuse(run, expected, info)
     const { error } = yield* last(run, "failed")
@@ -135,7 +139,7 @@ export const expectCancelled = (
   run: Runs.RunLike
 ): Effect.Effect<string, ExpectationFailed | Runs.ReadError, Needs> =>
   Effect.gen(function* () {
-    const info = yield* rested(run)
+    const info = yield* rested("expectCancelled", run)
     if (info.status !== "cancelled") return yield* refuse(run, "cancelled", info)
     return (yield* last(run, "cancelled")).reason
   })
@@ -151,7 +155,8 @@ export const expectPaused = (
   kind?: PauseReason["kind"]
 ): Effect.Effect<PauseReason, ExpectationFailed | Runs.ReadError, Needs> =>
   Effect.gen(function* () {
-    const info = yield* rested(run)
+    Given.argument("TestRuntime.expectPaused", "kind", kind, Given.optional(Given.aText))
+    const info = yield* rested("expectPaused", run)
     const expected = kind === undefined ? "paused" : `paused (${kind})`
     if (info.status !== "paused") return yield* refuse(run, expected, info)
     const { reason } = yield* last(run, "paused")
@@ -178,7 +183,8 @@ export const expectWaiting = (
   name?: string
 ): Effect.Effect<OpenWait, ExpectationFailed | Runs.ReadError, Needs> =>
   Effect.gen(function* () {
-    const info = yield* rested(run)
+    Given.argument("TestRuntime.expectWaiting", "name", name, Given.optional(Given.aText))
+    const info = yield* rested("expectWaiting", run)
     const wait = isTerminal(info.status)
       ? undefined
       : info.waits.find(name === undefined ? () => true : isCalled(name))
@@ -197,13 +203,14 @@ export const expectTimeline = (
   expected: ReadonlyArray<string | RegExp>
 ): Effect.Effect<void, ExpectationFailed | Runs.ReadError, Needs> =>
   Effect.gen(function* () {
-    yield* rested(run)
+    Given.argument("TestRuntime.expectTimeline", "expected", expected, someLines)
+    yield* rested("expectTimeline", run)
     const actual = yield* linesOf(run)
     const found = new Set<number>()
     let at = 0
     for (const line of expected) {
       const matches = (text: string): boolean =>
-        typeof line === "string" ? text.startsWith(line) : line.test(text)
+        typeof line === "string" ? text.startsWith(line) : text.search(line) !== -1
       const index = actual.findIndex((text, i) => i >= at && matches(text))
       if (index === -1) {
         const where = at === 0 ? "" : ` after ${JSON.stringify(actual[at - 1])}`
@@ -220,8 +227,17 @@ export const expectTimeline = (
     }
   })
 
+const someLines = Given.kind(
+  "a list of the beginnings of lines, or of patterns, and not empty",
+  (value) =>
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every((line) => Given.aText.fits(line) || line instanceof RegExp)
+)
+
 /** Lets time jump from timer to timer until it is so; fails when there is no timer left, or after too many. */
 const advanceUntil = (
+  where: string,
   run: Runs.RunLike,
   expected: string,
   isSo: (info: RunInfo) => Effect.Effect<boolean, Runs.ReadError, Runs.Runs>,
@@ -230,7 +246,7 @@ const advanceUntil = (
   Effect.gen(function* () {
     const { advanceToNext } = yield* TestRuntime
     for (let jumps = 0; ; jumps++) {
-      const info = yield* rested(run)
+      const info = yield* rested(where, run)
       if (yield* isSo(info)) return info
       if (isOver(info)) return yield* refuse(run, expected, info)
       if (jumps === maxJumps) return yield* refuse(run, expected, info, ` after ${maxJumps} timers`)
@@ -252,8 +268,9 @@ export const advanceToEnd = (
   run: Runs.RunLike
 ): Effect.Effect<Duration.Duration, ExpectationFailed | Runs.ReadError, Needs> =>
   Effect.gen(function* () {
-    const begun = (yield* rested(run)).updatedAt
+    const begun = (yield* rested("advanceToEnd", run)).updatedAt
     const { endedAt } = yield* advanceUntil(
+      "advanceToEnd",
       run,
       "at its end",
       ({ status }) => Effect.succeed(isTerminal(status)),
@@ -275,12 +292,17 @@ export const advanceToWait = (
   options: { readonly nth?: number | undefined } = {}
 ): Effect.Effect<OpenWait, ExpectationFailed | Runs.ReadError, Needs> =>
   Effect.gen(function* () {
+    Given.refuse("TestRuntime.advanceToWait", [
+      ...Given.problemOf("name", name, Given.aText),
+      ...Given.problemsOf<typeof options>(options, { nth: Given.optional(Given.aCount(1)) })
+    ])
     const nth = options.nth ?? 1
     const opened = Effect.map(eventsOf(run), (events) => {
       const names = events.flatMap((event) => (event.kind === "waitOpened" ? [nameOf(event)] : []))
       return names.filter((own) => own === name).length
     })
     const info = yield* advanceUntil(
+      "advanceToWait",
       run,
       `waiting for ${name}${nth === 1 ? "" : ` (number ${nth})`}`,
       ({ status, waits }) =>
@@ -307,6 +329,7 @@ export const advanceToPause = (
 ): Effect.Effect<PauseReason, ExpectationFailed | Runs.ReadError, Needs> =>
   Effect.andThen(
     advanceUntil(
+      "advanceToPause",
       run,
       "paused",
       ({ status }) => Effect.succeed(status === "paused"),

@@ -11,6 +11,7 @@ import { IdGenerator } from "@waymark/core/IdGenerator"
 import type * as Runs from "@waymark/core/Runs"
 import type { Store } from "@waymark/core/Store"
 import * as Worker from "@waymark/core/Worker"
+import * as Given from "./given.ts"
 import type { Machine } from "./virtualTime.ts"
 
 /** The handlers of these flows, as a layer's output. */
@@ -21,6 +22,23 @@ export type HandlersOf<Flows extends ReadonlyArray<Flow.Any>> = Flows[number] ex
   : never
 
 export type WorkerOptions = Omit<Worker.Options<ReadonlyArray<Flow.Any>>, "flows">
+
+/** What they are is for the worker to say. */
+const known: { readonly [K in keyof Required<WorkerOptions>]: true } = {
+  takesUp: true,
+  concurrency: true,
+  keepWaiting: true,
+  timers: true,
+  sweep: true,
+  grace: true,
+  drainTimeout: true,
+  onRun: true
+}
+
+export const workerOptions: Given.Kind = Given.kind(
+  `an object with options of Worker.layer: ${Object.keys(known).join(", ")}`,
+  (value) => Given.isObject(value) && Object.keys(value).every((name) => Object.hasOwn(known, name))
+)
 
 export interface Parts<Flows extends ReadonlyArray<Flow.Any>, E, R> {
   readonly flows: Flows

@@ -19,6 +19,7 @@ import type * as Runs from "@waymark/core/Runs"
 import { Store } from "@waymark/core/Store"
 import type * as Worker from "@waymark/core/Worker"
 import * as CrashStore from "../../CrashStore.ts"
+import { isPromise, refuse, shown } from "../given.ts"
 import * as VirtualTime from "../virtualTime.ts"
 import * as WorkerProcess from "../workerProcess.ts"
 import * as Ledger from "./ledger.ts"
@@ -146,7 +147,13 @@ const runProcess = <World, A, E, LE, R>(
           around: witness.layer(process),
           worker: setting.worker
         })
-        return yield* Effect.exit(Effect.provideContext(setting.scenario(given), services))
+        const doing = setting.scenario(given)
+        if (!Effect.isEffect(doing)) {
+          refuse("CrashExplorer.explore", [
+            `\`scenario\` gave ${shown(doing)}; it has to give an Effect, as Effect.gen does`
+          ])
+        }
+        return yield* Effect.exit(Effect.provideContext(doing, services))
       })
     ) as Effect.Effect<Exit.Exit<A, E>, unknown, R>
 
@@ -296,6 +303,8 @@ export const run = <World, A, E, LE, R>(
     const logs: Array<string> = []
     const shared = { time, disk, witness, ids: WorkerProcess.sequentialIds(), logs }
     const world = setting.world()
+    if (isPromise(world))
+      refuse("CrashExplorer.explore", ["`world` gave a Promise; it has to make the world at once"])
     const answers = new Map<string, unknown>()
     const placed: Array<PlacedCut> = []
     const problems: Array<string> = []

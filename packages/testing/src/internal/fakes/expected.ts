@@ -5,6 +5,7 @@ import { format } from "effect/Formatter"
 import type * as Tool from "@waymark/core/Tool"
 import { differences } from "../differences.ts"
 import { ExpectationFailed } from "../expectation.ts"
+import * as Given from "../given.ts"
 import type { Call, UnexpectedCall } from "./fake.ts"
 
 /**
@@ -40,6 +41,8 @@ export interface Expectations {
 }
 
 interface Seen {
+  /** The names of the tools that there are fakes of. */
+  readonly tools: ReadonlySet<string>
   readonly calls: () => ReadonlyArray<Call>
   readonly unexpected: () => ReadonlyArray<UnexpectedCall>
   readonly unused: () => ReadonlyArray<readonly [tool: string, count: number]>
@@ -63,13 +66,26 @@ const has = (value: unknown, part: unknown): boolean =>
       )
     : differences(part, value).length === 0
 
-export const make = ({ calls, timeline, unexpected, unused }: Seen): Expectations => {
+/** Refuses what is no tool of these fakes: nobody would see its calls. */
+export const refuseUnseen = (where: string, tools: ReadonlySet<string>, tool: unknown): void => {
+  Given.argument(where, "tool", tool, Given.aTool)
+  const { name } = tool as Tool.Any
+  if (!tools.has(name))
+    Given.refuse(where, [
+      `there is no fake of tool ${name} here, so its calls are not seen; there are fakes of ${[...tools].join(", ") || "none"}`
+    ])
+}
+
+export const make = ({ calls, timeline, tools: known, unexpected, unused }: Seen): Expectations => {
+  const see = (where: string, tool: unknown): void => refuseUnseen(where, known, tool)
   const of = (tool: Tool.Any): ReadonlyArray<Call> => calls().filter((call) => call.tool === tool.name)
   const refuse = (detail: string, expected: unknown, actual: unknown): never => {
     throw new ExpectationFailed({ detail: `${detail}\n${timeline()}`, expected, actual })
   }
   return {
     expectInputs: (tool, expected) => {
+      see("expectInputs", tool)
+      Given.argument("expectInputs", "inputs", expected, Given.kind("a list of inputs", Array.isArray))
       const actual = of(tool).map(({ input }) => input)
       const lines = differences(expected, actual)
       if (lines.length === 0) return
@@ -77,6 +93,11 @@ export const make = ({ calls, timeline, unexpected, unused }: Seen): Expectation
       refuse(`tool ${tool.name} was not called with what was expected:\n${all}`, expected, actual)
     },
     expectCalled: (tool, how = {}) => {
+      see("expectCalled", tool)
+      Given.options<typeof how>("expectCalled", how, {
+        times: Given.optional(Given.aCount(0)),
+        with: Given.kind("fields of an input", () => true)
+      })
       const matching = of(tool).filter(({ input }) => how.with === undefined || has(input, how.with))
       const isSo = how.times === undefined ? matching.length > 0 : matching.length === how.times
       if (isSo) return
@@ -90,6 +111,7 @@ export const make = ({ calls, timeline, unexpected, unused }: Seen): Expectation
       )
     },
     expectNotCalled: (tool) => {
+      see("expectNotCalled", tool)
       const { length } = of(tool)
       if (length > 0)
         refuse(
@@ -99,6 +121,7 @@ export const make = ({ calls, timeline, unexpected, unused }: Seen): Expectation
         )
     },
     expectOrder: (...tools) => {
+      for (const tool of tools.length === 0 ? [undefined] : tools) see("expectOrder", tool)
       const actual = calls().map(({ tool }) => tool)
       let at = 0
       for (const [index, { name }] of tools.entries()) {
@@ -115,6 +138,7 @@ export const make = ({ calls, timeline, unexpected, unused }: Seen): Expectation
       }
     },
     expectOnce: (tool) => {
+      if (tool !== undefined) see("expectOnce", tool)
       const keys = new Map<string, Call>()
       for (const call of tool === undefined ? calls() : of(tool)) {
         if (call.result !== "succeeded" || call.repeated) continue

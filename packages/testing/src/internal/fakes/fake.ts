@@ -1,12 +1,14 @@
 /**
  * Fakes of single tools, and what they see.
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import { format } from "effect/Formatter"
 import * as Schema from "effect/Schema"
 import type * as Tool from "@waymark/core/Tool"
 import { differences } from "../differences.ts"
+import * as Given from "../given.ts"
 import type { Reply, ReplyOf } from "./replies.ts"
+import { aReply } from "./replies.ts"
 
 /**
  * One try of a call, as the fake saw it. Tries are numbered from 1 in the order in which they came.
@@ -91,6 +93,28 @@ export interface Opened {
   readonly undo?: ((undo: Undo<any>) => Reply<void, unknown> | Effect.Effect<void, unknown>) | undefined
 }
 
+export const aFake: Given.Kind = Given.kind(
+  "a fake, such as FakeTools.always(tool, reply)",
+  (value) => Given.isObject(value) && Given.isTool(value["tool"]) && typeof value["open"] === "function"
+)
+
+/** Refuses what is no tool, no replies, and what is no reply. */
+const refuseScript = (where: string, tool: unknown, replies: ReadonlyArray<unknown>): void => {
+  const first = replies.length === 0 ? [undefined] : replies
+  Given.refuse(where, [
+    ...Given.problemOf("tool", tool, Given.aTool),
+    ...first.flatMap((reply, index) => Given.problemOf(`replies[${index}]`, reply, aReply))
+  ])
+}
+
+/** What somebody gives a call, if it is a reply or an effect. */
+const checked = <A>(where: string, tool: Tool.Any, answer: A): A => {
+  Given.argument(`${where}: tool ${tool.name}`, "what it was answered", answer, repliesOrEffect)
+  return answer
+}
+
+const repliesOrEffect = Given.anyOf(aReply, Given.kind("an Effect that gives the output", Effect.isEffect))
+
 /**
  * Replies in this order, one for each try; a further one is unexpected.
  *
@@ -100,19 +124,22 @@ export interface Opened {
 export const script = <T extends Tool.Any>(
   tool: T,
   ...replies: readonly [ReplyOf<T>, ...ReadonlyArray<ReplyOf<T>>]
-): Fake<T["name"]> => ({
-  tool,
-  open: () => {
-    let used = 0
-    return {
-      unused: () => replies.length - used,
-      respond: () =>
-        replies[used++] ?? {
-          unexpected: `its script has ${replies.length} ${replies.length === 1 ? "reply, which was" : "replies, all"} given`
-        }
+): Fake<T["name"]> => {
+  refuseScript("FakeTools.script", tool, replies)
+  return {
+    tool,
+    open: () => {
+      let used = 0
+      return {
+        unused: () => replies.length - used,
+        respond: () =>
+          replies[used++] ?? {
+            unexpected: `its script has ${replies.length} ${replies.length === 1 ? "reply, which was" : "replies, all"} given`
+          }
+      }
     }
   }
-})
+}
 
 /**
  * Replies to every call by its input: with a reply, or with an effect that gives the output.
@@ -126,7 +153,15 @@ export const answer = <T extends Tool.Any>(
     input: T["input"]["Type"],
     call: Call<T>
   ) => ReplyOf<T> | Effect.Effect<T["output"]["Type"], T["error"]["Type"]>
-): Fake<T["name"]> => ({ tool, open: () => ({ unused: () => 0, respond: respond as Respond }) })
+): Fake<T["name"]> => {
+  Given.refuse("FakeTools.answer", [
+    ...Given.problemOf("tool", tool, Given.aTool),
+    ...Given.problemOf("respond", respond, Given.aFunction)
+  ])
+  const answering: Respond = (input, call) =>
+    checked("FakeTools.answer", tool, (respond as Respond)(input, call))
+  return { tool, open: () => ({ unused: () => 0, respond: answering }) }
+}
 
 /**
  * Gives every call the same reply.
@@ -134,8 +169,13 @@ export const answer = <T extends Tool.Any>(
  * @category constructors
  * @since 0.1.0
  */
-export const always = <T extends Tool.Any>(tool: T, reply: ReplyOf<T>): Fake<T["name"]> =>
-  answer(tool, () => reply)
+export const always = <T extends Tool.Any>(tool: T, reply: ReplyOf<T>): Fake<T["name"]> => {
+  Given.refuse("FakeTools.always", [
+    ...Given.problemOf("tool", tool, Given.aTool),
+    ...Given.problemOf("reply", reply, aReply)
+  ])
+  return answer(tool, () => reply)
+}
 
 /**
  * Replies in this order, one for each try, and begins again after the last one.
@@ -146,13 +186,16 @@ export const always = <T extends Tool.Any>(tool: T, reply: ReplyOf<T>): Fake<T["
 export const cycle = <T extends Tool.Any>(
   tool: T,
   ...replies: readonly [ReplyOf<T>, ...ReadonlyArray<ReplyOf<T>>]
-): Fake<T["name"]> => ({
-  tool,
-  open: () => {
-    let used = 0
-    return { unused: () => 0, respond: () => replies[used++ % replies.length]! }
+): Fake<T["name"]> => {
+  refuseScript("FakeTools.cycle", tool, replies)
+  return {
+    tool,
+    open: () => {
+      let used = 0
+      return { unused: () => 0, respond: () => replies[used++ % replies.length]! }
+    }
   }
-})
+}
 
 /**
  * Expects these tries in this order, each with its input, and replies to them. A try with another input, or one more, is
@@ -164,6 +207,22 @@ export const cycle = <T extends Tool.Any>(
 export const expecting = <T extends Tool.Any>(
   tool: T,
   ...tries: ReadonlyArray<{ readonly input: T["input"]["Type"]; readonly reply: ReplyOf<T> }>
+): Fake<T["name"]> => {
+  Given.refuse("FakeTools.expecting", [
+    ...Given.problemOf("tool", tool, Given.aTool),
+    ...tries.flatMap((one, index) => Given.problemsOf(one, aTry, `tries[${index}].`))
+  ])
+  return expectingThese(tool, tries)
+}
+
+const aTry: Given.Kinds<{ readonly input: unknown; readonly reply: unknown }> = {
+  input: Given.kind("an input of the tool", () => true),
+  reply: aReply
+}
+
+const expectingThese = <T extends Tool.Any>(
+  tool: T,
+  tries: ReadonlyArray<{ readonly input: T["input"]["Type"]; readonly reply: ReplyOf<T> }>
 ): Fake<T["name"]> => ({
   tool,
   open: () => {
@@ -189,10 +248,13 @@ export const expecting = <T extends Tool.Any>(
  * @category constructors
  * @since 0.1.0
  */
-export const refuse = <T extends Tool.Any>(tool: T): Fake<T["name"]> => ({
-  tool,
-  open: () => ({ unused: () => 0, respond: () => ({ unexpected: "no call of it is expected" }) })
-})
+export const refuse = <T extends Tool.Any>(tool: T): Fake<T["name"]> => {
+  Given.argument("FakeTools.refuse", "tool", tool, Given.aTool)
+  return {
+    tool,
+    open: () => ({ unused: () => 0, respond: () => ({ unexpected: "no call of it is expected" }) })
+  }
+}
 
 /**
  * A fake whose calls are not simply undone: every try is answered with a reply, or with an effect.
@@ -204,4 +266,14 @@ export const undo = <T extends Tool.Any>(
   tool: T,
   fake: Fake<T["name"]>,
   respond: (undo: Undo<T>) => Reply<void, T["error"]["Type"]> | Effect.Effect<void, T["error"]["Type"]>
-): Fake<T["name"]> => ({ tool, open: () => ({ ...fake.open(), undo: respond }) })
+): Fake<T["name"]> => {
+  Given.refuse("FakeTools.undo", [
+    ...Given.problemOf("tool", tool, Given.aTool),
+    ...Given.problemOf("fake", fake, aFake),
+    ...Given.problemOf("respond", respond, Given.aFunction)
+  ])
+  return {
+    tool,
+    open: () => ({ ...fake.open(), undo: (tried) => checked("FakeTools.undo", tool, respond(tried)) })
+  }
+}

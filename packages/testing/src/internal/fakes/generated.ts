@@ -5,6 +5,7 @@ import * as Arbitrary from "effect/Arbitrary"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Tool from "@waymark/core/Tool"
+import * as Given from "../given.ts"
 import { seededRandom } from "../virtualTime.ts"
 import type { Fake } from "./fake.ts"
 import type { Reply, ReplyOf } from "./replies.ts"
@@ -48,22 +49,30 @@ const sample = <S extends Schema.Constraint>(
  * @category constructors
  * @since 0.1.0
  */
-export const generated = <T extends Tool.Any>(
-  tool: T,
-  { failures = 0, seed = "", size = 10 }: GeneratedOptions = {}
-): Fake<T["name"]> => ({
-  tool,
-  open: () => ({
-    unused: () => 0,
-    respond: (_input, { attempt, key }) => {
-      const own = `${seed}/${tool.name}/${key}/${attempt}`
-      const fails = failures > 0 && seededRandom(own).nextDoubleUnsafe() < failures
-      return fails
-        ? Effect.flatMap(sample(tool.error, own, size), Effect.fail)
-        : sample(tool.output, own, size)
-    }
-  })
-})
+export const generated = <T extends Tool.Any>(tool: T, options: GeneratedOptions = {}): Fake<T["name"]> => {
+  Given.refuse("FakeTools.generated", [
+    ...Given.problemOf("tool", tool, Given.aTool),
+    ...Given.problemsOf<GeneratedOptions>(options, {
+      seed: Given.optional(Given.anyOf(Given.anyText, Given.kind("a number", Number.isFinite))),
+      failures: Given.optional(Given.aShare),
+      size: Given.optional(Given.aCount(0))
+    })
+  ])
+  const { failures = 0, seed = "", size = 10 } = options
+  return {
+    tool,
+    open: () => ({
+      unused: () => 0,
+      respond: (_input, { attempt, key }) => {
+        const own = `${seed}/${tool.name}/${key}/${attempt}`
+        const fails = failures > 0 && seededRandom(own).nextDoubleUnsafe() < failures
+        return fails
+          ? Effect.flatMap(sample(tool.error, own, size), Effect.fail)
+          : sample(tool.output, own, size)
+      }
+    })
+  }
+}
 
 /**
  * Lists of replies of a tool, for `it.effect.prop`: give them to {@link cycle}. A list that makes a property fail is shrunk.
@@ -77,6 +86,13 @@ export const arbitraryReplies = <T extends Tool.Any>(
   tool: T,
   options: { readonly failures?: boolean | undefined; readonly maxLength?: number | undefined } = {}
 ): Arbitrary.Arbitrary<readonly [ReplyOf<T>, ...Array<ReplyOf<T>>]> => {
+  Given.refuse("FakeTools.arbitraryReplies", [
+    ...Given.problemOf("tool", tool, Given.aTool),
+    ...Given.problemsOf<typeof options>(options, {
+      failures: Given.optional(Given.aBoolean),
+      maxLength: Given.optional(Given.aCount(1))
+    })
+  ])
   const Success = Schema.Struct({ _tag: Schema.Literal("Succeed"), value: tool.output })
   const Failure = Schema.Struct({ _tag: Schema.Literal("Fail"), value: tool.error })
   const one = Arbitrary.schema<Schema.Constraint>(

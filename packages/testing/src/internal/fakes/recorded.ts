@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import type { Event } from "@waymark/core/Event"
 import type * as Tool from "@waymark/core/Tool"
 import { differences } from "../differences.ts"
+import * as Given from "../given.ts"
 import type { Call, Fake, Opened, Respond } from "./fake.ts"
 import { placeOf, triesOf } from "./tries.ts"
 import type { Result } from "./tries.ts"
@@ -114,6 +115,11 @@ export const recorded = <T extends Tool.Any>(
   source: ReadonlyArray<RecordedTry> | ReadonlyArray<Event>,
   undone: ReadonlyArray<RecordedTry> = []
 ): Fake<T["name"]> => {
+  Given.refuse("FakeTools.recorded", [
+    ...Given.problemOf("tool", tool, Given.aTool),
+    ...problemsOfSource("source", source),
+    ...problemsOfSource("undone", undone)
+  ])
   const recordings = recordingsOf(tool, source)
   const undos: ReadonlyArray<Undone> = isEvents(source)
     ? triesOf(source).undos.filter((one) => one.tool === tool.name)
@@ -135,6 +141,22 @@ export const recorded = <T extends Tool.Any>(
     }
   }
 }
+
+/** What a recorded try may have come to. */
+const ends = ["output", "error", "defect", "hangs"]
+
+const problemsOfSource = (name: string, source: unknown): ReadonlyArray<string> => {
+  if (!Array.isArray(source)) return Given.problemOf(name, source, aSource)
+  return source.flatMap((one: unknown, index) => {
+    const isTry = Given.isObject(one) && "input" in one && ends.filter((end) => end in one).length === 1
+    return isTry || (Given.isObject(one) && "seq" in one && "kind" in one)
+      ? []
+      : Given.problemOf(`${name}[${index}]`, one, aRecording)
+  })
+}
+
+const aSource = Given.kind("a list of recorded tries, or of the decoded events of a journal", Array.isArray)
+const aRecording = Given.kind(`an event, or a try with \`input\` and one of ${ends.join(", ")}`, () => false)
 
 interface Undone {
   readonly input: Schema.Json

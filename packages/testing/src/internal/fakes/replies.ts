@@ -4,6 +4,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Tool from "@waymark/core/Tool"
+import * as Given from "../given.ts"
 
 /**
  * What a fake does when it is called.
@@ -25,6 +26,19 @@ export type Reply<Output, Error> =
  * @since 0.1.0
  */
 export type ReplyOf<T extends Tool.Any> = Reply<T["output"]["Type"], T["error"]["Type"]>
+
+const tags: { readonly [Tag in Reply<never, never>["_tag"]]: true } = {
+  Succeed: true,
+  Fail: true,
+  Die: true,
+  Hang: true,
+  After: true
+}
+
+export const aReply: Given.Kind = Given.kind(
+  "a reply, such as FakeTools.succeed(output), FakeTools.fail(error), FakeTools.ok",
+  (value) => Given.isObject(value) && typeof value["_tag"] === "string" && Object.hasOwn(tags, value["_tag"])
+)
 
 /**
  * Succeeds with an output.
@@ -75,11 +89,13 @@ export const hang: Reply<never, never> = { _tag: "Hang" }
 export const after = <Output, Error>(
   delay: Duration.Input,
   reply: Reply<Output, Error>
-): Reply<Output, Error> => ({
-  _tag: "After",
-  delay: Duration.fromInputUnsafe(delay),
-  reply
-})
+): Reply<Output, Error> => {
+  Given.refuse("FakeTools.after", [
+    ...Given.problemOf("delay", delay, Given.aDuration),
+    ...Given.problemOf("reply", reply, aReply)
+  ])
+  return { _tag: "After", delay: Duration.fromInputUnsafe(delay), reply }
+}
 
 /** Does what a reply says. */
 export const carryOut = (reply: Reply<unknown, unknown>): Effect.Effect<unknown, unknown> => {

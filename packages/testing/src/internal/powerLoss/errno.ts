@@ -29,6 +29,9 @@ const descriptions = {
 /** The name of a system error. */
 export type Code = keyof typeof descriptions
 
+export const isCode = (value: unknown): value is Code =>
+  typeof value === "string" && Object.hasOwn(descriptions, value)
+
 const tags: { readonly [code in Code]?: SystemErrorTag } = {
   EACCES: "PermissionDenied",
   EBUSY: "Busy",

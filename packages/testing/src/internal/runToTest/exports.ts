@@ -4,6 +4,7 @@
 import * as Layer from "effect/Layer"
 import type * as Flow from "@waymark/core/Flow"
 import type * as Tool from "@waymark/core/Tool"
+import { isFlow, isTool } from "../given.ts"
 import { CannotGenerate } from "./refusal.ts"
 
 /** Modules by the specifier that the test imports them by. */
@@ -29,15 +30,6 @@ export interface Exports {
   /** The import statements for what was asked for. */
   readonly imports: () => ReadonlyArray<string>
 }
-
-const isObject = (value: unknown): value is { readonly [key: string]: unknown } =>
-  (typeof value === "object" && value !== null) || typeof value === "function"
-
-const isFlow = (value: unknown): value is Flow.Any =>
-  isObject(value) && typeof value["id"] === "string" && "startNode" in value && "nodes" in value
-
-const isTool = (value: unknown): value is Tool.Any =>
-  isObject(value) && typeof value["name"] === "string" && "delivery" in value && "inDoubt" in value
 
 /** The names that a test has already. */
 const taken = ["assert", "it", "Effect", "FakeTools", "Layer", "Runs", "Schema", "TestClock", "TestRuntime"]

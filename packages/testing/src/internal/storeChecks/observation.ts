@@ -165,7 +165,7 @@ export interface Beginning extends Journal.Options {
 
 /** Creates a run that this instance holds. */
 export const begin = Effect.fnUntraced(function* (store: Instance, run: string, options?: Beginning) {
-  const journal = yield* Journal.make(run, options)
+  const journal = yield* Journal.make(run, options?.time === undefined ? {} : { time: options.time })
   const batch = journal.batch(...(options?.steps ?? [Journal.created()]))
   const lease = yield* store.create(batch, { holder: options?.holder ?? "worker", ahead: options?.ahead })
   return writer(store, lease, journal, new Set([journal.seq]))

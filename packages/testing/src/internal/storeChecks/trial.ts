@@ -15,6 +15,7 @@ import * as Context from "effect/Context"
 import { Store } from "@waymark/core/Store"
 import type { Check, Harness, Need } from "../../StoreHarness.ts"
 import { CheckFailed, timeoutOf } from "../../StoreHarness.ts"
+import { refuseUnfit } from "./harness.ts"
 
 export type Instance = Store["Service"]
 
@@ -209,7 +210,10 @@ export const check = (
     needs,
     weight,
     run: (harness) =>
-      within(timeoutOf(harness) * weight, "the check", onFreshPlace(harness, body)).pipe(
+      Effect.suspend(() => {
+        refuseUnfit(`the check ${JSON.stringify(name)}`, harness)
+        return within(timeoutOf(harness) * weight, "the check", onFreshPlace(harness, body))
+      }).pipe(
         Effect.catchCause((cause) =>
           Cause.hasInterruptsOnly(cause)
             ? Effect.interrupt
