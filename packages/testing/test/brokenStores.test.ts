@@ -17,7 +17,7 @@ describe("the store suite finds a store that", () => {
           assert.strictEqual(failure.check, name)
           assert.match(failure.detail, detail)
         }),
-      20_000
+      150_000
     )
   }
 
@@ -52,7 +52,7 @@ describe("the store suite finds a store that", () => {
       () =>
         Effect.gen(function* () {
           const failure = yield* Effect.flip(
-            model.run({ ...harness(fault), timeout: 1_500, property: { runs: 300, seed: 1, maxShrinks: 2 } })
+            model.run({ ...harness(fault), timeout: 3_000, property: { runs: 300, seed: 1, maxShrinks: 2 } })
           )
           assert.match(failure.detail, /Property falsified after/)
         }),

@@ -1,11 +1,12 @@
 /**
- * A process that works on one run in a directory: twenty-five calls of a tool that writes down when it begins and ends.
+ * A process that works on one run in a directory: twenty-five calls of a tool that writes down when it begins and ends. The
+ * first process does not get beyond the eleventh before there is another, however long it takes until it is stopped.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Flow, Node, Runs, State, Tool, Worker } from "@waymark/core"
 import { FsStore } from "@waymark/store-fs"
 import { Effect, Layer, Schema } from "effect"
-import { appendFileSync } from "node:fs"
+import { appendFileSync, readFileSync } from "node:fs"
 
 const [directory = "", run = "", witness = ""] = process.argv.slice(2)
 
@@ -28,9 +29,16 @@ const handlers = Ticks.toLayer({
 
 const note = (what: string) => Effect.sync(() => appendFileSync(witness, `${process.pid} ${what}\n`))
 
+const isAlone = (): boolean =>
+  readFileSync(witness, "utf8")
+    .split("\n")
+    .every((line) => line === "" || line.startsWith(`${process.pid} `))
+
 const tick = Tick.toLayer(({ n }) =>
   note(`begin ${n}`).pipe(
-    Effect.andThen(Effect.sleep("20 millis")),
+    Effect.andThen(
+      Effect.repeat(Effect.sleep("20 millis"), { while: () => Effect.sync(() => n === 10 && isAlone()) })
+    ),
     Effect.andThen(note(`end ${n}`)),
     Effect.as(n)
   )
@@ -47,7 +55,7 @@ program.pipe(
     Worker.layer({ flows: [Ticks] }).pipe(
       Layer.provide(handlers),
       Layer.provide(tick),
-      Layer.provide(FsStore.layer({ directory, leaseTtl: "500 millis", pollInterval: "50 millis" }))
+      Layer.provide(FsStore.layer({ directory, leaseTtl: "2 seconds", pollInterval: "50 millis" }))
     )
   ),
   NodeRuntime.runMain
