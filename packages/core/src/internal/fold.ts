@@ -263,9 +263,6 @@ export const step = (state: RunState, event: Event, bytes: number): RunState => 
       next.snapshot = snapshotTaken(state, event)
       break
     case "migrated":
-      if (event.from.version !== state.version || event.from.fingerprint !== state.fingerprint) {
-        illegal(`it migrates version ${event.from.version}, while the run is at version ${state.version}`)
-      }
       migrate(next, event)
       break
     case "emitted":

@@ -109,22 +109,19 @@ const CompensatingHead = Schema.Struct({
 const Starts = Schema.Array(Schema.Struct({ node: Schema.String, count: Count }))
 const EndedHead = Schema.Struct({ index: Count, node: Schema.String, error: optional(Failure) })
 
-const SleptHead = Schema.Struct({ seq: Schema.Int, time: Schema.Finite })
+const Moment = Schema.Struct({ seq: Schema.Int, time: Schema.Finite })
 
 const VisitHead = Schema.Struct({
   node: Schema.String,
   visit: Count,
   attempt: Count,
   after: optional(Schema.Int),
-  since: Schema.Struct({ seq: Schema.Int, time: Schema.Finite }),
+  since: Moment,
   failures: Schema.Array(Tried),
   calls: Schema.Record(Schema.String, CallHead),
   waiting: Schema.Array(Schema.String),
-  ended: Schema.Record(
-    Schema.String,
-    Schema.Struct({ ...SleptHead.fields, outcome: WaitEnded.fields.outcome })
-  ),
-  slept: optional(Schema.Record(Schema.String, SleptHead)),
+  ended: Schema.Record(Schema.String, Schema.Struct({ ...Moment.fields, outcome: WaitEnded.fields.outcome })),
+  slept: optional(Schema.Record(Schema.String, Moment)),
   due: optional(Schema.Finite),
   item: optional(Value),
   joined: optional(
@@ -273,8 +270,8 @@ export const headOf = (state: RunState, channels: SnapshotHead["channels"]): Sna
     open: recordOf(visitsOf(state), ({ calls, joined, marks, slept, ...visit }) => ({
       ...visit,
       ...(joined === undefined ? undefined : { joined: { ...joined, ended: Cell.toArray(joined.ended) } }),
-      ...(marks === undefined ? undefined : { marks: recordOf(marks, identity) }),
-      ...(slept === undefined ? undefined : { slept: recordOf(slept, identity) }),
+      ...(marks && { marks: recordOf(marks, identity) }),
+      ...(slept && { slept: recordOf(slept, identity) }),
       calls: recordOf(calls, identity)
     })),
     fanOuts: recordOf(fanOuts, ({ ended, updates, ...fanOut }) => ({
@@ -341,8 +338,8 @@ export const stateOf = (
   const visits = mapOf(head.open, ({ calls, joined, marks, slept, ...visit }): OpenVisit => ({
     ...visit,
     ...(joined === undefined ? undefined : { joined: { ...joined, ended: Cell.list([...joined.ended]) } }),
-    ...(marks === undefined ? undefined : { marks: mapOf(marks, identity) }),
-    ...(slept === undefined ? undefined : { slept: mapOf(slept, identity) }),
+    ...(marks && { marks: mapOf(marks, identity) }),
+    ...(slept && { slept: mapOf(slept, identity) }),
     calls: mapOf(calls, identity)
   }))
   const main = Option.getOrUndefined(HashMap.get(visits, ""))

@@ -245,7 +245,7 @@ export const slept = (next: Mutable<RunState>, event: Of<"slept">): void => {
   const { seq, sleep, time } = event
   const visit = openVisit(next, event)
   const before = visit.slept ?? HashMap.empty<string, Slept>()
-  if (HashMap.has(before, sleep)) illegal(`sleep ${sleep} is over already`)
+  if (HashMap.has(before, sleep)) illegal(`sleep ${sleep} has ended already`)
   setVisit(next, branchOf(event), { ...visit, slept: HashMap.set(before, sleep, { seq, time }) })
 }
 

@@ -112,7 +112,7 @@ const refused: ReadonlyArray<Case> = [
   ["a failed attempt while the run is paused", [paused], attemptFailed, /paused/],
   ["a call that begins while the run is paused", [paused], callStarted, /paused/],
   ["a sleep that is over while the run is paused", [paused], slept, /paused/],
-  ["a sleep that is over already", [slept], slept, /sleep 1\/2\/0 is over already/],
+  ["a sleep that is over already", [slept], slept, /sleep 1\/2\/0 has ended already/],
   ["a sleep of another attempt", [attemptFailed], slept, /attempt 1; open is.*attempt 2/],
   ["an output while the run is paused", [paused], emitted, /paused/],
   ["an output after the end", [end, completed], emitted, /completed already/],
