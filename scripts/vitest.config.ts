@@ -7,7 +7,7 @@ export default mergeConfig(
       name: "@waymark/scripts",
       // The tests run compilers and programs: one after the other, and not measured by the limit for unit tests.
       sequence: { concurrent: false },
-      testTimeout: 60_000
+      testTimeout: 300_000
     }
   })
 )

@@ -11,7 +11,7 @@ import { makeMachine } from "@waymark/store-kit/TestMachine"
 import { temporaryDirectory } from "./places.ts"
 import { completed, created, extend, open } from "./scenario.ts"
 
-vi.setConfig({ testTimeout: 60_000 })
+vi.setConfig({ testTimeout: 300_000 })
 
 /** A file system on which no segment can be begun before that is allowed. */
 const gated = (reached: Latch.Latch, allowed: Latch.Latch) =>

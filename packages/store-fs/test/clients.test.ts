@@ -57,7 +57,7 @@ const three = Effect.gen(function* () {
 
 const using = (runs: Runs.Runs["Service"]) => Effect.provideService(Runs.Runs, runs)
 
-vi.setConfig({ testTimeout: 60_000 })
+vi.setConfig({ testTimeout: 300_000 })
 
 describe("clients in other processes", () => {
   it.live("follow a run, retry it, and are never told of the failure before", () =>

@@ -30,7 +30,7 @@ const prepared = Effect.gen(function* () {
 
 const isSegment = (path: string): boolean => path.includes("/segments/")
 
-vi.setConfig({ testTimeout: 60_000 })
+vi.setConfig({ testTimeout: 300_000 })
 
 describe("failure", () => {
   for (const [name, code, call, reason] of [

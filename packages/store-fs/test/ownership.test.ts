@@ -24,7 +24,7 @@ const start = (machine: Machine, directory: string, process?: MachineProcess) =>
 const eventually = <A, E>(effect: Effect.Effect<A, E>) =>
   Effect.retry(effect, Schedule.upTo(Schedule.spaced(20), { duration: 10_000 }))
 
-vi.setConfig({ testTimeout: 60_000 })
+vi.setConfig({ testTimeout: 300_000 })
 
 describe("ownership", () => {
   it.live("a frozen owner is taken over after its time, and what it writes then counts for nothing", () =>

@@ -13,7 +13,7 @@ import { temporaryDirectory } from "./places.ts"
 import type { Instance } from "./scenario.ts"
 import { created, extend, hashOf, noted } from "./scenario.ts"
 
-vi.setConfig({ testTimeout: 120_000 })
+vi.setConfig({ testTimeout: 300_000 })
 
 const script = fileURLToPath(new URL("child.ts", import.meta.url))
 

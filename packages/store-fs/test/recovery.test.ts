@@ -62,7 +62,7 @@ const corruptionOf = (effect: Effect.Effect<unknown, unknown>) =>
     return reason._tag === "Corrupt" ? reason : assert.fail(`${reason._tag} instead of Corrupt`)
   })
 
-vi.setConfig({ testTimeout: 60_000 })
+vi.setConfig({ testTimeout: 300_000 })
 
 describe("recovery", () => {
   /** A line that would be the next of a run. */

@@ -34,7 +34,7 @@ const feedOf = Effect.fnUntraced(function* (store: Instance, from?: string) {
   }
 })
 
-vi.setConfig({ testTimeout: 60_000 })
+vi.setConfig({ testTimeout: 300_000 })
 
 describe("segments", () => {
   it.live(

@@ -36,7 +36,7 @@ const claimsPlace = Effect.gen(function* () {
   return { directory, disk, scope }
 })
 
-vi.setConfig({ testTimeout: 60_000 })
+vi.setConfig({ testTimeout: 300_000 })
 
 describe("sharing a directory", () => {
   it.live("each process sees at once what the other was told is durable", () =>

@@ -8,7 +8,7 @@ import { makeMachine } from "@waymark/store-kit/TestMachine"
 import { temporaryDirectory } from "./places.ts"
 import { check, extend, makeUser, noted, nothingTold, open } from "./scenario.ts"
 
-vi.setConfig({ testTimeout: 60_000 })
+vi.setConfig({ testTimeout: 300_000 })
 
 const options = { segmentSize: 64 * 1024 * 1024 }
 

@@ -150,7 +150,7 @@ describe("what last wrote a part of the state", () => {
         }
       }
     }),
-    { arbitrary: { runs: 25, seed: 1 }, timeout: 60_000 }
+    { arbitrary: { runs: 25, seed: 1 }, timeout: 300_000 }
   )
 })
 

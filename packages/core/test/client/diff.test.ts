@@ -69,6 +69,6 @@ describe("the difference between two states", () => {
         }
       }
     }),
-    { arbitrary: { runs: 25, seed: 1 }, timeout: 60_000 }
+    { arbitrary: { runs: 25, seed: 1 }, timeout: 300_000 }
   )
 })

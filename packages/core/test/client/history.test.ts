@@ -213,6 +213,6 @@ describe("the history of a run", () => {
         }
       }
     }),
-    { arbitrary: { runs: 20, seed: 1 }, timeout: 60_000 }
+    { arbitrary: { runs: 20, seed: 1 }, timeout: 300_000 }
   )
 })

@@ -393,7 +393,7 @@ describe("a codec that fails", () => {
         assert.deepStrictEqual(yield* runs.execute(oneNode, {}), ["fragile"])
         assert.strictEqual(calls, 3)
       }),
-    15_000
+    300_000
   )
 })
 

@@ -15,7 +15,7 @@ import type { Choice } from "./choice.ts"
 import { canonical, viewOf } from "./view.ts"
 import { build, fixedNumbers, numbers } from "./world.ts"
 
-const options = { arbitrary: { runs: 30, seed: 1 }, timeout: 60_000 }
+const options = { arbitrary: { runs: 30, seed: 1 }, timeout: 300_000 }
 const strict = { onExcessProperty: "error" } as const
 const decode = Schema.decodeUnknownExit(Event, strict)
 const header = { run: "r", seq: 0, epoch: 0, time: 1, prev: Journal.genesis }

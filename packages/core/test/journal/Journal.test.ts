@@ -6,7 +6,7 @@ import { choiceOf } from "./choice.ts"
 import { build, fixedNumbers, hash, numbers } from "./world.ts"
 import type { Grown } from "./world.ts"
 
-const options = { arbitrary: { runs: 30, seed: 1 }, timeout: 60_000 }
+const options = { arbitrary: { runs: 30, seed: 1 }, timeout: 300_000 }
 
 /** Reads and follows lines to their end, which is known to be `expected`; what is wrong, or `undefined`. */
 const fault = (

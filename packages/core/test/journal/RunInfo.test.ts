@@ -11,7 +11,7 @@ import { objectOf } from "./choice.ts"
 import { canonical } from "./view.ts"
 import { append, begin, build, hash, numbers, stateOf } from "./world.ts"
 
-const options = { arbitrary: { runs: 40, seed: 1 }, timeout: 60_000 }
+const options = { arbitrary: { runs: 40, seed: 1 }, timeout: 300_000 }
 
 /** What the row of a run says of its state. */
 const rowOf = (state: RunState): unknown => ({

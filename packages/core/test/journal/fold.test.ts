@@ -16,7 +16,7 @@ import { append, build, fixedNumbers, numbers, stateOf } from "./world.ts"
 import type { Grown, World } from "./world.ts"
 
 const worlds = { numbers: numbers(120) }
-const options = { arbitrary: { runs: 30, seed: 1 }, timeout: 60_000 }
+const options = { arbitrary: { runs: 30, seed: 1 }, timeout: 300_000 }
 
 describe("the generator of journals", { concurrent: false }, () => {
   it("makes every kind of event, operation and status, branches in branches, and forks that share parts", () => {

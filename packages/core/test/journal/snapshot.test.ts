@@ -14,7 +14,7 @@ import { created } from "./steps.ts"
 import { viewOf } from "./view.ts"
 import { append, begin, build, fixedNumbers, numbers, stateOf } from "./world.ts"
 
-const options = { arbitrary: { runs: 30, seed: 1 }, timeout: 60_000 }
+const options = { arbitrary: { runs: 30, seed: 1 }, timeout: 300_000 }
 
 const partsOf = ({ head }: Of<"snapshot">): ReadonlyArray<{ readonly run: string; readonly seq: number }> => {
   const { channels, input } = head as unknown as SnapshotHead

@@ -9,7 +9,7 @@ import * as Timeline from "../../src/Timeline.ts"
 import { clientOf, more, written } from "../client/reading.ts"
 import { build, numbers } from "./world.ts"
 
-const options = { arbitrary: { runs: 60, seed: 1 }, timeout: 60_000 }
+const options = { arbitrary: { runs: 60, seed: 1 }, timeout: 300_000 }
 
 /** What is open by the state: visits, and their waits. */
 const openOf = (state: RunState) =>

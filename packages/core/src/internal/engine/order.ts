@@ -139,8 +139,12 @@ export const make = (options: {
   const isTurn = (end: End | undefined): end is End =>
     end !== undefined && missingBefore(end.seq) === undefined
 
-  /** What came later comes when that which was there has led to all that it leads to. */
-  const isTime = ({ atOnce, time }: End): boolean => calm || atOnce || time <= came
+  /**
+   * What came later comes when that which was there has led to all that it leads to. So does the end of what was interrupted:
+   * it took as long as it takes to write it.
+   */
+  const isTime = ({ atOnce, interrupted, time }: End): boolean =>
+    calm || (!interrupted && (atOnce || time <= came))
 
   const pass = (id: string): void => {
     pending.delete(id)

@@ -3,7 +3,6 @@
  * then: it stands in the journal, as the end of a call does. While a fiber is alone nothing comes before or after it, and
  * what it slept has no place there.
  */
-import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
@@ -22,7 +21,7 @@ const recorded = ({ slept }: OpenVisit, sleep: string): Slept | undefined =>
 const apart = (effect: Effect.Effect<void>): Effect.Effect<void> =>
   Effect.withFiber(({ context }) =>
     Effect.callback((resume) => {
-      const fiber = Effect.runForkWith(context as Context.Context<never>)(effect)
+      const fiber = Effect.runForkWith(context)(effect)
       fiber.addObserver(resume)
       return Effect.sync(() => fiber.interruptUnsafe())
     })

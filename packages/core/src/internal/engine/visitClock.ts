@@ -109,7 +109,7 @@ export const outside = (
   let made: Context.Context<never>
   return (effect) =>
     Effect.withFiber((fiber) => {
-      const context = fiber.context as Context.Context<never>
+      const context = fiber.context
       if (context !== inside) {
         inside = context
         made = Context.merge(context, real)
