@@ -8,8 +8,9 @@ import * as Flow from "@waymark/core/Flow"
 import * as Node from "@waymark/core/Node"
 import * as State from "@waymark/core/State"
 import * as Tool from "@waymark/core/Tool"
+import * as Wait from "@waymark/core/Wait"
 import * as Worker from "@waymark/core/Worker"
-import { machine } from "./process.ts"
+import { machine, untilStatus } from "./process.ts"
 
 const Cart = Schema.Struct({ items: Schema.Array(Schema.Struct({ n: Schema.Int })) })
 const Fetch = Tool.make("fetch", { input: {}, output: Schema.Json })
@@ -117,6 +118,28 @@ describe("what a handler is given", () => {
         sum: { items: [{ n: 4 }, { n: 6 }] },
         input: { cart: { items: [{ n: 7 }] } }
       })
+    })
+  )
+
+  it.effect("cannot be changed in place, what ended a wait neither", () =>
+    Effect.gen(function* () {
+      const waiting = Flow.make("waiting", {
+        input: {},
+        output: Schema.Boolean,
+        start: "wait",
+        nodes: { wait: Node.make({ to: ["end"] }) }
+      })
+      const handlers = waiting.toLayer({
+        wait: ({ next }) =>
+          Effect.map(Effect.orDie(Wait.event("go", { schema: Schema.Json })), (value) =>
+            next.end(refused(() => ((value as { [key: string]: unknown })["n"] = 9)))
+          )
+      })
+      const { runs } = yield* machine().boot(Worker.layer({ flows: [waiting] }).pipe(Layer.provide(handlers)))
+      const run = yield* runs.start(waiting, {})
+      yield* untilStatus(runs, run, "waiting")
+      yield* runs.signal(run, "go", { n: 1 })
+      assert.isTrue(yield* runs.await(run))
     })
   )
 })

@@ -12,6 +12,7 @@ import type { OpenVisit, OpenWait } from "../../RunState.ts"
 import { JobFailed, WaitMisplaced, WaitTimeout } from "../../Wait.ts"
 import type * as Wait from "../../Wait.ts"
 import { makeCodec } from "../definition/codec.ts"
+import { frozen } from "../frozen.ts"
 import { inspect } from "../definition/inspect.ts"
 import type { Finding } from "../definition/inspect.ts"
 import type { Called } from "./children.ts"
@@ -132,7 +133,8 @@ export const make = (host: Host, claims: Claims, place: Place): Waits => {
       return Effect.die(Failures.valueOf(Failures.load(outcome.failure, [])))
     }
     if (!("value" in outcome) || schema === undefined) return Effect.void
-    const exit = makeCodec(schema).decode(outcome.value)
+    // What the schema leaves as it is would be changed in the journal's own state, too.
+    const exit = makeCodec(schema).decode(frozen(outcome.value))
     if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
     // The run is not failed for what another version of the handler waited for.
     const why = host.encrypts ? "" : `: ${Failures.detailOf(Failures.mismatch("", exit))}`
